@@ -1,0 +1,127 @@
+//! The one map from a Rust error to a Python exception.
+
+use crate::net::Error;
+use crate::sys::text;
+use nix::errno::Errno;
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyType, PyTypeRef};
+use rustpython_vm::common::static_cell;
+use rustpython_vm::convert::ToPyObject;
+use rustpython_vm::function::ItemDoc;
+use rustpython_vm::{Py, PyResult, VirtualMachine};
+
+/// The exception that an error from below is in Python.
+#[cold]
+pub(crate) fn to_python(error: Error, vm: &VirtualMachine) -> PyBaseExceptionRef {
+    match error {
+        Error::Errno(errno) => os_error(errno, vm),
+        Error::TimedOut => vm.new_exception_msg(
+            vm.ctx.exceptions.timeout_error.to_owned(),
+            "timed out".into(),
+        ),
+        // `bridge::host` puts the handler's own exception in place of this one.
+        Error::Raised => vm.new_exception_empty(vm.ctx.exceptions.keyboard_interrupt.to_owned()),
+        Error::Interrupted => vm.new_exception_msg(
+            vm.ctx.exceptions.keyboard_interrupt.to_owned(),
+            "interrupted by the host".into(),
+        ),
+        Error::Denied(denied) => os_error_with(Errno::EACCES, &denied.to_string(), vm),
+        Error::AddrInfo(code) => pair(gaierror(vm), code, &text::gai_strerror(code), vm),
+        Error::HostDb(code) => pair(herror(vm), code, &text::hstrerror(code), vm),
+        Error::NoMemory => vm.no_memory_error(),
+    }
+}
+
+/// `OSError(errno, strerror(errno))`, of the subclass that fits.
+#[cold]
+pub(crate) fn os_error(errno: Errno, vm: &VirtualMachine) -> PyBaseExceptionRef {
+    os_error_with(errno, &text::strerror(errno as i32), vm)
+}
+
+/// `OSError(errno, message)`, of the subclass that fits.
+#[cold]
+pub(crate) fn os_error_with(errno: Errno, message: &str, vm: &VirtualMachine) -> PyBaseExceptionRef {
+    pair(os_error_class(errno, vm), errno as i32, message, vm)
+}
+
+/// An exception whose `args` are the documented pair.
+fn pair(class: &Py<PyType>, number: i32, message: &str, vm: &VirtualMachine) -> PyBaseExceptionRef {
+    let args = vec![number.to_pyobject(vm), message.to_pyobject(vm)];
+    vm.invoke_exception(class, args).unwrap_or_else(|raised| raised)
+}
+
+/// `OSError(message)` without a number.
+#[cold]
+pub(crate) fn plain_os_error(message: &str, vm: &VirtualMachine) -> PyBaseExceptionRef {
+    vm.new_exception_msg(vm.ctx.exceptions.os_error.to_owned(), message.into())
+}
+
+/// Which subclass of OSError a number is (PEP 3151).
+fn os_error_class(errno: Errno, vm: &VirtualMachine) -> &'static Py<PyType> {
+    let exceptions = &vm.ctx.exceptions;
+    match errno {
+        Errno::EAGAIN | Errno::EALREADY | Errno::EINPROGRESS => exceptions.blocking_io_error,
+        Errno::EPIPE | Errno::ESHUTDOWN => exceptions.broken_pipe_error,
+        Errno::ECHILD => exceptions.child_process_error,
+        Errno::ECONNABORTED => exceptions.connection_aborted_error,
+        Errno::ECONNREFUSED => exceptions.connection_refused_error,
+        Errno::ECONNRESET => exceptions.connection_reset_error,
+        Errno::EEXIST => exceptions.file_exists_error,
+        Errno::ENOENT => exceptions.file_not_found_error,
+        Errno::EISDIR => exceptions.is_a_directory_error,
+        Errno::ENOTDIR => exceptions.not_a_directory_error,
+        Errno::EINTR => exceptions.interrupted_error,
+        Errno::EACCES | Errno::EPERM => exceptions.permission_error,
+        Errno::ESRCH => exceptions.process_lookup_error,
+        Errno::ETIMEDOUT => exceptions.timeout_error,
+        _ => exceptions.os_error,
+    }
+}
+
+/// `socket.gaierror`: raised for getaddrinfo() and getnameinfo().
+pub(crate) fn gaierror(vm: &VirtualMachine) -> &'static PyTypeRef {
+    static_cell! {
+        static GAIERROR: PyTypeRef;
+    }
+    GAIERROR.get_or_init(|| {
+        subclass(
+            vm,
+            "gaierror",
+            "A name or service could not be looked up (getaddrinfo(3)): the pair (EAI_ number, text).",
+        )
+    })
+}
+
+/// `socket.herror`: raised for gethostbyaddr() and gethostbyname_ex().
+pub(crate) fn herror(vm: &VirtualMachine) -> &'static PyTypeRef {
+    static_cell! {
+        static HERROR: PyTypeRef;
+    }
+    HERROR.get_or_init(|| {
+        subclass(
+            vm,
+            "herror",
+            "A host could not be looked up (gethostbyaddr(3)): the pair (h_errno, text).",
+        )
+    })
+}
+
+fn subclass(vm: &VirtualMachine, name: &str, doc: &'static str) -> PyTypeRef {
+    vm.ctx.new_exception_type_with_doc(
+        "socket",
+        name,
+        Some(vec![vm.ctx.exceptions.os_error.to_owned()]),
+        ItemDoc::static_text(doc),
+    )
+}
+
+/// Converts at the border: `result.or_raise(vm)?`.
+pub(crate) trait OrRaise<T> {
+    fn or_raise(self, vm: &VirtualMachine) -> PyResult<T>;
+}
+
+impl<T, E: Into<Error>> OrRaise<T> for Result<T, E> {
+    #[inline]
+    fn or_raise(self, vm: &VirtualMachine) -> PyResult<T> {
+        self.map_err(|error| to_python(error.into(), vm))
+    }
+}

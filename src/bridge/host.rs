@@ -1,0 +1,44 @@
+//! How a waiting call lets the VM go on.
+
+use super::errors;
+use crate::net::{Error, Host};
+use rustpython_vm::builtins::PyBaseExceptionRef;
+use rustpython_vm::{PyResult, VirtualMachine};
+use std::cell::RefCell;
+
+/// The VM as [`crate::net`] sees it, for one call.
+pub(crate) struct VmHost<'a> {
+    vm: &'a VirtualMachine,
+    /// What a signal handler raised.
+    raised: RefCell<Option<PyBaseExceptionRef>>,
+}
+
+impl Host for VmHost<'_> {
+    fn detached<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.vm.allow_threads(f)
+    }
+
+    fn check_signals(&self) -> Result<(), Error> {
+        self.vm.check_signals().map_err(|exception| {
+            self.raised.replace(Some(exception));
+            Error::Raised
+        })
+    }
+}
+
+/// Runs a call that may wait; its error becomes the Python exception.
+#[inline]
+pub(crate) fn blocking<'a, T>(
+    vm: &'a VirtualMachine,
+    call: impl FnOnce(&VmHost<'a>) -> Result<T, Error>,
+) -> PyResult<T> {
+    let host = VmHost {
+        vm,
+        raised: RefCell::new(None),
+    };
+    call(&host).map_err(|error| {
+        host.raised
+            .take()
+            .unwrap_or_else(|| errors::to_python(error, vm))
+    })
+}

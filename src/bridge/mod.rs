@@ -1,0 +1,11 @@
+//! What the layers above need of the VM: exceptions, arguments, audit events,
+//! per-interpreter state, and how a waiting call lets the VM go on.
+
+pub(crate) mod args;
+pub(crate) mod audit;
+pub(crate) mod errors;
+pub(crate) mod host;
+pub(crate) mod state;
+
+pub(crate) use host::blocking;
+pub(crate) use state::State;

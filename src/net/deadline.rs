@@ -1,0 +1,113 @@
+//! Timeouts, and the deadlines that follow from them on the monotonic clock.
+
+use super::Error;
+use std::time::{Duration, Instant};
+
+/// How long a call on a socket may wait (`socket.settimeout`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timeout {
+    /// For ever: `None` in Python.
+    Never,
+    /// Not at all: `0.0` in Python.
+    Zero,
+    /// This long.
+    After(Duration),
+}
+
+impl Timeout {
+    /// From nanoseconds, negative meaning for ever.
+    pub(crate) fn from_nanos(nanos: i64) -> Self {
+        match nanos {
+            0 => Self::Zero,
+            n if n < 0 => Self::Never,
+            n => Self::After(Duration::from_nanos(n as u64)),
+        }
+    }
+
+    /// To nanoseconds, negative meaning for ever. A duration beyond 292 years
+    /// becomes 292 years.
+    pub(crate) fn as_nanos(self) -> i64 {
+        match self {
+            Self::Never => -1,
+            Self::Zero => 0,
+            Self::After(d) => i64::try_from(d.as_nanos()).unwrap_or(i64::MAX),
+        }
+    }
+
+    /// True if the descriptor has to be in non-blocking mode: with any timeout.
+    pub(crate) fn is_nonblocking(self) -> bool {
+        self != Self::Never
+    }
+}
+
+/// A timeout that starts to run when a call first waits, and then holds for
+/// every further wait of that call.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    timeout: Timeout,
+    deadline: Option<Instant>,
+}
+
+impl Clock {
+    pub(crate) fn new(timeout: Timeout) -> Self {
+        Self {
+            timeout,
+            deadline: None,
+        }
+    }
+
+    pub(crate) fn timeout(&self) -> Timeout {
+        self.timeout
+    }
+
+    /// What is left: `None` for ever. [`Error::TimedOut`] once nothing is.
+    pub(crate) fn remaining(&mut self) -> Result<Option<Duration>, Error> {
+        let timeout = match self.timeout {
+            Timeout::Never => return Ok(None),
+            Timeout::Zero => return Err(Error::TimedOut),
+            Timeout::After(timeout) => timeout,
+        };
+        let now = Instant::now();
+        let deadline = match self.deadline {
+            Some(deadline) => deadline,
+            // A timeout too long to be added to the clock is as good as none.
+            None => match now.checked_add(timeout) {
+                Some(deadline) => *self.deadline.insert(deadline),
+                None => return Ok(None),
+            },
+        };
+        match deadline.checked_duration_since(now) {
+            Some(left) if !left.is_zero() => Ok(Some(left)),
+            _ => Err(Error::TimedOut),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nanoseconds_round_trip() {
+        for n in [-1, 0, 1, i64::MAX] {
+            assert_eq!(Timeout::from_nanos(n).as_nanos(), n);
+        }
+    }
+
+    #[test]
+    fn a_clock_starts_at_its_first_wait() {
+        let mut clock = Clock::new(Timeout::After(Duration::from_secs(3600)));
+        assert!(clock.remaining().unwrap() <= Some(Duration::from_secs(3600)));
+        let mut zero = Clock::new(Timeout::Zero);
+        assert!(matches!(zero.remaining(), Err(Error::TimedOut)));
+        assert!(Clock::new(Timeout::Never).remaining().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_clock_runs_out() {
+        let mut clock = Clock::new(Timeout::After(Duration::from_nanos(1)));
+        let _ = clock.remaining();
+        std::thread::sleep(Duration::from_millis(1));
+        assert!(matches!(clock.remaining(), Err(Error::TimedOut)));
+    }
+}

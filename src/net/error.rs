@@ -1,0 +1,37 @@
+//! Everything that can go wrong below the VM.
+
+use crate::policy::Denied;
+use nix::errno::Errno;
+
+/// Why a call failed. `bridge::errors` turns each into its Python exception.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// A system call failed (errno(3)).
+    Errno(Errno),
+    /// The socket's timeout ran out.
+    TimedOut,
+    /// A signal handler raised; the host holds the exception.
+    Raised,
+    /// The program that embeds the interpreter interrupted the call.
+    Interrupted,
+    /// The policy refused.
+    Denied(Denied),
+    /// Name resolution failed: an EAI_ number (getaddrinfo(3)).
+    AddrInfo(i32),
+    /// A host database look-up failed: an h_errno number (gethostbyname(3)).
+    HostDb(i32),
+    /// Memory of the size asked for is not to be had.
+    NoMemory,
+}
+
+impl From<Errno> for Error {
+    fn from(errno: Errno) -> Self {
+        Self::Errno(errno)
+    }
+}
+
+impl From<Denied> for Error {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}

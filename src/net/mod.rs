@@ -1,0 +1,40 @@
+//! Blocking logic: how a call waits, until when, and what can wake it.
+//!
+//! No VM and no `unsafe` here; [`Host`] is all this layer knows of the VM.
+
+mod deadline;
+mod error;
+pub(crate) mod operation;
+pub(crate) mod resolve;
+mod socket;
+mod waker;
+
+pub(crate) use deadline::{Clock, Timeout};
+pub(crate) use error::Error;
+pub(crate) use socket::Socket;
+pub(crate) use waker::{Interrupter, Waker};
+
+/// What waiting needs of the program around it.
+pub(crate) trait Host {
+    /// Runs `f`, which may block, with this thread out of the VM's way.
+    fn detached<R>(&self, f: impl FnOnce() -> R) -> R;
+
+    /// Runs signal handlers that are due. An error means that one raised; the
+    /// host keeps the exception.
+    fn check_signals(&self) -> Result<(), Error>;
+}
+
+/// A host without a VM: blocks in place, has no signal handlers. For tests.
+#[cfg(test)]
+pub(crate) struct Plain;
+
+#[cfg(test)]
+impl Host for Plain {
+    fn detached<R>(&self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+
+    fn check_signals(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}

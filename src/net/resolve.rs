@@ -1,0 +1,1 @@
+//! Name resolution that can time out and be interrupted.

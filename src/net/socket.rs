@@ -1,0 +1,122 @@
+//! One socket as the calls on it see it.
+
+use super::waker::Waiters;
+use super::{Error, Interrupter, Timeout};
+use crate::sys::Descriptor;
+use crate::sys::descriptor::Use;
+use nix::errno::Errno;
+use std::os::fd::{OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// A descriptor with its timeout, what kind of socket it is, and who waits on it.
+///
+/// Shared between the Python object and the host's handle; every field is safe
+/// to use from any thread, and none is locked across a system call.
+pub(crate) struct Socket {
+    pub(crate) descriptor: Descriptor,
+    timeout: AtomicI64,
+    family: AtomicI32,
+    kind: AtomicI32,
+    protocol: AtomicI32,
+    pub(crate) waiters: Waiters,
+    pub(crate) interrupter: Arc<Interrupter>,
+    /// Held from readiness to accept(2) on a blocking listener, neither of
+    /// which waits: of the threads woken for one connection only one may go on
+    /// to accept, or the others would block where nothing wakes them.
+    pub(crate) accepting: Mutex<()>,
+}
+
+impl Socket {
+    /// A socket without a descriptor.
+    pub(crate) fn new(interrupter: Arc<Interrupter>) -> Self {
+        Self {
+            descriptor: Descriptor::none(),
+            timeout: AtomicI64::new(-1),
+            family: AtomicI32::new(-1),
+            kind: AtomicI32::new(-1),
+            protocol: AtomicI32::new(-1),
+            waiters: Waiters::new(),
+            interrupter,
+            accepting: Mutex::new(()),
+        }
+    }
+
+    /// Takes a descriptor over, and what is known of it. `kind` is without flags.
+    pub(crate) fn open(
+        &self,
+        fd: OwnedFd,
+        (family, kind, protocol): (i32, i32, i32),
+        timeout: Timeout,
+    ) -> Result<(), OwnedFd> {
+        self.descriptor.install(fd)?;
+        self.family.store(family, Ordering::Relaxed);
+        self.kind.store(kind, Ordering::Relaxed);
+        self.protocol.store(protocol, Ordering::Relaxed);
+        self.set_timeout(timeout);
+        Ok(())
+    }
+
+    /// Begins a call: the descriptor stays open while the result lives. EBADF
+    /// once closed.
+    #[inline]
+    pub(crate) fn begin(&self) -> Result<Use<'_>, Errno> {
+        self.descriptor.borrow().ok_or(Errno::EBADF)
+    }
+
+    /// Closes the descriptor and ends the calls blocked on it with EBADF.
+    pub(crate) fn close(&self) -> Result<(), Errno> {
+        let closed = self.descriptor.close();
+        self.waiters.wake_all();
+        closed.map(drop)
+    }
+
+    /// Gives the descriptor away and ends the calls blocked on it; −1 if there
+    /// is none. Returns when no call uses the number any more.
+    pub(crate) fn detach(&self) -> RawFd {
+        let Some(fd) = self.descriptor.leave() else {
+            return -1;
+        };
+        self.settle();
+        fd
+    }
+
+    /// Waits until no call uses the descriptor that was closed or left: each
+    /// is between two system calls that do not block, or being woken.
+    pub(crate) fn settle(&self) {
+        while self.descriptor.is_busy() {
+            self.waiters.wake_all();
+            std::thread::yield_now();
+        }
+    }
+
+    pub(crate) fn timeout(&self) -> Timeout {
+        Timeout::from_nanos(self.timeout.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_timeout(&self, timeout: Timeout) {
+        self.timeout.store(timeout.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// AF_ number; −1 before the socket was opened, as are the two below.
+    pub(crate) fn family(&self) -> i32 {
+        self.family.load(Ordering::Relaxed)
+    }
+
+    /// SOCK_ number without flags.
+    pub(crate) fn kind(&self) -> i32 {
+        self.kind.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn protocol(&self) -> i32 {
+        self.protocol.load(Ordering::Relaxed)
+    }
+}
+
+/// EBADF if the socket was closed or detached under the call.
+pub(crate) fn still_open(call: &Use<'_>) -> Result<(), Error> {
+    if call.is_closed() {
+        return Err(Errno::EBADF.into());
+    }
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! What a host allows its scripts to reach.
+//!
+//! The lowest layer: plain data and decisions. It knows neither the VM nor a
+//! system call, so that every system call that names a destination can demand
+//! proof of permission ([`Permitted`]) in its signature.
+
+mod gate;
+mod sockaddr;
+
+pub(crate) use gate::{Gate, NameGrant, Permitted};
+pub use gate::{Denied, Operation, Policy, Target};
+pub use sockaddr::SockAddr;

@@ -1,0 +1,14 @@
+//! System calls: the only place with `unsafe`.
+//!
+//! nix's safe wrappers where their types let a Python value through; `libc`
+//! behind a function of the same shape where they are closed. Nothing above
+//! can tell which it was. Functions name their man page; errors are errno(3).
+#![allow(unsafe_code)]
+
+pub(crate) mod descriptor;
+pub(crate) mod receive;
+pub(crate) mod socket;
+pub(crate) mod sockopt;
+pub(crate) mod text;
+
+pub(crate) use descriptor::Descriptor;

@@ -1,0 +1,145 @@
+//! Sockets themselves: socket(2) to getpeername(2).
+
+use crate::policy::{Permitted, SockAddr};
+use nix::errno::Errno;
+use nix::libc;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// Takes over the descriptor that a system call returned.
+fn owned(result: libc::c_int) -> Result<OwnedFd, Errno> {
+    let fd = Errno::result(result)?;
+    // SAFETY: the kernel just gave this number to us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// socket(2), close-on-exec. Any numbers at all: nix knows only some.
+pub(crate) fn socket(family: i32, kind: i32, protocol: i32) -> Result<OwnedFd, Errno> {
+    // SAFETY: no pointers.
+    owned(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, protocol) })
+}
+
+/// socketpair(2), close-on-exec.
+pub(crate) fn socketpair(
+    family: i32,
+    kind: i32,
+    protocol: i32,
+) -> Result<(OwnedFd, OwnedFd), Errno> {
+    let mut fds = [-1; 2];
+    // SAFETY: the kernel writes two integers.
+    Errno::result(unsafe {
+        libc::socketpair(family, kind | libc::SOCK_CLOEXEC, protocol, fds.as_mut_ptr())
+    })?;
+    Ok((owned(fds[0])?, owned(fds[1])?))
+}
+
+/// bind(2).
+pub(crate) fn bind(fd: BorrowedFd<'_>, address: &Permitted<SockAddr>) -> Result<(), Errno> {
+    let (pointer, len) = raw(address.get());
+    // SAFETY: pointer and length describe `address`.
+    Errno::result(unsafe { libc::bind(fd.as_raw_fd(), pointer, len) }).map(drop)
+}
+
+/// connect(2).
+pub(crate) fn connect(fd: BorrowedFd<'_>, address: &Permitted<SockAddr>) -> Result<(), Errno> {
+    let (pointer, len) = raw(address.get());
+    // SAFETY: pointer and length describe `address`.
+    Errno::result(unsafe { libc::connect(fd.as_raw_fd(), pointer, len) }).map(drop)
+}
+
+/// listen(2).
+pub(crate) fn listen(fd: BorrowedFd<'_>, backlog: i32) -> Result<(), Errno> {
+    // SAFETY: no pointers.
+    Errno::result(unsafe { libc::listen(fd.as_raw_fd(), backlog) }).map(drop)
+}
+
+/// shutdown(2).
+pub(crate) fn shutdown(fd: BorrowedFd<'_>, how: i32) -> Result<(), Errno> {
+    // SAFETY: no pointers.
+    Errno::result(unsafe { libc::shutdown(fd.as_raw_fd(), how) }).map(drop)
+}
+
+/// accept4(2), close-on-exec: the connection and the peer's address.
+pub(crate) fn accept(fd: BorrowedFd<'_>, flags: i32) -> Result<(OwnedFd, SockAddr), Errno> {
+    let mut connection = -1;
+    let peer = with_storage(|pointer, len| {
+        // SAFETY: pointer and length describe storage for any address.
+        connection = unsafe {
+            libc::accept4(fd.as_raw_fd(), pointer, len, flags | libc::SOCK_CLOEXEC)
+        };
+        Errno::result(connection).map(drop)
+    })?;
+    Ok((owned(connection)?, peer))
+}
+
+/// getsockname(2).
+pub(crate) fn getsockname(fd: BorrowedFd<'_>) -> Result<SockAddr, Errno> {
+    // SAFETY: pointer and length describe storage for any address.
+    with_storage(|p, len| Errno::result(unsafe { libc::getsockname(fd.as_raw_fd(), p, len) }).map(drop))
+}
+
+/// getpeername(2).
+pub(crate) fn getpeername(fd: BorrowedFd<'_>) -> Result<SockAddr, Errno> {
+    // SAFETY: pointer and length describe storage for any address.
+    with_storage(|p, len| Errno::result(unsafe { libc::getpeername(fd.as_raw_fd(), p, len) }).map(drop))
+}
+
+/// send(2); MSG_NOSIGNAL always, so that a closed peer is EPIPE and no signal.
+pub(crate) fn send(fd: BorrowedFd<'_>, data: &[u8], flags: i32) -> Result<usize, Errno> {
+    // SAFETY: pointer and length describe `data`.
+    let n = unsafe {
+        libc::send(
+            fd.as_raw_fd(),
+            data.as_ptr().cast(),
+            data.len(),
+            flags | libc::MSG_NOSIGNAL,
+        )
+    };
+    Errno::result(n).map(|n| n as usize)
+}
+
+/// sendto(2); MSG_NOSIGNAL always.
+pub(crate) fn sendto(
+    fd: BorrowedFd<'_>,
+    data: &[u8],
+    flags: i32,
+    address: &Permitted<SockAddr>,
+) -> Result<usize, Errno> {
+    let (pointer, len) = raw(address.get());
+    // SAFETY: the pointers and lengths describe `data` and `address`.
+    let n = unsafe {
+        libc::sendto(
+            fd.as_raw_fd(),
+            data.as_ptr().cast(),
+            data.len(),
+            flags | libc::MSG_NOSIGNAL,
+            pointer,
+            len,
+        )
+    };
+    Errno::result(n).map(|n| n as usize)
+}
+
+/// Puts the descriptor into non-blocking mode or out of it (FIONBIO, ioctl(2)).
+pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> Result<(), Errno> {
+    let on = libc::c_int::from(on);
+    // SAFETY: the kernel reads one integer.
+    Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONBIO, &raw const on) }).map(drop)
+}
+
+/// The address for a system call that reads one.
+pub(super) fn raw(address: &SockAddr) -> (*const libc::sockaddr, libc::socklen_t) {
+    let bytes = address.as_bytes();
+    // At most 128 bytes.
+    (bytes.as_ptr().cast(), bytes.len() as libc::socklen_t)
+}
+
+/// The address that a system call writes.
+pub(super) fn with_storage(
+    call: impl FnOnce(*mut libc::sockaddr, *mut libc::socklen_t) -> Result<(), Errno>,
+) -> Result<SockAddr, Errno> {
+    let mut address = SockAddr::empty();
+    let mut len = SockAddr::CAPACITY as libc::socklen_t;
+    call(address.storage_mut().as_mut_ptr().cast(), &raw mut len)?;
+    address.set_len(len as usize);
+    Ok(address)
+}
