@@ -1,4 +1,9 @@
+//! Runs Python scripts with the native `socket` module.
+
 use rustpython::{InterpreterBuilder, InterpreterBuilderExt};
+use rustpython_socket::SocketModule;
+
 fn main() -> std::process::ExitCode {
-    rustpython::run(InterpreterBuilder::new().init_stdlib())
+    let builder = InterpreterBuilder::new().init_stdlib();
+    rustpython::run(SocketModule::new().register(builder))
 }

@@ -1,7 +1,8 @@
 //! Arguments as CPython's format units take them, with its messages.
 
 use crate::net::Timeout;
-use rustpython_vm::builtins::{PyBaseExceptionRef, PyFloat};
+use malachite_bigint::Sign;
+use rustpython_vm::builtins::{PyFloat, PyList, PyTuple};
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine};
 use std::time::Duration;
 
@@ -44,6 +45,47 @@ impl TryFromObject for Size {
     }
 }
 
+/// A C `unsigned int` (format unit `I`), which wraps and does not overflow.
+pub(crate) fn unsigned(value: &PyObject, vm: &VirtualMachine) -> PyResult<u32> {
+    Ok(unsigned_long(value, vm)? as u32)
+}
+
+/// A C `unsigned long long` (format unit `K`), which wraps and does not overflow.
+pub(crate) fn unsigned_long(value: &PyObject, vm: &VirtualMachine) -> PyResult<u64> {
+    let index = value.try_index(vm)?;
+    let value = index.as_bigint();
+    let mut low = value.iter_u64_digits().next().unwrap_or(0);
+    if value.sign() == Sign::Minus {
+        low = low.wrapping_neg();
+    }
+    Ok(low)
+}
+
+/// The items of an iterable, or CPython's TypeError about `what`.
+///
+/// All are fetched before any is used: an item that changes the list it is in
+/// when it is converted changes nothing for this call.
+pub(crate) fn items(
+    value: &PyObject,
+    what: &str,
+    vm: &VirtualMachine,
+) -> PyResult<Vec<PyObjectRef>> {
+    if let Some(list) = value.downcast_ref::<PyList>() {
+        return Ok(list.borrow_vec().to_vec());
+    }
+    if let Some(tuple) = value.downcast_ref::<PyTuple>() {
+        return Ok(tuple.as_slice().to_vec());
+    }
+    let iterator = value.to_owned().get_iter(vm).map_err(|raised| {
+        if raised.fast_isinstance(vm.ctx.exceptions.type_error) {
+            vm.new_type_error(format!("{what} must be an iterable"))
+        } else {
+            raised
+        }
+    })?;
+    iterator.iter::<PyObjectRef>(vm)?.collect()
+}
+
 /// A timeout in seconds, or None for none, as `settimeout()` takes it.
 pub(crate) fn timeout(value: &PyObject, vm: &VirtualMachine) -> PyResult<Timeout> {
     if vm.is_none(value) {
@@ -52,9 +94,9 @@ pub(crate) fn timeout(value: &PyObject, vm: &VirtualMachine) -> PyResult<Timeout
     let nanos = match value.downcast_ref::<PyFloat>() {
         Some(seconds) => nanoseconds(seconds.to_f64(), vm)?,
         None => {
-            let overflow =
-                || vm.new_overflow_error("timestamp too large to convert to C PyTime_t");
-            let seconds = i64::try_from(value.try_index(vm)?.as_bigint()).map_err(|_| overflow())?;
+            let overflow = || vm.new_overflow_error("timestamp too large to convert to C PyTime_t");
+            let seconds =
+                i64::try_from(value.try_index(vm)?.as_bigint()).map_err(|_| overflow())?;
             seconds.checked_mul(1_000_000_000).ok_or_else(overflow)?
         }
     };
@@ -65,13 +107,27 @@ pub(crate) fn timeout(value: &PyObject, vm: &VirtualMachine) -> PyResult<Timeout
     }
 }
 
+/// A timeout as Python has it: seconds, or None.
+pub(crate) fn timeout_object(timeout: Timeout, vm: &VirtualMachine) -> PyObjectRef {
+    match timeout {
+        Timeout::Never => vm.ctx.none(),
+        Timeout::Zero => vm.ctx.new_float(0.0).into(),
+        // Not `as_secs_f64`, which rounds twice.
+        Timeout::After(timeout) => vm.ctx.new_float(timeout.as_nanos() as f64 / 1e9).into(),
+    }
+}
+
 /// Seconds to nanoseconds, away from zero: a tiny timeout is not none.
 fn nanoseconds(seconds: f64, vm: &VirtualMachine) -> PyResult<i64> {
     if seconds.is_nan() {
         return Err(vm.new_value_error("Invalid value NaN (not a number)"));
     }
     let nanos = seconds * 1e9;
-    let nanos = if nanos < 0.0 { nanos.floor() } else { nanos.ceil() };
+    let nanos = if nanos < 0.0 {
+        nanos.floor()
+    } else {
+        nanos.ceil()
+    };
     // 2^63, exactly; above it and below its negative there is no i64.
     if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&nanos) {
         return Err(vm.new_overflow_error("timestamp out of range for platform time_t"));
@@ -82,9 +138,4 @@ fn nanoseconds(seconds: f64, vm: &VirtualMachine) -> PyResult<i64> {
 /// The name of a value's type, for messages.
 pub(crate) fn type_name(value: &PyObject) -> String {
     value.class().name().to_string()
-}
-
-/// `caller: expected ..., got ...`-like TypeErrors.
-pub(crate) fn wrong_type(message: String, vm: &VirtualMachine) -> PyBaseExceptionRef {
-    vm.new_type_error(message)
 }

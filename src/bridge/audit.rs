@@ -13,7 +13,9 @@ pub(crate) fn new(
     kind: i32,
     protocol: i32,
 ) -> PyResult<()> {
-    vm.audit("socket.__new__", || (zelf.to_owned(), family, kind, protocol))
+    vm.audit("socket.__new__", || {
+        (zelf.to_owned(), family, kind, protocol)
+    })
 }
 
 /// `socket.bind(self, address)`.
@@ -41,6 +43,46 @@ pub(crate) fn sendmsg(
         let address = address.unwrap_or(vm.ctx.none.as_object());
         (zelf.to_owned(), address.to_owned())
     })
+}
+
+/// `socket.getaddrinfo(host, port, family, type, protocol)`.
+pub(crate) fn getaddrinfo(
+    vm: &VirtualMachine,
+    (host, port): (&PyObject, &PyObject),
+    (family, kind, protocol): (i32, i32, i32),
+) -> PyResult<()> {
+    vm.audit("socket.getaddrinfo", || {
+        (host.to_owned(), port.to_owned(), family, kind, protocol)
+    })
+}
+
+/// `socket.getservbyname(name, protocol)`; the protocol is None where there is none.
+pub(crate) fn getservbyname(
+    vm: &VirtualMachine,
+    name: &PyObject,
+    protocol: Option<&PyObject>,
+) -> PyResult<()> {
+    vm.audit("socket.getservbyname", || {
+        let protocol = protocol.unwrap_or(vm.ctx.none.as_object());
+        (name.to_owned(), protocol.to_owned())
+    })
+}
+
+/// `socket.getservbyport(port, protocol)`; the protocol is None where there is none.
+pub(crate) fn getservbyport(
+    vm: &VirtualMachine,
+    port: u16,
+    protocol: Option<&PyObject>,
+) -> PyResult<()> {
+    vm.audit("socket.getservbyport", || {
+        let protocol = protocol.unwrap_or(vm.ctx.none.as_object());
+        (port, protocol.to_owned())
+    })
+}
+
+/// `socket.sethostname(name)`; the name as the bytes that the kernel gets.
+pub(crate) fn sethostname(vm: &VirtualMachine, name: &[u8]) -> PyResult<()> {
+    vm.audit("socket.sethostname", || (vm.ctx.new_bytes(name.to_vec()),))
 }
 
 /// Events whose arguments are just those of the function.

@@ -39,14 +39,19 @@ pub(crate) fn os_error(errno: Errno, vm: &VirtualMachine) -> PyBaseExceptionRef 
 
 /// `OSError(errno, message)`, of the subclass that fits.
 #[cold]
-pub(crate) fn os_error_with(errno: Errno, message: &str, vm: &VirtualMachine) -> PyBaseExceptionRef {
+pub(crate) fn os_error_with(
+    errno: Errno,
+    message: &str,
+    vm: &VirtualMachine,
+) -> PyBaseExceptionRef {
     pair(os_error_class(errno, vm), errno as i32, message, vm)
 }
 
 /// An exception whose `args` are the documented pair.
 fn pair(class: &Py<PyType>, number: i32, message: &str, vm: &VirtualMachine) -> PyBaseExceptionRef {
     let args = vec![number.to_pyobject(vm), message.to_pyobject(vm)];
-    vm.invoke_exception(class, args).unwrap_or_else(|raised| raised)
+    vm.invoke_exception(class, args)
+        .unwrap_or_else(|raised| raised)
 }
 
 /// `OSError(message)` without a number.

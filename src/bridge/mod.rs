@@ -6,6 +6,7 @@ pub(crate) mod audit;
 pub(crate) mod errors;
 pub(crate) mod host;
 pub(crate) mod state;
+pub(crate) mod text;
 
 pub(crate) use host::blocking;
 pub(crate) use state::State;

@@ -1,6 +1,7 @@
 //! Timeouts, and the deadlines that follow from them on the monotonic clock.
 
 use super::Error;
+use nix::errno::Errno;
 use std::time::{Duration, Instant};
 
 /// How long a call on a socket may wait (`socket.settimeout`).
@@ -46,6 +47,8 @@ impl Timeout {
 pub(crate) struct Clock {
     timeout: Timeout,
     deadline: Option<Instant>,
+    /// Set where the kernel's own timeout runs instead: SO_RCVTIMEO, SO_SNDTIMEO.
+    kernel: bool,
 }
 
 impl Clock {
@@ -53,7 +56,14 @@ impl Clock {
         Self {
             timeout,
             deadline: None,
+            kernel: false,
         }
+    }
+
+    /// Runs out after `timeout` as the kernel's own timeouts do: with EAGAIN.
+    pub(crate) fn expire_like_the_kernel(&mut self, timeout: Duration) {
+        self.timeout = Timeout::After(timeout);
+        self.kernel = true;
     }
 
     pub(crate) fn timeout(&self) -> Timeout {
@@ -78,6 +88,7 @@ impl Clock {
         };
         match deadline.checked_duration_since(now) {
             Some(left) if !left.is_zero() => Ok(Some(left)),
+            _ if self.kernel => Err(Errno::EAGAIN.into()),
             _ => Err(Error::TimedOut),
         }
     }

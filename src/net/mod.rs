@@ -2,8 +2,11 @@
 //!
 //! No VM and no `unsafe` here; [`Host`] is all this layer knows of the VM.
 
+pub(crate) mod connect;
 mod deadline;
 mod error;
+pub(crate) mod inet;
+pub(crate) mod listener;
 pub(crate) mod operation;
 pub(crate) mod resolve;
 mod socket;

@@ -7,8 +7,10 @@
 use super::socket::still_open;
 use super::waker::{Interrupter, Waker};
 use super::{Clock, Error, Host, Socket, Timeout};
+use crate::sys;
 use crate::sys::descriptor::Use;
 use nix::errno::Errno;
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use std::os::fd::BorrowedFd;
@@ -76,6 +78,20 @@ fn persist<T>(
     attempt: &mut dyn FnMut(BorrowedFd<'_>) -> Result<T, Errno>,
 ) -> Result<T, Error> {
     let mut waiting = Waiting::new(&socket.interrupter);
+    if errno == Errno::EAGAIN && clock.timeout() == Timeout::Never {
+        // What a blocking call would do: fail at once on a descriptor that
+        // somebody else made non-blocking, and keep the kernel's own timeouts.
+        if sys::socket::is_nonblocking(call.fd())? {
+            return Err(errno.into());
+        }
+        let option = match ready {
+            Ready::Write => libc::SO_SNDTIMEO,
+            _ => libc::SO_RCVTIMEO,
+        };
+        if let Some(timeout) = sys::sockopt::get_duration(call.fd(), option)? {
+            clock.expire_like_the_kernel(timeout);
+        }
+    }
     loop {
         match errno {
             Errno::EINTR => host.check_signals()?,
@@ -230,4 +246,129 @@ fn poll(
         host.check_signals()?;
     }
     Ok(woken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Plain;
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    /// One end of a pair whose other end says nothing.
+    fn idle(timeout: Timeout) -> (Arc<Socket>, std::os::fd::OwnedFd) {
+        let (a, b) = sys::socket::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0).unwrap();
+        let socket = Socket::new(Arc::default());
+        socket
+            .open(a, (libc::AF_UNIX, libc::SOCK_STREAM, 0), timeout)
+            .unwrap();
+        (Arc::new(socket), b)
+    }
+
+    fn read(socket: &Socket) -> Result<usize, Error> {
+        let mut clock = Clock::new(socket.timeout());
+        run(&Plain, socket, &mut clock, Ready::Read, |fd| {
+            sys::receive::recv(fd, &mut [0; 8], libc::MSG_DONTWAIT)
+        })
+    }
+
+    #[test]
+    fn a_timeout_runs_out() {
+        let (socket, _peer) = idle(Timeout::After(Duration::from_millis(20)));
+        let start = Instant::now();
+        assert!(matches!(read(&socket), Err(Error::TimedOut)));
+        assert!(start.elapsed() >= Duration::from_millis(20));
+    }
+
+    #[test]
+    fn a_timeout_of_zero_does_not_wait() {
+        let (socket, _peer) = idle(Timeout::Zero);
+        assert!(matches!(read(&socket), Err(Error::Errno(Errno::EAGAIN))));
+    }
+
+    #[test]
+    fn close_ends_a_wait_with_ebadf() {
+        for _ in 0..200 {
+            let (socket, _peer) = idle(Timeout::Never);
+            let reader = {
+                let socket = socket.clone();
+                std::thread::spawn(move || read(&socket))
+            };
+            std::thread::yield_now();
+            socket.close().unwrap();
+            assert!(matches!(
+                reader.join().unwrap(),
+                Err(Error::Errno(Errno::EBADF))
+            ));
+            assert!(!socket.descriptor.is_busy());
+        }
+    }
+
+    #[test]
+    fn detach_returns_when_nobody_uses_the_number() {
+        for _ in 0..200 {
+            let (socket, _peer) = idle(Timeout::Never);
+            let reader = {
+                let socket = socket.clone();
+                std::thread::spawn(move || read(&socket))
+            };
+            std::thread::yield_now();
+            let fd = socket.detach();
+            assert!(fd >= 0);
+            assert!(!socket.descriptor.is_busy());
+            drop(sys::descriptor::adopt(fd));
+            assert!(reader.join().unwrap().is_err());
+        }
+    }
+
+    #[test]
+    fn an_interrupt_ends_a_wait() {
+        let (socket, _peer) = idle(Timeout::Never);
+        let (began, begun) = std::sync::mpsc::channel();
+        let reader = {
+            let socket = socket.clone();
+            std::thread::spawn(move || {
+                began.send(()).unwrap();
+                read(&socket)
+            })
+        };
+        begun.recv().unwrap();
+        // The first ones may come before the call has begun.
+        while !reader.is_finished() {
+            socket.interrupter.interrupt();
+            std::thread::yield_now();
+        }
+        assert!(matches!(reader.join().unwrap(), Err(Error::Interrupted)));
+    }
+
+    #[test]
+    fn ready_in_vain_does_not_spin() {
+        let (socket, peer) = idle(Timeout::After(Duration::from_millis(100)));
+        sys::socket::shutdown(std::os::fd::AsFd::as_fd(&peer), libc::SHUT_WR).unwrap();
+        let mut clock = Clock::new(socket.timeout());
+        let mut attempts = 0;
+        let result = run(&Plain, &socket, &mut clock, Ready::Read, |_| {
+            attempts += 1;
+            Err::<(), _>(Errno::EAGAIN)
+        });
+        assert!(matches!(result, Err(Error::TimedOut)));
+        assert!(attempts < 60, "{attempts} attempts");
+    }
+
+    #[test]
+    fn the_kernels_own_timeout_is_kept() {
+        let (socket, _peer) = idle(Timeout::Never);
+        let call = socket.begin().unwrap();
+        let timeout = [0i64, 20_000].map(i64::to_ne_bytes).concat();
+        sys::sockopt::set(call.fd(), libc::SOL_SOCKET, libc::SO_RCVTIMEO, &timeout).unwrap();
+        assert!(matches!(read(&socket), Err(Error::Errno(Errno::EAGAIN))));
+    }
+
+    #[test]
+    fn a_descriptor_that_others_made_nonblocking_does_not_wait() {
+        let (socket, _peer) = idle(Timeout::Never);
+        let call = socket.begin().unwrap();
+        sys::socket::set_nonblocking(call.fd(), true).unwrap();
+        assert!(matches!(read(&socket), Err(Error::Errno(Errno::EAGAIN))));
+    }
 }

@@ -1,1 +1,500 @@
 //! Name resolution that can time out and be interrupted.
+//!
+//! Every look-up of a host, by name or by address, goes through one of the
+//! functions here. The C library's resolver can be neither timed out nor woken,
+//! so a look-up that may block runs on a thread of its own, and the caller waits
+//! for it as for anything else; a wait that ends early leaves the thread to
+//! finish by itself.
+
+use super::inet::{is_literal, pton4, pton6};
+use super::{Clock, Error, Host, Interrupter, Waker, operation};
+use crate::policy::SockAddr;
+use crate::sys::netdb::{self, HostEntry, HostError, ResolveError};
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
+use std::ffi::{CStr, CString};
+use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
+use std::sync::mpsc::{TryRecvError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub(crate) use crate::sys::netdb::{AddrInfo, Query};
+
+impl From<ResolveError> for Error {
+    fn from(error: ResolveError) -> Self {
+        match error {
+            ResolveError::Code(code) => Self::AddrInfo(code),
+            ResolveError::System(errno) => Self::Errno(errno),
+        }
+    }
+}
+
+impl From<HostError> for Error {
+    fn from(error: HostError) -> Self {
+        Self::HostDb(error.0)
+    }
+}
+
+/// getaddrinfo(3).
+///
+/// A query that needs no look-up is answered at once, whatever the clock says.
+/// Any other waits for the resolver for as long as `clock` allows.
+pub(crate) fn getaddrinfo<H: Host>(
+    host: &H,
+    interrupter: &Interrupter,
+    clock: &mut Clock,
+    query: Query,
+) -> Result<Vec<AddrInfo>, Error> {
+    if let Some(answers) = numeric(&query) {
+        return Ok(answers);
+    }
+    if needs_no_resolver(&query) {
+        return Ok(netdb::getaddrinfo(&query)?);
+    }
+    in_background(host, interrupter, clock, move || {
+        Ok(netdb::getaddrinfo(&query)?)
+    })
+}
+
+/// getnameinfo(3).
+pub(crate) fn getnameinfo<H: Host>(
+    host: &H,
+    interrupter: &Interrupter,
+    clock: &mut Clock,
+    address: SockAddr,
+    flags: i32,
+) -> Result<(Vec<u8>, Vec<u8>), Error> {
+    const NUMERIC: i32 = libc::NI_NUMERICHOST | libc::NI_NUMERICSERV;
+    if flags & NUMERIC == NUMERIC {
+        return Ok(netdb::getnameinfo(&address, flags)?);
+    }
+    in_background(host, interrupter, clock, move || {
+        Ok(netdb::getnameinfo(&address, flags)?)
+    })
+}
+
+/// gethostbyname(3).
+pub(crate) fn gethostbyname<H: Host>(
+    host: &H,
+    interrupter: &Interrupter,
+    clock: &mut Clock,
+    name: CString,
+) -> Result<HostEntry, Error> {
+    in_background(host, interrupter, clock, move || {
+        Ok(netdb::gethostbyname(&name)?)
+    })
+}
+
+/// gethostbyaddr(3).
+pub(crate) fn gethostbyaddr<H: Host>(
+    host: &H,
+    interrupter: &Interrupter,
+    clock: &mut Clock,
+    address: IpAddr,
+) -> Result<HostEntry, Error> {
+    in_background(host, interrupter, clock, move || {
+        Ok(netdb::gethostbyaddr(address)?)
+    })
+}
+
+/// Runs a look-up that may block on a thread of its own and waits for it, for
+/// as long as `clock` allows. A wait that ends early leaves the thread to
+/// finish by itself; its result is dropped.
+pub(crate) fn in_background<H: Host, T: Send + 'static>(
+    host: &H,
+    interrupter: &Interrupter,
+    clock: &mut Clock,
+    look_up: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    /// Rings when the thread ends, however it does.
+    struct Bell(Arc<Waker>);
+
+    impl Drop for Bell {
+        fn drop(&mut self) {
+            self.0.wake();
+        }
+    }
+
+    let bell = Bell(Waker::current()?);
+    let (sender, receiver) = channel();
+    // In a cell of its own, to be had back if there can be no thread.
+    let look_up = Arc::new(Mutex::new(Some(look_up)));
+    let task = {
+        let look_up = look_up.clone();
+        move || {
+            // Rings last: after the result is in the channel, or can never be.
+            let _bell = bell;
+            let sender = sender;
+            if let Some(look_up) = take(&look_up) {
+                // Nobody listens any more if the wait ended early.
+                let _ = sender.send(look_up());
+            }
+        }
+    };
+    if !spawn(task) {
+        return match take(&look_up) {
+            Some(look_up) => host.detached(look_up),
+            None => Err(Errno::EAGAIN.into()),
+        };
+    }
+    let mut result = Err(TryRecvError::Empty);
+    operation::until(host, interrupter, clock, || {
+        result = receiver.try_recv();
+        !matches!(result, Err(TryRecvError::Empty))
+    })?;
+    // Without a result the look-up panicked.
+    result.unwrap_or(Err(Error::AddrInfo(libc::EAI_FAIL)))
+}
+
+fn take<T>(cell: &Mutex<Option<T>>) -> Option<T> {
+    cell.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// Starts a thread that takes no signals, so that they go on to interrupt the
+/// thread that waits. False if there can be none.
+fn spawn(task: impl FnOnce() + Send + 'static) -> bool {
+    let mut before = SigSet::empty();
+    // A thread starts with the mask of the one that made it.
+    let masked = pthread_sigmask(
+        SigmaskHow::SIG_SETMASK,
+        Some(&SigSet::all()),
+        Some(&mut before),
+    );
+    let thread = std::thread::Builder::new()
+        .name("socket-resolver".to_owned())
+        .spawn(task);
+    if masked.is_ok() {
+        let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
+    }
+    thread.is_ok()
+}
+
+/// True if getaddrinfo(3) can answer without asking any database.
+fn needs_no_resolver(query: &Query) -> bool {
+    let host = query.flags & libc::AI_NUMERICHOST != 0
+        || query
+            .host
+            .as_deref()
+            .is_none_or(|host| is_literal(host.to_bytes()));
+    host && query
+        .service
+        .as_deref()
+        .is_none_or(|service| service.to_bytes().iter().all(u8::is_ascii_digit))
+}
+
+/// What getaddrinfo(3) gives for an address and a port number that are written
+/// out already, in its order, without the cost of asking it. `None` for
+/// everything it would refuse, and for everything out of the ordinary.
+fn numeric(query: &Query) -> Option<Vec<AddrInfo>> {
+    const ORDINARY: i32 = libc::AI_PASSIVE
+        | libc::AI_CANONNAME
+        | libc::AI_NUMERICHOST
+        | libc::AI_NUMERICSERV
+        | libc::AI_V4MAPPED
+        | libc::AI_ALL;
+    if query.flags & !ORDINARY != 0 || query.host.is_none() && query.service.is_none() {
+        return None;
+    }
+    let port = match &query.service {
+        Some(service) => port(service)?,
+        None => 0,
+    };
+    let passive = query.flags & libc::AI_PASSIVE != 0;
+    let named = query.flags & libc::AI_CANONNAME != 0;
+    let ip = match (&query.host, query.family) {
+        (Some(host), family) => literal(host, family)?,
+        // With both families the order depends on the routes of the machine.
+        (None, libc::AF_INET) if !named && passive => IpAddr::from([0u8; 4]),
+        (None, libc::AF_INET) if !named => IpAddr::from([127, 0, 0, 1]),
+        (None, libc::AF_INET6) if !named && passive => IpAddr::from([0u16; 8]),
+        (None, libc::AF_INET6) if !named => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
+        _ => return None,
+    };
+    let (family, address) = match ip {
+        IpAddr::V4(ip) => (libc::AF_INET, SocketAddrV4::new(ip, port).into()),
+        IpAddr::V6(ip) => (libc::AF_INET6, SocketAddrV6::new(ip, port, 0, 0).into()),
+    };
+    let mut answers = Vec::with_capacity(3);
+    for (kind, protocol) in kinds(query.kind, query.protocol) {
+        // A raw socket has no port; asked for by itself with one, it is refused.
+        if kind == libc::SOCK_RAW && query.service.is_some() && answers.is_empty() {
+            return None;
+        }
+        // Only the first answer carries the name.
+        let canonical_name = match &query.host {
+            Some(host) if named && answers.is_empty() => host.to_bytes().to_vec(),
+            _ => Vec::new(),
+        };
+        answers.push(AddrInfo {
+            family,
+            kind,
+            protocol,
+            canonical_name,
+            address,
+        });
+    }
+    (!answers.is_empty()).then_some(answers)
+}
+
+/// A port in plain decimal; `None` for names and for numbers that wrap around.
+fn port(service: &CStr) -> Option<u16> {
+    let digits = service.to_bytes();
+    if !(1..=5).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let port = digits
+        .iter()
+        .fold(0u32, |port, digit| port * 10 + u32::from(digit - b'0'));
+    u16::try_from(port).ok()
+}
+
+/// An address of `family` in its usual spelling, without a zone.
+fn literal(host: &CStr, family: i32) -> Option<IpAddr> {
+    let host = host.to_bytes();
+    let v4 = matches!(family, libc::AF_UNSPEC | libc::AF_INET);
+    let v6 = matches!(family, libc::AF_UNSPEC | libc::AF_INET6);
+    match host {
+        [b'0'..=b'9', ..] if v4 && !host.contains(&b':') => pton4(host).map(IpAddr::V4),
+        _ if v6 => pton6(host).map(IpAddr::V6),
+        _ => None,
+    }
+}
+
+/// The kinds of socket and their protocols that fit a query, in the C library's
+/// order: the three usual ones if it names neither, else the first that fits.
+fn kinds(kind: i32, protocol: i32) -> impl Iterator<Item = (i32, i32)> {
+    /// SOCK_ number, IPPROTO_ number (0 stands for any), and whether it is usual.
+    const KINDS: [(i32, i32, bool); 7] = [
+        (libc::SOCK_STREAM, libc::IPPROTO_TCP, true),
+        (libc::SOCK_DGRAM, libc::IPPROTO_UDP, true),
+        (libc::SOCK_DCCP, libc::IPPROTO_DCCP, false),
+        (libc::SOCK_DGRAM, libc::IPPROTO_UDPLITE, false),
+        (libc::SOCK_STREAM, libc::IPPROTO_SCTP, false),
+        (libc::SOCK_SEQPACKET, libc::IPPROTO_SCTP, false),
+        (libc::SOCK_RAW, 0, true),
+    ];
+    let any = kind == 0 && protocol == 0;
+    KINDS
+        .into_iter()
+        .filter(move |(row_kind, row_protocol, usual)| {
+            if any {
+                return *usual;
+            }
+            (kind == 0 || kind == *row_kind)
+                && (protocol == 0 || *row_protocol == 0 || protocol == *row_protocol)
+        })
+        .map(move |(kind, row_protocol, _)| {
+            let protocol = if row_protocol == 0 {
+                protocol
+            } else {
+                row_protocol
+            };
+            (kind, protocol)
+        })
+        .take(if any { KINDS.len() } else { 1 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Plain, Timeout};
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    fn never() -> Clock {
+        Clock::new(Timeout::Never)
+    }
+
+    fn text(text: Option<&str>) -> Option<CString> {
+        text.map(|text| CString::new(text).unwrap())
+    }
+
+    /// Whatever is answered without the C library is what the C library answers.
+    #[test]
+    fn numeric_answers_are_the_c_librarys() {
+        let hosts = [
+            None,
+            Some("127.0.0.1"),
+            Some("0.0.0.0"),
+            Some("255.255.255.255"),
+            Some("::1"),
+            Some("::"),
+            Some("fe80::1"),
+            Some("::1.2.3.4"),
+            Some("::ffff:1.2.3.4"),
+            Some("127.1"),
+            Some("010.0.0.1"),
+            Some("0x7f.1"),
+            Some("fe80::1%lo"),
+            Some("1.2.3.4.5"),
+            Some(""),
+            Some("1::3:4:5:6:7:8"),
+        ];
+        let services = [
+            None,
+            Some("0"),
+            Some("80"),
+            Some("080"),
+            Some("00080"),
+            Some("65535"),
+            Some("65536"),
+            Some("99999"),
+            Some("-1"),
+            Some("+80"),
+            Some(" 80"),
+            Some("80x"),
+            Some(""),
+            Some("000080"),
+        ];
+        let flags = [
+            libc::AI_PASSIVE,
+            libc::AI_CANONNAME,
+            libc::AI_V4MAPPED | libc::AI_ALL,
+            libc::AI_NUMERICSERV,
+        ];
+        let mut answered = 0;
+        for host in hosts {
+            for service in services {
+                for family in [0, libc::AF_INET, libc::AF_INET6, libc::AF_UNIX] {
+                    for kind in 0..=7 {
+                        for protocol in [0, 1, 6, 17, 33, 58, 132, 136, 255, 262, -1] {
+                            for chosen in 0..16 {
+                                let flags = (0..4)
+                                    .filter(|i| chosen >> i & 1 == 1)
+                                    .fold(libc::AI_NUMERICHOST, |all, i| all | flags[i]);
+                                let query = Query {
+                                    host: text(host),
+                                    service: text(service),
+                                    family,
+                                    kind,
+                                    protocol,
+                                    flags,
+                                };
+                                let Some(answers) = numeric(&query) else {
+                                    continue;
+                                };
+                                answered += 1;
+                                assert_eq!(Ok(answers), netdb::getaddrinfo(&query), "{query:?}");
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert!(answered > 10_000, "{answered}");
+    }
+
+    #[test]
+    fn the_usual_queries_do_without_the_c_library() {
+        for (host, service, family) in [
+            (Some("127.0.0.1"), Some("80"), 0),
+            (Some("::1"), Some("80"), 0),
+            (Some("127.0.0.1"), None, libc::AF_INET),
+            (None, Some("80"), libc::AF_INET6),
+        ] {
+            let query = Query {
+                host: text(host),
+                service: text(service),
+                family,
+                ..Query::default()
+            };
+            assert_eq!(numeric(&query).map(|answers| answers.len()), Some(3));
+        }
+    }
+
+    #[test]
+    fn only_names_need_a_resolver() {
+        let query = |host, service, flags| Query {
+            host: text(host),
+            service: text(service),
+            flags,
+            ..Query::default()
+        };
+        assert!(needs_no_resolver(&query(Some("127.1"), Some("80"), 0)));
+        assert!(needs_no_resolver(&query(Some("fe80::1%lo"), None, 0)));
+        assert!(needs_no_resolver(&query(
+            Some("name"),
+            Some("80"),
+            libc::AI_NUMERICHOST
+        )));
+        assert!(needs_no_resolver(&query(None, Some("80"), 0)));
+        assert!(!needs_no_resolver(&query(Some("name"), Some("80"), 0)));
+        assert!(!needs_no_resolver(&query(
+            Some("127.0.0.1"),
+            Some("http"),
+            0
+        )));
+    }
+
+    #[test]
+    fn names_resolve() {
+        let interrupter = Interrupter::default();
+        let query = Query {
+            host: text(Some("localhost")),
+            service: text(Some("http")),
+            kind: libc::SOCK_STREAM,
+            ..Query::default()
+        };
+        let answers = getaddrinfo(&Plain, &interrupter, &mut never(), query).unwrap();
+        assert!(answers.iter().all(|answer| {
+            answer
+                .address
+                .ip()
+                .is_some_and(|(ip, port)| ip.is_loopback() && port == 80)
+        }));
+        let entry = gethostbyname(&Plain, &interrupter, &mut never(), c"localhost".to_owned());
+        assert!(entry.unwrap().addresses.iter().all(IpAddr::is_loopback));
+    }
+
+    #[test]
+    fn failures_are_typed() {
+        let interrupter = Interrupter::default();
+        let failed = getaddrinfo(&Plain, &interrupter, &mut never(), Query::default());
+        assert!(matches!(failed, Err(Error::AddrInfo(libc::EAI_NONAME))));
+        let failed = gethostbyaddr(&Plain, &interrupter, &mut never(), [240, 0, 0, 1].into());
+        assert!(matches!(failed, Err(Error::HostDb(1))));
+    }
+
+    fn slow() -> Result<(), Error> {
+        std::thread::sleep(Duration::from_secs(5));
+        Ok(())
+    }
+
+    #[test]
+    fn a_slow_look_up_times_out() {
+        let started = Instant::now();
+        let mut clock = Clock::new(Timeout::After(Duration::from_millis(30)));
+        let ended = in_background(&Plain, &Interrupter::default(), &mut clock, slow);
+        assert!(matches!(ended, Err(Error::TimedOut)));
+        assert!(started.elapsed() < Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_slow_look_up_can_be_interrupted() {
+        let started = Instant::now();
+        let interrupter = Interrupter::default();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(30));
+                interrupter.interrupt();
+            });
+            let ended = in_background(&Plain, &interrupter, &mut never(), slow);
+            assert!(matches!(ended, Err(Error::Interrupted)));
+        });
+        assert!(started.elapsed() < Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_look_up_takes_no_signals() {
+        let mask = || Ok(SigSet::thread_get_mask()?);
+        let taken = in_background(&Plain, &Interrupter::default(), &mut never(), mask).unwrap();
+        assert!(taken.contains(nix::sys::signal::Signal::SIGINT));
+        assert!(!mask().unwrap().contains(nix::sys::signal::Signal::SIGINT));
+    }
+
+    #[test]
+    fn a_look_up_that_panics_is_a_failure() {
+        let broken = || -> Result<(), Error> { panic!("for the test") };
+        let ended = in_background(&Plain, &Interrupter::default(), &mut never(), broken);
+        assert!(matches!(ended, Err(Error::AddrInfo(libc::EAI_FAIL))));
+    }
+}

@@ -98,6 +98,11 @@ impl Socket {
         self.timeout.store(timeout.as_nanos(), Ordering::Relaxed);
     }
 
+    /// True if a blocking call goes on until all the bytes have gone or come.
+    pub(crate) fn is_patient_stream(&self) -> bool {
+        self.kind() == nix::libc::SOCK_STREAM && self.timeout() == Timeout::Never
+    }
+
     /// AF_ number; −1 before the socket was opened, as are the two below.
     pub(crate) fn family(&self) -> i32 {
         self.family.load(Ordering::Relaxed)

@@ -28,8 +28,7 @@ impl Waker {
         WAKER.with_borrow_mut(|slot| match slot {
             Some(waker) if waker.process == process => Ok(waker.clone()),
             _ => {
-                let event =
-                    EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+                let event = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
                 Ok(slot.insert(Arc::new(Self { event, process })).clone())
             }
         })
@@ -128,7 +127,9 @@ mod tests {
     fn a_thread_keeps_its_waker() {
         let mine = Waker::current().unwrap();
         assert!(Arc::ptr_eq(&mine, &Waker::current().unwrap()));
-        let other = std::thread::spawn(|| Waker::current().unwrap()).join().unwrap();
+        let other = std::thread::spawn(|| Waker::current().unwrap())
+            .join()
+            .unwrap();
         assert!(!Arc::ptr_eq(&mine, &other));
     }
 

@@ -7,6 +7,6 @@
 mod gate;
 mod sockaddr;
 
-pub(crate) use gate::{Gate, NameGrant, Permitted};
 pub use gate::{Denied, Operation, Policy, Target};
+pub(crate) use gate::{Gate, NameGrant, Permitted};
 pub use sockaddr::SockAddr;

@@ -124,7 +124,12 @@ impl fmt::Debug for SockAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.ip() {
             Some((ip, port)) => write!(f, "SockAddr({ip} port {port})"),
-            None => write!(f, "SockAddr(family {}, {:?})", self.family(), self.as_bytes()),
+            None => write!(
+                f,
+                "SockAddr(family {}, {:?})",
+                self.family(),
+                self.as_bytes()
+            ),
         }
     }
 }

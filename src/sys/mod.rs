@@ -6,7 +6,11 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod descriptor;
+pub(crate) mod interface;
+pub(crate) mod message;
+pub(crate) mod netdb;
 pub(crate) mod receive;
+pub(crate) mod sendfile;
 pub(crate) mod socket;
 pub(crate) mod sockopt;
 pub(crate) mod text;

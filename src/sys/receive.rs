@@ -1,5 +1,6 @@
 //! recv(2) and recvfrom(2), into memory that is new or the caller's.
 
+use super::message::{self, Received};
 use super::socket::with_storage;
 use crate::policy::SockAddr;
 use nix::errno::Errno;
@@ -31,6 +32,7 @@ impl Buffer {
         } else {
             Vec::new()
         };
+        memory.clear();
         memory.try_reserve_exact(size).ok()?;
         Some(Self { memory, size })
     }
@@ -60,6 +62,35 @@ impl Buffer {
         Ok(n)
     }
 
+    /// recv(2) until the buffer is full, the peer has finished, or there is
+    /// nothing more for now (EAGAIN; call again to go on). An error after a
+    /// part has arrived ends the receive with that part.
+    pub(crate) fn recv_all(&mut self, fd: BorrowedFd<'_>, flags: i32) -> Result<usize, Errno> {
+        loop {
+            let start = self.memory.len();
+            let room = &mut self.memory.spare_capacity_mut()[..self.size - start];
+            if flags & libc::MSG_TRUNC != 0 {
+                room.fill(MaybeUninit::new(0));
+            }
+            // SAFETY: pointer and length describe the room.
+            let n = Errno::result(unsafe {
+                libc::recv(fd.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), flags)
+            });
+            let room = room.len();
+            match n {
+                // SAFETY: the kernel wrote that many bytes, and there is room for them.
+                Ok(n) => unsafe { self.memory.set_len(start + (n as usize).min(room)) },
+                Err(errno @ (Errno::EAGAIN | Errno::EINTR)) => return Err(errno),
+                Err(errno) if start == 0 => return Err(errno),
+                Err(_) => return Ok(start),
+            }
+            let len = self.memory.len();
+            if len == start || len == self.size || flags & libc::MSG_PEEK != 0 {
+                return Ok(len);
+            }
+        }
+    }
+
     /// recvfrom(2), with the sender's address. Otherwise as [`recv`](Self::recv).
     pub(crate) fn recvfrom(&mut self, fd: BorrowedFd<'_>, flags: i32) -> Result<SockAddr, Errno> {
         let room = self.room(flags);
@@ -81,6 +112,25 @@ impl Buffer {
         // SAFETY: the kernel wrote that many bytes, and there is room for them.
         unsafe { self.memory.set_len(n.min(self.size)) };
         Ok(address)
+    }
+
+    /// recvmsg(2). Otherwise as [`recv`](Self::recv).
+    pub(crate) fn recvmsg(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        control: &mut Vec<u8>,
+        flags: i32,
+    ) -> Result<Received, Errno> {
+        let room = self.room(flags);
+        let mut iov = libc::iovec {
+            iov_base: room.as_mut_ptr().cast(),
+            iov_len: room.len(),
+        };
+        // SAFETY: one iovec, of memory that is ours.
+        let received = unsafe { message::recv_raw(fd, &raw mut iov, 1, control, flags) }?;
+        // SAFETY: the kernel wrote that many bytes, and there is room for them.
+        unsafe { self.memory.set_len(received.len.min(self.size)) };
+        Ok(received)
     }
 
     /// What arrived, in memory of about its own size.
@@ -112,6 +162,29 @@ pub(crate) fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: i32) -> Result<usi
     // SAFETY: pointer and length describe `buf`.
     let n = unsafe { libc::recv(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len(), flags) };
     Errno::result(n).map(|n| (n as usize).min(buf.len()))
+}
+
+/// [`Buffer::recv_all`] into the caller's memory, of which `filled` bytes have
+/// arrived before.
+pub(crate) fn recv_all(
+    fd: BorrowedFd<'_>,
+    buf: &mut [u8],
+    filled: &mut usize,
+    flags: i32,
+) -> Result<usize, Errno> {
+    loop {
+        let rest = buf.get_mut(*filled..).unwrap_or_default();
+        let n = match recv(fd, rest, flags) {
+            Ok(n) => n,
+            Err(errno @ (Errno::EAGAIN | Errno::EINTR)) => return Err(errno),
+            Err(_) if *filled > 0 => return Ok(*filled),
+            Err(errno) => return Err(errno),
+        };
+        *filled += n;
+        if n == 0 || *filled == buf.len() || flags & libc::MSG_PEEK != 0 {
+            return Ok(*filled);
+        }
+    }
 }
 
 /// recvfrom(2) into the caller's memory, with the sender's address.

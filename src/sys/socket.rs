@@ -27,7 +27,12 @@ pub(crate) fn socketpair(
     let mut fds = [-1; 2];
     // SAFETY: the kernel writes two integers.
     Errno::result(unsafe {
-        libc::socketpair(family, kind | libc::SOCK_CLOEXEC, protocol, fds.as_mut_ptr())
+        libc::socketpair(
+            family,
+            kind | libc::SOCK_CLOEXEC,
+            protocol,
+            fds.as_mut_ptr(),
+        )
     })?;
     Ok((owned(fds[0])?, owned(fds[1])?))
 }
@@ -63,9 +68,8 @@ pub(crate) fn accept(fd: BorrowedFd<'_>, flags: i32) -> Result<(OwnedFd, SockAdd
     let mut connection = -1;
     let peer = with_storage(|pointer, len| {
         // SAFETY: pointer and length describe storage for any address.
-        connection = unsafe {
-            libc::accept4(fd.as_raw_fd(), pointer, len, flags | libc::SOCK_CLOEXEC)
-        };
+        connection =
+            unsafe { libc::accept4(fd.as_raw_fd(), pointer, len, flags | libc::SOCK_CLOEXEC) };
         Errno::result(connection).map(drop)
     })?;
     Ok((owned(connection)?, peer))
@@ -74,13 +78,17 @@ pub(crate) fn accept(fd: BorrowedFd<'_>, flags: i32) -> Result<(OwnedFd, SockAdd
 /// getsockname(2).
 pub(crate) fn getsockname(fd: BorrowedFd<'_>) -> Result<SockAddr, Errno> {
     // SAFETY: pointer and length describe storage for any address.
-    with_storage(|p, len| Errno::result(unsafe { libc::getsockname(fd.as_raw_fd(), p, len) }).map(drop))
+    with_storage(|p, len| {
+        Errno::result(unsafe { libc::getsockname(fd.as_raw_fd(), p, len) }).map(drop)
+    })
 }
 
 /// getpeername(2).
 pub(crate) fn getpeername(fd: BorrowedFd<'_>) -> Result<SockAddr, Errno> {
     // SAFETY: pointer and length describe storage for any address.
-    with_storage(|p, len| Errno::result(unsafe { libc::getpeername(fd.as_raw_fd(), p, len) }).map(drop))
+    with_storage(|p, len| {
+        Errno::result(unsafe { libc::getpeername(fd.as_raw_fd(), p, len) }).map(drop)
+    })
 }
 
 /// send(2); MSG_NOSIGNAL always, so that a closed peer is EPIPE and no signal.
@@ -124,6 +132,11 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> Result<(), Errno>
     let on = libc::c_int::from(on);
     // SAFETY: the kernel reads one integer.
     Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONBIO, &raw const on) }).map(drop)
+}
+
+/// Whether the descriptor is in non-blocking mode (F_GETFL, fcntl(2)).
+pub(crate) fn is_nonblocking(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
+    nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_GETFL).map(|flags| flags & libc::O_NONBLOCK != 0)
 }
 
 /// The address for a system call that reads one.

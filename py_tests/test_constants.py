@@ -1,0 +1,306 @@
+"""The constants and their enumerations. constants.json is what CPython 3.13 exports on Linux."""
+
+import enum
+import json
+import os
+import pickle
+import socket
+import unittest
+
+from support import OURS, main, only_ours
+
+with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "constants.json")) as file:
+    REFERENCE = json.load(file)
+
+# What the documentation of 3.14 adds on Linux, with the kernel's values.
+ADDED_IN_3_14 = {
+    "IP_FREEBIND": 15,
+    "IP_RECVERR": 11,
+    "IP_RECVORIGDSTADDR": 20,
+    "IP_RECVTTL": 12,
+    "IPV6_RECVERR": 25,
+    "SO_ORIGINAL_DST": 80,
+    "VMADDR_CID_LOCAL": 1,
+}
+
+# linux/include/net/bluetooth/*.h; the distribution's <bluetooth/*.h> agree.
+BLUETOOTH = {
+    "AF_BLUETOOTH": 31,
+    "BTPROTO_L2CAP": 0,
+    "BTPROTO_HCI": 1,
+    "BTPROTO_SCO": 2,
+    "BTPROTO_RFCOMM": 3,
+    "SOL_HCI": 0,
+    "SOL_L2CAP": 6,
+    "SOL_SCO": 17,
+    "SOL_RFCOMM": 18,
+    "SOL_BLUETOOTH": 274,
+    "HCI_DATA_DIR": 1,
+    "HCI_FILTER": 2,
+    "HCI_TIME_STAMP": 3,
+    "HCI_DEV_NONE": 65535,
+    "HCI_CHANNEL_RAW": 0,
+    "HCI_CHANNEL_USER": 1,
+    "HCI_CHANNEL_MONITOR": 2,
+    "HCI_CHANNEL_CONTROL": 3,
+    "HCI_CHANNEL_LOGGING": 4,
+    "BDADDR_BREDR": 0,
+    "BDADDR_LE_PUBLIC": 1,
+    "BDADDR_LE_RANDOM": 2,
+    "L2CAP_LM": 3,
+    "L2CAP_LM_MASTER": 0x01,
+    "L2CAP_LM_AUTH": 0x02,
+    "L2CAP_LM_ENCRYPT": 0x04,
+    "L2CAP_LM_TRUSTED": 0x08,
+    "L2CAP_LM_RELIABLE": 0x10,
+    "L2CAP_LM_SECURE": 0x20,
+    "BT_SECURITY": 4,
+    "BT_SECURITY_SDP": 0,
+    "BT_SECURITY_LOW": 1,
+    "BT_SECURITY_MEDIUM": 2,
+    "BT_SECURITY_HIGH": 3,
+    "BT_SECURITY_FIPS": 4,
+    "BT_DEFER_SETUP": 7,
+    "BT_FLUSHABLE": 8,
+    "BT_FLUSHABLE_OFF": 0,
+    "BT_FLUSHABLE_ON": 1,
+    "BT_POWER": 9,
+    "BT_POWER_FORCE_ACTIVE_OFF": 0,
+    "BT_POWER_FORCE_ACTIVE_ON": 1,
+    "BT_CHANNEL_POLICY": 10,
+    "BT_CHANNEL_POLICY_BREDR_ONLY": 0,
+    "BT_CHANNEL_POLICY_BREDR_PREFERRED": 1,
+    "BT_CHANNEL_POLICY_AMP_PREFERRED": 2,
+    "BT_VOICE": 11,
+    "BT_VOICE_TRANSPARENT": 0x0003,
+    "BT_VOICE_CVSD_16BIT": 0x0060,
+    "BT_SNDMTU": 12,
+    "BT_RCVMTU": 13,
+    "BT_PHY": 14,
+    "BT_PHY_BR_1M_1SLOT": 0x0001,
+    "BT_PHY_BR_1M_3SLOT": 0x0002,
+    "BT_PHY_BR_1M_5SLOT": 0x0004,
+    "BT_PHY_EDR_2M_1SLOT": 0x0008,
+    "BT_PHY_EDR_2M_3SLOT": 0x0010,
+    "BT_PHY_EDR_2M_5SLOT": 0x0020,
+    "BT_PHY_EDR_3M_1SLOT": 0x0040,
+    "BT_PHY_EDR_3M_3SLOT": 0x0080,
+    "BT_PHY_EDR_3M_5SLOT": 0x0100,
+    "BT_PHY_LE_1M_TX": 0x0200,
+    "BT_PHY_LE_1M_RX": 0x0400,
+    "BT_PHY_LE_2M_TX": 0x0800,
+    "BT_PHY_LE_2M_RX": 0x1000,
+    "BT_PHY_LE_CODED_TX": 0x2000,
+    "BT_PHY_LE_CODED_RX": 0x4000,
+    "BT_MODE": 15,
+    "BT_MODE_BASIC": 0x00,
+    "BT_MODE_ERTM": 0x01,
+    "BT_MODE_STREAMING": 0x02,
+    "BT_MODE_LE_FLOWCTL": 0x03,
+    "BT_MODE_EXT_FLOWCTL": 0x04,
+    "BT_PKT_STATUS": 16,
+    "BT_ISO_QOS": 17,
+    "BT_CODEC": 19,
+}
+
+# Options that people hardcode for want of a name anywhere: asm-generic/socket.h, linux/udp.h.
+HARDCODED = {
+    "SO_ZEROCOPY": 60,
+    "MSG_ZEROCOPY": 0x4000000,
+    "SO_TXTIME": 61,
+    "UDP_SEGMENT": 103,
+    "UDP_GRO": 104,
+    "SO_TIMESTAMPNS": 35,
+    "SO_PASSRIGHTS": 83,
+    "SO_PASSPIDFD": 76,
+    "SO_PEERPIDFD": 77,
+}
+
+ENUMS = {
+    "AddressFamily": (enum.IntEnum, "AF_"),
+    "SocketKind": (enum.IntEnum, "SOCK_"),
+    "MsgFlag": (enum.IntFlag, "MSG_"),
+    "AddressInfo": (enum.IntFlag, "AI_"),
+}
+
+
+class Values(unittest.TestCase):
+    def test_integers(self):
+        for name, value in REFERENCE["integers"].items():
+            with self.subTest(name):
+                self.assertEqual(getattr(socket, name), value)
+                self.assertIsInstance(getattr(socket, name), int)
+
+    def test_strings(self):
+        for name, value in REFERENCE["strings"].items():
+            with self.subTest(name):
+                self.assertEqual(getattr(socket, name), value)
+
+    def test_all(self):
+        self.assertEqual(set(REFERENCE["all"]) - set(socket.__all__), set())
+
+    def test_the_native_module_has_them_too(self):
+        import _socket
+        for name, value in REFERENCE["integers"].items():
+            if name in ("EBADF", "EAGAIN", "EWOULDBLOCK"):
+                continue  # taken from errno by the Python half
+            with self.subTest(name):
+                self.assertEqual(getattr(_socket, name), value)
+
+    def test_defaults_of_the_original_reference(self):
+        for name, value in {
+                "IPPORT_RESERVED": 1024, "IPPORT_USERRESERVED": 5000, "INADDR_ANY": 0,
+                "INADDR_BROADCAST": 0xFFFFFFFF, "INADDR_LOOPBACK": 0x7F000001,
+                "INADDR_UNSPEC_GROUP": 0xE0000000, "INADDR_ALLHOSTS_GROUP": 0xE0000001,
+                "INADDR_MAX_LOCAL_GROUP": 0xE00000FF, "INADDR_NONE": 0xFFFFFFFF,
+                "SOMAXCONN": 4096}.items():
+            with self.subTest(name):
+                self.assertEqual(getattr(socket, name), value)
+
+    @only_ours("3.13 has none of what 3.14 adds")
+    def test_additions_of_3_14(self):
+        for name, value in ADDED_IN_3_14.items():
+            with self.subTest(name):
+                self.assertEqual(getattr(socket, name), value)
+                self.assertIn(name, socket.__all__)
+
+    @only_ours("usually built without Bluetooth headers")
+    def test_bluetooth(self):
+        for name, value in BLUETOOTH.items():
+            with self.subTest(name):
+                self.assertEqual(getattr(socket, name), value)
+        self.assertEqual(socket.BDADDR_ANY, "00:00:00:00:00:00")
+        self.assertEqual(socket.BDADDR_LOCAL, "00:00:00:FF:FF:FF")
+        self.assertIs(socket.AddressFamily(31), socket.AF_BLUETOOTH)
+
+    @only_ours("has no name for these")
+    def test_names_for_what_people_hardcode(self):
+        for name, value in HARDCODED.items():
+            with self.subTest(name):
+                self.assertEqual(getattr(socket, name), value)
+        self.assertIn(socket.MSG_ZEROCOPY, socket.MsgFlag)
+
+
+class Enumerations(unittest.TestCase):
+    def test_members(self):
+        for name, members in REFERENCE["enums"].items():
+            with self.subTest(name):
+                known = list(getattr(socket, name).__members__)
+                aliases = REFERENCE["enum_aliases"][name]
+                expected = set(members) | set(aliases)
+                self.assertEqual(expected - set(known), set())
+                if not OURS:
+                    self.assertEqual(set(known), expected)
+
+    def test_bases(self):
+        for name, (base, _) in ENUMS.items():
+            with self.subTest(name):
+                self.assertTrue(issubclass(getattr(socket, name), base))
+                self.assertEqual(getattr(socket, name).__module__, "socket")
+                self.assertEqual(getattr(socket, name).__qualname__, name)
+
+    def test_every_constant_is_a_member(self):
+        for name, (_, prefix) in ENUMS.items():
+            kind = getattr(socket, name)
+            for member in REFERENCE["enums"][name]:
+                with self.subTest(member):
+                    self.assertTrue(member.startswith(prefix))
+                    constant = getattr(socket, member)
+                    self.assertIs(type(constant), kind)
+                    self.assertIs(constant, kind[member])
+                    self.assertIs(constant, kind(constant.value))
+                    self.assertIs(constant, getattr(kind, member))
+
+    def test_aliases(self):
+        self.assertIs(socket.AF_ROUTE, socket.AF_NETLINK)
+        for name, aliases in REFERENCE["enum_aliases"].items():
+            for alias, target in aliases.items():
+                with self.subTest(alias):
+                    kind = getattr(socket, name)
+                    self.assertIs(kind[alias], kind[target])
+                    self.assertNotIn(alias, [member.name for member in kind])
+
+    def test_repr_str_name_value(self):
+        self.assertEqual(repr(socket.AF_INET), "<AddressFamily.AF_INET: 2>")
+        self.assertEqual(str(socket.AF_INET), "2")
+        self.assertEqual(f"{socket.AF_INET}", "2")
+        self.assertEqual(f"{socket.AF_INET:>4}", "   2")
+        self.assertEqual("%s %d %r" % (socket.SOCK_STREAM, socket.SOCK_STREAM, socket.SOCK_STREAM),
+                         "1 1 <SocketKind.SOCK_STREAM: 1>")
+        self.assertEqual((socket.AF_UNIX.name, socket.AF_UNIX.value), ("AF_UNIX", 1))
+        self.assertIs(type(socket.AF_UNIX.value), int)
+        self.assertEqual(repr(socket.AI_PASSIVE), "<AddressInfo.AI_PASSIVE: 1>")
+        self.assertEqual(repr(socket.AddressFamily), "<enum 'AddressFamily'>")
+        self.assertEqual(repr(socket.MsgFlag), "<flag 'MsgFlag'>")
+
+    def test_they_are_integers(self):
+        self.assertEqual(socket.AF_INET, 2)
+        self.assertEqual(hash(socket.AF_INET), hash(2))
+        self.assertEqual({2: "inet"}[socket.AF_INET], "inet")
+        self.assertLess(socket.AF_UNIX, socket.AF_INET)
+        self.assertEqual(socket.AF_INET + 1, 3)
+        self.assertIs(type(socket.AF_INET + 1), int)
+        self.assertEqual(int(socket.AF_INET), 2)
+        self.assertEqual(hex(socket.AF_INET), "0x2")
+        self.assertIs(type(socket.SOCK_STREAM | socket.SOCK_NONBLOCK), int)
+
+    def test_flags_combine(self):
+        flags = socket.MSG_OOB | socket.MSG_PEEK
+        self.assertIs(type(flags), socket.MsgFlag)
+        self.assertEqual(flags, 3)
+        self.assertEqual(repr(flags), "<MsgFlag.MSG_OOB|MSG_PEEK: 3>")
+        self.assertEqual(flags.name, "MSG_OOB|MSG_PEEK")
+        self.assertIn(socket.MSG_PEEK, flags)
+        self.assertNotIn(socket.MSG_DONTWAIT, flags)
+        self.assertIs(flags & socket.MSG_PEEK, socket.MSG_PEEK)
+        self.assertIs(flags ^ socket.MSG_OOB, socket.MSG_PEEK)
+        self.assertIs(flags & ~socket.MSG_OOB, socket.MSG_PEEK)
+        self.assertEqual(list(flags), [socket.MSG_OOB, socket.MSG_PEEK])
+        self.assertEqual(repr(socket.MsgFlag(0)), "<MsgFlag: 0>")
+        self.assertIs(type(socket.MSG_OOB | 2), socket.MsgFlag)
+        self.assertFalse(socket.MsgFlag(0))
+
+    def test_flags_keep_unknown_bits(self):
+        unknown = socket.MSG_PEEK | 0x800000
+        self.assertIs(type(unknown), socket.MsgFlag)
+        self.assertEqual(int(unknown), 0x800002)
+
+    def test_lookup_of_unknown_values(self):
+        self.assertRaises(ValueError, socket.AddressFamily, 9999)
+        self.assertRaises(ValueError, socket.SocketKind, "SOCK_STREAM")
+        self.assertRaises(KeyError, lambda: socket.AddressFamily["AF_NONE"])
+
+    def test_iteration_and_membership(self):
+        kinds = list(socket.SocketKind)
+        self.assertEqual({kind.name for kind in kinds} - {"SOCK_DCCP", "SOCK_PACKET"},
+                         set(REFERENCE["enums"]["SocketKind"]))
+        self.assertEqual(len(socket.SocketKind), len(kinds))
+        self.assertIn(socket.SOCK_STREAM, socket.SocketKind)
+        self.assertIn(1, socket.SocketKind)
+        self.assertNotIn(99, socket.SocketKind)
+
+    def test_members_cannot_be_replaced(self):
+        with self.assertRaises(AttributeError):
+            socket.AddressFamily.AF_INET = 3
+        with self.assertRaises(TypeError):
+            class More(socket.AddressFamily):
+                AF_MORE = 99
+
+    def test_pickle(self):
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            for constant in (socket.AF_INET, socket.SOCK_DGRAM, socket.MSG_PEEK,
+                             socket.MSG_PEEK | socket.MSG_OOB, socket.AI_PASSIVE):
+                with self.subTest(protocol=protocol, constant=constant):
+                    again = pickle.loads(pickle.dumps(constant, protocol))
+                    self.assertEqual(again, constant)
+                    self.assertIs(type(again), type(constant))
+
+    def test_pickles_of_either_interpreter_load_in_the_other(self):
+        # pickle.dumps(socket.AF_INET, 2), as CPython 3.13 writes it.
+        self.assertIs(
+            pickle.loads(b"\x80\x02csocket\nAddressFamily\nq\x00K\x02\x85q\x01Rq\x02."),
+            socket.AF_INET)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,302 @@
+"""makefile and SocketIO."""
+
+import array
+import gc
+import io
+import os
+import socket
+import warnings
+
+from support import LONG, SocketTest, fill, main
+
+
+class MakeFile(SocketTest):
+    def setUp(self):
+        super().setUp()
+        self.one, self.other = self.pair()
+
+    def file(self, *arguments, **keywords):
+        made = self.one.makefile(*arguments, **keywords)
+        self.addCleanup(made.close)
+        return made
+
+    def test_kinds(self):
+        for mode, kind, raw in (("rb", io.BufferedReader, "rb"), ("b", io.BufferedReader, "rb"),
+                                ("wb", io.BufferedWriter, "wb"), ("rwb", io.BufferedRWPair, None),
+                                ("r", io.TextIOWrapper, "rb"), ("", io.TextIOWrapper, "rb"),
+                                ("w", io.TextIOWrapper, "wb"), ("rw", io.TextIOWrapper, None)):
+            with self.subTest(mode):
+                made = self.file(mode)
+                self.assertIsInstance(made, kind)
+                self.assertIs(type(self.file(mode, encoding=None, errors=None, newline=None)), type(made))
+                if raw is not None:
+                    binary = made.buffer if kind is io.TextIOWrapper else made
+                    self.assertIsInstance(binary.raw, socket.SocketIO)
+                    self.assertEqual(binary.raw.mode, raw)
+
+    def test_bad_modes(self):
+        for mode in ("a", "x", "r+", "rt", "U", "rbt"):
+            with self.assertRaisesRegex(ValueError, r"invalid mode '.*' \(only r, w, b allowed\)"):
+                self.one.makefile(mode)
+        for mode in (5, None):
+            self.assertRaises(TypeError, self.one.makefile, mode)
+        self.assertEqual(self.one._io_refs, 0)
+
+    def test_buffering(self):
+        for buffering in (1, 2, 100, -1, -5, None):
+            self.assertIsInstance(self.file("rb", buffering), io.BufferedReader)
+        for mode in ("rb", "wb", "rwb", "b"):
+            self.assertIsInstance(self.file(mode, 0), socket.SocketIO)
+        for mode in ("r", "w", "rw"):
+            with self.assertRaisesRegex(ValueError, "^unbuffered streams must be binary$"):
+                self.one.makefile(mode, 0)
+        for buffering in ("x", 1.5):
+            self.assertRaises(TypeError, self.one.makefile, "rb", buffering)
+
+    def test_failure_gives_the_socket_back(self):
+        self.assertRaises(LookupError, self.one.makefile, "r", encoding="no-such")
+        gc.collect()
+        self.assertEqual(self.one._io_refs, 0)
+        number = self.one.fileno()
+        self.one.close()
+        self.assertRaises(OSError, os.fstat, number)
+
+    def test_keywords_only(self):
+        self.assertRaises(TypeError, self.one.makefile, "r", None, "utf-8")
+
+    def test_text(self):
+        reader = self.file("r", encoding="utf-8", newline="")
+        self.other.sendall("z\u00fcrich\r\nnext".encode())
+        self.other.close()
+        self.assertEqual(reader.readline(), "z\u00fcrich\r\n")
+        self.assertEqual(reader.read(), "next")
+        self.assertEqual((reader.mode, reader.encoding), ("r", "utf-8"))
+
+    def test_text_newlines_and_errors(self):
+        self.other.sendall(b"one\r\ntwo\rthree\xff\n")
+        self.other.close()
+        self.assertEqual(self.file("r", encoding="ascii", errors="replace").readlines(),
+                         ["one\n", "two\n", "three\ufffd\n"])
+
+    def test_lines(self):
+        reader = self.file("rb")
+        writer = self.other.makefile("wb")
+        self.addCleanup(writer.close)
+        lines = [b"%d\n" % i for i in range(5000)]
+        feeder = self.background(lambda: (writer.writelines(lines), writer.close(), self.other.close()))
+        self.assertEqual(list(reader), lines)
+        feeder.result()
+
+    def test_write_waits_for_flush(self):
+        writer = self.file("wb")
+        writer.write(b"buffered")
+        self.other.setblocking(False)
+        self.assertRaises(BlockingIOError, self.other.recv, 1)
+        writer.flush()
+        self.assertEqual(self.other.recv(99), b"buffered")
+
+    def test_both_ways(self):
+        both = self.file("rwb")
+        both.write(b"question\n")
+        both.flush()
+        self.assertEqual(self.other.recv(99), b"question\n")
+        self.other.sendall(b"answer\n")
+        self.assertEqual(both.readline(), b"answer\n")
+        text = self.file("rw", encoding="ascii")
+        text.write("more\n")
+        text.flush()
+        self.assertEqual(self.other.recv(99), b"more\n")
+        self.other.sendall(b"and more\n")
+        self.assertEqual(text.readline(), "and more\n")
+
+    def test_peek_and_read1(self):
+        reader = self.file("rb")
+        self.other.sendall(b"abcdef")
+        self.assertEqual(reader.peek(1)[:1], b"a")
+        self.assertEqual(reader.read1(3), b"abc")
+        buffer = bytearray(9)
+        self.assertEqual(reader.readinto1(buffer), 3)
+        self.assertEqual(buffer[:3], b"def")
+
+    def test_end(self):
+        reader = self.file("rb")
+        self.other.sendall(b"end")
+        self.other.close()
+        self.assertEqual(reader.read(), b"end")
+        self.assertEqual((reader.read(), reader.readline()), (b"", b""))
+
+    def test_file_outlives_the_name(self):
+        one, other = socket.socketpair()
+        with other:
+            reader = one.makefile("rb")
+            del one
+            gc.collect()
+            other.sendall(b"still here\n")
+            self.assertEqual(reader.readline(), b"still here\n")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)  # nobody closed the socket
+                reader.close()
+                del reader
+                gc.collect()
+
+    def test_context_manager(self):
+        with self.one.makefile("wb") as writer:
+            writer.write(b"flushed by close")
+        self.assertEqual(self.other.recv(99), b"flushed by close")
+        self.assertGreaterEqual(self.one.fileno(), 0)
+
+    def test_closed_socket(self):
+        self.one.close()
+        reader = self.one.makefile("rb")
+        self.assertRaises(OSError, reader.read)
+        reader.close()
+
+    def test_overridden_methods_are_called(self):
+        class Counting(socket.socket):
+            calls = 0
+
+            def recv_into(self, *arguments):
+                type(self).calls += 1
+                return super().recv_into(*arguments)
+
+            def send(self, data, *arguments):
+                type(self).calls += 1
+                return super().send(data, *arguments)
+
+        counting = Counting(fileno=self.one.detach())
+        self.addCleanup(counting.close)
+        self.other.sendall(b"line\n")
+        with counting.makefile("rwb") as both:
+            self.assertEqual(both.readline(), b"line\n")
+            both.write(b"x")
+        self.assertEqual(Counting.calls, 2)
+
+
+class Raw(SocketTest):
+    def setUp(self):
+        super().setUp()
+        self.one, self.other = self.pair()
+
+    def raw(self, mode):
+        made = self.one.makefile(mode, 0)
+        self.addCleanup(made.close)
+        return made
+
+    def test_attributes(self):
+        raw = self.raw("rb")
+        self.assertIs(type(raw), socket.SocketIO)
+        self.assertIsInstance(raw, io.RawIOBase)
+        self.assertEqual((raw.mode, raw.name, raw.fileno(), raw.closed),
+                         ("rb", self.one.fileno(), self.one.fileno(), False))
+        self.assertEqual((raw.readable(), raw.writable(), raw.seekable()), (True, False, False))
+        both = self.raw("rwb")
+        self.assertEqual((both.mode, both.readable(), both.writable()), ("rwb", True, True))
+
+    def test_read_and_write(self):
+        reader, writer = self.raw("rb"), self.raw("wb")
+        self.assertEqual(writer.write(b"out"), 3)
+        self.assertEqual(writer.write(memoryview(b"side")), 4)
+        self.assertEqual(self.other.recv(99), b"outside")
+        self.other.sendall(b"inside")
+        self.assertEqual(reader.read(2), b"in")
+        buffer = array.array("B", bytes(9))
+        self.assertEqual(reader.readinto(buffer), 4)
+        self.assertEqual(bytes(buffer[:4]), b"side")
+        self.other.close()
+        self.assertEqual((reader.read(5), reader.readall()), (b"", b""))
+
+    def test_wrong_direction(self):
+        reader, writer = self.raw("rb"), self.raw("wb")
+        self.assertRaises(io.UnsupportedOperation, reader.write, b"x")
+        self.assertRaises(io.UnsupportedOperation, writer.readinto, bytearray(1))
+        self.assertRaises(io.UnsupportedOperation, writer.read, 1)
+        for call in (reader.tell, lambda: reader.seek(0), reader.truncate):
+            self.assertRaises(io.UnsupportedOperation, call)
+
+    def test_closed(self):
+        raw = self.raw("rwb")
+        raw.close()
+        raw.close()
+        self.assertEqual((raw.closed, raw.name, raw.mode), (True, -1, "rwb"))
+        for call in (raw.readable, raw.writable, raw.seekable, raw.fileno, lambda: raw.read(1),
+                     lambda: raw.readinto(bytearray(1)), lambda: raw.write(b"")):
+            self.assertRaises(ValueError, call)
+        self.assertGreaterEqual(self.one.fileno(), 0)
+
+    def test_nonblocking(self):
+        raw = self.raw("rwb")
+        self.one.setblocking(False)
+        self.assertIsNone(raw.read(1))
+        self.assertIsNone(raw.readinto(bytearray(1)))
+        fill(self.one)
+        self.assertIsNone(raw.write(b"x"))
+
+    def test_nonblocking_buffered_writer(self):
+        self.one.setblocking(False)
+        writer = self.one.makefile("wb", 10)
+        with self.assertRaises(BlockingIOError) as caught:
+            while True:
+                writer.write(b"x" * 65536)
+        self.assertLess(caught.exception.characters_written, 65536)
+        self.other.close()
+        self.assertRaises(OSError, writer.close)
+
+    def test_after_a_timeout(self):
+        reader = self.one.makefile("rb")
+        self.addCleanup(reader.close)
+        self.one.settimeout(0.02)
+        self.assertRaises(TimeoutError, reader.readline)
+        self.other.sendall(b"too late\n")
+        for call in (reader.readline, lambda: reader.raw.readinto(bytearray(1))):
+            with self.assertRaisesRegex(OSError, "^cannot read from timed out object$"):
+                call()
+        self.one.settimeout(LONG)
+        self.assertEqual(self.one.recv(99), b"too late\n")
+
+    def test_made_by_hand(self):
+        raw = socket.SocketIO(self.one, "rw")
+        self.assertEqual(raw.mode, "rwb")
+        self.assertEqual(raw.write(b"x"), 1)
+        self.assertEqual(self.one._io_refs, 0)
+        self.one._io_refs += 1
+        raw.close()
+        self.assertEqual(self.one._io_refs, 0)
+        for mode in ("a", "rt", "", "br"):
+            self.assertRaisesRegex(ValueError, "invalid mode", socket.SocketIO, self.one, mode)
+
+    def test_around_any_object(self):
+        class Tape:
+            def recv_into(self, buffer):
+                buffer[:4] = b"tape"
+                return 4
+
+            def send(self, data):
+                return len(data)
+
+            def fileno(self):
+                return 42
+
+            def _decref_socketios(self):
+                pass
+
+        raw = socket.SocketIO(Tape(), "rwb")
+        reader = io.BufferedReader(raw)
+        self.assertEqual(reader.peek(4), b"tape")
+        self.assertEqual((raw.write(b"abc"), raw.fileno(), raw.name), (3, 42, 42))
+
+    def test_subclass(self):
+        class Mine(socket.SocketIO):
+            def readinto(self, buffer):
+                count = super().readinto(buffer)
+                self.count = count
+                return count
+
+        self.other.sendall(b"abc")
+        self.one._io_refs += 1
+        with Mine(self.one, "r") as raw:
+            self.assertEqual(raw.read(9), b"abc")
+            self.assertEqual(raw.count, 3)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""A socket as a Python object: repr, attributes, pickling, subclasses, the finalizer."""
+
+import copy
+import gc
+import os
+import pickle
+import socket
+import warnings
+import weakref
+
+from support import SocketTest, descriptors, is_open, main, python
+
+
+class Object(SocketTest):
+    def test_repr(self):
+        made = self.make()
+        self.assertRegex(repr(made), r"^<socket\.socket fd=%d, family=2, type=1, proto=0, "
+                                     r"laddr=\('0\.0\.0\.0', 0\)>$" % made.fileno())
+        client, server = self.tcp_pair()
+        self.assertEqual(repr(client), "<socket.socket fd=%d, family=2, type=1, proto=0, "
+                                       "laddr=%r, raddr=%r>" % (
+                                           client.fileno(), client.getsockname(), server.getsockname()))
+        made.close()
+        self.assertEqual(repr(made), "<socket.socket [closed] fd=-1, family=2, type=1, proto=0>")
+
+    def test_repr_without_addresses(self):
+        made = self.make(socket.AF_UNIX)
+        self.assertEqual(repr(made), "<socket.socket fd=%d, family=1, type=1, proto=0>" % made.fileno())
+
+    def test_repr_of_a_subclass(self):
+        class Mine(socket.socket):
+            pass
+
+        with Mine() as made:
+            self.assertTrue(repr(made).startswith(
+                "<%s.%s fd=" % (__name__, "Object.test_repr_of_a_subclass.<locals>.Mine")))
+
+    def test_str(self):
+        made = self.make()
+        self.assertEqual(str(made), repr(made))
+
+    def test_no_dict_but_weak_references(self):
+        made = self.make()
+        self.assertFalse(hasattr(made, "__dict__"))
+        with self.assertRaises(AttributeError):
+            made.note = 1
+        reference = weakref.ref(made)
+        self.assertIs(reference(), made)
+        proxy = weakref.proxy(made)
+        self.assertEqual(proxy.fileno(), made.fileno())
+
+    def test_weak_reference_dies(self):
+        made = socket.socket()
+        reference = weakref.ref(made)
+        made.close()
+        del made
+        gc.collect()
+        self.assertIsNone(reference())
+
+    def test_subclass_with_attributes(self):
+        class Mine(socket.socket):
+            __slots__ = ("note",)
+
+            def __init__(self, note):
+                super().__init__(socket.AF_UNIX, socket.SOCK_DGRAM)
+                self.note = note
+
+        with Mine("hello") as made:
+            self.assertEqual((made.note, made.family), ("hello", socket.AF_UNIX))
+            self.assertFalse(hasattr(made, "__dict__"))
+
+        class Loose(socket.socket):
+            pass
+
+        with Loose() as made:
+            made.anything = 1
+            self.assertEqual(made.__dict__, {"anything": 1})
+
+    def test_pickle_and_copy(self):
+        class Mine(socket.socket):
+            pass
+
+        for made, name in ((self.make(), "socket"), (Mine(), "Mine")):
+            with made:
+                for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+                    with self.assertRaisesRegex(TypeError, "^cannot pickle '%s' object$" % name):
+                        pickle.dumps(made, protocol)
+                for protocol in (0, 1):
+                    self.assertRaises(TypeError, pickle.dumps, made, protocol)
+                self.assertRaises(TypeError, copy.copy, made)
+                self.assertRaises(TypeError, copy.deepcopy, made)
+
+    def test_identity_is_equality(self):
+        one, other = self.pair()
+        self.assertEqual(one, one)
+        self.assertNotEqual(one, other)
+        self.assertEqual(len({one, other, one}), 2)
+        self.assertTrue(one)
+
+
+class Forgotten(SocketTest):
+    def test_resource_warning(self):
+        made = socket.socket()
+        text, number = repr(made), made.fileno()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            del made
+            gc.collect()
+        self.assertEqual([(str(w.message), w.category) for w in caught],
+                         [("unclosed " + text, ResourceWarning)])
+        self.assertFalse(is_open(number))
+
+    def test_the_warning_comes_before_the_close(self):
+        # A logger may still ask the socket; the warning carries it as its source.
+        seen = []
+
+        def show(message, category, filename, lineno, file=None, line=None):
+            seen.append(str(message))
+            seen.append(descriptors() - before)
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.showwarning = show
+            before = descriptors()
+            made = socket.socket()
+            number = made.fileno()
+            del made
+            gc.collect()
+        self.assertIn("unclosed <socket.socket fd=%d" % number, seen[0])
+        self.assertIn(number, seen[1])
+        self.assertFalse(is_open(number))
+
+    def test_the_source_of_the_warning(self):
+        made = socket.socket()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            del made
+            gc.collect()
+        self.assertIsInstance(caught[0].source, socket.SocketType)
+        caught[0].source.close()
+
+    def test_warning_as_error(self):
+        # Cannot be raised from a finalizer: it is reported, and the socket closed.
+        script = ("import socket, gc, os\n"
+                  "made = socket.socket(); number = made.fileno()\n"
+                  "del made; gc.collect()\n"
+                  "try: os.fstat(number); print('open')\n"
+                  "except OSError: print('closed')\n")
+        finished = python(
+            "import warnings; warnings.simplefilter('error')\n" + script)
+        self.assertEqual(finished.stdout.strip(), "closed")
+        self.assertIn("ResourceWarning", finished.stderr)
+
+    def test_no_warning_for_a_closed_one(self):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            made = socket.socket()
+            made.close()
+            del made
+            gc.collect()
+        self.assertEqual(caught, [])
+
+    def test_refused_descriptor_is_not_closed(self):
+        # A constructor that fails must not close what it never owned.
+        reader, writer = os.pipe()
+        self.assertRaises(OSError, socket.socket, fileno=reader)
+        gc.collect()
+        self.assertTrue(is_open(reader))
+        os.close(reader)
+        os.close(writer)
+
+
+if __name__ == "__main__":
+    main()

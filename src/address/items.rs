@@ -1,0 +1,151 @@
+//! The items of an address tuple, one after the other, as CPython's
+//! `PyArg_ParseTuple` takes them, with its messages.
+
+use crate::bridge::args;
+use crate::bridge::text;
+use rustpython_vm::builtins::PyBaseExceptionRef;
+use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
+use std::ffi::CString;
+use std::ops::RangeInclusive;
+
+/// How a tuple of the wrong shape is refused.
+#[derive(Clone, Copy)]
+pub(super) enum Refusal {
+    /// With this message, whatever is wrong (a format that ends in `;...`).
+    Message(&'static str),
+    /// With what is wrong and the name of the function (a format that ends in
+    /// `:...`).
+    Function(&'static str),
+    /// With what is wrong (a format that ends with its units).
+    Plain,
+}
+
+/// The items not read yet.
+pub(super) struct Items<'a> {
+    vm: &'a VirtualMachine,
+    left: std::slice::Iter<'a, PyObjectRef>,
+    count: usize,
+    refusal: Refusal,
+}
+
+impl<'a> Items<'a> {
+    /// Refuses a tuple with too few or too many items.
+    pub(super) fn new(
+        vm: &'a VirtualMachine,
+        items: &'a [PyObjectRef],
+        expected: RangeInclusive<usize>,
+        refusal: Refusal,
+    ) -> PyResult<Self> {
+        if !expected.contains(&items.len()) {
+            return Err(wrong_count(vm, items.len(), *expected.end(), refusal));
+        }
+        Ok(Self {
+            vm,
+            left: items.iter(),
+            count: items.len(),
+            refusal,
+        })
+    }
+
+    /// True once every item was read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.left.len() == 0
+    }
+
+    /// The next item as it is.
+    pub(super) fn object(&mut self) -> PyResult<&'a PyObject> {
+        match self.left.next() {
+            Some(item) => Ok(item.as_object()),
+            // `new` has counted them, so only a wrong range there leads here.
+            None => Err(wrong_count(
+                self.vm,
+                self.count,
+                self.count + 1,
+                self.refusal,
+            )),
+        }
+    }
+
+    /// The next item, if there is another.
+    pub(super) fn optional(&mut self) -> Option<&'a PyObject> {
+        self.left.next().map(|item| item.as_object())
+    }
+
+    /// A C `int` (unit `i`).
+    pub(super) fn int(&mut self) -> PyResult<i32> {
+        args::int(self.object()?, self.vm)
+    }
+
+    /// An optional C `int`.
+    pub(super) fn int_or(&mut self, default: i32) -> PyResult<i32> {
+        self.optional()
+            .map_or(Ok(default), |item| args::int(item, self.vm))
+    }
+
+    /// An unsigned integer (units `B`, `H` and `I`): whatever its size, for the
+    /// caller to cut to that of the field, since these do not overflow.
+    pub(super) fn unsigned(&mut self) -> PyResult<u64> {
+        unsigned(self.vm, self.object()?)
+    }
+
+    /// An optional unsigned integer.
+    pub(super) fn unsigned_or(&mut self, default: u64) -> PyResult<u64> {
+        self.optional()
+            .map_or(Ok(default), |item| unsigned(self.vm, item))
+    }
+
+    /// An unsigned integer (units `k` and `K`), which differ in their message.
+    pub(super) fn long(&mut self) -> PyResult<u64> {
+        let item = self.object()?;
+        match item.try_index_opt(self.vm) {
+            Some(index) => Ok(index?.as_u64_mask()),
+            None => Err(self.wrong_type("int", item)),
+        }
+    }
+
+    /// A `str` as UTF-8 (unit `s`).
+    pub(super) fn text(&mut self) -> PyResult<CString> {
+        let item = self.object()?;
+        text::utf8(self.vm, item)?.ok_or_else(|| self.wrong_type("str", item))
+    }
+
+    /// TypeError about the item that was read last.
+    fn wrong_type(&self, expected: &str, item: &PyObject) -> PyBaseExceptionRef {
+        let number = self.count - self.left.len();
+        let function = match self.refusal {
+            Refusal::Message(message) => return self.vm.new_type_error(message),
+            Refusal::Function(function) => format!("{function}() "),
+            Refusal::Plain => String::new(),
+        };
+        let found = if self.vm.is_none(item) {
+            "None".to_owned()
+        } else {
+            args::type_name(item)
+        };
+        let message = format!("{function}argument {number} must be {expected}, not {found}");
+        self.vm.new_type_error(message)
+    }
+}
+
+fn unsigned(vm: &VirtualMachine, item: &PyObject) -> PyResult<u64> {
+    Ok(item.try_index(vm)?.as_u64_mask())
+}
+
+/// No format without a message of its own has optional units, so that
+/// `expected` is the one count there is.
+fn wrong_count(
+    vm: &VirtualMachine,
+    given: usize,
+    expected: usize,
+    refusal: Refusal,
+) -> PyBaseExceptionRef {
+    let function = match refusal {
+        Refusal::Message(message) => return vm.new_type_error(message),
+        Refusal::Function(function) => format!("{function}()"),
+        Refusal::Plain => "function".to_owned(),
+    };
+    let plural = if expected == 1 { "" } else { "s" };
+    vm.new_type_error(format!(
+        "{function} takes exactly {expected} argument{plural} ({given} given)"
+    ))
+}

@@ -1,0 +1,353 @@
+//! A Python value to a socket address and back; one file a family.
+//!
+//! A new family is its file and a line in each of the two tables here, in
+//! [`parse`] and in [`to_python`].
+
+mod alg;
+mod bluetooth;
+mod can;
+pub(crate) mod idna;
+pub(crate) mod inet;
+mod items;
+pub(crate) mod name;
+mod netlink;
+mod packet;
+mod qipcrtr;
+mod tipc;
+mod unix;
+mod vsock;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+use crate::bridge::State;
+use crate::bridge::args::type_name;
+use crate::bridge::errors::{OrRaise, plain_os_error};
+use crate::policy::{NameGrant, Operation, Permitted, SockAddr};
+use nix::libc;
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyTuple};
+use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
+
+/// AF_QIPCRTR (linux/socket.h), which libc has on some targets only.
+const AF_QIPCRTR: i32 = 42;
+
+/// An address that a script gave, and what it is for.
+#[derive(Clone, Copy)]
+pub(crate) struct Request<'a> {
+    pub vm: &'a VirtualMachine,
+    /// The state of the interpreter: its gate is asked, its interrupter heard.
+    pub state: &'a State,
+    /// The socket's AF_ number, which decides the format.
+    pub family: i32,
+    /// The socket's protocol, which some families' formats depend on.
+    pub protocol: i32,
+    /// The method or function that the script called, for messages.
+    pub caller: &'static str,
+    /// What the address will be used for.
+    pub operation: Operation,
+}
+
+/// An address as its family's file read it, and the grant of the name it was
+/// resolved from.
+struct Parsed {
+    address: SockAddr,
+    name: Option<NameGrant>,
+}
+
+impl From<SockAddr> for Parsed {
+    fn from(address: SockAddr) -> Self {
+        Self {
+            address,
+            name: None,
+        }
+    }
+}
+
+/// The address that `value` is, resolved and let through by the gate
+/// (CPython's `getsockaddrarg`). May wait for a resolver.
+pub(crate) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Permitted<SockAddr>> {
+    let parsed = match request.family {
+        // RDS sockets have Internet addresses (rds(7)).
+        libc::AF_INET | libc::AF_RDS => inet::parse(request, value)?,
+        libc::AF_INET6 => inet::parse6(request, value)?,
+        libc::AF_UNIX => unix::parse(request, value)?,
+        libc::AF_NETLINK => netlink::parse(request, value)?,
+        libc::AF_PACKET => packet::parse(request, value)?,
+        libc::AF_VSOCK => vsock::parse(request, value)?,
+        libc::AF_CAN => can::parse(request, value)?,
+        libc::AF_ALG => alg::parse(request, value)?,
+        libc::AF_BLUETOOTH => bluetooth::parse(request, value)?,
+        libc::AF_TIPC => tipc::parse(request, value)?,
+        AF_QIPCRTR => qipcrtr::parse(request, value)?,
+        _ => return Err(request.os_error("bad family")),
+    };
+    request
+        .state
+        .gate
+        .address(request.operation, parsed.address, parsed.name.as_ref())
+        .or_raise(request.vm)
+}
+
+/// The Python value that an address from the kernel is (CPython's
+/// `makesockaddr`). `protocol` is the socket's.
+///
+/// None for an address the kernel left out; an unknown family is the pair
+/// (family, bytes). What an address is too short for reads as zeros.
+pub(crate) fn to_python(vm: &VirtualMachine, address: &SockAddr, protocol: i32) -> PyResult {
+    if address.is_empty() {
+        return Ok(vm.ctx.none());
+    }
+    Ok(match address.family() {
+        libc::AF_INET => inet::to_python(vm, address),
+        libc::AF_INET6 => inet::to_python6(vm, address),
+        libc::AF_UNIX => unix::to_python(vm, address),
+        libc::AF_NETLINK => netlink::to_python(vm, address),
+        libc::AF_PACKET => packet::to_python(vm, address),
+        libc::AF_VSOCK => vsock::to_python(vm, address),
+        libc::AF_CAN => can::to_python(vm, address, protocol),
+        libc::AF_ALG => alg::to_python(vm, address),
+        libc::AF_BLUETOOTH => bluetooth::to_python(vm, address, protocol)?,
+        libc::AF_TIPC => tipc::to_python(vm, address)?,
+        AF_QIPCRTR => qipcrtr::to_python(vm, address),
+        family => unknown(vm, family, address),
+    })
+}
+
+/// The bytes after the family: no fewer than `struct sockaddr` has, which is
+/// what CPython returns, and all that the kernel wrote, which can be more.
+fn unknown(vm: &VirtualMachine, family: i32, address: &SockAddr) -> PyObjectRef {
+    let mut data = address.as_bytes().get(2..).unwrap_or_default().to_vec();
+    if data.len() < 14 {
+        data.resize(14, 0);
+    }
+    vm.new_tuple((family, vm.ctx.new_bytes(data))).into()
+}
+
+impl Request<'_> {
+    /// The items of an address that has to be a tuple.
+    fn tuple<'v>(&self, family: &str, value: &'v PyObject) -> PyResult<&'v [PyObjectRef]> {
+        self.tuple_for(format_args!("{}()", self.caller), family, value)
+    }
+
+    /// As [`tuple`](Self::tuple), for the families whose messages in CPython
+    /// name its C function in place of the caller.
+    fn tuple_for<'v>(
+        &self,
+        caller: impl std::fmt::Display,
+        family: &str,
+        value: &'v PyObject,
+    ) -> PyResult<&'v [PyObjectRef]> {
+        match value.downcast_ref::<PyTuple>() {
+            Some(tuple) => Ok(tuple.as_slice()),
+            None => Err(self.vm.new_type_error(format!(
+                "{caller}: {family} address must be tuple, not {}",
+                type_name(value)
+            ))),
+        }
+    }
+
+    /// Reads items of which any may overflow: CPython has one message for all
+    /// of them, whichever it was.
+    fn or_overflow<T>(&self, message: &str, read: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+        read().map_err(|error| {
+            let overflow = self.vm.ctx.exceptions.overflow_error;
+            match error.as_object().fast_isinstance(overflow) {
+                true => self.overflow(message),
+                false => error,
+            }
+        })
+    }
+
+    /// OverflowError that begins with the caller.
+    fn overflow(&self, message: &str) -> PyBaseExceptionRef {
+        let message = format!("{}(): {message}", self.caller);
+        self.vm.new_overflow_error(message)
+    }
+
+    /// OSError without a number that begins with the caller.
+    fn os_error(&self, message: &str) -> PyBaseExceptionRef {
+        plain_os_error(&format!("{}(): {message}", self.caller), self.vm)
+    }
+}
+
+/// An address of `size` bytes with `fields` at their offsets, as the C
+/// compiler lays the family's struct out; the rest is zeros.
+fn encode(family: i32, size: usize, fields: &[(usize, &[u8])]) -> SockAddr {
+    let mut bytes = [0; SockAddr::CAPACITY];
+    place(&mut bytes, &[(0, &(family as u16).to_ne_bytes())]);
+    place(&mut bytes, fields);
+    bytes
+        .get(..size)
+        .and_then(SockAddr::from_bytes)
+        .unwrap_or(SockAddr::empty())
+}
+
+/// Puts `fields` at their offsets, as far as there is room.
+fn place(bytes: &mut [u8], fields: &[(usize, &[u8])]) {
+    for (at, field) in fields {
+        let room = bytes.get_mut(*at..).unwrap_or_default();
+        for (byte, value) in room.iter_mut().zip(*field) {
+            *byte = *value;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::*;
+    use super::*;
+
+    #[test]
+    fn no_address_of_any_family_or_length_panics() {
+        run(|vm| {
+            for family in 0..=50u16 {
+                for len in 0..=SockAddr::CAPACITY {
+                    for fill in [0u8, 1, 0x2f, 0x80, 0xff] {
+                        let mut bytes = [fill; SockAddr::CAPACITY];
+                        bytes[..2].copy_from_slice(&family.to_ne_bytes());
+                        let address = SockAddr::from_bytes(&bytes[..len]).unwrap();
+                        for protocol in [0, 1, 2, 3, 6, 7, 99] {
+                            // An error is a Python exception, and allowed.
+                            let _ = to_python(vm, &address, protocol);
+                        }
+                    }
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn no_value_of_any_type_panics() {
+        let values = [
+            "None",
+            "0",
+            "-1",
+            "2**80",
+            "1.5",
+            "''",
+            "b''",
+            "'lo'",
+            "[]",
+            "()",
+            "(None,)",
+            "('',)",
+            "('', 0)",
+            "('lo', 1)",
+            "('lo', 2**80, -2**80)",
+            "('lo', 1, 2)",
+            "('lo', 1, 2, 3)",
+            "('lo', 1, 2, 3, b'')",
+            "(1, 2, 3, 4, 5)",
+            "(-1, -2**80, 2**80, 2**64)",
+            "('\\0', 1)",
+            "('\\ud800', 1)",
+            "'\\ud800'",
+            "'\\udc80'",
+            "b'\\xff' * 200",
+            "('a', 'b', 'c', 'd')",
+            "memoryview(b'ab')[::2]",
+            "memoryview(b'ab' * 100)[::2]",
+            "int",
+            "...",
+        ];
+        run(|vm| {
+            let values = values.map(|value| eval(vm, value));
+            for family in -1..=50 {
+                for protocol in [0, 1, 2, 3, 6, 7, 99] {
+                    // With a gate that refuses, no name is looked up.
+                    let call = Call {
+                        deny: true,
+                        ..Call::new(family, protocol)
+                    };
+                    for value in &values {
+                        assert!(call.parse_value(vm, value).is_err());
+                    }
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn an_address_of_no_bytes_is_none() {
+        run(|vm| {
+            let value = to_python(vm, &SockAddr::empty(), 0).unwrap();
+            assert!(vm.is_none(&value));
+        });
+    }
+
+    #[test]
+    fn an_unknown_family_is_a_pair() {
+        run(|vm| {
+            assert_eq!(
+                read(vm, &[99, 0, 1, 2, 3], 0),
+                format!("(99, b'\\x01\\x02\\x03{}')", "\\x00".repeat(11))
+            );
+            assert_eq!(
+                read(vm, &[99], 0),
+                format!("(0, b'{}')", "\\x00".repeat(14))
+            );
+            let mut long = vec![99, 0];
+            long.extend([b'x'; 30]);
+            assert_eq!(read(vm, &long, 0), format!("(99, b'{}')", "x".repeat(30)));
+            assert_eq!(
+                refused(vm, Call::new(99, 0), "5"),
+                "OSError: connect(): bad family"
+            );
+        });
+    }
+
+    #[test]
+    fn the_gate_sees_exactly_the_address_that_is_used() {
+        run(|vm| {
+            let seen = Seen::default();
+            let call = Call {
+                seen: Some(seen.clone()),
+                ..Call::new(libc::AF_INET, 0)
+            };
+            call.parse(vm, "('127.1', 80)").unwrap();
+            assert_eq!(seen.take(), ["connect SockAddr(127.0.0.1 port 80) None"]);
+
+            call.parse(vm, "('localhost', 80)").unwrap();
+            assert_eq!(
+                seen.take(),
+                [
+                    "connect Name localhost Some(80)",
+                    "connect SockAddr(127.0.0.1 port 80) Some(\"localhost\")"
+                ]
+            );
+            // No connection can come of it, so it is only a look-up.
+            assert_eq!(
+                refused(vm, call.clone(), "('localhost', 70000)"),
+                "OverflowError: connect(): port must be 0-65535."
+            );
+            assert_eq!(seen.take(), ["resolve Name localhost None"]);
+
+            let call = Call {
+                family: libc::AF_UNIX,
+                operation: Operation::Bind,
+                ..call
+            };
+            call.parse(vm, "'/a'").unwrap();
+            assert_eq!(
+                seen.take(),
+                ["bind SockAddr(family 1, [1, 0, 47, 97, 0]) None"]
+            );
+        });
+    }
+
+    #[test]
+    fn a_refusal_is_a_permission_error() {
+        run(|vm| {
+            let call = Call {
+                deny: true,
+                ..Call::new(libc::AF_INET, 0)
+            };
+            for value in ["('127.0.0.1', 80)", "('localhost', 80)"] {
+                assert_eq!(
+                    refused(vm, call.clone(), value),
+                    "PermissionError: [Errno 13] not here"
+                );
+            }
+        });
+    }
+}

@@ -1,0 +1,77 @@
+//! AF_VSOCK: vsock(7), `struct sockaddr_vm` of linux/vm_sockets.h.
+
+use super::items::{Items, Refusal};
+use super::{Parsed, Request, encode};
+use crate::policy::SockAddr;
+use nix::libc;
+use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
+
+const PORT: usize = 4;
+const CID: usize = 8;
+const SIZE: usize = 16;
+
+/// `(CID, port)`.
+pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
+    let items = request.tuple_for("getsockaddrarg", "AF_VSOCK", value)?;
+    let refusal = Refusal::Function("getsockaddrarg");
+    let mut items = Items::new(request.vm, items, 2..=2, refusal)?;
+    let cid = items.unsigned()? as u32;
+    let port = items.unsigned()? as u32;
+    let fields: [(usize, &[u8]); 2] = [(PORT, &port.to_ne_bytes()), (CID, &cid.to_ne_bytes())];
+    Ok(encode(libc::AF_VSOCK, SIZE, &fields).into())
+}
+
+/// `(CID, port)`.
+pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef {
+    let cid = u32::from_ne_bytes(address.field(CID));
+    let port = u32::from_ne_bytes(address.field(PORT));
+    vm.new_tuple((cid, port)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+
+    #[test]
+    fn layout() {
+        run(|vm| {
+            let bytes = [
+                &[40, 0, 0, 0][..],
+                &0x0102_0304u32.to_ne_bytes(),
+                &u32::MAX.to_ne_bytes(),
+                &[0; 4],
+            ]
+            .concat();
+            let repr = "(4294967295, 16909060)";
+            let vsock = Call::new(libc::AF_VSOCK, 0);
+            round_trip(vm, vsock, "(-1, 0x1020304)", &bytes, repr);
+        });
+    }
+
+    #[test]
+    fn refusals() {
+        run(|vm| {
+            for (source, error) in [
+                (
+                    "5",
+                    "TypeError: getsockaddrarg: AF_VSOCK address must be tuple, not int",
+                ),
+                (
+                    "()",
+                    "TypeError: getsockaddrarg() takes exactly 2 arguments (0 given)",
+                ),
+                (
+                    "(1, 2, 3)",
+                    "TypeError: getsockaddrarg() takes exactly 2 arguments (3 given)",
+                ),
+                (
+                    "('x', 1)",
+                    "TypeError: 'str' object cannot be interpreted as an integer",
+                ),
+            ] {
+                assert_eq!(refused(vm, Call::new(libc::AF_VSOCK, 0), source), error);
+            }
+        });
+    }
+}

@@ -1,0 +1,26 @@
+//! What getaddrinfo() and getnameinfo() take and how they fail: `netdb.h`.
+
+use super::{Integer, integers};
+
+pub(super) const ERRORS: &[Integer] = integers! {
+    libc {
+        EAI_AGAIN EAI_BADFLAGS EAI_FAIL EAI_FAMILY EAI_MEMORY EAI_NODATA EAI_NONAME EAI_OVERFLOW
+        EAI_SERVICE EAI_SOCKTYPE EAI_SYSTEM
+    }
+    own {
+        EAI_ADDRFAMILY = -9,
+    }
+};
+
+pub(super) const ADDRESS_INFO: &[Integer] = integers! {
+    libc {
+        AI_ADDRCONFIG AI_ALL AI_CANONNAME AI_NUMERICHOST AI_NUMERICSERV AI_PASSIVE AI_V4MAPPED
+    }
+};
+
+pub(super) const NAME_INFO: &[Integer] = integers! {
+    libc { NI_DGRAM NI_IDN NI_MAXHOST NI_NAMEREQD NI_NOFQDN NI_NUMERICHOST NI_NUMERICSERV }
+    own {
+        NI_MAXSERV = 32,
+    }
+};

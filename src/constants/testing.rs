@@ -1,0 +1,47 @@
+//! Python in unit tests, on a VM without a standard library.
+
+use rustpython_vm::{Interpreter, VirtualMachine};
+
+#[rustpython_vm::pymodule(name = "socket")]
+mod constants_alone {
+    use crate::constants::{self, enums};
+    use rustpython_vm::builtins::PyModule;
+    use rustpython_vm::{Py, PyResult, VirtualMachine};
+
+    pub(crate) fn module_exec(vm: &VirtualMachine, module: &Py<PyModule>) -> PyResult<()> {
+        __module_exec(vm, module);
+        constants::install(module, vm)?;
+        enums::install(module, vm)
+    }
+
+    #[pyfunction]
+    fn family_of(number: i32, vm: &VirtualMachine) -> PyResult {
+        enums::address_family(vm, number)
+    }
+
+    #[pyfunction]
+    fn type_of(number: i32, vm: &VirtualMachine) -> PyResult {
+        enums::socket_kind(vm, number)
+    }
+}
+
+/// Runs `source` in an interpreter of its own, in which `import socket` gives
+/// the constants and the enums.
+pub(crate) fn run(source: &str) {
+    let builder = Interpreter::builder(Default::default());
+    let module = constants_alone::module_def(&builder.ctx);
+    builder
+        .add_native_module(module)
+        .build()
+        .enter(|vm| execute(source, vm));
+}
+
+/// Panics with the traceback of an exception.
+fn execute(source: &str, vm: &VirtualMachine) {
+    let scope = vm.new_scope_with_builtins();
+    if let Err(exception) = vm.run_string(scope, source, "<test>") {
+        let mut report = String::new();
+        let written = vm.write_exception(&mut report, &exception);
+        panic!("{report} {written:?}");
+    }
+}

@@ -1,0 +1,5 @@
+//! What a host calls.
+
+mod builder;
+
+pub use builder::SocketModule;

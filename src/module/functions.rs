@@ -1,0 +1,263 @@
+//! Byte order, addresses as text, sizes of ancillary data, descriptors by
+//! number, the default timeout, network interfaces.
+
+use crate::bridge::errors::{self, OrRaise};
+use crate::bridge::{args, state, text};
+use crate::net::inet;
+use crate::policy::{Operation, Target};
+use crate::sys::{descriptor, interface, message};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyListRef, PyStrRef};
+use rustpython_vm::{PyObject, PyResult, VirtualMachine};
+use std::ffi::CString;
+use std::net::Ipv4Addr;
+
+#[rustpython_vm::pymodule(sub)]
+pub(crate) mod functions {
+    use super::{args, inet_aton_bytes, inet_ntoa_text, inet_ntop_text, inet_pton_bytes, state};
+    use crate::bridge::args::{Int, Size};
+    use rustpython_vm::builtins::{PyListRef, PyStrRef};
+    use rustpython_vm::{PyObjectRef, PyResult, VirtualMachine};
+
+    /// Convert a 16-bit number from host to network byte order.
+    #[pyfunction]
+    fn htons(x: PyObjectRef, vm: &VirtualMachine) -> PyResult<u16> {
+        super::uint16(&x, vm).map(u16::to_be)
+    }
+
+    /// Convert a 32-bit number from host to network byte order.
+    #[pyfunction]
+    fn htonl(object: PyObjectRef, vm: &VirtualMachine) -> PyResult<u32> {
+        super::uint32(&object, "uint32_t", vm).map(u32::to_be)
+    }
+
+    /// Convert a 16-bit number from network to host byte order.
+    #[pyfunction]
+    fn ntohs(x: PyObjectRef, vm: &VirtualMachine) -> PyResult<u16> {
+        super::uint16(&x, vm).map(u16::from_be)
+    }
+
+    /// Convert a 32-bit number from network to host byte order.
+    #[pyfunction]
+    fn ntohl(object: PyObjectRef, vm: &VirtualMachine) -> PyResult<u32> {
+        super::uint32(&object, "uint32_t", vm).map(u32::from_be)
+    }
+
+    /// Convert an IPv4 address in any spelling of inet_aton(3) to its 4 bytes.
+    #[pyfunction]
+    fn inet_aton(ip_addr: PyObjectRef, vm: &VirtualMachine) -> PyResult {
+        inet_aton_bytes(&ip_addr, vm)
+    }
+
+    /// Convert the 4 bytes of an IPv4 address to its dotted form.
+    #[pyfunction]
+    fn inet_ntoa(packed_ip: PyObjectRef, vm: &VirtualMachine) -> PyResult<String> {
+        inet_ntoa_text(&packed_ip, vm)
+    }
+
+    /// Convert an address of family AF_INET or AF_INET6 from text to bytes.
+    #[pyfunction]
+    fn inet_pton(af: Int, ip: PyObjectRef, vm: &VirtualMachine) -> PyResult {
+        inet_pton_bytes(af.0, &ip, vm)
+    }
+
+    /// Convert an address of family AF_INET or AF_INET6 from bytes to text.
+    #[pyfunction]
+    fn inet_ntop(af: Int, packed_ip: PyObjectRef, vm: &VirtualMachine) -> PyResult<String> {
+        inet_ntop_text(af.0, &packed_ip, vm)
+    }
+
+    /// Return the length of a control message with that much data, without
+    /// trailing padding.
+    #[pyfunction(name = "CMSG_LEN")]
+    fn cmsg_len(length: Size, vm: &VirtualMachine) -> PyResult<usize> {
+        super::in_range("CMSG_LEN", super::message::cmsg_len(length.0), vm)
+    }
+
+    /// Return the room that a control message with that much data takes in a
+    /// buffer, with trailing padding.
+    #[pyfunction(name = "CMSG_SPACE")]
+    fn cmsg_space(length: Size, vm: &VirtualMachine) -> PyResult<usize> {
+        super::in_range("CMSG_SPACE", super::message::cmsg_space(length.0), vm)
+    }
+
+    /// Duplicate a socket descriptor, given by number. The new one is not
+    /// inherited by child processes.
+    #[pyfunction]
+    fn dup(object: PyObjectRef, vm: &VirtualMachine) -> PyResult<i32> {
+        super::dup(args::int(&object, vm)?, vm)
+    }
+
+    /// Close a socket descriptor, given by number.
+    #[pyfunction]
+    fn close(object: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
+        super::close(args::int(&object, vm)?, vm)
+    }
+
+    /// Return the timeout of new sockets in seconds; None means no timeout.
+    #[pyfunction]
+    fn getdefaulttimeout(vm: &VirtualMachine) -> PyObjectRef {
+        args::timeout_object(state::of(vm).default_timeout(), vm)
+    }
+
+    /// Set the timeout of new sockets in seconds; None means no timeout.
+    #[pyfunction]
+    fn setdefaulttimeout(object: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
+        super::setdefaulttimeout(&object, vm)
+    }
+
+    /// Return the network interfaces as a list of (index, name).
+    #[pyfunction]
+    fn if_nameindex(vm: &VirtualMachine) -> PyResult<PyListRef> {
+        super::if_nameindex(vm)
+    }
+
+    /// Return the index of a network interface.
+    #[pyfunction]
+    fn if_nametoindex(oname: PyObjectRef, vm: &VirtualMachine) -> PyResult<u32> {
+        super::if_nametoindex(&oname, vm)
+    }
+
+    /// Return the name of a network interface.
+    #[pyfunction]
+    fn if_indextoname(object: PyObjectRef, vm: &VirtualMachine) -> PyResult<PyStrRef> {
+        super::if_indextoname(&object, vm)
+    }
+}
+
+fn uint16(value: &PyObject, vm: &VirtualMachine) -> PyResult<u16> {
+    let number = uint32(value, "uint16_t", vm)?;
+    u16::try_from(number).map_err(|_| too_large("uint16_t", vm))
+}
+
+/// A number of at most 32 bits that has no sign, with the errors of CPython 3.14.
+fn uint32(value: &PyObject, c_type: &str, vm: &VirtualMachine) -> PyResult<u32> {
+    let index = value.try_index(vm)?;
+    let number = index.as_bigint();
+    u32::try_from(number).map_err(|_| match i64::try_from(number) {
+        Ok(n) if n > 0 => too_large(c_type, vm),
+        Err(_) if number.bits() > 0 && *number > 0.into() => too_large(c_type, vm),
+        _ => vm.new_value_error("Cannot convert negative int"),
+    })
+}
+
+fn too_large(c_type: &str, vm: &VirtualMachine) -> PyBaseExceptionRef {
+    vm.new_overflow_error(format!("Python int too large for C {c_type}"))
+}
+
+fn inet_aton_bytes(value: &PyObject, vm: &VirtualMachine) -> PyResult {
+    let ip = text::string(value, "inet_aton() argument", vm)?;
+    match inet::aton(ip.to_bytes()) {
+        Some(ip) => Ok(vm.ctx.new_bytes(ip.octets().to_vec()).into()),
+        None => Err(illegal("inet_aton", vm)),
+    }
+}
+
+fn inet_ntoa_text(value: &PyObject, vm: &VirtualMachine) -> PyResult<String> {
+    let octets: Option<[u8; 4]> = value.try_bytes_like(vm, |bytes| bytes.try_into().ok())?;
+    match octets {
+        Some(octets) => Ok(Ipv4Addr::from(octets).to_string()),
+        None => Err(errors::plain_os_error(
+            "packed IP wrong length for inet_ntoa",
+            vm,
+        )),
+    }
+}
+
+fn inet_pton_bytes(family: i32, value: &PyObject, vm: &VirtualMachine) -> PyResult {
+    let ip = text::string(value, "inet_pton() argument 2", vm)?;
+    let octets = match family {
+        libc::AF_INET => inet::pton4(ip.to_bytes()).map(|ip| ip.octets().to_vec()),
+        libc::AF_INET6 => inet::pton6(ip.to_bytes()).map(|ip| ip.octets().to_vec()),
+        _ => return Err(errors::os_error(Errno::EAFNOSUPPORT, vm)),
+    };
+    match octets {
+        Some(octets) => Ok(vm.ctx.new_bytes(octets).into()),
+        None => Err(illegal("inet_pton", vm)),
+    }
+}
+
+fn illegal(function: &str, vm: &VirtualMachine) -> PyBaseExceptionRef {
+    errors::plain_os_error(
+        &format!("illegal IP address string passed to {function}"),
+        vm,
+    )
+}
+
+fn inet_ntop_text(family: i32, value: &PyObject, vm: &VirtualMachine) -> PyResult<String> {
+    let text = value.try_bytes_like(vm, |bytes| match family {
+        libc::AF_INET => Some(<[u8; 4]>::try_from(bytes).map(|ip| Ipv4Addr::from(ip).to_string())),
+        libc::AF_INET6 => Some(<[u8; 16]>::try_from(bytes).map(|ip| inet::ntop6(ip.into()))),
+        _ => None,
+    })?;
+    text.ok_or_else(|| vm.new_value_error(format!("unknown address family {family}")))?
+        .map_err(|_| vm.new_value_error("invalid length of packed IP address string"))
+}
+
+fn in_range(function: &str, size: Option<usize>, vm: &VirtualMachine) -> PyResult<usize> {
+    size.ok_or_else(|| vm.new_overflow_error(format!("{function}() argument out of range")))
+}
+
+/// Asks whether the script may touch a descriptor that no socket object holds.
+fn adopt(fd: i32, vm: &VirtualMachine) -> PyResult<()> {
+    state::of(vm)
+        .gate
+        .check(Operation::Adopt, &Target::Descriptor(fd))
+        .or_raise(vm)
+}
+
+/// dup(2), close-on-exec.
+fn dup(fd: i32, vm: &VirtualMachine) -> PyResult<i32> {
+    adopt(fd, vm)?;
+    if fd < 0 {
+        return Err(errors::os_error(Errno::EBADF, vm));
+    }
+    descriptor::peek(fd, |fd| fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(0))).or_raise(vm)
+}
+
+fn close(fd: i32, vm: &VirtualMachine) -> PyResult<()> {
+    adopt(fd, vm)?;
+    vm.allow_threads(|| descriptor::close(fd)).or_raise(vm)
+}
+
+fn setdefaulttimeout(timeout: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
+    let timeout = args::timeout(timeout, vm)?;
+    state::of(vm).set_default_timeout(timeout);
+    Ok(())
+}
+
+/// Asks whether the script may look at the machine's interfaces.
+fn system(function: &'static str, vm: &VirtualMachine) -> PyResult<()> {
+    state::of(vm)
+        .gate
+        .check(Operation::System, &Target::Service(function))
+        .or_raise(vm)
+}
+
+fn if_nameindex(vm: &VirtualMachine) -> PyResult<PyListRef> {
+    system("if_nameindex", vm)?;
+    let interfaces = vm.allow_threads(interface::list).or_raise(vm)?;
+    let interfaces = interfaces
+        .into_iter()
+        .map(|(index, name)| vm.new_tuple((index, text::fs_decode(vm, &name))).into())
+        .collect();
+    Ok(vm.ctx.new_list(interfaces))
+}
+
+fn if_nametoindex(name: &PyObject, vm: &VirtualMachine) -> PyResult<u32> {
+    let name = text::fs_convert(vm, name)?;
+    system("if_nametoindex", vm)?;
+    CString::new(name)
+        .ok()
+        .and_then(|name| interface::index(&name).ok())
+        .ok_or_else(|| errors::plain_os_error("no interface with this name", vm))
+}
+
+fn if_indextoname(index: &PyObject, vm: &VirtualMachine) -> PyResult<PyStrRef> {
+    let index = uint32(index, "unsigned int", vm)?;
+    system("if_indextoname", vm)?;
+    let name = interface::name(index).or_raise(vm)?;
+    Ok(text::fs_decode(vm, &name))
+}

@@ -1,0 +1,469 @@
+//! What CPython writes in Python over the system calls: create_connection,
+//! create_server, socketpair, fromfd, send_fds, recv_fds.
+//!
+//! As there, `socket`, `getaddrinfo` and `has_dualstack_ipv6` are those that
+//! the module has when a function is called, and what they return is used by
+//! its methods: scripts replace them, tests most of all.
+
+use crate::bridge::args::{self, Int, Size};
+use crate::bridge::errors;
+use crate::bridge::state;
+use crate::net::{Clock, Timeout};
+use crate::object;
+use crate::sys::message;
+use nix::libc;
+use rustpython_vm::builtins::PyBaseExceptionRef;
+use rustpython_vm::function::ArgBytesLike;
+use rustpython_vm::{
+    AsObject, FromArgs, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, VirtualMachine,
+};
+
+#[rustpython_vm::pymodule(sub)]
+pub(crate) mod helpers {
+    use super::{ConnectionArgs, FromFdArgs, PairArgs, RecvFdsArgs, SendFdsArgs, ServerArgs};
+    use rustpython_vm::{PyObjectRef, PyResult, VirtualMachine};
+
+    /// create_connection(address, timeout=..., source_address=None, *, all_errors=False)
+    /// --
+    ///
+    /// Connect to a TCP service, (host, port), and return the socket.
+    ///
+    /// Each address of the host is tried until one answers. The timeout, in
+    /// seconds, is that of the socket, by default getdefaulttimeout(), and also
+    /// what all the attempts may take together. source_address is what to bind
+    /// to before; an empty host or a port of 0 leaves the choice to the system.
+    /// When every address fails, the last error is raised, or with all_errors
+    /// an ExceptionGroup of them.
+    #[pyfunction]
+    fn create_connection(args: ConnectionArgs, vm: &VirtualMachine) -> PyResult {
+        super::create_connection(args, vm)
+    }
+
+    /// create_server(address, *, family=2, backlog=None, reuse_port=False, dualstack_ipv6=False)
+    /// --
+    ///
+    /// A TCP socket that listens on an address, (host, port).
+    ///
+    /// The family is AF_INET or AF_INET6; with dualstack_ipv6 an AF_INET6 socket
+    /// takes IPv4 connections too, where the system can, and otherwise does not.
+    /// The backlog is listen()'s. reuse_port lets other sockets listen on the
+    /// same address (SO_REUSEPORT). A bind that fails says on which address.
+    #[pyfunction]
+    fn create_server(args: ServerArgs, vm: &VirtualMachine) -> PyResult {
+        super::create_server(args, vm)
+    }
+
+    /// has_dualstack_ipv6()
+    /// --
+    ///
+    /// True if one TCP socket can take IPv4 and IPv6 connections.
+    #[pyfunction]
+    fn has_dualstack_ipv6(vm: &VirtualMachine) -> PyResult<bool> {
+        super::has_dualstack_ipv6(vm)
+    }
+
+    /// socketpair(family=None, type=1, proto=0)
+    /// --
+    ///
+    /// Two sockets connected to each other, of family AF_UNIX unless told
+    /// otherwise. socketpair(2).
+    #[pyfunction]
+    fn socketpair(args: PairArgs, vm: &VirtualMachine) -> PyResult<(PyObjectRef, PyObjectRef)> {
+        super::socketpair(args, vm)
+    }
+
+    /// fromfd(fd, family, type, proto=0)
+    /// --
+    ///
+    /// A socket on a duplicate of a descriptor, which the caller keeps. What is
+    /// -1 the socket finds out for itself. dup(2).
+    #[pyfunction]
+    fn fromfd(args: FromFdArgs, vm: &VirtualMachine) -> PyResult {
+        super::fromfd(args, vm)
+    }
+
+    /// send_fds(sock, buffers, fds, flags=0, address=None)
+    /// --
+    ///
+    /// Send descriptors, and the bytes of buffers, over an AF_UNIX socket: how
+    /// many bytes were sent. As in CPython flags and address have no effect.
+    /// unix(7).
+    #[pyfunction]
+    fn send_fds(args: SendFdsArgs, vm: &VirtualMachine) -> PyResult {
+        super::send_fds(args, vm)
+    }
+
+    /// recv_fds(sock, bufsize, maxfds, flags=0)
+    /// --
+    ///
+    /// Receive up to bufsize bytes and maxfds descriptors from an AF_UNIX socket:
+    /// the tuple (bytes, [descriptor, ...], flags, address), with the flags of
+    /// recvmsg(). As in CPython flags has no effect. unix(7).
+    #[pyfunction]
+    fn recv_fds(args: RecvFdsArgs, vm: &VirtualMachine) -> PyResult {
+        super::recv_fds(args, vm)
+    }
+}
+
+/// The module as scripts have it.
+fn module(vm: &VirtualMachine) -> PyResult {
+    vm.import("socket", 0)
+}
+
+/// Exactly `N` items, or the exceptions of an assignment to as many names.
+fn unpack<const N: usize>(value: &PyObject, vm: &VirtualMachine) -> PyResult<[PyObjectRef; N]> {
+    let iterator = value.to_owned().get_iter(vm).map_err(|raised| {
+        if !raised.fast_isinstance(vm.ctx.exceptions.type_error) {
+            return raised;
+        }
+        let name = args::type_name(value);
+        vm.new_type_error(format!("cannot unpack non-iterable {name} object"))
+    })?;
+    // One more than there are names tells that there are too many.
+    let mut items = Vec::with_capacity(N + 1);
+    for item in iterator.iter::<PyObjectRef>(vm)?.take(N + 1) {
+        items.push(item?);
+    }
+    <[PyObjectRef; N]>::try_from(items).map_err(|items| {
+        let got = items.len();
+        vm.new_value_error(if got > N {
+            format!("too many values to unpack (expected {N})")
+        } else {
+            format!("not enough values to unpack (expected {N}, got {got})")
+        })
+    })
+}
+
+fn is_os_error(raised: &PyBaseExceptionRef, vm: &VirtualMachine) -> bool {
+    raised.fast_isinstance(vm.ctx.exceptions.os_error)
+}
+
+/// Goes on with a new socket; closes it if that fails.
+fn or_close(
+    sock: PyObjectRef,
+    vm: &VirtualMachine,
+    go_on: impl FnOnce(&PyObject) -> PyResult<()>,
+) -> PyResult {
+    match go_on(&sock) {
+        Ok(()) => Ok(sock),
+        Err(raised) => {
+            // What counts is why it failed.
+            let _ = vm.call_method(&sock, "close", ());
+            Err(raised)
+        }
+    }
+}
+
+/// The arguments of create_connection().
+#[derive(FromArgs)]
+struct ConnectionArgs {
+    #[pyarg(any)]
+    address: PyObjectRef,
+    #[pyarg(any, default)]
+    timeout: Option<PyObjectRef>,
+    #[pyarg(any, default)]
+    source_address: Option<PyObjectRef>,
+    #[pyarg(named, default)]
+    all_errors: Option<PyObjectRef>,
+}
+
+/// A flag argument: false if it is not there.
+fn flag(value: Option<PyObjectRef>, vm: &VirtualMachine) -> PyResult<bool> {
+    value.map_or(Ok(false), |value| value.try_to_bool(vm))
+}
+
+fn create_connection(args: ConnectionArgs, vm: &VirtualMachine) -> PyResult {
+    let [host, port] = unpack(&args.address, vm)?;
+    let all_errors = flag(args.all_errors, vm)?;
+    let module = module(vm)?;
+    let unset = module.get_attr("_GLOBAL_DEFAULT_TIMEOUT", vm)?;
+    let source = args.source_address;
+    let mut attempts = Attempts {
+        timeout: args.timeout.filter(|timeout| !timeout.is(&unset)),
+        source: match source {
+            Some(source) if source.clone().try_to_bool(vm)? => Some(source),
+            _ => None,
+        },
+        clock: None,
+    };
+    let found = vm.call_method(&module, "getaddrinfo", (host, port, 0, libc::SOCK_STREAM))?;
+    let mut failures: Vec<PyBaseExceptionRef> = Vec::new();
+    for found in found.get_iter(vm)?.iter::<PyObjectRef>(vm)? {
+        let found = found?;
+        let [family, kind, protocol, _, address] = unpack(&found, vm)?;
+        if !failures.is_empty() && attempts.are_out_of_time() {
+            break;
+        }
+        let connected = vm
+            .call_method(&module, "socket", (family, kind, protocol))
+            .and_then(|sock| or_close(sock, vm, |sock| attempts.connect(sock, address, vm)));
+        match connected {
+            Ok(sock) => return Ok(sock),
+            Err(raised) if is_os_error(&raised, vm) => failures.push(raised),
+            Err(raised) => return Err(raised),
+        }
+    }
+    let Some(last) = failures.last().cloned() else {
+        return Err(errors::plain_os_error(
+            "getaddrinfo returns an empty list",
+            vm,
+        ));
+    };
+    if !all_errors {
+        return Err(last);
+    }
+    let failures = failures.into_iter().map(Into::into).collect();
+    let args = ("create_connection failed", vm.ctx.new_list(failures));
+    let group = vm.builtins.get_attr("ExceptionGroup", vm)?.call(args, vm)?;
+    Err(group.try_into_value(vm)?)
+}
+
+/// The attempts of one create_connection(), all on one clock.
+struct Attempts {
+    timeout: Option<PyObjectRef>,
+    source: Option<PyObjectRef>,
+    /// Runs from the first attempt.
+    clock: Option<Clock>,
+}
+
+impl Attempts {
+    fn connect(
+        &mut self,
+        sock: &PyObject,
+        address: PyObjectRef,
+        vm: &VirtualMachine,
+    ) -> PyResult<()> {
+        if let Some(timeout) = &self.timeout {
+            vm.call_method(sock, "settimeout", (timeout.clone(),))?;
+        }
+        if let Some(source) = &self.source {
+            vm.call_method(sock, "bind", (source.clone(),))?;
+        }
+        let Some(native) = object::exact_socket(sock) else {
+            return vm.call_method(sock, "connect", (address,)).map(drop);
+        };
+        let clock = self.clock.get_or_insert_with(|| {
+            let mut clock = Clock::new(native.socket.timeout());
+            // Whatever the first answer is, the clock runs.
+            let _ = clock.remaining();
+            clock
+        });
+        object::connect_within(native, &address, clock, vm)
+    }
+
+    fn are_out_of_time(&mut self) -> bool {
+        self.clock.as_mut().is_some_and(|clock| {
+            matches!(clock.timeout(), Timeout::After(_)) && clock.remaining().is_err()
+        })
+    }
+}
+
+/// The arguments of create_server().
+#[derive(FromArgs)]
+struct ServerArgs {
+    #[pyarg(any)]
+    address: PyObjectRef,
+    #[pyarg(named, default)]
+    family: Option<PyObjectRef>,
+    #[pyarg(named, default)]
+    backlog: Option<PyObjectRef>,
+    #[pyarg(named, default)]
+    reuse_port: Option<PyObjectRef>,
+    #[pyarg(named, default)]
+    dualstack_ipv6: Option<PyObjectRef>,
+}
+
+fn create_server(args: ServerArgs, vm: &VirtualMachine) -> PyResult {
+    let module = module(vm)?;
+    let int = |n: i32| -> PyObjectRef { vm.ctx.new_int(n).into() };
+    let family = args.family.unwrap_or_else(|| int(libc::AF_INET));
+    let is_ipv6 = vm.bool_eq(&family, &int(libc::AF_INET6))?;
+    let reuse_port = flag(args.reuse_port, vm)?;
+    let dualstack = flag(args.dualstack_ipv6, vm)?;
+    if dualstack {
+        let has = vm.call_method(&module, "has_dualstack_ipv6", ())?;
+        if !has.try_to_bool(vm)? {
+            return Err(vm.new_value_error("dualstack_ipv6 not supported on this platform"));
+        }
+        if !is_ipv6 {
+            return Err(vm.new_value_error("dualstack_ipv6 requires AF_INET6 family"));
+        }
+    }
+    let sock = vm.call_method(&module, "socket", (family, libc::SOCK_STREAM))?;
+    or_close(sock, vm, |sock| {
+        let set = |level: i32, option: i32, on: bool| {
+            vm.call_method(sock, "setsockopt", (level, option, i32::from(on)))
+        };
+        match set(libc::SOL_SOCKET, libc::SO_REUSEADDR, true) {
+            // A family that has no such option has perhaps no use for it.
+            Err(raised) if !is_os_error(&raised, vm) => return Err(raised),
+            _ => {}
+        }
+        if reuse_port {
+            set(libc::SOL_SOCKET, libc::SO_REUSEPORT, true)?;
+        }
+        if is_ipv6 {
+            set(libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, !dualstack)?;
+        }
+        vm.call_method(sock, "bind", (args.address.clone(),))
+            .map_err(|raised| with_address(raised, &args.address, vm))?;
+        match args.backlog.filter(|backlog| !vm.is_none(backlog)) {
+            Some(backlog) => vm.call_method(sock, "listen", (backlog,))?,
+            None => vm.call_method(sock, "listen", ())?,
+        };
+        Ok(())
+    })
+}
+
+/// The error of a bind, with the address in its text.
+fn with_address(
+    raised: PyBaseExceptionRef,
+    address: &PyObject,
+    vm: &VirtualMachine,
+) -> PyBaseExceptionRef {
+    if !is_os_error(&raised, vm) {
+        return raised;
+    }
+    let explain = || -> PyResult<PyBaseExceptionRef> {
+        let raised = raised.as_object();
+        let text = format!(
+            "{} (while attempting to bind on address {})",
+            raised.get_attr("strerror", vm)?.str(vm)?.as_wtf8(),
+            address.repr(vm)?.as_wtf8()
+        );
+        let class = vm.ctx.exceptions.os_error.as_object();
+        let explained = class.call((raised.get_attr("errno", vm)?, text), vm)?;
+        explained.try_into_value(vm)
+    };
+    explain().unwrap_or_else(|raised| raised)
+}
+
+fn has_dualstack_ipv6(vm: &VirtualMachine) -> PyResult<bool> {
+    let arguments = (libc::AF_INET6, libc::SOCK_STREAM);
+    let module = module(vm)?;
+    let tried = vm
+        .call_method(&module, "socket", arguments)
+        .and_then(|sock| {
+            let sock = or_close(sock, vm, |sock| {
+                let arguments = (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0);
+                vm.call_method(sock, "setsockopt", arguments).map(drop)
+            })?;
+            vm.call_method(&sock, "close", ())
+        });
+    match tried {
+        Ok(_) => Ok(true),
+        Err(raised) if is_os_error(&raised, vm) => Ok(false),
+        Err(raised) => Err(raised),
+    }
+}
+
+/// The arguments of socketpair().
+#[derive(FromArgs)]
+struct PairArgs {
+    #[pyarg(any, default)]
+    family: Option<PyObjectRef>,
+    #[pyarg(any, name = "type", default = Int(libc::SOCK_STREAM), py_default = "1")]
+    kind: Int,
+    #[pyarg(any, default = Int(0), py_default = "0")]
+    proto: Int,
+}
+
+fn socketpair(args: PairArgs, vm: &VirtualMachine) -> PyResult<(PyObjectRef, PyObjectRef)> {
+    let family = match args.family.filter(|family| !vm.is_none(family)) {
+        Some(family) => args::int(&family, vm)?,
+        None => libc::AF_UNIX,
+    };
+    let (a, b) = object::pair(&state::of(vm), (family, args.kind.0, args.proto.0), vm)?;
+    Ok((a.into(), b.into()))
+}
+
+/// The arguments of fromfd().
+#[derive(FromArgs)]
+struct FromFdArgs {
+    #[pyarg(any)]
+    fd: Int,
+    #[pyarg(any)]
+    family: Int,
+    #[pyarg(any, name = "type")]
+    kind: Int,
+    #[pyarg(any, default = Int(0), py_default = "0")]
+    proto: Int,
+}
+
+fn fromfd(args: FromFdArgs, vm: &VirtualMachine) -> PyResult {
+    let kind = (args.family.0, args.kind.0, args.proto.0);
+    object::duplicate(&state::of(vm), args.fd.0, kind, vm).map(Into::into)
+}
+
+/// The arguments of send_fds().
+#[derive(FromArgs)]
+struct SendFdsArgs {
+    #[pyarg(any)]
+    sock: PyObjectRef,
+    #[pyarg(any)]
+    buffers: PyObjectRef,
+    #[pyarg(any)]
+    fds: PyObjectRef,
+    #[pyarg(any, default)]
+    flags: Option<PyObjectRef>,
+    #[pyarg(any, default)]
+    address: Option<PyObjectRef>,
+}
+
+fn send_fds(args: SendFdsArgs, vm: &VirtualMachine) -> PyResult {
+    let _without_effect = (args.flags, args.address);
+    let mut numbers = Vec::new();
+    for fd in args.fds.get_iter(vm)?.iter::<PyObjectRef>(vm)? {
+        let fd = fd?;
+        numbers.extend(args::int(&fd, vm)?.to_ne_bytes());
+    }
+    let rights = vm.ctx.new_bytes(numbers);
+    let item = vm.new_tuple((libc::SOL_SOCKET, libc::SCM_RIGHTS, rights));
+    let ancillary = vm.ctx.new_list(vec![item.into()]);
+    vm.call_method(&args.sock, "sendmsg", (args.buffers, ancillary))
+}
+
+/// The arguments of recv_fds().
+#[derive(FromArgs)]
+struct RecvFdsArgs {
+    #[pyarg(any)]
+    sock: PyObjectRef,
+    #[pyarg(any)]
+    bufsize: PyObjectRef,
+    #[pyarg(any)]
+    maxfds: Size,
+    #[pyarg(any, default)]
+    flags: Option<PyObjectRef>,
+}
+
+fn recv_fds(args: RecvFdsArgs, vm: &VirtualMachine) -> PyResult {
+    let _without_effect = args.flags;
+    let room = usize::try_from(args.maxfds.0)
+        .ok()
+        .and_then(|fds| fds.checked_mul(size_of::<libc::c_int>()))
+        .and_then(|len| message::cmsg_len(len as isize))
+        .ok_or_else(|| vm.new_overflow_error("CMSG_LEN() argument out of range"))?;
+    let received = vm.call_method(&args.sock, "recvmsg", (args.bufsize, room))?;
+    let [data, ancillary, flags, address] = unpack(&received, vm)?;
+    let mut fds: Vec<PyObjectRef> = Vec::new();
+    for item in ancillary.get_iter(vm)?.iter::<PyObjectRef>(vm)? {
+        let item = item?;
+        let [level, kind, rights] = unpack(&item, vm)?;
+        let is = |value: &PyObject, n: i32| vm.bool_eq(value, vm.ctx.new_int(n).as_object());
+        if is(&level, libc::SOL_SOCKET)? && is(&kind, libc::SCM_RIGHTS)? {
+            let rights = ArgBytesLike::try_from_borrowed_object(vm, &rights)?;
+            let rights = rights.borrow_buf();
+            let item = message::Item {
+                level: libc::SOL_SOCKET,
+                kind: libc::SCM_RIGHTS,
+                data: &rights,
+            };
+            fds.extend(
+                message::rights(&item).map(|fd| -> PyObjectRef { vm.ctx.new_int(fd).into() }),
+            );
+        }
+    }
+    Ok(vm
+        .new_tuple((data, vm.ctx.new_list(fds), flags, address))
+        .into())
+}

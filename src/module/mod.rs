@@ -1,0 +1,76 @@
+//! What a script imports: `socket`, and `_socket`, its second name.
+
+mod functions;
+mod helpers;
+mod netdb;
+#[cfg(test)]
+mod tests;
+
+use rustpython_vm::Context;
+use rustpython_vm::builtins::PyModuleDef;
+
+/// The definitions of both modules.
+pub(crate) fn definitions(ctx: &Context) -> [&'static PyModuleDef; 2] {
+    [socket::module_def(ctx), _socket::module_def(ctx)]
+}
+
+/// Sockets: the system calls as methods of objects, names and addresses, and
+/// helpers for the usual clients and servers.
+#[rustpython_vm::pymodule(with(functions::functions, helpers::helpers, netdb::netdb))]
+pub(crate) mod socket {
+    use crate::bridge::errors;
+    use crate::constants::{self, enums};
+    use crate::object;
+    use rustpython_vm::builtins::PyModule;
+    use rustpython_vm::{Py, PyResult, VirtualMachine};
+
+    /// Fills the module: what the macros cannot say comes from tables.
+    pub(crate) fn module_exec(vm: &VirtualMachine, module: &Py<PyModule>) -> PyResult<()> {
+        __module_exec(vm, module);
+        let exceptions = &vm.ctx.exceptions;
+        let (base, socket) = object::types();
+        let object = vm
+            .ctx
+            .new_base_object(vm.ctx.types.object_type.to_owned(), None);
+        for (name, value) in [
+            ("socket", socket.into()),
+            ("SocketType", base.into()),
+            ("SocketIO", object::socket_io_type(vm)?.into()),
+            (
+                "_GiveupOnSendfile",
+                object::giveup_type(vm).to_owned().into(),
+            ),
+            ("error", exceptions.os_error.to_owned().into()),
+            ("timeout", exceptions.timeout_error.to_owned().into()),
+            ("gaierror", errors::gaierror(vm).to_owned().into()),
+            ("herror", errors::herror(vm).to_owned().into()),
+            ("has_ipv6", vm.ctx.new_bool(true).into()),
+            ("_GLOBAL_DEFAULT_TIMEOUT", object),
+        ] {
+            module.set_attr(name, value, vm)?;
+        }
+        constants::install(module, vm)?;
+        enums::install(module, vm)
+    }
+}
+
+/// The same objects as `socket`, except that here `socket` is the base type.
+#[rustpython_vm::pymodule]
+pub(crate) mod _socket {
+    use crate::constants::enums;
+    use rustpython_vm::builtins::{PyDict, PyModule};
+    use rustpython_vm::{Py, PyResult, VirtualMachine};
+
+    pub(crate) fn module_exec(vm: &VirtualMachine, module: &Py<PyModule>) -> PyResult<()> {
+        __module_exec(vm, module);
+        let socket = vm.import("socket", 0)?;
+        let dict = module.dict();
+        for (name, value) in socket.get_attr("__dict__", vm)?.try_to_ref::<PyDict>(vm)? {
+            if !dict.contains_key(&*name, vm) {
+                dict.set_item(&*name, value, vm)?;
+            }
+        }
+        enums::install(module, vm)?;
+        dict.set_item("socket", socket.get_attr("SocketType", vm)?, vm)
+    }
+}

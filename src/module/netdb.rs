@@ -1,0 +1,606 @@
+//! Look-ups of hosts, services and protocols.
+
+use crate::address::{self, idna};
+use crate::bridge::errors::{self, OrRaise};
+use crate::bridge::host::VmHost;
+use crate::bridge::{State, args, audit, blocking, state, text};
+use crate::constants::enums;
+use crate::net::resolve::{self, AddrInfo, Query};
+use crate::net::{Clock, Error, Interrupter, Timeout, inet};
+use crate::policy::{Denied, NameGrant, Operation, SockAddr, Target};
+use crate::sys::netdb::{self as database, HostEntry};
+use nix::errno::Errno;
+use nix::libc;
+use rustpython_vm::builtins::{
+    PyByteArray, PyBytes, PyInt, PyListRef, PyStr, PyStrRef, PyTuple, PyTupleRef,
+};
+use rustpython_vm::function::OptionalArg;
+use rustpython_vm::{AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
+use std::ffi::{CStr, CString};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, SocketAddrV6};
+use std::sync::Arc;
+
+#[rustpython_vm::pymodule(sub)]
+pub(crate) mod netdb {
+    use super::{GetAddrInfo, GetFqdn};
+    use crate::bridge::args::Int;
+    use rustpython_vm::builtins::{PyListRef, PyStrRef, PyTupleRef};
+    use rustpython_vm::function::OptionalArg;
+    use rustpython_vm::{PyObjectRef, PyResult, VirtualMachine};
+
+    /// Translate a host and a port into addresses to connect or bind to.
+    ///
+    /// The host is a name, an address or None; the port is a number, the name of
+    /// a service or None. Family, type and protocol narrow the answer, flags are
+    /// AI_ numbers. Returns a list of (family, type, proto, canonname, address).
+    /// Unlike the C function it can be interrupted while it waits.
+    #[pyfunction]
+    fn getaddrinfo(args: GetAddrInfo, vm: &VirtualMachine) -> PyResult<PyListRef> {
+        super::getaddrinfo(&args, vm)
+    }
+
+    /// Translate an address into (host, service); flags are NI_ numbers.
+    #[pyfunction]
+    fn getnameinfo(sockaddr: PyObjectRef, flags: Int, vm: &VirtualMachine) -> PyResult<PyTupleRef> {
+        super::getnameinfo(&sockaddr, flags.0, vm)
+    }
+
+    /// Return the IPv4 address of a host as text. An address is returned unchanged.
+    #[pyfunction]
+    fn gethostbyname(hostname: PyObjectRef, vm: &VirtualMachine) -> PyResult<String> {
+        super::gethostbyname(&hostname, vm)
+    }
+
+    /// Return (name, aliases, IPv4 addresses) of a host.
+    #[pyfunction]
+    fn gethostbyname_ex(hostname: PyObjectRef, vm: &VirtualMachine) -> PyResult<PyTupleRef> {
+        super::gethostbyname_ex(&hostname, vm)
+    }
+
+    /// Return (name, aliases, addresses) of the host at an IPv4 or IPv6 address.
+    #[pyfunction]
+    fn gethostbyaddr(ip_address: PyObjectRef, vm: &VirtualMachine) -> PyResult<PyTupleRef> {
+        super::gethostbyaddr(&ip_address, vm)
+    }
+
+    /// Return the name of this machine.
+    #[pyfunction]
+    fn gethostname(vm: &VirtualMachine) -> PyResult<PyStrRef> {
+        super::gethostname(vm)
+    }
+
+    /// Set the name of this machine.
+    #[pyfunction]
+    fn sethostname(name: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
+        super::sethostname(&name, vm)
+    }
+
+    /// Return the port of a service, of the named protocol or of any.
+    #[pyfunction]
+    fn getservbyname(
+        servicename: PyObjectRef,
+        protocolname: OptionalArg<PyObjectRef>,
+        vm: &VirtualMachine,
+    ) -> PyResult<u16> {
+        super::getservbyname(&servicename, protocolname, vm)
+    }
+
+    /// Return the name of the service at a port, of the named protocol or of any.
+    #[pyfunction]
+    fn getservbyport(
+        port: Int,
+        protocolname: OptionalArg<PyObjectRef>,
+        vm: &VirtualMachine,
+    ) -> PyResult<PyStrRef> {
+        super::getservbyport(port.0, protocolname, vm)
+    }
+
+    /// Return the number of a protocol.
+    #[pyfunction]
+    fn getprotobyname(protocolname: PyObjectRef, vm: &VirtualMachine) -> PyResult<i32> {
+        super::getprotobyname(&protocolname, vm)
+    }
+
+    /// Return the fully qualified name of a host, by default of this machine.
+    ///
+    /// It is the first of the host's name and aliases that has a dot in it; if
+    /// none has, its name; and what was asked for if the host is not known.
+    #[pyfunction]
+    fn getfqdn(args: GetFqdn, vm: &VirtualMachine) -> PyResult {
+        super::getfqdn(args.name, vm)
+    }
+}
+
+#[derive(FromArgs)]
+pub(crate) struct GetAddrInfo {
+    #[pyarg(any)]
+    host: PyObjectRef,
+    #[pyarg(any)]
+    port: PyObjectRef,
+    #[pyarg(any, default = args::Int(0), py_default = "0")]
+    family: args::Int,
+    #[pyarg(any, name = "type", default = args::Int(0), py_default = "0")]
+    kind: args::Int,
+    #[pyarg(any, name = "proto", default = args::Int(0), py_default = "0")]
+    protocol: args::Int,
+    #[pyarg(any, default = args::Int(0), py_default = "0")]
+    flags: args::Int,
+}
+
+#[derive(FromArgs)]
+pub(crate) struct GetFqdn {
+    #[pyarg(any, optional, py_default = "''")]
+    name: OptionalArg<PyObjectRef>,
+}
+
+/// 255.255.255.255, in the spelling that Python adds.
+const BROADCAST: &CStr = c"<broadcast>";
+
+/// A look-up that the policy has allowed to be made.
+struct LookUp<'a> {
+    vm: &'a VirtualMachine,
+    state: Arc<State>,
+    /// For a host that was given by name.
+    grant: Option<NameGrant>,
+}
+
+impl<'a> LookUp<'a> {
+    /// Asks the policy about a name. An address is asked about when it is used.
+    fn of_host(host: Option<&CStr>, port: Option<u16>, vm: &'a VirtualMachine) -> PyResult<Self> {
+        let state = state::of(vm);
+        let grant = match host.map(CStr::to_bytes) {
+            Some(host) if !host.is_empty() && !inet::is_literal(host) => {
+                let host = String::from_utf8_lossy(host);
+                Some(
+                    state
+                        .gate
+                        .name(Operation::Resolve, &host, port)
+                        .or_raise(vm)?,
+                )
+            }
+            _ => None,
+        };
+        Ok(Self { vm, state, grant })
+    }
+
+    /// The same for a host of the gethost functions, which know one more spelling
+    /// of an address.
+    fn of_name(name: &CStr, vm: &'a VirtualMachine) -> PyResult<Self> {
+        Self::of_host((name != BROADCAST).then_some(name), None, vm)
+    }
+
+    /// Asks the policy about a database that is not of hosts.
+    fn of_service(function: &'static str, vm: &'a VirtualMachine) -> PyResult<Self> {
+        let state = state::of(vm);
+        state
+            .gate
+            .check(Operation::Resolve, &Target::Service(function))
+            .or_raise(vm)?;
+        Ok(Self {
+            vm,
+            state,
+            grant: None,
+        })
+    }
+
+    fn permit(&self, address: SockAddr) -> Result<(), Denied> {
+        let grant = self.grant.as_ref();
+        self.state
+            .gate
+            .address(Operation::Resolve, address, grant)
+            .map(drop)
+    }
+
+    /// Drops what the policy does not allow; an error if nothing is left.
+    fn permitted<T>(
+        &self,
+        mut found: Vec<T>,
+        address: impl Fn(&T) -> SockAddr,
+    ) -> PyResult<Vec<T>> {
+        let mut denied = None;
+        found.retain(|found| match self.permit(address(found)) {
+            Ok(()) => true,
+            Err(refusal) => {
+                denied = Some(refusal);
+                false
+            }
+        });
+        match denied {
+            Some(refusal) if found.is_empty() => Err(refusal).or_raise(self.vm),
+            _ => Ok(found),
+        }
+    }
+
+    /// Waits for the resolver, for as long as it takes.
+    fn wait<T>(
+        &self,
+        look_up: impl FnOnce(&VmHost<'a>, &Interrupter, &mut Clock) -> Result<T, Error>,
+    ) -> PyResult<T> {
+        let mut clock = Clock::new(Timeout::Never);
+        blocking(self.vm, |host| {
+            look_up(host, &self.state.interrupter, &mut clock)
+        })
+    }
+
+    fn addresses(&self, query: Query) -> PyResult<Vec<AddrInfo>> {
+        let found = self.wait(|host, interrupter, clock| {
+            resolve::getaddrinfo(host, interrupter, clock, query)
+        })?;
+        self.permitted(found, |found| found.address)
+    }
+
+    /// The first address of a host, and no more than that of an address.
+    fn address(&self, host: CString, family: i32) -> PyResult<IpAddr> {
+        if host.as_c_str() == BROADCAST {
+            let broadcast = Ipv4Addr::BROADCAST.into();
+            self.permit(with_port(broadcast, 0)).or_raise(self.vm)?;
+            return Ok(broadcast);
+        }
+        let any = host.is_empty();
+        let found = self.addresses(if any {
+            wildcard(family)
+        } else {
+            Query {
+                host: Some(host),
+                family,
+                ..Query::default()
+            }
+        })?;
+        if any && found.len() > 1 {
+            let message = "wildcard resolved to multiple address";
+            return Err(errors::plain_os_error(message, self.vm));
+        }
+        match found.first().and_then(|found| found.address.ip()) {
+            Some((ip, _)) => Ok(ip),
+            None => Err(errors::plain_os_error(
+                "unsupported address family",
+                self.vm,
+            )),
+        }
+    }
+
+    /// What a database said of a host, without the addresses that the policy
+    /// does not allow.
+    fn checked(&self, mut entry: HostEntry, family: i32) -> PyResult<HostEntry> {
+        if entry.family != family {
+            return Err(errors::os_error(Errno::EAFNOSUPPORT, self.vm));
+        }
+        entry.addresses = self.permitted(entry.addresses, |ip| with_port(*ip, 0))?;
+        Ok(entry)
+    }
+}
+
+fn entry_to_python(entry: HostEntry, vm: &VirtualMachine) -> PyTupleRef {
+    let aliases = entry
+        .aliases
+        .into_iter()
+        .map(|alias| text::fs_decode(vm, &alias).into());
+    let addresses = entry
+        .addresses
+        .into_iter()
+        .map(|ip| vm.ctx.new_str(ip_text(ip)).into());
+    let aliases = vm.ctx.new_list(aliases.collect());
+    let addresses = vm.ctx.new_list(addresses.collect());
+    vm.new_tuple((text::fs_decode(vm, &entry.name), aliases, addresses))
+}
+
+/// Asks for the address that stands for any of this machine.
+fn wildcard(family: i32) -> Query {
+    Query {
+        service: Some(c"0".to_owned()),
+        family,
+        kind: libc::SOCK_DGRAM,
+        flags: libc::AI_PASSIVE,
+        ..Query::default()
+    }
+}
+
+fn with_port(ip: IpAddr, port: u16) -> SockAddr {
+    match ip {
+        IpAddr::V4(ip) => SocketAddrV4::new(ip, port).into(),
+        IpAddr::V6(ip) => SocketAddrV6::new(ip, port, 0, 0).into(),
+    }
+}
+
+fn ip_text(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => inet::ntop6(ip),
+    }
+}
+
+fn getaddrinfo(args: &GetAddrInfo, vm: &VirtualMachine) -> PyResult<PyListRef> {
+    let query = Query {
+        host: getaddrinfo_host(&args.host, vm)?,
+        service: getaddrinfo_service(&args.port, vm)?,
+        family: args.family.0,
+        kind: args.kind.0,
+        protocol: args.protocol.0,
+        flags: args.flags.0,
+    };
+    audit::getaddrinfo(
+        vm,
+        (&args.host, &args.port),
+        (query.family, query.kind, query.protocol),
+    )?;
+    let port = query.service.as_deref().and_then(port_number);
+    let found = LookUp::of_host(query.host.as_deref(), port, vm)?.addresses(query)?;
+    let mut answers = Vec::with_capacity(found.len());
+    // An address comes once for each kind of socket, in a row.
+    let mut previous: Option<(SockAddr, PyObjectRef)> = None;
+    for found in found {
+        let address = match previous {
+            Some((same, object)) if same == found.address => object,
+            _ => address::to_python(vm, &found.address, found.protocol)?,
+        };
+        let name = match found.canonical_name {
+            name if name.is_empty() => vm.ctx.empty_str.to_owned(),
+            name => text::fs_decode(vm, &name),
+        };
+        let answer = vm.ctx.new_tuple(vec![
+            enums::address_family(vm, found.family)?,
+            enums::socket_kind(vm, found.kind)?,
+            vm.ctx.new_int(found.protocol).into(),
+            name.into(),
+            address.clone(),
+        ]);
+        answers.push(answer.into());
+        previous = Some((found.address, address));
+    }
+    Ok(vm.ctx.new_list(answers))
+}
+
+/// A name, an address or None. CPython cuts a name at a NUL; here it is an
+/// error, or a policy would judge another name than the resolver gets.
+fn getaddrinfo_host(host: &PyObject, vm: &VirtualMachine) -> PyResult<Option<CString>> {
+    let host = if vm.is_none(host) {
+        return Ok(None);
+    } else if let Some(host) = host.downcast_ref::<PyStr>() {
+        idna::encode(vm, host)?.into_bytes()
+    } else if let Some(host) = host.downcast_ref::<PyBytes>() {
+        host.as_bytes().to_vec()
+    } else {
+        return Err(vm.new_type_error("getaddrinfo() argument 1 must be string or None"));
+    };
+    text::c_string(host, vm).map(Some)
+}
+
+/// A number, the name of a service or None.
+fn getaddrinfo_service(port: &PyObject, vm: &VirtualMachine) -> PyResult<Option<CString>> {
+    let service = if vm.is_none(port) {
+        return Ok(None);
+    } else if let Some(port) = port.downcast_ref::<PyInt>() {
+        decimal(port, vm)?
+    } else if let Some(service) = port.downcast_ref::<PyStr>() {
+        service.try_as_utf8(vm)?.as_str().as_bytes().to_vec()
+    } else if let Some(service) = port.downcast_ref::<PyBytes>() {
+        service.as_bytes().to_vec()
+    } else if let Some(port) = port.try_index_opt(vm).transpose()? {
+        decimal(&port, vm)?
+    } else {
+        return Err(errors::plain_os_error("Int or String expected", vm));
+    };
+    text::c_string(service, vm).map(Some)
+}
+
+fn decimal(number: &Py<PyInt>, vm: &VirtualMachine) -> PyResult<Vec<u8>> {
+    match i64::try_from(number.as_bigint()) {
+        Ok(number) => Ok(number.to_string().into_bytes()),
+        // Python's own conversion limits the number of digits.
+        Err(_) => Ok(number.as_object().str(vm)?.as_bytes().to_vec()),
+    }
+}
+
+/// The port that a service is, if it is written as a number.
+fn port_number(service: &CStr) -> Option<u16> {
+    service.to_str().ok()?.parse().ok()
+}
+
+fn getnameinfo(sockaddr: &PyObject, flags: i32, vm: &VirtualMachine) -> PyResult<PyTupleRef> {
+    let Some(tuple) = sockaddr.downcast_ref::<PyTuple>() else {
+        return Err(vm.new_type_error("getnameinfo() argument 1 must be a tuple"));
+    };
+    let illegal = || vm.new_type_error("getnameinfo(): illegal sockaddr argument");
+    let (host, port, rest) = match tuple.as_slice() {
+        [host, port, rest @ ..] if rest.len() <= 2 => (host, port, rest),
+        _ => return Err(illegal()),
+    };
+    let Some(host) = host.downcast_ref::<PyStr>() else {
+        return Err(illegal());
+    };
+    let host = text::c_string(host.try_as_utf8(vm)?.as_str().as_bytes().to_vec(), vm)?;
+    let port = args::int(port, vm)?;
+    let number = |at: usize| {
+        rest.get(at)
+            .map_or(Ok(0), |value| args::unsigned(value, vm))
+    };
+    let (flowinfo, scope) = (number(0)?, number(1)?);
+    if flowinfo > 0xf_ffff {
+        return Err(vm.new_overflow_error("getnameinfo(): flowinfo must be 0-1048575."));
+    }
+    audit::event(vm, "socket.getnameinfo", &[sockaddr])?;
+
+    // Only addresses are taken, so this asks nobody.
+    let query = Query {
+        host: Some(host),
+        service: CString::new(port.to_string()).ok(),
+        kind: libc::SOCK_DGRAM,
+        flags: libc::AI_NUMERICHOST,
+        ..Query::default()
+    };
+    let look_up = LookUp::of_host(None, None, vm)?;
+    let found = look_up.addresses(query)?;
+    let [found] = found.as_slice() else {
+        let message = "sockaddr resolved to multiple addresses";
+        return Err(errors::plain_os_error(message, vm));
+    };
+    let address = match found.address.ip() {
+        Some((IpAddr::V4(_), _)) if !rest.is_empty() => {
+            let message = "IPv4 sockaddr must be 2 tuple";
+            return Err(errors::plain_os_error(message, vm));
+        }
+        Some((IpAddr::V6(ip), port)) => SocketAddrV6::new(ip, port, flowinfo, scope).into(),
+        _ => found.address,
+    };
+    let (host, service) = look_up.wait(|host, interrupter, clock| {
+        resolve::getnameinfo(host, interrupter, clock, address, flags)
+    })?;
+    let (host, service) = (text::fs_decode(vm, &host), text::fs_decode(vm, &service));
+    Ok(vm.new_tuple((host, service)))
+}
+
+/// A host by name or address for the gethost functions (format unit `et`, `idna`).
+fn host_argument(host: &PyObject, function: &str, vm: &VirtualMachine) -> PyResult<CString> {
+    let wrong = |what: &str| {
+        let found = text::type_or_none(host, vm);
+        vm.new_type_error(format!(
+            "{function}() argument 1 must be {what}, not {found}"
+        ))
+    };
+    let bytes = if let Some(host) = host.downcast_ref::<PyStr>() {
+        idna::encode(vm, host)?.into_bytes()
+    } else if let Some(host) = host.downcast_ref::<PyBytes>() {
+        host.as_bytes().to_vec()
+    } else if let Some(host) = host.downcast_ref::<PyByteArray>() {
+        host.borrow_buf().to_vec()
+    } else {
+        return Err(wrong("str, bytes or bytearray"));
+    };
+    CString::new(bytes).map_err(|_| wrong("encoded string without null bytes"))
+}
+
+fn gethostbyname(hostname: &PyObject, vm: &VirtualMachine) -> PyResult<String> {
+    let name = host_argument(hostname, "gethostbyname", vm)?;
+    audit::event(vm, "socket.gethostbyname", &[hostname])?;
+    let look_up = LookUp::of_name(&name, vm)?;
+    Ok(ip_text(look_up.address(name, libc::AF_INET)?))
+}
+
+fn gethostbyname_ex(hostname: &PyObject, vm: &VirtualMachine) -> PyResult<PyTupleRef> {
+    let name = host_argument(hostname, "gethostbyname_ex", vm)?;
+    audit::event(vm, "socket.gethostbyname", &[hostname])?;
+    let look_up = LookUp::of_name(&name, vm)?;
+    look_up.address(name.clone(), libc::AF_INET)?;
+    let entry = look_up
+        .wait(|host, interrupter, clock| resolve::gethostbyname(host, interrupter, clock, name))?;
+    let entry = look_up.checked(entry, libc::AF_INET)?;
+    Ok(entry_to_python(entry, vm))
+}
+
+fn gethostbyaddr(address: &PyObject, vm: &VirtualMachine) -> PyResult<PyTupleRef> {
+    Ok(entry_to_python(host_at(address, vm)?, vm))
+}
+
+fn host_at(address: &PyObject, vm: &VirtualMachine) -> PyResult<HostEntry> {
+    let name = host_argument(address, "gethostbyaddr", vm)?;
+    audit::event(vm, "socket.gethostbyaddr", &[address])?;
+    let look_up = LookUp::of_name(&name, vm)?;
+    let ip = look_up.address(name, libc::AF_UNSPEC)?;
+    let entry = look_up
+        .wait(|host, interrupter, clock| resolve::gethostbyaddr(host, interrupter, clock, ip))?;
+    let family = if ip.is_ipv4() {
+        libc::AF_INET
+    } else {
+        libc::AF_INET6
+    };
+    look_up.checked(entry, family)
+}
+
+/// Asks whether the script may see or change this machine's own name.
+fn own_name(function: &'static str, vm: &VirtualMachine) -> PyResult<()> {
+    state::of(vm)
+        .gate
+        .check(Operation::System, &Target::Service(function))
+        .or_raise(vm)
+}
+
+fn gethostname(vm: &VirtualMachine) -> PyResult<PyStrRef> {
+    audit::event(vm, "socket.gethostname", &[])?;
+    own_name("gethostname", vm)?;
+    let name = database::gethostname().or_raise(vm)?;
+    Ok(text::fs_decode(vm, &name))
+}
+
+fn sethostname(name: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
+    let name = text::fs_convert(vm, name)?;
+    audit::sethostname(vm, &name)?;
+    own_name("sethostname", vm)?;
+    database::sethostname(&name).or_raise(vm)
+}
+
+fn getservbyname(
+    name: &PyObject,
+    protocol: OptionalArg<PyObjectRef>,
+    vm: &VirtualMachine,
+) -> PyResult<u16> {
+    let name_c = text::string(name, "getservbyname() argument 1", vm)?;
+    let (protocol, protocol_c) = protocol_argument(protocol, "getservbyname", vm)?;
+    audit::getservbyname(vm, name, protocol.as_deref())?;
+    LookUp::of_service("getservbyname", vm)?;
+    vm.allow_threads(|| database::getservbyname(&name_c, protocol_c.as_deref()))
+        .ok_or_else(|| errors::plain_os_error("service/proto not found", vm))
+}
+
+fn getservbyport(
+    port: i32,
+    protocol: OptionalArg<PyObjectRef>,
+    vm: &VirtualMachine,
+) -> PyResult<PyStrRef> {
+    let (protocol, protocol_c) = protocol_argument(protocol, "getservbyport", vm)?;
+    let port = u16::try_from(port)
+        .map_err(|_| vm.new_overflow_error("getservbyport: port must be 0-65535."))?;
+    audit::getservbyport(vm, port, protocol.as_deref())?;
+    LookUp::of_service("getservbyport", vm)?;
+    vm.allow_threads(|| database::getservbyport(port, protocol_c.as_deref()))
+        .map(|name| text::fs_decode(vm, &name))
+        .ok_or_else(|| errors::plain_os_error("port/proto not found", vm))
+}
+
+/// The name of a protocol, as it was given and as C gets it.
+fn protocol_argument(
+    protocol: OptionalArg<PyObjectRef>,
+    function: &str,
+    vm: &VirtualMachine,
+) -> PyResult<(Option<PyObjectRef>, Option<CString>)> {
+    let protocol = protocol.into_option();
+    let text = match &protocol {
+        Some(protocol) => {
+            let place = format!("{function}() argument 2");
+            Some(text::string(protocol, &place, vm)?)
+        }
+        None => None,
+    };
+    Ok((protocol, text))
+}
+
+fn getprotobyname(name: &PyObject, vm: &VirtualMachine) -> PyResult<i32> {
+    let name = text::string(name, "getprotobyname() argument 1", vm)?;
+    LookUp::of_service("getprotobyname", vm)?;
+    vm.allow_threads(|| database::getprotobyname(&name))
+        .ok_or_else(|| errors::plain_os_error("protocol not found", vm))
+}
+
+fn getfqdn(name: OptionalArg<PyObjectRef>, vm: &VirtualMachine) -> PyResult {
+    let name = match name {
+        OptionalArg::Present(name) => vm.call_method(&name, "strip", ())?,
+        OptionalArg::Missing => vm.ctx.empty_str.to_owned().into(),
+    };
+    let this_host = match name.downcast_ref::<PyStr>() {
+        Some(text) => matches!(text.as_bytes(), b"" | b"0.0.0.0" | b"::"),
+        None => !name.clone().try_to_bool(vm)?,
+    };
+    let name = if this_host {
+        gethostname(vm)?.into()
+    } else {
+        name
+    };
+    match host_at(&name, vm) {
+        Ok(entry) => {
+            let names = std::iter::once(&entry.name).chain(&entry.aliases);
+            let qualified = names.into_iter().find(|name| name.contains(&b'.'));
+            Ok(text::fs_decode(vm, qualified.unwrap_or(&entry.name)).into())
+        }
+        Err(raised) if raised.fast_isinstance(vm.ctx.exceptions.os_error) => Ok(name),
+        Err(raised) => Err(raised),
+    }
+}

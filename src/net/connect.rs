@@ -1,0 +1,52 @@
+//! connect(2), which is never called twice for one connection.
+
+use super::operation::{self, Ready};
+use super::{Clock, Error, Host, Socket, Timeout};
+use crate::policy::{Permitted, SockAddr};
+use crate::sys::{self, sockopt};
+use nix::errno::Errno;
+use nix::libc;
+use std::os::fd::BorrowedFd;
+
+/// Connects within what `clock` allows. Without a timeout that is for ever;
+/// with a timeout of zero the kernel's first answer is the result.
+pub(crate) fn connect(
+    host: &impl Host,
+    socket: &Socket,
+    clock: &mut Clock,
+    target: &Permitted<SockAddr>,
+) -> Result<(), Error> {
+    if target.get().family() == libc::AF_UNIX {
+        // A listener whose backlog is full says EAGAIN, and poll(2) does not
+        // tell when there is room: nothing has begun yet, so it is tried again.
+        return operation::run(host, socket, clock, Ready::Unknown, |fd| {
+            start(socket, fd, target)
+        });
+    }
+    let call = socket.begin()?;
+    match start(socket, call.fd(), target) {
+        Ok(()) => Ok(()),
+        Err(Errno::EINTR | Errno::EINPROGRESS) if clock.timeout() != Timeout::Zero => {
+            host.check_signals()?;
+            operation::wait(host, socket, &call, clock, Ready::Write)?;
+            match sockopt::get_int(call.fd(), libc::SOL_SOCKET, libc::SO_ERROR)? {
+                0 | libc::EISCONN => Ok(()),
+                errno => Err(Errno::from_raw(errno).into()),
+            }
+        }
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Begins to connect, without waiting.
+fn start(socket: &Socket, fd: BorrowedFd<'_>, target: &Permitted<SockAddr>) -> Result<(), Errno> {
+    if socket.timeout().is_nonblocking() {
+        return sys::socket::connect(fd, target);
+    }
+    // connect(2) has no flag for this; nothing else on a socket that is not
+    // connected yet minds the mode.
+    sys::socket::set_nonblocking(fd, true)?;
+    let result = sys::socket::connect(fd, target);
+    sys::socket::set_nonblocking(fd, false)?;
+    result
+}

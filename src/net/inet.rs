@@ -1,0 +1,267 @@
+//! Internet addresses as text, the way the C library reads and writes them.
+
+use std::fmt::Write;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// inet_aton(3): one to four numbers, decimal, octal or hexadecimal, the last
+/// of which fills the bytes that are left. White space ends the address, and
+/// whatever comes after it is ignored.
+pub(crate) fn aton(text: &[u8]) -> Option<Ipv4Addr> {
+    let end = text.iter().position(|b| is_space(*b)).unwrap_or(text.len());
+    aton_exact(&text[..end])
+}
+
+/// As [`aton`], but all of `text` has to be the address: getaddrinfo(3).
+pub(crate) fn aton_exact(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut address = 0u32;
+    let mut parts = text.split(|b| *b == b'.');
+    let last = parts.next_back()?;
+    let mut shift = 32;
+    for part in parts {
+        shift = u32::checked_sub(shift, 8).filter(|shift| *shift > 0)?;
+        address |= u32::from(u8::try_from(number(part)?).ok()?) << shift;
+    }
+    let last = number(last)?;
+    if shift < 32 && last >> shift != 0 {
+        return None;
+    }
+    Some(Ipv4Addr::from(address | last))
+}
+
+/// A number as C writes it, up to 32 bits.
+fn number(digits: &[u8]) -> Option<u32> {
+    let (radix, digits) = match digits {
+        [b'0', b'x' | b'X', digits @ ..] => (16, digits),
+        [b'0', digits @ ..] if !digits.is_empty() => (8, digits),
+        digits => (10, digits),
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u32, |value, digit| {
+        let digit = char::from(*digit).to_digit(radix)?;
+        value.checked_mul(radix)?.checked_add(digit)
+    })
+}
+
+/// isspace(3) of the C locale.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
+}
+
+/// inet_pton(3) of AF_INET: four decimal numbers without leading zeros.
+pub(crate) fn pton4(text: &[u8]) -> Option<Ipv4Addr> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// inet_pton(3) of AF_INET6; no zone.
+pub(crate) fn pton6(text: &[u8]) -> Option<Ipv6Addr> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// inet_ntop(3) of AF_INET6.
+///
+/// Differs from Rust's own only in the addresses of RFC 4291 2.5.5.1, which
+/// the C library ends in the dotted form: `::1.2.3.4`.
+pub(crate) fn ntop6(ip: Ipv6Addr) -> String {
+    match ip.segments() {
+        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => {
+            let mut text = String::with_capacity(17);
+            let ip = Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
+            // Writing to a string does not fail.
+            let _ = write!(text, "::{ip}");
+            text
+        }
+        _ => ip.to_string(),
+    }
+}
+
+/// True of a host that is an address already and needs no look-up, in any
+/// spelling that getaddrinfo(3) takes; an IPv6 address may have a zone.
+pub(crate) fn is_literal(host: &[u8]) -> bool {
+    let bare = host.split(|b| *b == b'%').next().unwrap_or(host);
+    pton6(bare).is_some() || aton_exact(host).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::libc;
+    use std::ffi::{CStr, CString};
+    use std::os::raw::{c_char, c_int, c_void};
+
+    fn v4(text: &str) -> Option<String> {
+        aton(text.as_bytes()).map(|ip| ip.to_string())
+    }
+
+    #[test]
+    fn aton_takes_the_c_librarys_spellings() {
+        for (text, expected) in [
+            ("127.1", "127.0.0.1"),
+            ("0x7f.1", "127.0.0.1"),
+            ("0X7F.0.0.1", "127.0.0.1"),
+            ("0177.1", "127.0.0.1"),
+            ("127.1 junk", "127.0.0.1"),
+            ("127.1\tjunk", "127.0.0.1"),
+            ("0", "0.0.0.0"),
+            ("00", "0.0.0.0"),
+            ("1.2.65535", "1.2.255.255"),
+            ("1.16777215", "1.255.255.255"),
+            ("4294967295", "255.255.255.255"),
+        ] {
+            assert_eq!(v4(text).as_deref(), Some(expected), "{text}");
+        }
+        for text in [
+            "",
+            " 1",
+            "1.",
+            ".1",
+            "1..2",
+            "1.2.3.4.",
+            "1.2.3.4.5",
+            "08.1",
+            "0x",
+            "0x.1",
+            "256.1",
+            "1.2.65536",
+            "1.16777216",
+            "4294967296",
+            "99999999999999999999",
+            "+1",
+            "-1",
+            "1.-1",
+            "127.1x",
+            "1.2.3.256",
+        ] {
+            assert_eq!(v4(text), None, "{text}");
+        }
+    }
+
+    /// Everything that can be made of a few characters, as the C library reads it.
+    #[test]
+    fn reading_agrees_with_the_c_library() {
+        #![allow(unsafe_code)]
+        unsafe extern "C" {
+            fn inet_aton(text: *const c_char, out: *mut [u8; 4]) -> c_int;
+            fn inet_pton(family: c_int, text: *const c_char, out: *mut c_void) -> c_int;
+        }
+        let check = |text: &str| {
+            let c = CString::new(text).unwrap();
+            let mut out = [0u8; 16];
+            // SAFETY: a NUL-terminated text and room for the address.
+            let found = unsafe { inet_aton(c.as_ptr(), out.as_mut_ptr().cast()) } != 0;
+            let expected = found.then(|| Ipv4Addr::from([out[0], out[1], out[2], out[3]]));
+            assert_eq!(aton(text.as_bytes()), expected, "inet_aton {text:?}");
+            // SAFETY: as above.
+            let found =
+                unsafe { inet_pton(libc::AF_INET, c.as_ptr(), out.as_mut_ptr().cast()) } == 1;
+            let expected = found.then(|| Ipv4Addr::from([out[0], out[1], out[2], out[3]]));
+            assert_eq!(pton4(text.as_bytes()), expected, "inet_pton {text:?}");
+            // SAFETY: as above.
+            let found =
+                unsafe { inet_pton(libc::AF_INET6, c.as_ptr(), out.as_mut_ptr().cast()) } == 1;
+            let expected = found.then(|| Ipv6Addr::from(out));
+            assert_eq!(pton6(text.as_bytes()), expected, "inet_pton {text:?}");
+        };
+        let words = [
+            "", "0", "1", "00", "07", "08", "0x", "0xf", "255", "256", "::", ":", ".", "ffff",
+            "10000", " ", "x",
+        ];
+        for a in words {
+            for b in words {
+                for c in words {
+                    for d in words {
+                        check(&format!("{a}{b}{c}{d}"));
+                        check(&format!("{a}.{b}.{c}.{d}"));
+                        check(&format!("{a}:{b}:{c}:{d}"));
+                        check(&format!("1:2:3:{a}:{b}:{c}:{d}"));
+                        check(&format!("1:2:3:4:{a}:{b}:{c}:{d}"));
+                        check(&format!("1:2:3:4:5:6:7:{a}:{b}:{c}:{d}"));
+                        check(&format!("1:2:3:4:5:6:{a}.{b}.{c}.{d}"));
+                        check(&format!("::{a}.{b}.{c}.{d}"));
+                        check(&format!("1::{a}:{b}:{c}:{d}"));
+                        check(&format!("1:2:3::5:6:7:{a}{b}{c}{d}"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Every pattern of zero and other groups, as the C library writes it.
+    #[test]
+    fn writing_agrees_with_the_c_library() {
+        #![allow(unsafe_code)]
+        unsafe extern "C" {
+            fn inet_ntop(
+                family: c_int,
+                ip: *const c_void,
+                buf: *mut c_char,
+                len: libc::socklen_t,
+            ) -> *const c_char;
+        }
+        let groups = [0u16, 1, 0x102, 0xffff];
+        for pattern in 0..1u32 << 16 {
+            let mut ip = [0u16; 8];
+            for (i, group) in ip.iter_mut().enumerate() {
+                *group = groups[(pattern >> (2 * i)) as usize & 3];
+            }
+            let ip = Ipv6Addr::from(ip);
+            let mut buf = [0u8; 64];
+            // SAFETY: an IPv6 address, and a buffer of that length.
+            unsafe {
+                inet_ntop(
+                    libc::AF_INET6,
+                    ip.octets().as_ptr().cast(),
+                    buf.as_mut_ptr().cast(),
+                    buf.len() as libc::socklen_t,
+                )
+            };
+            let expected = CStr::from_bytes_until_nul(&buf).unwrap();
+            assert_eq!(ntop6(ip).as_bytes(), expected.to_bytes());
+        }
+    }
+
+    #[test]
+    fn literals() {
+        for host in [
+            "127.0.0.1",
+            "127.1",
+            "0x7f000001",
+            "::1",
+            "fe80::1%lo",
+            "fe80::1%1",
+        ] {
+            assert!(is_literal(host.as_bytes()), "{host}");
+        }
+        for host in [
+            "",
+            "localhost",
+            "127.0.0.1 ",
+            "127.0.0.1%lo",
+            "1.2.3.4.5",
+            "::1 ",
+        ] {
+            assert!(!is_literal(host.as_bytes()), "{host}");
+        }
+    }
+
+    #[test]
+    fn ipv6_text_is_the_c_librarys() {
+        for (ip, text) in [
+            ("::", "::"),
+            ("::1", "::1"),
+            ("::ffff", "::ffff"),
+            ("::1:0", "::0.1.0.0"),
+            ("::102:304", "::1.2.3.4"),
+            ("::ffff:1.2.3.4", "::ffff:1.2.3.4"),
+            ("::1:0:0:0", "::1:0:0:0"),
+            ("1::102:304", "1::102:304"),
+            ("64:ff9b::102:304", "64:ff9b::102:304"),
+            ("1:0:0:2:0:0:0:3", "1:0:0:2::3"),
+            ("1:0:2:3:4:5:6:7", "1:0:2:3:4:5:6:7"),
+            ("2001:0:0:1:0:0:1:1", "2001::1:0:0:1:1"),
+        ] {
+            assert_eq!(ntop6(ip.parse().unwrap()), text);
+        }
+    }
+}

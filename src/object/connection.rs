@@ -1,0 +1,174 @@
+//! bind, listen, accept, connect, shutdown, and the addresses of both ends.
+
+use super::{BaseSocket, lifecycle};
+use crate::address::{self, Request};
+use crate::bridge::errors::OrRaise;
+use crate::bridge::{audit, blocking};
+use crate::net::{Clock, Error, connect as net_connect, listener};
+use crate::policy::{Operation, Permitted, SockAddr};
+use crate::sys;
+use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
+use std::os::fd::{IntoRawFd, OwnedFd};
+
+/// The backlog of `listen()` without one: what most systems allow, but not so
+/// much that a dead server looks alive.
+const DEFAULT_BACKLOG: i32 = 128;
+
+/// The address argument of `caller`, checked by the gate.
+pub(super) fn destination(
+    zelf: &Py<BaseSocket>,
+    address: &PyObject,
+    caller: &'static str,
+    operation: Operation,
+    vm: &VirtualMachine,
+) -> PyResult<Permitted<SockAddr>> {
+    let request = Request {
+        vm,
+        state: &zelf.state,
+        family: zelf.socket.family(),
+        protocol: zelf.socket.protocol(),
+        caller,
+        operation,
+    };
+    address::parse(&request, address)
+}
+
+/// An address that the kernel gave, as Python has it.
+pub(super) fn address_object(
+    zelf: &Py<BaseSocket>,
+    address: &SockAddr,
+    vm: &VirtualMachine,
+) -> PyResult {
+    address::to_python(vm, address, zelf.socket.protocol())
+}
+
+pub(super) fn bind(zelf: &Py<BaseSocket>, address: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
+    let target = destination(zelf, address, "bind", Operation::Bind, vm)?;
+    audit::bind(vm, zelf.as_object(), address)?;
+    let call = zelf.socket.begin().or_raise(vm)?;
+    vm.allow_threads(|| sys::socket::bind(call.fd(), &target))
+        .or_raise(vm)
+}
+
+pub(super) fn listen(
+    zelf: &Py<BaseSocket>,
+    backlog: Option<i32>,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    let call = zelf.socket.begin().or_raise(vm)?;
+    // An unbound socket gets an address from the kernel: that is a bind.
+    if let Ok(address) = sys::socket::getsockname(call.fd()) {
+        let gate = &zelf.state.gate;
+        gate.address(Operation::Bind, address, None).or_raise(vm)?;
+    }
+    let backlog = backlog.map_or(DEFAULT_BACKLOG, |n| n.max(0));
+    sys::socket::listen(call.fd(), backlog).or_raise(vm)
+}
+
+fn accept_descriptor(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(OwnedFd, SockAddr)> {
+    let socket = &zelf.socket;
+    let mut clock = Clock::new(socket.timeout());
+    blocking(vm, |host| listener::accept(host, socket, &mut clock))
+}
+
+/// `_accept`: the connection's descriptor number.
+pub(super) fn accept_number(
+    zelf: &Py<BaseSocket>,
+    vm: &VirtualMachine,
+) -> PyResult<(i32, PyObjectRef)> {
+    let (fd, peer) = accept_descriptor(zelf, vm)?;
+    let peer = address_object(zelf, &peer, vm)?;
+    Ok((fd.into_raw_fd(), peer))
+}
+
+/// `accept`: a plain `socket.socket`, whatever the class of the listener. It
+/// has the default timeout; without one it is blocking.
+pub(super) fn accept(
+    zelf: &Py<BaseSocket>,
+    vm: &VirtualMachine,
+) -> PyResult<(PyObjectRef, PyObjectRef)> {
+    let (fd, peer) = accept_descriptor(zelf, vm)?;
+    let socket = &zelf.socket;
+    let kind = (socket.family(), socket.kind(), socket.protocol());
+    let connection = lifecycle::from_descriptor(fd, kind, vm)?;
+    let peer = address_object(zelf, &peer, vm)?;
+    Ok((connection.into(), peer))
+}
+
+pub(super) fn connect(
+    zelf: &Py<BaseSocket>,
+    address: &PyObject,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    let mut clock = Clock::new(zelf.socket.timeout());
+    connect_within(zelf, address, &mut clock, vm)
+}
+
+/// `connect`, within what `clock` has left.
+pub(crate) fn connect_within(
+    zelf: &Py<BaseSocket>,
+    address: &PyObject,
+    clock: &mut Clock,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    let target = connect_target(zelf, address, "connect", vm)?;
+    connect_to(zelf, &target, clock, vm)
+}
+
+fn connect_to(
+    zelf: &Py<BaseSocket>,
+    target: &Permitted<SockAddr>,
+    clock: &mut Clock,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    blocking(vm, |host| {
+        net_connect::connect(host, &zelf.socket, clock, target)
+    })
+}
+
+/// `connect_ex`: the errno number of what the system calls did. What goes
+/// wrong before them, and what a signal handler raises, is raised.
+pub(super) fn connect_ex(
+    zelf: &Py<BaseSocket>,
+    address: &PyObject,
+    vm: &VirtualMachine,
+) -> PyResult<i32> {
+    let target = connect_target(zelf, address, "connect_ex", vm)?;
+    let mut clock = Clock::new(zelf.socket.timeout());
+    blocking(vm, |host| {
+        match net_connect::connect(host, &zelf.socket, &mut clock, &target) {
+            Ok(()) => Ok(0),
+            Err(Error::Errno(errno)) => Ok(errno as i32),
+            Err(Error::TimedOut) => Ok(nix::libc::EAGAIN),
+            Err(error) => Err(error),
+        }
+    })
+}
+
+fn connect_target(
+    zelf: &Py<BaseSocket>,
+    address: &PyObject,
+    caller: &'static str,
+    vm: &VirtualMachine,
+) -> PyResult<Permitted<SockAddr>> {
+    let target = destination(zelf, address, caller, Operation::Connect, vm)?;
+    audit::connect(vm, zelf.as_object(), address)?;
+    Ok(target)
+}
+
+pub(super) fn shutdown(zelf: &Py<BaseSocket>, how: i32, vm: &VirtualMachine) -> PyResult<()> {
+    let call = zelf.socket.begin().or_raise(vm)?;
+    sys::socket::shutdown(call.fd(), how).or_raise(vm)
+}
+
+pub(super) fn getsockname(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
+    let call = zelf.socket.begin().or_raise(vm)?;
+    let address = sys::socket::getsockname(call.fd()).or_raise(vm)?;
+    address_object(zelf, &address, vm)
+}
+
+pub(super) fn getpeername(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
+    let call = zelf.socket.begin().or_raise(vm)?;
+    let address = sys::socket::getpeername(call.fd()).or_raise(vm)?;
+    address_object(zelf, &address, vm)
+}

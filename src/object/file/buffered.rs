@@ -1,0 +1,665 @@
+//! The reader that `makefile('rb')` returns: an `io.BufferedReader` whose
+//! reading methods are native from the line down to the system call.
+//!
+//! The VM's own reader has no `readline()`: a line is read byte by byte through
+//! Python calls. Here a line is found in the buffer that the file owns.
+//!
+//! The buffer belongs to the raw file, since an instance of a class of `_io`
+//! has no room for it; `raw`, `close()`, `detach()` and whatever else does not
+//! read is `_io`'s. An attempt (see `net::operation`) looks into the buffer,
+//! receives what there is, and takes the result out at once or not at all. So
+//! threads share a reader without mixing their data up although none holds a
+//! lock while it waits, and a call that fails, by a timeout or a signal
+//! handler, leaves what it has received for the next one.
+
+use super::raw::{Sock, SocketIo, exact, sock};
+use super::{READER_SIZE, optional_size};
+use crate::bridge::blocking;
+use crate::net::operation::{self, Ready};
+use crate::net::{Clock, Error, Socket};
+use crate::object::stream;
+use crate::sys::receive;
+use nix::errno::Errno;
+use nix::libc;
+use rustpython_vm::builtins::{PyByteArray, PyInt, PyStrInterned};
+use rustpython_vm::class::StaticType;
+use rustpython_vm::common::static_cell;
+use rustpython_vm::convert::ToPyObject;
+use rustpython_vm::function::{ArgMemoryBuffer, FuncArgs, OptionalArg};
+use rustpython_vm::protocol::PyIterReturn;
+use rustpython_vm::types::{IterNext, Iterable};
+use rustpython_vm::{
+    AsObject, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass,
+};
+use std::fmt;
+use std::io::BufRead;
+use std::os::fd::BorrowedFd;
+
+/// Stands in for `_io.BufferedReader`. No object has it for a payload: the
+/// class makes its instances itself.
+#[pyclass(module = "_io", name = "BufferedReader")]
+#[derive(Debug, PyPayload)]
+pub(super) struct BufferedReader;
+
+/// Bytes received and not returned yet.
+#[derive(Default)]
+pub(super) struct Ahead {
+    memory: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// How many of the bytes after `start` are known to hold no line's end.
+    searched: usize,
+    /// How many bytes the reader was made to keep.
+    size: usize,
+}
+
+impl Ahead {
+    fn bytes(&self) -> &[u8] {
+        self.memory.get(self.start..self.end).unwrap_or_default()
+    }
+
+    fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// The first `n` bytes, no longer kept; fewer if there are not as many.
+    fn take(&mut self, n: usize) -> Vec<u8> {
+        let n = n.min(self.len());
+        self.searched = 0;
+        if self.start == 0 && n == self.end && n > self.size {
+            // Memory that grew for this result becomes the result.
+            let mut bytes = std::mem::take(&mut self.memory);
+            bytes.truncate(n);
+            self.end = 0;
+            return bytes;
+        }
+        let bytes = self.bytes().get(..n).unwrap_or_default().to_vec();
+        self.consume(n);
+        bytes
+    }
+
+    /// Copies into `out` as much as there is; the number of bytes.
+    fn take_into(&mut self, out: &mut [u8]) -> usize {
+        let n = out.len().min(self.len());
+        if let (Some(out), Some(bytes)) = (out.get_mut(..n), self.bytes().get(..n)) {
+            out.copy_from_slice(bytes);
+        }
+        self.searched = 0;
+        self.consume(n);
+        n
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.start += n;
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+            if self.memory.len() > self.size {
+                self.memory = Vec::new();
+            }
+        }
+    }
+
+    /// Room to receive, towards `wanted` bytes in all. The buffer grows with
+    /// what arrives, not with what somebody asks for.
+    fn room(&mut self, wanted: usize) -> Result<&mut [u8], Error> {
+        let limit = wanted.max(self.size);
+        if self.start > 0
+            && (self.end == self.memory.len() || limit > self.memory.len() - self.start)
+        {
+            self.memory.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.len());
+        }
+        if self.end == self.memory.len() {
+            let len = limit.min((self.end * 2).max(self.size));
+            let more = len.saturating_sub(self.end).max(1);
+            self.memory
+                .try_reserve_exact(more)
+                .map_err(|_| Error::NoMemory)?;
+            self.memory.resize(self.end + more, 0);
+        }
+        Ok(self.memory.get_mut(self.end..).unwrap_or_default())
+    }
+
+    /// Receives once (recv(2), without waiting): the number of bytes, 0 when
+    /// the peer has finished.
+    fn receive(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        wanted: usize,
+    ) -> Result<Result<usize, Errno>, Error> {
+        let room = self.room(wanted)?;
+        Ok(receive::recv(fd, room, libc::MSG_DONTWAIT).inspect(|n| self.end += n))
+    }
+
+    /// Adds bytes that came by another way.
+    fn push(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let wanted = self.len() + bytes.len();
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let room = self.room(wanted)?;
+            let n = room.len().min(rest.len());
+            let (now, later) = rest.split_at(n);
+            if let Some(room) = room.get_mut(..n) {
+                room.copy_from_slice(now);
+            }
+            self.end += n;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// The length of the first line, if all of it is here, or `limit`.
+    fn line(&mut self, limit: usize) -> Option<usize> {
+        let bytes = self.bytes();
+        let bytes = bytes.get(..limit).unwrap_or(bytes);
+        let mut rest = bytes.get(self.searched..).unwrap_or_default();
+        // Reading from memory does not fail.
+        let n = rest.skip_until(b'\n').unwrap_or(0);
+        let end = self.searched + n;
+        if n > 0 && bytes.get(end - 1) == Some(&b'\n') || bytes.len() == limit {
+            return Some(end.max(self.searched).min(limit));
+        }
+        self.searched = end;
+        None
+    }
+}
+
+/// What a read returns when `want` is not to be had: why there is no more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Enough {
+    /// The peer has finished.
+    End,
+    /// The socket does not wait.
+    NotNow,
+}
+
+/// Receives until `take` has its result, or until there is no more: then
+/// `rest` makes the best of what there is. `wanted` is how many bytes are
+/// needed at most.
+fn gather<T>(
+    file: &Py<SocketIo>,
+    wanted: usize,
+    mut take: impl FnMut(&mut Ahead) -> Option<T>,
+    rest: impl FnOnce(&mut Ahead, Enough) -> T,
+    vm: &VirtualMachine,
+) -> PyResult<T> {
+    if let Some(taken) = take(&mut file.ahead.lock()) {
+        return Ok(taken);
+    }
+    let why = loop {
+        file.check_in_time(vm)?;
+        let socket = match sock(file, vm)? {
+            Sock::Native(socket) => socket,
+            Sock::Other(_) => match receive_otherwise(file, vm)? {
+                Some(0) => break Enough::End,
+                Some(_) => match take(&mut file.ahead.lock()) {
+                    Some(taken) => return Ok(taken),
+                    None => continue,
+                },
+                None => break Enough::NotNow,
+            },
+        };
+        let received = receive_natively(file, &socket, wanted, &mut take, vm)?;
+        match received {
+            Ok(taken) => return Ok(taken),
+            Err(why) => break why,
+        }
+    };
+    Ok(rest(&mut file.ahead.lock(), why))
+}
+
+fn receive_natively<T>(
+    file: &Py<SocketIo>,
+    socket: &Socket,
+    wanted: usize,
+    take: &mut impl FnMut(&mut Ahead) -> Option<T>,
+    vm: &VirtualMachine,
+) -> PyResult<Result<T, Enough>> {
+    let mut clock = Clock::new(socket.timeout());
+    blocking(vm, |host| {
+        let done = operation::run(host, socket, &mut clock, Ready::Read, |fd| {
+            // Held over receives that do not wait, and never over a wait:
+            // what comes off the socket first goes into the buffer first.
+            let mut ahead = file.ahead.lock();
+            loop {
+                if let Some(taken) = take(&mut ahead) {
+                    return Ok(Ok(Ok(taken)));
+                }
+                match ahead.receive(fd, wanted) {
+                    Ok(Ok(0)) => return Ok(Ok(Err(Enough::End))),
+                    Ok(Ok(_)) => {}
+                    Ok(Err(errno)) => return Err(errno),
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
+        });
+        match done {
+            Ok(done) => done,
+            Err(error) => file.failed(error).map(|_| Err(Enough::NotNow)),
+        }
+    })
+}
+
+/// Receives once from a socket that is not native, as a script can put one
+/// under a file that is open.
+fn receive_otherwise(file: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult<Option<usize>> {
+    let size = file.ahead.lock().size;
+    let buffer = PyByteArray::from(vec![0; size]).into_ref(&vm.ctx);
+    let n = vm.call_method(file.as_object(), "readinto", (buffer.clone(),))?;
+    if vm.is_none(&n) {
+        return Ok(None);
+    }
+    let n = crate::bridge::args::int(&n, vm)?;
+    let bytes = buffer.borrow_buf();
+    let received = usize::try_from(n).ok().and_then(|n| bytes.get(..n));
+    let received = received.ok_or_else(|| {
+        let text = format!(
+            "raw readinto() returned invalid length {n} (should have been between 0 and {size})"
+        );
+        crate::bridge::errors::plain_os_error(&text, vm)
+    })?;
+    use crate::bridge::errors::OrRaise;
+    file.ahead.lock().push(received).or_raise(vm)?;
+    Ok(Some(received.len()))
+}
+
+/// A reader over `raw` that keeps `size` bytes.
+pub(super) fn open(raw: &PyObject, size: Option<PyObjectRef>, vm: &VirtualMachine) -> PyResult {
+    let file = exact(raw).filter(|file| matches!(sock(file, vm), Ok(Sock::Native(_))));
+    let Some(file) = file else {
+        let size = size.unwrap_or_else(|| vm.ctx.new_int(READER_SIZE).into());
+        let class = BufferedReader::static_type().as_object();
+        return class.call((raw.to_owned(), size), vm);
+    };
+    let size = match size {
+        Some(size) => usize::try_from(size.try_index(vm)?.as_bigint())
+            .map_err(|_| vm.new_overflow_error("cannot fit 'int' into an index-sized integer"))?,
+        None => READER_SIZE,
+    };
+    let mut memory = Vec::new();
+    memory
+        .try_reserve_exact(size)
+        .map_err(|_| vm.no_memory_error())?;
+    *file.ahead.lock() = Ahead {
+        memory,
+        size,
+        ..Ahead::default()
+    };
+    // `_io`'s own buffer is not used.
+    SocketReader::static_type()
+        .as_object()
+        .call((raw.to_owned(), 1), vm)
+}
+
+/// The raw file of a reader. `None` if the reader is not over a socket, or was
+/// detached: then `_io`'s own method is the one to call.
+fn file(zelf: &PyObject, vm: &VirtualMachine) -> PyResult<Option<PyRef<SocketIo>>> {
+    static_cell! {
+        static RAW: &'static PyStrInterned;
+    }
+    let raw = zelf.get_attr(*RAW.get_or_init(|| vm.ctx.intern_str("raw")), vm)?;
+    if exact(&raw).is_none() {
+        return Ok(None);
+    }
+    Ok(raw.downcast().ok())
+}
+
+/// The raw file of a reader that is not closed.
+fn open_file(
+    zelf: &PyObject,
+    what: &'static str,
+    vm: &VirtualMachine,
+) -> PyResult<Option<PyRef<SocketIo>>> {
+    let file = file(zelf, vm)?;
+    if file.as_ref().is_some_and(|file| file.is_closed()) {
+        return Err(vm.new_value_error(format!("{what} of closed file")));
+    }
+    Ok(file)
+}
+
+/// `_io`'s method of that name.
+fn inherited(zelf: &PyObject, name: &'static str, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
+    let method = BufferedReader::static_type()
+        .as_object()
+        .get_attr(name, vm)?;
+    let mut args = args;
+    args.prepend_arg(zelf.to_owned());
+    method.call(args, vm)
+}
+
+/// A reader over a socket's file: io.BufferedReader, with methods of its own
+/// for reading. makefile() makes it.
+#[pyclass(module = "socket", name = "BufferedReader", base = BufferedReader)]
+#[repr(transparent)]
+pub(super) struct SocketReader(BufferedReader);
+
+impl fmt::Debug for SocketReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SocketReader")
+    }
+}
+
+impl Iterable for SocketReader {
+    fn slot_iter(zelf: PyObjectRef, vm: &VirtualMachine) -> PyResult {
+        if zelf.get_attr("closed", vm)?.try_to_bool(vm)? {
+            return Err(vm.new_value_error("I/O operation on closed file."));
+        }
+        Ok(zelf)
+    }
+
+    fn iter(_zelf: PyRef<Self>, vm: &VirtualMachine) -> PyResult {
+        // No object has this payload; the slot answers for the type.
+        Err(vm.new_not_implemented_error("iter"))
+    }
+}
+
+impl IterNext for SocketReader {
+    fn slot_iternext(zelf: &PyObject, vm: &VirtualMachine) -> PyResult<PyIterReturn> {
+        let line = if zelf.class().is(Self::static_type()) {
+            readline(zelf, -1, vm)?
+        } else {
+            vm.call_method(zelf, "readline", ())?
+        };
+        if line.length(vm)? == 0 {
+            return Ok(PyIterReturn::StopIteration(None));
+        }
+        Ok(PyIterReturn::Return(line))
+    }
+
+    fn next(_zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<PyIterReturn> {
+        Err(vm.new_not_implemented_error("next"))
+    }
+}
+
+#[pyclass(with(Iterable, IterNext), flags(BASETYPE, HAS_DICT, HAS_WEAKREF))]
+impl SocketReader {
+    /// readline($self, size=-1, /)
+    /// --
+    ///
+    /// The next line with its end, at most size bytes of it unless size is
+    /// negative. Without an end if the peer has finished, or there is no more
+    /// now and the socket does not wait.
+    #[pymethod]
+    fn readline(
+        zelf: PyObjectRef,
+        size: OptionalArg<PyObjectRef>,
+        vm: &VirtualMachine,
+    ) -> PyResult {
+        readline(&zelf, optional_size(size, vm)?, vm)
+    }
+
+    /// read($self, size=-1, /)
+    /// --
+    ///
+    /// Receive size bytes, or all until the peer has finished if size is
+    /// negative. Fewer if the peer has finished before, or there is no more now
+    /// and the socket does not wait; None if there is nothing at all then.
+    #[pymethod]
+    fn read(zelf: PyObjectRef, size: OptionalArg<PyObjectRef>, vm: &VirtualMachine) -> PyResult {
+        read(&zelf, optional_size(size, vm)?, vm)
+    }
+
+    /// read1($self, size=-1, /)
+    /// --
+    ///
+    /// Up to size bytes that were received before; if there are none, those of
+    /// one receive.
+    #[pymethod]
+    fn read1(zelf: PyObjectRef, size: OptionalArg<PyObjectRef>, vm: &VirtualMachine) -> PyResult {
+        let size = match size {
+            OptionalArg::Present(size) => Some(index(&size, vm)?),
+            OptionalArg::Missing => None,
+        };
+        read1(&zelf, size.unwrap_or(-1), vm)
+    }
+
+    /// peek($self, size=0, /)
+    /// --
+    ///
+    /// Bytes that the next read will return; if there are none yet, those of
+    /// one receive. The size is ignored.
+    #[pymethod]
+    fn peek(zelf: PyObjectRef, size: OptionalArg<PyObjectRef>, vm: &VirtualMachine) -> PyResult {
+        if let OptionalArg::Present(size) = size {
+            index(&size, vm)?;
+        }
+        peek(&zelf, vm)
+    }
+
+    /// readinto($self, buffer, /)
+    /// --
+    ///
+    /// Fill a writable buffer: how many bytes there were, which can be fewer,
+    /// or None, as for read().
+    #[pymethod]
+    fn readinto(zelf: PyObjectRef, buffer: PyObjectRef, vm: &VirtualMachine) -> PyResult {
+        readinto(&zelf, &buffer, vm)
+    }
+
+    /// readinto1($self, buffer, /)
+    /// --
+    ///
+    /// As readinto(), with at most one receive.
+    #[pymethod]
+    fn readinto1(zelf: PyObjectRef, buffer: PyObjectRef, vm: &VirtualMachine) -> PyResult {
+        readinto1(&zelf, &buffer, vm)
+    }
+
+    /// detach($self, /)
+    /// --
+    ///
+    /// Separate the raw file from the reader and return it. What the reader had
+    /// received is lost.
+    #[pymethod]
+    fn detach(zelf: PyObjectRef, vm: &VirtualMachine) -> PyResult {
+        let file = file(&zelf, vm)?;
+        let raw = inherited(&zelf, "detach", FuncArgs::default(), vm)?;
+        if let Some(file) = file {
+            *file.ahead.lock() = Ahead::default();
+        }
+        Ok(raw)
+    }
+}
+
+fn index(size: &PyObject, vm: &VirtualMachine) -> PyResult<isize> {
+    match size.downcast_ref::<PyInt>() {
+        Some(size) => clamp(size),
+        None => clamp(&*size.try_index(vm)?),
+    }
+    .ok_or_else(|| vm.new_overflow_error("Python int too large to convert to C ssize_t"))
+}
+
+fn clamp(size: &PyInt) -> Option<isize> {
+    isize::try_from(size.as_bigint()).ok()
+}
+
+fn bytes(data: Vec<u8>, vm: &VirtualMachine) -> PyObjectRef {
+    vm.ctx.new_bytes(data).into()
+}
+
+fn readline(zelf: &PyObject, size: isize, vm: &VirtualMachine) -> PyResult {
+    let Some(file) = open_file(zelf, "readline", vm)? else {
+        return inherited(zelf, "readline", vec![size.to_pyobject(vm)].into(), vm);
+    };
+    let limit = usize::try_from(size).unwrap_or(usize::MAX);
+    let line = gather(
+        &file,
+        limit,
+        |ahead| {
+            let n = ahead.line(limit)?;
+            Some(ahead.take(n))
+        },
+        |ahead, _| ahead.take(limit),
+        vm,
+    )?;
+    Ok(bytes(line, vm))
+}
+
+fn read(zelf: &PyObject, size: isize, vm: &VirtualMachine) -> PyResult {
+    if size < -1 {
+        return Err(vm.new_value_error("read length must be non-negative or -1"));
+    }
+    let Some(file) = open_file(zelf, "read", vm)? else {
+        return inherited(zelf, "read", vec![size.to_pyobject(vm)].into(), vm);
+    };
+    let wanted = usize::try_from(size).unwrap_or(usize::MAX);
+    let data = gather(
+        &file,
+        wanted,
+        |ahead| (ahead.len() >= wanted).then(|| Some(ahead.take(wanted))),
+        |ahead, why| {
+            let data = ahead.take(wanted);
+            (why == Enough::End || !data.is_empty()).then_some(data)
+        },
+        vm,
+    )?;
+    Ok(data.map_or_else(|| vm.ctx.none(), |data| bytes(data, vm)))
+}
+
+fn read1(zelf: &PyObject, size: isize, vm: &VirtualMachine) -> PyResult {
+    let Some(file) = open_file(zelf, "read", vm)? else {
+        return inherited(zelf, "read1", vec![size.to_pyobject(vm)].into(), vm);
+    };
+    let most = match usize::try_from(size) {
+        Ok(0) => return Ok(bytes(Vec::new(), vm)),
+        Ok(n) => n,
+        Err(_) => file.ahead.lock().size,
+    };
+    let data = gather(
+        &file,
+        0,
+        |ahead| (ahead.len() > 0).then(|| ahead.take(most)),
+        |_, _| Vec::new(),
+        vm,
+    )?;
+    Ok(bytes(data, vm))
+}
+
+fn peek(zelf: &PyObject, vm: &VirtualMachine) -> PyResult {
+    let Some(file) = open_file(zelf, "peek", vm)? else {
+        return inherited(zelf, "peek", FuncArgs::default(), vm);
+    };
+    let data = gather(
+        &file,
+        0,
+        |ahead| (ahead.len() > 0).then(|| ahead.bytes().to_vec()),
+        |_, _| Vec::new(),
+        vm,
+    )?;
+    Ok(bytes(data, vm))
+}
+
+/// A writable buffer of `caller`.
+fn writable(buffer: &PyObjectRef, caller: &str, vm: &VirtualMachine) -> PyResult<ArgMemoryBuffer> {
+    stream::writable(buffer, &format!("{caller}() argument"), vm)
+}
+
+fn readinto(zelf: &PyObject, buffer: &PyObjectRef, vm: &VirtualMachine) -> PyResult {
+    let buffer = writable(buffer, "readinto", vm)?;
+    let Some(file) = open_file(zelf, "readinto", vm)? else {
+        return inherited(
+            zelf,
+            "readinto",
+            vec![buffer.source_object().to_owned()].into(),
+            vm,
+        );
+    };
+    let wanted = buffer.len();
+    let n = gather(
+        &file,
+        wanted,
+        |ahead| {
+            (ahead.len() >= wanted).then(|| Some(ahead.take_into(&mut buffer.borrow_buf_mut())))
+        },
+        |ahead, why| {
+            let n = ahead.take_into(&mut buffer.borrow_buf_mut());
+            (why == Enough::End || n > 0).then_some(n)
+        },
+        vm,
+    )?;
+    Ok(n.to_pyobject(vm))
+}
+
+fn readinto1(zelf: &PyObject, buffer: &PyObjectRef, vm: &VirtualMachine) -> PyResult {
+    let buffer = writable(buffer, "readinto1", vm)?;
+    let Some(file) = open_file(zelf, "readinto", vm)? else {
+        return inherited(
+            zelf,
+            "readinto1",
+            vec![buffer.source_object().to_owned()].into(),
+            vm,
+        );
+    };
+    let n = gather(
+        &file,
+        0,
+        |ahead| {
+            (buffer.len() == 0 || ahead.len() > 0)
+                .then(|| Some(ahead.take_into(&mut buffer.borrow_buf_mut())))
+        },
+        |_, why| (why == Enough::End).then_some(0),
+        vm,
+    )?;
+    Ok(n.to_pyobject(vm))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ahead(size: usize, bytes: &[u8]) -> Ahead {
+        let mut ahead = Ahead {
+            size,
+            ..Ahead::default()
+        };
+        ahead.push(bytes).unwrap();
+        ahead
+    }
+
+    #[test]
+    fn lines() {
+        let mut ahead = ahead(4, b"ab\ncd");
+        assert_eq!(ahead.line(usize::MAX), Some(3));
+        assert_eq!(ahead.line(2), Some(2));
+        assert_eq!(ahead.take(3), b"ab\n");
+        assert_eq!(ahead.line(usize::MAX), None);
+        assert_eq!(ahead.searched, 2);
+        ahead.push(b"e\n\n").unwrap();
+        assert_eq!(ahead.line(usize::MAX), Some(4));
+        assert_eq!(ahead.take(4), b"cde\n");
+        assert_eq!(ahead.line(usize::MAX), Some(1));
+        assert_eq!(ahead.line(0), Some(0));
+        assert_eq!(ahead.take(9), b"\n");
+        assert_eq!((ahead.start, ahead.end), (0, 0));
+        assert_eq!(ahead.line(usize::MAX), None);
+    }
+
+    #[test]
+    fn a_limit_inside_what_was_searched() {
+        let mut ahead = ahead(8, b"abcdef");
+        assert_eq!(ahead.line(usize::MAX), None);
+        assert_eq!(ahead.line(3), Some(3));
+        assert_eq!(ahead.take(3), b"abc");
+        assert_eq!(ahead.line(4), None);
+        ahead.push(b"\n").unwrap();
+        assert_eq!(ahead.line(4), Some(4));
+    }
+
+    #[test]
+    fn memory_grows_with_what_arrives_and_goes_again() {
+        let mut ahead = ahead(4, b"");
+        assert_eq!(ahead.room(usize::MAX).unwrap().len(), 4);
+        ahead.push(&[7; 100]).unwrap();
+        assert!(ahead.memory.len() <= 256);
+        assert_eq!(ahead.take(100), [7; 100]);
+        assert!(ahead.memory.is_empty() && ahead.len() == 0);
+        ahead.push(b"abcdef").unwrap();
+        assert_eq!(ahead.take(1), b"a");
+        assert_eq!(ahead.take(5), b"bcdef");
+        assert!(ahead.memory.len() <= 4);
+        let mut out = [0; 3];
+        ahead.push(b"xy").unwrap();
+        assert_eq!(ahead.take_into(&mut out), 2);
+        assert_eq!(out, *b"xy\0");
+    }
+}

@@ -1,0 +1,206 @@
+//! Files made from sockets: `SocketIO` and `socket.makefile`.
+
+mod buffered;
+mod raw;
+
+pub(crate) use raw::SocketIo;
+
+use super::{BaseSocket, lifecycle};
+use crate::bridge::args;
+use buffered::SocketReader;
+use rustpython_vm::builtins::{PyType, PyTypeRef};
+use rustpython_vm::class::{PyClassImpl, StaticType};
+use rustpython_vm::convert::ToPyObject;
+use rustpython_vm::function::OptionalArg;
+use rustpython_vm::types::PyComparisonOp;
+use rustpython_vm::{AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
+
+/// How many bytes a reader asks the socket for, and keeps, at a time.
+///
+/// Less than a file on disk has: most protocols read lines, a server has a
+/// reader a connection, and a `read()` of more goes around it.
+const READER_SIZE: usize = 8192;
+
+/// `_io`, which every VM has.
+fn io(vm: &VirtualMachine) -> PyResult {
+    vm.import("_io", 0)
+}
+
+/// `SocketIO`, known as a raw file to whoever asks `io`.
+pub(crate) fn socket_io_type(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
+    let class = static_type(vm)?.to_owned();
+    // `io.RawIOBase` is an abstract class written in Python: it is told, as it
+    // is of `_io`'s own classes. Starting up with a standard library loads it
+    // anyway; where there is none, nobody can ask for it.
+    match vm.import("io", 0) {
+        Ok(io) => {
+            let abstract_base = io.get_attr("RawIOBase", vm)?;
+            vm.call_method(&abstract_base, "register", (class.clone(),))?;
+        }
+        Err(raised) if raised.fast_isinstance(vm.ctx.exceptions.import_error) => {}
+        Err(raised) => return Err(raised),
+    }
+    Ok(class)
+}
+
+/// `SocketIO` itself. Its base and the reader's are classes of `_io`, whose
+/// Rust types the VM keeps to itself: they are looked up once and stand in the
+/// places of [`raw::RawIoBase`] and [`buffered::BufferedReader`].
+fn static_type(vm: &VirtualMachine) -> PyResult<&'static Py<PyType>> {
+    if SocketIo::static_cell().get().is_none() || SocketReader::static_cell().get().is_none() {
+        let io = io(vm)?;
+        let class = |name| -> PyResult<PyTypeRef> { io.get_attr(name, vm)?.try_into_value(vm) };
+        let base = class("_RawIOBase")?;
+        raw::RawIoBase::static_cell().get_or_init(|| base);
+        SocketIo::make_static_type();
+        let base = class("BufferedReader")?;
+        buffered::BufferedReader::static_cell().get_or_init(|| base);
+        SocketReader::make_static_type();
+    }
+    Ok(SocketIo::static_type())
+}
+
+/// The arguments of makefile().
+#[derive(FromArgs)]
+pub(crate) struct MakefileArgs {
+    #[pyarg(any, default)]
+    mode: Option<PyObjectRef>,
+    #[pyarg(any, default)]
+    buffering: Option<PyObjectRef>,
+    #[pyarg(named, default)]
+    encoding: Option<PyObjectRef>,
+    #[pyarg(named, default)]
+    errors: Option<PyObjectRef>,
+    #[pyarg(named, default)]
+    newline: Option<PyObjectRef>,
+}
+
+/// `socket.makefile`.
+pub(super) fn makefile(zelf: &Py<BaseSocket>, args: MakefileArgs, vm: &VirtualMachine) -> PyResult {
+    let mode = args.mode.unwrap_or_else(|| vm.ctx.new_str("r").into());
+    let letters = Letters::of(&mode, vm)?;
+    let writing = letters.w;
+    let reading = letters.r || !writing;
+
+    static_type(vm)?;
+    let raw = SocketIo::open(zelf.as_object().to_owned(), reading, writing, vm)?;
+    lifecycle::file_opened(zelf);
+    let layers = Layers {
+        reading,
+        writing,
+        buffering: args.buffering,
+        text: (!letters.b)
+            .then(|| [args.encoding, args.errors, args.newline].map(|arg| vm.unwrap_or_none(arg))),
+        mode,
+    };
+    layers.over(raw.as_object(), vm).inspect_err(|_| {
+        // Whatever layer failed, the socket does not wait for this file.
+        let _ = vm.call_method(raw.as_object(), "close", ());
+    })
+}
+
+/// Which of the letters r, w and b a mode has.
+#[derive(Default)]
+struct Letters {
+    r: bool,
+    w: bool,
+    b: bool,
+}
+
+impl Letters {
+    /// Of a str or, as in CPython, any iterable of letters.
+    fn of(mode: &PyObject, vm: &VirtualMachine) -> PyResult<Self> {
+        let mut letters = Self::default();
+        for letter in mode.to_owned().get_iter(vm)?.iter::<PyObjectRef>(vm)? {
+            let letter = letter?;
+            let letter = letter.downcast_ref::<rustpython_vm::builtins::PyStr>();
+            match letter.map(|letter| letter.as_bytes()) {
+                Some(b"r") => letters.r = true,
+                Some(b"w") => letters.w = true,
+                Some(b"b") => letters.b = true,
+                _ => {
+                    let mode = mode.repr(vm)?;
+                    return Err(vm.new_value_error(format!(
+                        "invalid mode {} (only r, w, b allowed)",
+                        mode.as_wtf8()
+                    )));
+                }
+            }
+        }
+        Ok(letters)
+    }
+}
+
+/// What makefile() puts over the raw file.
+struct Layers {
+    reading: bool,
+    writing: bool,
+    buffering: Option<PyObjectRef>,
+    /// For a text file: encoding, errors, newline.
+    text: Option<[PyObjectRef; 3]>,
+    mode: PyObjectRef,
+}
+
+impl Layers {
+    fn over(self, raw: &PyObject, vm: &VirtualMachine) -> PyResult {
+        let size = self.buffering.filter(|size| !vm.is_none(size));
+        if let Some(size) = &size {
+            let zero = vm.ctx.new_int(0);
+            if size.rich_compare_bool(zero.as_object(), PyComparisonOp::Eq, vm)? {
+                return match self.text {
+                    None => Ok(raw.to_owned()),
+                    Some(_) => Err(vm.new_value_error("unbuffered streams must be binary")),
+                };
+            }
+        }
+        let size = match size {
+            Some(size) if !is_negative(&size, vm)? => Some(size),
+            _ => None,
+        };
+        let io = io(vm)?;
+        let buffer = match (self.reading, self.writing) {
+            (true, false) => buffered::open(raw, size, vm)?,
+            (reading, _) => {
+                let size = match size {
+                    Some(size) => size,
+                    None => io.get_attr("DEFAULT_BUFFER_SIZE", vm)?,
+                };
+                let raw = raw.to_owned();
+                match reading {
+                    true => vm.call_method(&io, "BufferedRWPair", (raw.clone(), raw, size))?,
+                    false => vm.call_method(&io, "BufferedWriter", (raw, size))?,
+                }
+            }
+        };
+        let Some([encoding, errors, newline]) = self.text else {
+            return Ok(buffer);
+        };
+        // 1: the warning about a missing encoding is for makefile()'s caller.
+        let encoding = vm.call_method(&io, "text_encoding", (encoding, 1))?;
+        let text = vm.call_method(&io, "TextIOWrapper", (buffer, encoding, errors, newline))?;
+        text.set_attr("mode", self.mode, vm)?;
+        Ok(text)
+    }
+}
+
+/// The size argument of a read, -1 for none or None.
+fn optional_size(size: OptionalArg<PyObjectRef>, vm: &VirtualMachine) -> PyResult<isize> {
+    let OptionalArg::Present(size) = size else {
+        return Ok(-1);
+    };
+    if vm.is_none(&size) {
+        return Ok(-1);
+    }
+    let Some(index) = size.try_index_opt(vm) else {
+        let name = args::type_name(&size);
+        let text = format!("argument should be integer or None, not '{name}'");
+        return Err(vm.new_type_error(text));
+    };
+    isize::try_from(index?.as_bigint())
+        .map_err(|_| vm.new_overflow_error("cannot fit 'int' into an index-sized integer"))
+}
+
+fn is_negative(size: &PyObject, vm: &VirtualMachine) -> PyResult<bool> {
+    let zero = 0.to_pyobject(vm);
+    size.rich_compare_bool(&zero, PyComparisonOp::Lt, vm)
+}

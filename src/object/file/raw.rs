@@ -1,0 +1,552 @@
+//! `SocketIO`: a socket as a raw file.
+
+use super::super::{exact_socket, stream};
+use super::buffered::Ahead;
+use crate::bridge::{args, blocking};
+use crate::net::operation::{self, Ready};
+use crate::net::{Clock, Error, Socket};
+use crate::sys;
+use crate::sys::receive::{self, Buffer};
+use nix::errno::Errno;
+use nix::libc;
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyDictRef, PyStr, PyType};
+use rustpython_vm::class::StaticType;
+use rustpython_vm::common::lock::{PyMutex, PyRwLock};
+use rustpython_vm::convert::ToPyObject;
+use rustpython_vm::function::{ArgBytesLike, FuncArgs, OptionalArg, PySetterValue};
+use rustpython_vm::types::{Constructor, Initializer};
+use rustpython_vm::{
+    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult,
+    TryFromBorrowedObject, VirtualMachine, pyclass,
+};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// Stands in for `_io._RawIOBase`, which has no data of its own either.
+#[pyclass(module = "_io", name = "_RawIOBase")]
+#[derive(Debug, PyPayload)]
+#[repr(align(8))]
+pub(crate) struct RawIoBase;
+
+/// Where the dict has the socket.
+const SOCK: &str = "_sock";
+
+/// What a file is, and what became of it.
+const READING: u8 = 1;
+const WRITING: u8 = 2;
+const TIMED_OUT: u8 = 4;
+const CLOSED: u8 = 8;
+
+/// SocketIO(sock, mode)
+/// --
+///
+/// A socket as a raw file, which is what makefile() builds on. The mode is r,
+/// w or rw, with or without b. Closing it does not close the socket, unless
+/// the socket was closed before and this was its last open file.
+#[pyclass(module = "socket", name = "SocketIO", base = RawIoBase)]
+#[repr(C)]
+pub(crate) struct SocketIo {
+    _base: RawIoBase,
+    /// The socket, if its methods need no look-up. The object, of whatever
+    /// class, is `_sock` in the file's dict: there the garbage collector sees
+    /// it, and a socket that keeps its own file can be collected.
+    native: PyRwLock<Option<Arc<Socket>>>,
+    state: AtomicU8,
+    /// What the reader over this file has received and not returned yet.
+    pub(super) ahead: PyMutex<Ahead>,
+}
+
+impl fmt::Debug for SocketIo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SocketIO")
+    }
+}
+
+/// The socket under a file.
+pub(super) enum Sock {
+    /// That of a `socket.socket`, not of a subclass.
+    Native(Arc<Socket>),
+    /// Anything else: `ssl.SSLSocket`, a mock.
+    Other(PyObjectRef),
+}
+
+impl SocketIo {
+    fn unopened() -> Self {
+        Self {
+            _base: RawIoBase,
+            native: PyRwLock::new(None),
+            state: AtomicU8::new(0),
+            ahead: PyMutex::new(Ahead::default()),
+        }
+    }
+
+    /// `SocketIO(sock, mode)` of the class itself.
+    pub(super) fn open(
+        sock: PyObjectRef,
+        reading: bool,
+        writing: bool,
+        vm: &VirtualMachine,
+    ) -> PyResult<PyRef<Self>> {
+        let file = Self::unopened().into_ref_with_type(vm, Self::static_type().to_owned())?;
+        init(&file, sock, reading, writing, vm)?;
+        Ok(file)
+    }
+
+    fn has(&self, flag: u8) -> bool {
+        self.state.load(Ordering::Relaxed) & flag != 0
+    }
+
+    fn turn(&self, flag: u8, on: bool) {
+        if on {
+            self.state.fetch_or(flag, Ordering::Relaxed);
+        } else {
+            self.state.fetch_and(!flag, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.has(CLOSED)
+    }
+
+    fn check_open(&self, vm: &VirtualMachine) -> PyResult<()> {
+        if self.is_closed() {
+            return Err(vm.new_value_error("I/O operation on closed file."));
+        }
+        Ok(())
+    }
+
+    /// The check of the methods that ask what the file can do.
+    fn check_socket_open(&self, vm: &VirtualMachine) -> PyResult<()> {
+        if self.is_closed() {
+            return Err(vm.new_value_error("I/O operation on closed socket."));
+        }
+        Ok(())
+    }
+
+    /// An error of a receive or send: `None` for one that says "not now". A
+    /// timeout is remembered.
+    pub(super) fn failed(&self, error: Error) -> Result<Option<usize>, Error> {
+        match error {
+            Error::Errno(Errno::EAGAIN) => return Ok(None),
+            Error::TimedOut | Error::Errno(Errno::ETIMEDOUT) => self.turn(TIMED_OUT, true),
+            _ => {}
+        }
+        Err(error)
+    }
+
+    /// A file that timed out has perhaps lost data half-way: it reads no more.
+    pub(super) fn check_in_time(&self, vm: &VirtualMachine) -> PyResult<()> {
+        if self.has(TIMED_OUT) {
+            let text = "cannot read from timed out object";
+            return Err(crate::bridge::errors::plain_os_error(text, vm));
+        }
+        Ok(())
+    }
+}
+
+fn init(
+    zelf: &Py<SocketIo>,
+    sock: PyObjectRef,
+    reading: bool,
+    writing: bool,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    let state = if reading { READING } else { 0 } | if writing { WRITING } else { 0 };
+    zelf.state.store(state, Ordering::Relaxed);
+    set_sock(zelf, sock, vm)
+}
+
+fn dict(zelf: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult<PyDictRef> {
+    let dict = zelf.as_object().dict();
+    dict.ok_or_else(|| vm.new_attribute_error("__dict__"))
+}
+
+fn set_sock(zelf: &Py<SocketIo>, sock: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
+    *zelf.native.write() = exact_socket(&sock).map(|sock| sock.socket.clone());
+    dict(zelf, vm)?.set_item(SOCK, sock, vm)
+}
+
+/// `_sock`, whatever the state of the file.
+fn sock_object(zelf: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult {
+    dict(zelf, vm)?.get_item_opt(SOCK, vm)?.ok_or_else(|| {
+        let class = args::type_name(zelf.as_object());
+        vm.new_attribute_error(format!("'{class}' object has no attribute '{SOCK}'"))
+    })
+}
+
+/// The socket, whatever the state of the file.
+pub(super) fn sock(zelf: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult<Sock> {
+    if let Some(native) = &*zelf.native.read() {
+        return Ok(Sock::Native(native.clone()));
+    }
+    sock_object(zelf, vm).map(Sock::Other)
+}
+
+/// The socket for a method that needs an open file.
+fn open_sock(zelf: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult<Sock> {
+    zelf.check_open(vm)?;
+    sock(zelf, vm)
+}
+
+/// False if the file may have methods of a subclass in place of native ones.
+fn is_exact(zelf: &Py<SocketIo>) -> bool {
+    zelf.class().is(SocketIo::static_type())
+}
+
+/// readable() or writable() of a subclass, or UnsupportedOperation.
+fn check_able(
+    zelf: &Py<SocketIo>,
+    flag: u8,
+    method: &'static str,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    let able = if is_exact(zelf) {
+        zelf.has(flag)
+    } else {
+        vm.call_method(zelf.as_object(), method, ())?
+            .try_to_bool(vm)?
+    };
+    if able {
+        return Ok(());
+    }
+    let class = super::io(vm)?.get_attr("UnsupportedOperation", vm)?;
+    let text = format!("File or stream is not {method}.");
+    let raised = class.call((text,), vm)?;
+    Err(raised.try_into_value::<PyBaseExceptionRef>(vm)?)
+}
+
+/// What a method of a socket that is not native raised, `None` if it said "not
+/// now".
+fn foreign_failure(raised: PyBaseExceptionRef, vm: &VirtualMachine) -> PyResult {
+    let exceptions = &vm.ctx.exceptions;
+    let timed_out = raised.fast_isinstance(exceptions.timeout_error);
+    if !timed_out && raised.fast_isinstance(exceptions.os_error) {
+        let errno = raised.as_object().get_attr("errno", vm)?;
+        let again = vm.ctx.new_int(libc::EAGAIN);
+        if vm.bool_eq(&errno, again.as_object())? {
+            return Ok(vm.ctx.none());
+        }
+    }
+    Err(raised)
+}
+
+impl Constructor for SocketIo {
+    type Args = FuncArgs;
+
+    fn py_new(_cls: &Py<PyType>, _args: FuncArgs, _vm: &VirtualMachine) -> PyResult<Self> {
+        Ok(Self::unopened())
+    }
+}
+
+/// The arguments of SocketIO().
+#[derive(FromArgs)]
+pub(crate) struct InitArgs {
+    #[pyarg(any)]
+    sock: PyObjectRef,
+    #[pyarg(any)]
+    mode: PyObjectRef,
+}
+
+/// The argument of readinto() and write().
+#[derive(FromArgs)]
+pub(crate) struct DataArg {
+    #[pyarg(any)]
+    b: PyObjectRef,
+}
+
+impl Initializer for SocketIo {
+    type Args = InitArgs;
+
+    fn init(
+        zelf: &Py<Self>,
+        InitArgs { sock, mode }: InitArgs,
+        vm: &VirtualMachine,
+    ) -> PyResult<()> {
+        let text = mode.downcast_ref::<PyStr>().map(|mode| mode.as_bytes());
+        let (reading, writing) = match text {
+            Some(b"r" | b"rb") => (true, false),
+            Some(b"w" | b"wb") => (false, true),
+            Some(b"rw" | b"rwb") => (true, true),
+            _ => {
+                let mode = mode.repr(vm)?;
+                return Err(vm.new_value_error(format!("invalid mode: {}", mode.as_wtf8())));
+            }
+        };
+        self::init(zelf, sock, reading, writing, vm)
+    }
+}
+
+#[pyclass(with(Constructor, Initializer), flags(BASETYPE, HAS_DICT, HAS_WEAKREF))]
+impl SocketIo {
+    /// readinto($self, /, b)
+    /// --
+    ///
+    /// Receive into a writable buffer: the number of bytes, 0 when the peer has
+    /// finished, None if there is nothing now and the socket does not wait.
+    ///
+    /// After a timeout nothing more can be read: OSError.
+    #[pymethod]
+    fn readinto(zelf: &Py<Self>, DataArg { b }: DataArg, vm: &VirtualMachine) -> PyResult {
+        let sock = open_sock(zelf, vm)?;
+        check_able(zelf, READING, "readable", vm)?;
+        zelf.check_in_time(vm)?;
+        let socket = match sock {
+            Sock::Native(socket) => socket,
+            Sock::Other(sock) => {
+                return vm.call_method(&sock, "recv_into", (b,)).or_else(|raised| {
+                    if raised.fast_isinstance(vm.ctx.exceptions.timeout_error) {
+                        zelf.turn(TIMED_OUT, true);
+                    }
+                    foreign_failure(raised, vm)
+                });
+            }
+        };
+        let buffer = stream::writable(&b, "recv_into() argument 1", vm)?;
+        let mut clock = Clock::new(socket.timeout());
+        let n = blocking(vm, |host| {
+            operation::run(host, &socket, &mut clock, Ready::Read, |fd| {
+                // Borrowed for the attempt alone: no lock is held over a wait.
+                receive::recv(fd, &mut buffer.borrow_buf_mut(), libc::MSG_DONTWAIT)
+            })
+            .map(Some)
+            .or_else(|error| zelf.failed(error))
+        })?;
+        Ok(n.to_pyobject(vm))
+    }
+
+    /// read($self, size=-1, /)
+    /// --
+    ///
+    /// Receive up to size bytes, all until the peer has finished if size is
+    /// negative; None if there is nothing now and the socket does not wait.
+    #[pymethod]
+    fn read(zelf: &Py<Self>, size: OptionalArg<PyObjectRef>, vm: &VirtualMachine) -> PyResult {
+        let size = super::optional_size(size, vm)?;
+        let direct = match usize::try_from(size) {
+            // A subclass has perhaps a readinto() of its own.
+            Ok(size) if is_exact(zelf) => match open_sock(zelf, vm)? {
+                Sock::Native(socket) => Some((size, socket)),
+                Sock::Other(_) => None,
+            },
+            _ => None,
+        };
+        let Some((size, socket)) = direct else {
+            let read = RawIoBase::static_type().as_object().get_attr("read", vm)?;
+            return read.call((zelf.to_owned(), size), vm);
+        };
+        check_able(zelf, READING, "readable", vm)?;
+        zelf.check_in_time(vm)?;
+        let mut buffer = Buffer::new(size).ok_or_else(|| vm.no_memory_error())?;
+        let mut clock = Clock::new(socket.timeout());
+        let n = blocking(vm, |host| {
+            operation::run(host, &socket, &mut clock, Ready::Read, |fd| {
+                buffer.recv(fd, libc::MSG_DONTWAIT)
+            })
+            .map(Some)
+            .or_else(|error| zelf.failed(error))
+        })?;
+        Ok(match n {
+            Some(_) => vm.ctx.new_bytes(buffer.into_bytes()).into(),
+            None => vm.ctx.none(),
+        })
+    }
+
+    /// write($self, /, b)
+    /// --
+    ///
+    /// Send bytes: how many were sent, which can be fewer, None if the socket
+    /// has no room now and does not wait.
+    #[pymethod]
+    fn write(zelf: &Py<Self>, DataArg { b }: DataArg, vm: &VirtualMachine) -> PyResult {
+        let sock = open_sock(zelf, vm)?;
+        check_able(zelf, WRITING, "writable", vm)?;
+        let socket = match sock {
+            Sock::Native(socket) => socket,
+            Sock::Other(sock) => {
+                return vm
+                    .call_method(&sock, "send", (b,))
+                    .or_else(|raised| foreign_failure(raised, vm));
+            }
+        };
+        let data = ArgBytesLike::try_from_borrowed_object(vm, &b)?;
+        let mut clock = Clock::new(socket.timeout());
+        let all = socket.is_patient_stream();
+        let mut sent = 0;
+        let n = blocking(vm, |host| {
+            operation::run(host, &socket, &mut clock, Ready::Write, |fd| {
+                stream::send_rest(&data.borrow_buf(), &mut sent, all, |rest| {
+                    sys::socket::send(fd, rest, libc::MSG_DONTWAIT)
+                })
+            })
+            .map(Some)
+            .or_else(|error| match error {
+                // A write that times out does not stop the reads.
+                Error::Errno(Errno::EAGAIN) => Ok(None),
+                error => Err(error),
+            })
+        })?;
+        Ok(n.to_pyobject(vm))
+    }
+
+    /// readable($self, /)
+    /// --
+    ///
+    /// True if the file was opened for reading.
+    #[pymethod]
+    fn readable(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<bool> {
+        zelf.check_socket_open(vm)?;
+        Ok(zelf.has(READING))
+    }
+
+    /// writable($self, /)
+    /// --
+    ///
+    /// True if the file was opened for writing.
+    #[pymethod]
+    fn writable(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<bool> {
+        zelf.check_socket_open(vm)?;
+        Ok(zelf.has(WRITING))
+    }
+
+    /// seekable($self, /)
+    /// --
+    ///
+    /// False: a socket has no position.
+    #[pymethod]
+    fn seekable(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<bool> {
+        zelf.check_socket_open(vm)?;
+        Ok(false)
+    }
+
+    /// fileno($self, /)
+    /// --
+    ///
+    /// The number of the socket's descriptor.
+    #[pymethod]
+    fn fileno(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
+        match open_sock(zelf, vm)? {
+            Sock::Native(socket) => Ok(vm.ctx.new_int(socket.descriptor.number()).into()),
+            Sock::Other(sock) => vm.call_method(&sock, "fileno", ()),
+        }
+    }
+
+    /// close($self, /)
+    /// --
+    ///
+    /// Close the file. The socket stays open, unless it was closed before and
+    /// this was its last open file.
+    #[pymethod]
+    fn close(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<()> {
+        if zelf.is_closed() {
+            return Ok(());
+        }
+        let flushed = if is_exact(zelf) {
+            Ok(())
+        } else {
+            vm.call_method(zelf.as_object(), "flush", ()).map(drop)
+        };
+        // Of two threads that close it only one goes on.
+        if zelf.state.fetch_or(CLOSED, Ordering::Relaxed) & CLOSED != 0 {
+            return flushed;
+        }
+        flushed?;
+        *zelf.ahead.lock() = Ahead::default();
+        let sock = sock_object(zelf, vm)?;
+        match exact_socket(&sock) {
+            Some(sock) => super::lifecycle::file_closed(sock, vm)?,
+            None => drop(vm.call_method(&sock, "_decref_socketios", ())?),
+        }
+        set_sock(zelf, vm.ctx.none(), vm)
+    }
+
+    /// True once the file was closed.
+    #[pygetset]
+    fn closed(zelf: &Py<Self>) -> bool {
+        zelf.is_closed()
+    }
+
+    /// The number of the socket's descriptor, -1 once closed.
+    #[pygetset]
+    fn name(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
+        if zelf.is_closed() {
+            return Ok(vm.ctx.new_int(-1).into());
+        }
+        if is_exact(zelf) {
+            return Self::fileno(zelf, vm);
+        }
+        vm.call_method(zelf.as_object(), "fileno", ())
+    }
+
+    /// rb, wb or rwb.
+    #[pygetset]
+    fn mode(zelf: &Py<Self>) -> &'static str {
+        match (zelf.has(READING), zelf.has(WRITING)) {
+            (true, true) => "rwb",
+            (false, true) => "wb",
+            _ => "rb",
+        }
+    }
+
+    /// The same as mode.
+    #[pygetset]
+    fn _mode(zelf: &Py<Self>) -> &'static str {
+        Self::mode(zelf)
+    }
+
+    /// Whether the file was opened for reading.
+    #[pygetset]
+    fn _reading(zelf: &Py<Self>) -> bool {
+        zelf.has(READING)
+    }
+
+    /// Whether the file was opened for writing.
+    #[pygetset]
+    fn _writing(zelf: &Py<Self>) -> bool {
+        zelf.has(WRITING)
+    }
+
+    /// Whether a read has timed out, after which there are no others.
+    #[pygetset]
+    fn _timeout_occurred(zelf: &Py<Self>) -> bool {
+        zelf.has(TIMED_OUT)
+    }
+
+    #[pygetset(setter)]
+    fn set__timeout_occurred(
+        zelf: &Py<Self>,
+        value: PySetterValue<bool>,
+        vm: &VirtualMachine,
+    ) -> PyResult<()> {
+        zelf.turn(
+            TIMED_OUT,
+            super::super::settable("_timeout_occurred", value, vm)?,
+        );
+        Ok(())
+    }
+
+    /// The socket, None once closed.
+    #[pygetset]
+    fn _sock(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
+        sock_object(zelf, vm)
+    }
+
+    #[pygetset(setter)]
+    fn set__sock(
+        zelf: &Py<Self>,
+        value: PySetterValue<PyObjectRef>,
+        vm: &VirtualMachine,
+    ) -> PyResult<()> {
+        let value = super::super::settable("_sock", value, vm)?;
+        set_sock(zelf, value, vm)
+    }
+}
+
+/// The SocketIO that an object is, if it is one and not of a subclass.
+pub(super) fn exact(object: &PyObject) -> Option<&Py<SocketIo>> {
+    object
+        .class()
+        .is(SocketIo::static_type())
+        .then(|| object.downcast_ref())
+        .flatten()
+}

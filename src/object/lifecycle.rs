@@ -1,0 +1,400 @@
+//! Construction, `fileno=`, dup, detach, close, and the end.
+
+use super::{BaseSocket, PySocket};
+use crate::bridge::args::{self, Int};
+use crate::bridge::errors::OrRaise;
+use crate::bridge::{audit, state};
+use crate::net::{Socket, Timeout};
+use crate::policy::{Operation, Target};
+use crate::sys::{self, descriptor, sockopt};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use rustpython_vm::builtins::PyBaseExceptionRef;
+use rustpython_vm::class::StaticType;
+use rustpython_vm::function::{FuncArgs, KwArgs};
+use rustpython_vm::warn::warn;
+use rustpython_vm::{
+    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine,
+};
+use std::cell::Cell;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+/// What socket() takes; -1 stands for what is not given.
+#[derive(FromArgs)]
+pub(crate) struct InitArgs {
+    #[pyarg(any, default = Int(-1), py_default = "-1")]
+    family: Int,
+    #[pyarg(any, name = "type", default = Int(-1), py_default = "-1")]
+    kind: Int,
+    #[pyarg(any, default = Int(-1), py_default = "-1")]
+    proto: Int,
+    #[pyarg(any, default)]
+    fileno: Option<PyObjectRef>,
+}
+
+impl BaseSocket {
+    /// An object without a descriptor.
+    pub(super) fn unopened(vm: &VirtualMachine) -> Self {
+        let state = state::of(vm);
+        Self {
+            socket: Arc::new(Socket::new(state.interrupter.clone())),
+            state,
+            files: AtomicI64::new(0),
+            closed: AtomicBool::new(false),
+        }
+    }
+}
+
+/// `socket.__init__`: opens the socket, or takes a descriptor over. An open
+/// socket is closed first, so that calling it twice leaks nothing.
+pub(super) fn init(zelf: &Py<BaseSocket>, args: InitArgs, vm: &VirtualMachine) -> PyResult<()> {
+    let InitArgs {
+        family: Int(family),
+        kind: Int(kind),
+        proto: Int(protocol),
+        fileno,
+    } = args;
+    audit::new(vm, zelf.as_object(), family, kind, protocol)?;
+    let fileno = fileno.filter(|fileno| !vm.is_none(fileno));
+    let (fd, kind_of_socket) = match &fileno {
+        Some(fileno) => {
+            let fd = args::int(fileno, vm)?;
+            adopt(&zelf.state, fd, (family, kind, protocol), vm)?
+        }
+        None => {
+            let or = |given: i32, default| if given == -1 { default } else { given };
+            let family = or(family, libc::AF_INET);
+            let kind = or(kind, libc::SOCK_STREAM);
+            let protocol = or(protocol, 0);
+            let target = kind_target(family, kind, protocol);
+            zelf.state
+                .gate
+                .check(Operation::Create, &target)
+                .or_raise(vm)?;
+            let fd = sys::socket::socket(family, kind, protocol).or_raise(vm)?;
+            (fd, (family, kind, protocol))
+        }
+    };
+    open(zelf, fd, kind_of_socket, vm)
+}
+
+fn kind_target(family: i32, kind: i32, protocol: i32) -> Target<'static> {
+    Target::Kind {
+        family,
+        kind: without_flags(kind),
+        protocol,
+    }
+}
+
+/// A descriptor to take over, and what it is: whatever is -1 is asked of the
+/// kernel. The descriptor is not touched when this fails.
+fn adopt(
+    state: &state::State,
+    fd: RawFd,
+    (family, kind, protocol): (i32, i32, i32),
+    vm: &VirtualMachine,
+) -> PyResult<(OwnedFd, (i32, i32, i32))> {
+    if fd < 0 {
+        return Err(vm.new_value_error("negative file descriptor"));
+    }
+    state
+        .gate
+        .check(Operation::Adopt, &Target::Descriptor(fd))
+        .or_raise(vm)?;
+    let found = descriptor::peek(fd, |fd| detect(fd, (family, kind, protocol))).or_raise(vm)?;
+    ADOPTIONS.set(ADOPTIONS.get().wrapping_add(1));
+    Ok((descriptor::adopt(fd), found))
+}
+
+/// What a socket is: whatever is -1 is asked of the kernel. EBADF and ENOTSOCK
+/// for what is no socket.
+fn detect(
+    fd: BorrowedFd<'_>,
+    (family, kind, protocol): (i32, i32, i32),
+) -> Result<(i32, i32, i32), Errno> {
+    let family = match sys::socket::getsockname(fd) {
+        Ok(address) if family == -1 => address.family(),
+        Err(errno) if family == -1 || matches!(errno, Errno::EBADF | Errno::ENOTSOCK) => {
+            return Err(errno);
+        }
+        _ => family,
+    };
+    let or_ask = |given: i32, option: i32| match given {
+        -1 => sockopt::get_int(fd, libc::SOL_SOCKET, option),
+        given => Ok(given),
+    };
+    let kind = or_ask(kind, libc::SO_TYPE)?;
+    let protocol = or_ask(protocol, libc::SO_PROTOCOL)?;
+    Ok((family, kind, protocol))
+}
+
+thread_local! {
+    /// How often this thread took a descriptor over: tells `dup` whether a
+    /// subclass that raised had got hold of the duplicate.
+    static ADOPTIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// SOCK_NONBLOCK and SOCK_CLOEXEC are flags of the call, not of the type.
+fn without_flags(kind: i32) -> i32 {
+    kind & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC)
+}
+
+/// Puts a new descriptor into an object, with the default timeout.
+fn open(
+    zelf: &Py<BaseSocket>,
+    fd: OwnedFd,
+    (family, kind, protocol): (i32, i32, i32),
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    let timeout = if kind & libc::SOCK_NONBLOCK != 0 {
+        Timeout::Zero
+    } else {
+        zelf.state.default_timeout()
+    };
+    if timeout.is_nonblocking() {
+        sys::socket::set_nonblocking(fd.as_fd(), true).or_raise(vm)?;
+    }
+    let kind = (family, without_flags(kind), protocol);
+    let mut fd = fd;
+    loop {
+        match zelf.socket.open(fd, kind, timeout) {
+            Ok(()) => break,
+            Err(back) => {
+                // Open already, or still in use by calls that close() woke.
+                let _ = zelf.socket.close();
+                vm.allow_threads(|| zelf.socket.settle());
+                fd = back;
+            }
+        }
+    }
+    zelf.closed.store(false, Ordering::Relaxed);
+    Ok(())
+}
+
+/// A new `socket.socket` for a descriptor that a system call returned.
+pub(crate) fn from_descriptor(
+    fd: OwnedFd,
+    kind: (i32, i32, i32),
+    vm: &VirtualMachine,
+) -> PyResult<PyRef<BaseSocket>> {
+    let object = BaseSocket::unopened(vm).into_ref_with_type(vm, super::types().1)?;
+    open(&object, fd, kind, vm)?;
+    Ok(object)
+}
+
+/// `socket.socketpair`: both ends, or neither.
+pub(crate) fn pair(
+    state: &state::State,
+    (family, kind, protocol): (i32, i32, i32),
+    vm: &VirtualMachine,
+) -> PyResult<(PyRef<BaseSocket>, PyRef<BaseSocket>)> {
+    let target = kind_target(family, kind, protocol);
+    state.gate.check(Operation::Create, &target).or_raise(vm)?;
+    let (a, b) = sys::socket::socketpair(family, kind, protocol).or_raise(vm)?;
+    let made = |fd| from_script(fd, (family, kind, protocol), vm);
+    Ok((made(a)?, made(b)?))
+}
+
+/// `socket.fromfd`: a socket on a duplicate; whatever is -1 is asked of the
+/// kernel.
+pub(crate) fn duplicate(
+    state: &state::State,
+    fd: RawFd,
+    kind: (i32, i32, i32),
+    vm: &VirtualMachine,
+) -> PyResult<PyRef<BaseSocket>> {
+    if fd < 0 {
+        return Err(crate::bridge::errors::os_error(Errno::EBADF, vm));
+    }
+    let target = Target::Descriptor(fd);
+    state.gate.check(Operation::Adopt, &target).or_raise(vm)?;
+    let copy = descriptor::peek(fd, descriptor::duplicate).or_raise(vm)?;
+    let found = detect(copy.as_fd(), kind).or_raise(vm)?;
+    from_script(copy, found, vm)
+}
+
+/// A new `socket.socket` where CPython calls the class, which audits.
+fn from_script(
+    fd: OwnedFd,
+    (family, kind, protocol): (i32, i32, i32),
+    vm: &VirtualMachine,
+) -> PyResult<PyRef<BaseSocket>> {
+    let object = BaseSocket::unopened(vm).into_ref_with_type(vm, super::types().1)?;
+    audit::new(vm, object.as_object(), family, kind, protocol)?;
+    open(&object, fd, (family, kind, protocol), vm)?;
+    Ok(object)
+}
+
+/// `socket.dup`: a socket of the same class and timeout on a duplicate.
+pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
+    let socket = &zelf.socket;
+    let call = socket.begin().or_raise(vm)?;
+    let fd = descriptor::duplicate(call.fd()).or_raise(vm)?;
+    let class = zelf.class();
+    let kind = (socket.family(), socket.kind(), socket.protocol());
+    if class.is(PySocket::static_type()) {
+        let copy = from_descriptor(fd, kind, vm)?;
+        super::options::apply_timeout(&copy, socket.timeout(), vm)?;
+        return Ok(copy.into());
+    }
+    // A subclass makes its own from the number, which is ours until it has.
+    let number = fd.as_raw_fd();
+    let before = ADOPTIONS.get();
+    let zelf = zelf.as_object();
+    let args = FuncArgs::new(
+        vec![
+            zelf.get_attr("family", vm)?,
+            zelf.get_attr("type", vm)?,
+            zelf.get_attr("proto", vm)?,
+        ],
+        KwArgs::from_iter([("fileno".to_owned(), vm.ctx.new_int(number).into())]),
+    );
+    let copy = class.as_object().call(args, vm);
+    if ADOPTIONS.get() != before || copy.is_ok() {
+        let _ = fd.into_raw_fd();
+    }
+    let copy = copy?;
+    vm.call_method(
+        &copy,
+        "settimeout",
+        (vm.call_method(zelf, "gettimeout", ())?,),
+    )?;
+    Ok(copy)
+}
+
+/// `socket.detach`.
+pub(super) fn detach(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> RawFd {
+    let socket = &zelf.socket;
+    vm.allow_threads(|| socket.detach())
+}
+
+/// Closes the descriptor: `_real_close`, and `close` of the base type.
+pub(super) fn close_descriptor(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
+    // May wait for the peer (SO_LINGER).
+    vm.allow_threads(|| zelf.socket.close()).or_raise(vm)
+}
+
+/// `socket.close`: at once, or when the last file made from the socket closes.
+pub(super) fn close(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
+    zelf.closed.store(true, Ordering::Relaxed);
+    if zelf.files.load(Ordering::Relaxed) > 0 {
+        return Ok(());
+    }
+    if zelf.class().is(PySocket::static_type()) {
+        return close_descriptor(zelf, vm);
+    }
+    // `ssl` overrides it.
+    vm.call_method(zelf.as_object(), "_real_close", ())
+        .map(drop)
+}
+
+/// A file made from the socket was closed.
+pub(super) fn file_closed(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
+    let _ = zelf
+        .files
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
+            (n > 0).then(|| n - 1)
+        });
+    if zelf.closed.load(Ordering::Relaxed) {
+        exit(zelf, vm)?;
+    }
+    Ok(())
+}
+
+/// One more file is open.
+pub(super) fn file_opened(zelf: &Py<BaseSocket>) {
+    zelf.files.fetch_add(1, Ordering::Relaxed);
+}
+
+/// `close()`, a subclass's if it has one.
+pub(super) fn exit(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
+    if zelf.class().is(PySocket::static_type()) {
+        return close(zelf, vm);
+    }
+    vm.call_method(zelf.as_object(), "close", ()).map(drop)
+}
+
+/// The object is going: warns of a socket that nobody closed, then closes it.
+/// The socket is still open while the warning is shown.
+pub(super) fn finalize(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
+    if zelf.socket.descriptor.number() < 0 {
+        return Ok(());
+    }
+    let warned = warn_unclosed(zelf, vm);
+    let _ = zelf.socket.close();
+    warned
+}
+
+fn warn_unclosed(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
+    let zelf = zelf.as_object();
+    let text = format!("unclosed {}", zelf.repr(vm)?.as_wtf8());
+    let category = vm.ctx.exceptions.resource_warning.to_owned();
+    warn(
+        vm.ctx.new_str(text).into(),
+        Some(category),
+        1,
+        Some(zelf.to_owned()),
+        vm,
+    )
+}
+
+/// repr() of the base type.
+pub(super) fn base_repr(zelf: &Py<BaseSocket>) -> String {
+    let socket = &zelf.socket;
+    format!(
+        "<socket object, fd={}, family={}, type={}, proto={}>",
+        socket.descriptor.number(),
+        socket.family(),
+        socket.kind(),
+        socket.protocol()
+    )
+}
+
+/// repr() of a `socket.socket`, with its addresses where it has any.
+pub(super) fn repr(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<String> {
+    let socket = &zelf.socket;
+    let class = zelf.class();
+    let module = class.as_object().get_attr("__module__", vm)?;
+    let mut text = format!(
+        "<{}.{}{} fd={}, family={}, type={}, proto={}",
+        module.str(vm)?.as_wtf8(),
+        class.name(),
+        if zelf.closed.load(Ordering::Relaxed) {
+            " [closed]"
+        } else {
+            ""
+        },
+        socket.descriptor.number(),
+        socket.family(),
+        socket.kind(),
+        socket.protocol()
+    );
+    if socket.descriptor.number() >= 0 {
+        let addresses = [
+            ("laddr", super::connection::getsockname(zelf, vm)),
+            ("raddr", super::connection::getpeername(zelf, vm)),
+        ];
+        for (label, address) in addresses {
+            if let Ok(address) = address
+                && address.clone().try_to_bool(vm)?
+            {
+                text += &format!(", {label}={}", address.repr(vm)?.as_wtf8());
+            }
+        }
+    }
+    text.push('>');
+    Ok(text)
+}
+
+/// A socket is not a value: it cannot be written down and made again.
+pub(super) fn cannot_pickle(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyBaseExceptionRef {
+    vm.new_type_error(format!("cannot pickle '{}' object", zelf.class().name()))
+}
+
+/// True if programs that the process starts keep the descriptor.
+pub(super) fn is_inheritable(fd: impl AsFd) -> Result<bool, Errno> {
+    Ok(fcntl(fd, FcntlArg::F_GETFD)? & libc::FD_CLOEXEC == 0)
+}

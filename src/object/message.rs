@@ -1,0 +1,362 @@
+//! sendmsg, recvmsg, recvmsg_into, sendmsg_afalg: data in several buffers, and
+//! ancillary data beside it.
+
+use super::{BaseSocket, connection, stream};
+use crate::bridge::args::{self, Int};
+use crate::bridge::errors::{self, OrRaise};
+use crate::bridge::{audit, blocking};
+use crate::net::operation::{self, Ready};
+use crate::net::{Error, Host};
+use crate::policy::{Operation, Permitted, SockAddr, Target};
+use crate::sys::receive::Buffer;
+use crate::sys::{descriptor, message};
+use nix::errno::Errno;
+use nix::libc;
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyTupleRef};
+use rustpython_vm::function::{ArgBytesLike, ArgMemoryBuffer, OptionalArg};
+use rustpython_vm::warn::warn;
+use rustpython_vm::{
+    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, VirtualMachine,
+};
+use std::collections::HashSet;
+use std::io::{IoSlice, IoSliceMut};
+
+/// ALG_SET_IV and its like (linux/if_alg.h).
+const ALG_SET_IV: i32 = 2;
+const ALG_SET_OP: i32 = 3;
+const ALG_SET_AEAD_ASSOCLEN: i32 = 4;
+
+pub(super) fn sendmsg(
+    zelf: &Py<BaseSocket>,
+    buffers: &PyObject,
+    ancdata: OptionalArg<PyObjectRef>,
+    flags: i32,
+    address: OptionalArg<PyObjectRef>,
+    vm: &VirtualMachine,
+) -> PyResult<usize> {
+    let buffers = readable_buffers(buffers, "sendmsg() argument 1", vm)?;
+    let control = match ancdata {
+        OptionalArg::Present(ancdata) => control_data(&ancdata, vm)?,
+        OptionalArg::Missing => Vec::new(),
+    };
+    let address = address.into_option().filter(|address| !vm.is_none(address));
+    let target = match &address {
+        Some(address) => Some(connection::destination(
+            zelf,
+            address,
+            "sendmsg",
+            Operation::Send,
+            vm,
+        )?),
+        None => None,
+    };
+    audit::sendmsg(vm, zelf.as_object(), address.as_deref())?;
+    send(zelf, &buffers, &control, flags, target.as_ref(), vm)
+}
+
+fn readable_buffers(
+    buffers: &PyObject,
+    what: &str,
+    vm: &VirtualMachine,
+) -> PyResult<Vec<ArgBytesLike>> {
+    args::items(buffers, what, vm)?
+        .iter()
+        .map(|buffer| ArgBytesLike::try_from_borrowed_object(vm, buffer))
+        .collect()
+}
+
+/// The ancillary items of sendmsg() in the kernel's encoding.
+fn control_data(ancdata: &PyObject, vm: &VirtualMachine) -> PyResult<Vec<u8>> {
+    const ITEMS: &str = "[sendmsg() ancillary data items]() argument must be";
+    let mut control = Vec::new();
+    for item in args::items(ancdata, "sendmsg() argument 2", vm)? {
+        let not_a_sequence = || {
+            let name = args::type_name(&item);
+            vm.new_type_error(format!("{ITEMS} 3-item sequence, not {name}"))
+        };
+        if !item.sequence_unchecked().check() {
+            return Err(not_a_sequence());
+        }
+        let fields = args::items(&item, ITEMS, vm)?;
+        let [level, kind, data] = fields.as_slice() else {
+            let n = fields.len();
+            return Err(vm.new_type_error(format!("{ITEMS} sequence of length 3, not {n}")));
+        };
+        let level = args::int(level, vm)?;
+        let kind = args::int(kind, vm)?;
+        let data = ArgBytesLike::try_from_borrowed_object(vm, data)?;
+        if !message::push_control(&mut control, level, kind, &data.borrow_buf()) {
+            return Err(errors::plain_os_error("ancillary data item too large", vm));
+        }
+    }
+    Ok(control)
+}
+
+fn send(
+    zelf: &Py<BaseSocket>,
+    buffers: &[ArgBytesLike],
+    control: &[u8],
+    flags: i32,
+    target: Option<&Permitted<SockAddr>>,
+    vm: &VirtualMachine,
+) -> PyResult<usize> {
+    let total: usize = buffers.iter().map(ArgBytesLike::len).sum();
+    let locked = |data: &&ArgBytesLike| data.borrow_buf().is_locked();
+    let mutable = buffers.iter().filter(locked);
+    let copies: Option<Vec<Vec<u8>>> =
+        share_memory(mutable.map(ArgBytesLike::source_object)).then(|| {
+            buffers
+                .iter()
+                .map(|data| data.borrow_buf().to_vec())
+                .collect()
+        });
+    let mut clock = stream::patience(zelf, flags);
+    let all = stream::is_patient_stream(zelf, &clock);
+    let mut sent = 0;
+    blocking(vm, |host| {
+        operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
+            let borrowed: Vec<_>;
+            let mut slices: Vec<_> = match &copies {
+                Some(copies) => copies.iter().map(|data| IoSlice::new(data)).collect(),
+                None => {
+                    borrowed = buffers.iter().map(ArgBytesLike::borrow_buf).collect();
+                    borrowed.iter().map(|data| IoSlice::new(data)).collect()
+                }
+            };
+            let mut rest = slices.as_mut_slice();
+            IoSlice::advance_slices(&mut rest, sent);
+            loop {
+                // The ancillary data goes with the first byte, once.
+                let control = if sent == 0 { control } else { &[] };
+                match message::send(fd, rest, control, flags | libc::MSG_DONTWAIT, target) {
+                    Ok(n) => {
+                        sent += n;
+                        IoSlice::advance_slices(&mut rest, n);
+                    }
+                    Err(errno @ (Errno::EAGAIN | Errno::EINTR)) => return Err(errno),
+                    Err(_) if sent > 0 => return Ok(sent),
+                    Err(errno) => return Err(errno),
+                }
+                if !all || sent >= total {
+                    return Ok(sent);
+                }
+            }
+        })
+    })
+}
+
+/// The room for ancillary data, in which the kernel writes only what arrives.
+fn control_room(size: isize, vm: &VirtualMachine) -> PyResult<Vec<u8>> {
+    let size = usize::try_from(size)
+        .ok()
+        .filter(|size| *size <= i32::MAX as usize)
+        .ok_or_else(|| vm.new_value_error("invalid ancillary data buffer length"))?;
+    let mut control = Vec::new();
+    control
+        .try_reserve_exact(size)
+        .map_err(|_| vm.no_memory_error())?;
+    Ok(control)
+}
+
+pub(super) fn recvmsg(
+    zelf: &Py<BaseSocket>,
+    bufsize: isize,
+    ancbufsize: isize,
+    flags: i32,
+    vm: &VirtualMachine,
+) -> PyResult<PyTupleRef> {
+    let size = usize::try_from(bufsize)
+        .map_err(|_| vm.new_value_error("negative buffer size in recvmsg()"))?;
+    let mut control = control_room(ancbufsize, vm)?;
+    let mut buffer = Buffer::new(size).ok_or_else(|| vm.no_memory_error())?;
+    let received = receive(zelf, flags, vm, |fd, flags| {
+        buffer.recvmsg(fd, &mut control, flags)
+    })?;
+    let data = vm.ctx.new_bytes(buffer.into_bytes()).into();
+    result(zelf, data, &control, &received, vm)
+}
+
+pub(super) fn recvmsg_into(
+    zelf: &Py<BaseSocket>,
+    buffers: &PyObject,
+    ancbufsize: isize,
+    flags: i32,
+    vm: &VirtualMachine,
+) -> PyResult<PyTupleRef> {
+    const WHAT: &str = "recvmsg_into() argument 1";
+    let mut memory = Vec::new();
+    for buffer in args::items(buffers, WHAT, vm)? {
+        memory.push(writable(&buffer, WHAT, vm)?);
+    }
+    let total: usize = memory.iter().map(ArgMemoryBuffer::len).sum();
+    if memory.len() > libc::UIO_MAXIOV as usize {
+        return Err(errors::os_error(Errno::EMSGSIZE, vm));
+    }
+    let mut control = control_room(ancbufsize, vm)?;
+    let received = if share_memory(memory.iter().map(ArgMemoryBuffer::source_object)) {
+        let mut scratch = Buffer::new(total).ok_or_else(|| vm.no_memory_error())?;
+        let received = receive(zelf, flags, vm, |fd, flags| {
+            scratch.recvmsg(fd, &mut control, flags)
+        })?;
+        scatter(&scratch.into_bytes(), &memory);
+        received
+    } else {
+        receive(zelf, flags, vm, |fd, flags| {
+            let mut borrowed: Vec<_> = memory.iter().map(|m| m.borrow_buf_mut()).collect();
+            let mut slices: Vec<_> = borrowed.iter_mut().map(|m| IoSliceMut::new(m)).collect();
+            message::recv(fd, &mut slices, &mut control, flags)
+        })?
+    };
+    let len = vm.ctx.new_int(received.len.min(total)).into();
+    result(zelf, len, &control, &received, vm)
+}
+
+/// True if one object's memory is borrowed twice. Borrowing can mean a lock,
+/// which a thread cannot take twice: such calls go through a copy.
+fn share_memory<'a>(sources: impl Iterator<Item = &'a PyObject>) -> bool {
+    let mut seen = HashSet::new();
+    sources
+        .into_iter()
+        .any(|source| !seen.insert(source.get_id()))
+}
+
+/// Copies what was received to where it belongs.
+fn scatter(mut data: &[u8], buffers: &[ArgMemoryBuffer]) {
+    for buffer in buffers {
+        let n = buffer.len().min(data.len());
+        let (head, rest) = data.split_at(n);
+        buffer.with_ref(|memory| memory[..n].copy_from_slice(head));
+        data = rest;
+    }
+}
+
+fn writable(buffer: &PyObjectRef, what: &str, vm: &VirtualMachine) -> PyResult<ArgMemoryBuffer> {
+    ArgMemoryBuffer::try_from_borrowed_object(vm, buffer).map_err(|_| {
+        vm.new_type_error(format!(
+            "{what} must be an iterable of single-segment read-write buffers"
+        ))
+    })
+}
+
+/// Runs recvmsg(2) until there is something, or it fails.
+fn receive(
+    zelf: &Py<BaseSocket>,
+    flags: i32,
+    vm: &VirtualMachine,
+    mut attempt: impl FnMut(std::os::fd::BorrowedFd<'_>, i32) -> Result<message::Received, Errno>,
+) -> PyResult<message::Received> {
+    let mut clock = stream::patience(zelf, flags);
+    let all = flags & libc::MSG_WAITALL != 0 && stream::is_patient_stream(zelf, &clock);
+    blocking(vm, |host| -> Result<_, Error> {
+        operation::run(
+            host,
+            &zelf.socket,
+            &mut clock,
+            stream::readiness(flags),
+            |fd| {
+                if all {
+                    // Only the kernel can collect data and ancillary data at once.
+                    return host.detached(|| attempt(fd, flags));
+                }
+                attempt(fd, flags | libc::MSG_DONTWAIT)
+            },
+        )
+    })
+}
+
+/// The tuple that recvmsg() returns. Descriptors that arrived belong to the
+/// script once it has the tuple; if it does not get it, they are closed.
+fn result(
+    zelf: &Py<BaseSocket>,
+    data: PyObjectRef,
+    control: &[u8],
+    received: &message::Received,
+    vm: &VirtualMachine,
+) -> PyResult<PyTupleRef> {
+    let (items, malformed) = message::items(control);
+    let build = || -> PyResult<PyTupleRef> {
+        for fd in items.iter().flat_map(message::rights) {
+            let target = Target::Descriptor(fd);
+            let gate = &zelf.state.gate;
+            gate.check(Operation::Adopt, &target).or_raise(vm)?;
+        }
+        if malformed {
+            warn_malformed(vm)?;
+        }
+        let ancillary = items.iter().map(|item| {
+            let data = vm.ctx.new_bytes(item.data.to_vec());
+            vm.new_tuple((item.level, item.kind, data)).into()
+        });
+        let ancillary = vm.ctx.new_list(ancillary.collect());
+        let address = connection::address_object(zelf, &received.address, vm)?;
+        Ok(vm.new_tuple((data, ancillary, received.flags, address)))
+    };
+    build().inspect_err(|_: &PyBaseExceptionRef| {
+        for fd in items.iter().flat_map(message::rights) {
+            let _ = descriptor::close(fd);
+        }
+    })
+}
+
+fn warn_malformed(vm: &VirtualMachine) -> PyResult<()> {
+    let text = "received malformed or improperly-truncated ancillary data";
+    let category = vm.ctx.exceptions.runtime_warning.to_owned();
+    warn(vm.ctx.new_str(text).into(), Some(category), 1, None, vm)
+}
+
+/// The arguments of sendmsg_afalg().
+#[derive(FromArgs)]
+pub(crate) struct AfAlgArgs {
+    #[pyarg(any, default)]
+    msg: Option<PyObjectRef>,
+    #[pyarg(named)]
+    op: Int,
+    #[pyarg(named, default)]
+    iv: Option<PyObjectRef>,
+    #[pyarg(named, default)]
+    assoclen: Option<PyObjectRef>,
+    #[pyarg(named, default = Int(0), py_default = "0")]
+    flags: Int,
+}
+
+/// `sendmsg_afalg`: what an AF_ALG socket needs to know goes as ancillary data.
+pub(super) fn sendmsg_afalg(
+    zelf: &Py<BaseSocket>,
+    args: AfAlgArgs,
+    vm: &VirtualMachine,
+) -> PyResult<usize> {
+    if zelf.socket.family() != libc::AF_ALG {
+        let text = "algset is only supported for AF_ALG";
+        return Err(errors::plain_os_error(text, vm));
+    }
+    let op = args.op.0;
+    let Ok(op) = u32::try_from(op) else {
+        return Err(vm.new_type_error("Invalid or missing argument 'op'"));
+    };
+    let mut control = Vec::new();
+    let mut push = |kind, data: &[u8]| {
+        if message::push_control(&mut control, libc::SOL_ALG, kind, data) {
+            return Ok(());
+        }
+        Err(errors::plain_os_error("ancillary data item too large", vm))
+    };
+    push(ALG_SET_OP, &op.to_ne_bytes())?;
+    if let Some(iv) = args.iv.filter(|iv| !vm.is_none(iv)) {
+        let iv = ArgBytesLike::try_from_borrowed_object(vm, &iv)?;
+        // struct af_alg_iv: a length, then the bytes.
+        let mut value = (iv.len() as u32).to_ne_bytes().to_vec();
+        value.extend_from_slice(&iv.borrow_buf());
+        push(ALG_SET_IV, &value)?;
+    }
+    if let Some(assoclen) = args.assoclen {
+        let assoclen = u32::try_from(args::int(&assoclen, vm)?)
+            .map_err(|_| vm.new_type_error("assoclen must be positive"))?;
+        push(ALG_SET_AEAD_ASSOCLEN, &assoclen.to_ne_bytes())?;
+    }
+    let buffers = match args.msg.filter(|msg| !vm.is_none(msg)) {
+        Some(msg) => readable_buffers(&msg, "sendmsg_afalg() argument 1", vm)?,
+        None => Vec::new(),
+    };
+    audit::sendmsg(vm, zelf.as_object(), None)?;
+    send(zelf, &buffers, &control, args.flags.0, None, vm)
+}

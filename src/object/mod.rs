@@ -1,0 +1,646 @@
+//! The types `_socket.socket` and `socket.socket`: tables of methods, each
+//! forwarding to the file that has its logic.
+//!
+//! As in CPython the second is a subclass of the first: the first is the
+//! transliteration of the system calls and is `SocketType`; the second adds
+//! what CPython writes in Python. Both, and every Python subclass, have the
+//! same payload, [`BaseSocket`].
+
+mod connection;
+mod file;
+mod lifecycle;
+mod message;
+mod options;
+mod sendfile;
+mod stream;
+
+pub(crate) use connection::connect_within;
+pub(crate) use file::socket_io_type;
+pub(crate) use lifecycle::{duplicate, from_descriptor, pair};
+pub(crate) use sendfile::giveup_type;
+
+use crate::bridge::State;
+use crate::bridge::args::{self, Int, Size};
+use crate::net::Socket;
+use lifecycle::InitArgs;
+use rustpython_vm::builtins::{PyStr, PyTupleRef, PyType, PyTypeRef};
+use rustpython_vm::class::PyClassImpl;
+use rustpython_vm::function::{ArgBytesLike, FuncArgs, OptionalArg, PySetterValue};
+use rustpython_vm::types::{Constructor, Destructor, Initializer, Representable};
+use rustpython_vm::{
+    AsObject, Context, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine,
+    pyclass,
+};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use stream::{RecvIntoArgs, SendToArgs};
+
+/// The payload of every socket object.
+#[pyclass(module = "_socket", name = "socket")]
+#[derive(PyPayload)]
+pub(crate) struct BaseSocket {
+    pub(crate) socket: Arc<Socket>,
+    pub(super) state: Arc<State>,
+    /// `_io_refs`: how many files made from the socket are open.
+    files: AtomicI64,
+    /// `_closed`: whether `close()` was called, though files may keep it open.
+    closed: AtomicBool,
+}
+
+impl fmt::Debug for BaseSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "socket(fd={})", self.socket.descriptor.number())
+    }
+}
+
+impl Constructor for BaseSocket {
+    type Args = FuncArgs;
+
+    /// An object without a descriptor: `__init__` opens it, and a subclass may
+    /// give `__init__` any signature.
+    fn py_new(_cls: &Py<PyType>, _args: FuncArgs, vm: &VirtualMachine) -> PyResult<Self> {
+        Ok(Self::unopened(vm))
+    }
+}
+
+impl Initializer for BaseSocket {
+    type Args = InitArgs;
+
+    fn init(zelf: &Py<Self>, args: InitArgs, vm: &VirtualMachine) -> PyResult<()> {
+        lifecycle::init(zelf, args, vm)
+    }
+}
+
+impl Destructor for BaseSocket {
+    fn del(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<()> {
+        lifecycle::finalize(zelf, vm)
+    }
+}
+
+impl Representable for BaseSocket {
+    fn repr_str(zelf: &Py<Self>, _vm: &VirtualMachine) -> PyResult<String> {
+        Ok(lifecycle::base_repr(zelf))
+    }
+}
+
+/// socket(family=AF_INET, type=SOCK_STREAM, proto=0, fileno=None)
+///
+/// One endpoint of a network connection: its methods are the system calls.
+/// With fileno, the socket takes that descriptor over and finds out for itself
+/// whatever of family, type and proto is not given.
+#[pyclass(
+    with(Constructor, Initializer, Destructor, Representable),
+    flags(BASETYPE, HAS_WEAKREF)
+)]
+impl BaseSocket {
+    /// _accept($self, /)
+    /// --
+    ///
+    /// Wait for a connection: the pair (descriptor, peer's address). accept(2).
+    #[pymethod]
+    fn _accept(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<(i32, PyObjectRef)> {
+        connection::accept_number(zelf, vm)
+    }
+
+    /// Give the socket a local address. bind(2).
+    #[pymethod]
+    fn bind(zelf: &Py<Self>, address: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
+        connection::bind(zelf, &address, vm)
+    }
+
+    /// Close the socket. Calls that wait on it in other threads fail with EBADF.
+    #[pymethod]
+    fn close(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<()> {
+        lifecycle::close_descriptor(zelf, vm)
+    }
+
+    /// Connect to a peer. connect(2).
+    #[pymethod]
+    fn connect(zelf: &Py<Self>, address: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
+        connection::connect(zelf, &address, vm)
+    }
+
+    /// Connect to a peer, and return an errno number instead of raising OSError.
+    #[pymethod]
+    fn connect_ex(zelf: &Py<Self>, address: PyObjectRef, vm: &VirtualMachine) -> PyResult<i32> {
+        connection::connect_ex(zelf, &address, vm)
+    }
+
+    /// Give the descriptor away without closing it: its number, -1 if closed.
+    #[pymethod]
+    fn detach(zelf: &Py<Self>, vm: &VirtualMachine) -> i32 {
+        lifecycle::detach(zelf, vm)
+    }
+
+    /// The descriptor's number, -1 once closed.
+    #[pymethod]
+    fn fileno(zelf: &Py<Self>) -> i32 {
+        zelf.socket.descriptor.number()
+    }
+
+    /// The peer's address. getpeername(2).
+    #[pymethod]
+    fn getpeername(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
+        connection::getpeername(zelf, vm)
+    }
+
+    /// The socket's own address. getsockname(2).
+    #[pymethod]
+    fn getsockname(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
+        connection::getsockname(zelf, vm)
+    }
+
+    /// getsockopt($self, level, option, buflen=0, /)
+    /// --
+    ///
+    /// A socket option: an int, or with buflen up to that many bytes. getsockopt(2).
+    #[pymethod]
+    fn getsockopt(
+        zelf: &Py<Self>,
+        level: Int,
+        option: Int,
+        buflen: OptionalArg<Int>,
+        vm: &VirtualMachine,
+    ) -> PyResult {
+        options::getsockopt(zelf, level.0, option.0, buflen.map_or(0, |n| n.0), vm)
+    }
+
+    /// True unless the timeout is 0.
+    #[pymethod]
+    fn getblocking(zelf: &Py<Self>) -> bool {
+        zelf.socket.timeout() != crate::net::Timeout::Zero
+    }
+
+    /// The timeout in seconds, None for none.
+    #[pymethod]
+    fn gettimeout(zelf: &Py<Self>, vm: &VirtualMachine) -> PyObjectRef {
+        args::timeout_object(zelf.socket.timeout(), vm)
+    }
+
+    /// listen($self, backlog=128, /)
+    /// --
+    ///
+    /// Accept connections; at most backlog wait to be accepted. listen(2).
+    #[pymethod]
+    fn listen(zelf: &Py<Self>, backlog: OptionalArg<Int>, vm: &VirtualMachine) -> PyResult<()> {
+        connection::listen(zelf, backlog.into_option().map(|n| n.0), vm)
+    }
+
+    /// recv($self, bufsize, flags=0, /)
+    /// --
+    ///
+    /// Receive up to bufsize bytes; b'' when the peer has finished. recv(2).
+    ///
+    /// Never returns more than arrived in the buffer: MSG_TRUNC does not make
+    /// the result longer, as it does in CPython, by bytes that nobody sent.
+    #[pymethod]
+    fn recv(
+        zelf: &Py<Self>,
+        bufsize: Size,
+        flags: OptionalArg<Int>,
+        vm: &VirtualMachine,
+    ) -> PyResult {
+        stream::recv(zelf, bufsize.0, flags.map_or(0, |n| n.0), vm)
+    }
+
+    /// recvfrom($self, bufsize, flags=0, /)
+    /// --
+    ///
+    /// Receive up to bufsize bytes: the pair (bytes, sender's address). recvfrom(2).
+    #[pymethod]
+    fn recvfrom(
+        zelf: &Py<Self>,
+        bufsize: Size,
+        flags: OptionalArg<Int>,
+        vm: &VirtualMachine,
+    ) -> PyResult<(PyObjectRef, PyObjectRef)> {
+        stream::recvfrom(zelf, bufsize.0, flags.map_or(0, |n| n.0), vm)
+    }
+
+    /// recv_into($self, /, buffer, nbytes=0, flags=0)
+    /// --
+    ///
+    /// Receive into a writable buffer, all of it if nbytes is 0: the number of bytes.
+    #[pymethod]
+    fn recv_into(zelf: &Py<Self>, args: RecvIntoArgs, vm: &VirtualMachine) -> PyResult<usize> {
+        stream::recv_into(zelf, args, vm)
+    }
+
+    /// recvfrom_into($self, /, buffer, nbytes=0, flags=0)
+    /// --
+    ///
+    /// Receive into a writable buffer: the pair (number of bytes, sender's address).
+    #[pymethod]
+    fn recvfrom_into(
+        zelf: &Py<Self>,
+        args: RecvIntoArgs,
+        vm: &VirtualMachine,
+    ) -> PyResult<(usize, PyObjectRef)> {
+        stream::recvfrom_into(zelf, args, vm)
+    }
+
+    /// recvmsg($self, bufsize, ancbufsize=0, flags=0, /)
+    /// --
+    ///
+    /// Receive data and ancillary data: the tuple (bytes, [(level, type, bytes),
+    /// ...], flags, sender's address). recvmsg(2).
+    #[pymethod]
+    fn recvmsg(
+        zelf: &Py<Self>,
+        bufsize: Size,
+        ancbufsize: OptionalArg<Size>,
+        flags: OptionalArg<Int>,
+        vm: &VirtualMachine,
+    ) -> PyResult<PyTupleRef> {
+        let ancillary = ancbufsize.map_or(0, |n| n.0);
+        message::recvmsg(zelf, bufsize.0, ancillary, flags.map_or(0, |n| n.0), vm)
+    }
+
+    /// recvmsg_into($self, buffers, ancbufsize=0, flags=0, /)
+    /// --
+    ///
+    /// As recvmsg(), into writable buffers: the first item is the number of bytes.
+    #[pymethod]
+    fn recvmsg_into(
+        zelf: &Py<Self>,
+        buffers: PyObjectRef,
+        ancbufsize: OptionalArg<Size>,
+        flags: OptionalArg<Int>,
+        vm: &VirtualMachine,
+    ) -> PyResult<PyTupleRef> {
+        let ancillary = ancbufsize.map_or(0, |n| n.0);
+        message::recvmsg_into(zelf, &buffers, ancillary, flags.map_or(0, |n| n.0), vm)
+    }
+
+    /// send($self, data, flags=0, /)
+    /// --
+    ///
+    /// Send bytes: how many were sent, which can be fewer. send(2).
+    #[pymethod]
+    fn send(
+        zelf: &Py<Self>,
+        data: ArgBytesLike,
+        flags: OptionalArg<Int>,
+        vm: &VirtualMachine,
+    ) -> PyResult<usize> {
+        stream::send(zelf, &data, flags.map_or(0, |n| n.0), vm)
+    }
+
+    /// sendall($self, data, flags=0, /)
+    /// --
+    ///
+    /// Send all of the bytes. The timeout is for the whole, not for each part.
+    #[pymethod]
+    fn sendall(
+        zelf: &Py<Self>,
+        data: ArgBytesLike,
+        flags: OptionalArg<Int>,
+        vm: &VirtualMachine,
+    ) -> PyResult<()> {
+        stream::sendall(zelf, &data, flags.map_or(0, |n| n.0), vm)
+    }
+
+    /// sendto($self, data, flags_or_address, address=<unrepresentable>, /)
+    /// --
+    ///
+    /// sendto(data[, flags], address): send bytes to an address; how many were
+    /// sent. sendto(2).
+    #[pymethod]
+    fn sendto(zelf: &Py<Self>, args: FuncArgs, vm: &VirtualMachine) -> PyResult<usize> {
+        stream::sendto(zelf, SendToArgs::from_args(args, vm)?, vm)
+    }
+
+    /// sendmsg($self, buffers, ancdata=(), flags=0, address=None, /)
+    /// --
+    ///
+    /// Send the bytes of several buffers and ancillary data, each item of which
+    /// is (level, type, bytes): how many bytes were sent. sendmsg(2).
+    #[pymethod]
+    fn sendmsg(
+        zelf: &Py<Self>,
+        buffers: PyObjectRef,
+        ancdata: OptionalArg<PyObjectRef>,
+        flags: OptionalArg<Int>,
+        address: OptionalArg<PyObjectRef>,
+        vm: &VirtualMachine,
+    ) -> PyResult<usize> {
+        let flags = flags.map_or(0, |n| n.0);
+        message::sendmsg(zelf, &buffers, ancdata, flags, address, vm)
+    }
+
+    /// sendmsg_afalg($self, /, msg=(), *, op, iv=None, assoclen=<unrepresentable>, flags=0)
+    /// --
+    ///
+    /// Send to an AF_ALG socket with the operation, the initialization vector
+    /// and the length of the associated data that it needs.
+    #[pymethod]
+    fn sendmsg_afalg(
+        zelf: &Py<Self>,
+        args: message::AfAlgArgs,
+        vm: &VirtualMachine,
+    ) -> PyResult<usize> {
+        message::sendmsg_afalg(zelf, args, vm)
+    }
+
+    /// Blocking for ever if true, not at all if false: settimeout(None or 0.0).
+    #[pymethod]
+    fn setblocking(zelf: &Py<Self>, flag: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
+        options::setblocking(zelf, &flag, vm)
+    }
+
+    /// Let every call wait that many seconds at most; None for ever, 0 not at all.
+    #[pymethod]
+    fn settimeout(zelf: &Py<Self>, timeout: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
+        options::settimeout(zelf, &timeout, vm)
+    }
+
+    /// setsockopt($self, level, option, value, optlen=<unrepresentable>, /)
+    /// --
+    ///
+    /// Set a socket option to an int, to bytes, or with (None, optlen) to
+    /// nothing of that length. setsockopt(2).
+    #[pymethod]
+    fn setsockopt(
+        zelf: &Py<Self>,
+        level: Int,
+        option: Int,
+        value: PyObjectRef,
+        optlen: OptionalArg<PyObjectRef>,
+        vm: &VirtualMachine,
+    ) -> PyResult<()> {
+        options::setsockopt(zelf, level.0, option.0, &value, optlen.into_option(), vm)
+    }
+
+    /// Shut down one half of the connection or both: SHUT_RD, SHUT_WR,
+    /// SHUT_RDWR. shutdown(2).
+    #[pymethod]
+    fn shutdown(zelf: &Py<Self>, how: Int, vm: &VirtualMachine) -> PyResult<()> {
+        connection::shutdown(zelf, how.0, vm)
+    }
+
+    /// The address family's number.
+    #[pygetset]
+    fn family(zelf: &Py<Self>) -> i32 {
+        zelf.socket.family()
+    }
+
+    /// The socket type's number.
+    #[pygetset(name = "type")]
+    fn kind(zelf: &Py<Self>) -> i32 {
+        zelf.socket.kind()
+    }
+
+    /// The protocol's number.
+    #[pygetset]
+    fn proto(zelf: &Py<Self>) -> i32 {
+        zelf.socket.protocol()
+    }
+
+    /// The timeout in seconds, None for none.
+    #[pygetset]
+    fn timeout(zelf: &Py<Self>, vm: &VirtualMachine) -> PyObjectRef {
+        args::timeout_object(zelf.socket.timeout(), vm)
+    }
+}
+
+/// The type that scripts use. A marker: its instances hold a [`BaseSocket`].
+#[pyclass(module = "socket", name = "socket", base = BaseSocket)]
+#[repr(transparent)]
+pub(crate) struct PySocket(BaseSocket);
+
+impl fmt::Debug for PySocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Representable for PySocket {
+    fn slot_repr(zelf: &PyObject, vm: &VirtualMachine) -> PyResult<PyRef<PyStr>> {
+        let zelf: &Py<BaseSocket> = zelf.try_to_value(vm)?;
+        Ok(vm.ctx.new_str(lifecycle::repr(zelf, vm)?))
+    }
+
+    fn repr_str(_zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<String> {
+        // No object has this payload; `slot_repr` answers for the type.
+        Err(vm.new_not_implemented_error("repr"))
+    }
+}
+
+/// socket(family=-1, type=-1, proto=-1, fileno=None)
+/// --
+///
+/// One endpoint of a network connection: family AF_INET, type SOCK_STREAM and
+/// protocol 0 unless told otherwise. With fileno, the socket takes that
+/// descriptor over and finds out for itself whatever is not given.
+#[pyclass(with(Representable), flags(BASETYPE, HAS_WEAKREF))]
+impl PySocket {
+    /// Wait for a connection: the pair (socket, peer's address). accept(2).
+    #[pymethod]
+    fn accept(
+        zelf: PyRef<BaseSocket>,
+        vm: &VirtualMachine,
+    ) -> PyResult<(PyObjectRef, PyObjectRef)> {
+        connection::accept(&zelf, vm)
+    }
+
+    /// Close the socket; files made from it keep it open until they are closed too.
+    #[pymethod]
+    fn close(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
+        lifecycle::close(&zelf, vm)
+    }
+
+    /// Give the descriptor away without closing it: its number, -1 if closed.
+    #[pymethod]
+    fn detach(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> i32 {
+        zelf.closed.store(true, Ordering::Relaxed);
+        lifecycle::detach(&zelf, vm)
+    }
+
+    /// Another socket of the same class for the same connection. dup(2).
+    #[pymethod]
+    fn dup(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult {
+        lifecycle::dup(&zelf, vm)
+    }
+
+    /// True if programs that the process starts keep the descriptor.
+    #[pymethod]
+    fn get_inheritable(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult<bool> {
+        options::get_inheritable(&zelf, vm)
+    }
+
+    /// Let programs that the process starts keep the descriptor, or not.
+    #[pymethod]
+    fn set_inheritable(
+        zelf: PyRef<BaseSocket>,
+        inheritable: PyObjectRef,
+        vm: &VirtualMachine,
+    ) -> PyResult<()> {
+        options::set_inheritable(&zelf, &inheritable, vm)
+    }
+
+    /// makefile($self, /, mode='r', buffering=None, *, encoding=None, errors=None, newline=None)
+    /// --
+    ///
+    /// A file that reads from the socket, writes to it, or both. Arguments as
+    /// for open(), modes of 'r', 'w' and 'b' only.
+    #[pymethod]
+    fn makefile(
+        zelf: PyRef<BaseSocket>,
+        args: file::MakefileArgs,
+        vm: &VirtualMachine,
+    ) -> PyResult {
+        file::makefile(&zelf, args, vm)
+    }
+
+    /// sendfile($self, /, file, offset=0, count=None)
+    /// --
+    ///
+    /// Send a file opened in binary mode, to its end or count bytes of it: how
+    /// many bytes were sent. The file's position is moved past them. sendfile(2).
+    #[pymethod]
+    fn sendfile(
+        zelf: PyRef<BaseSocket>,
+        args: sendfile::SendfileArgs,
+        vm: &VirtualMachine,
+    ) -> PyResult {
+        sendfile::sendfile(&zelf, args, vm)
+    }
+
+    /// The check that sendfile() makes of its arguments.
+    #[pymethod]
+    fn _check_sendfile_params(
+        zelf: PyRef<BaseSocket>,
+        file: PyObjectRef,
+        offset: PyObjectRef,
+        count: PyObjectRef,
+        vm: &VirtualMachine,
+    ) -> PyResult<()> {
+        sendfile::check_params(&zelf, &file, &offset, &count, vm)
+    }
+
+    /// sendfile() by reading and sending, for any file and any socket.
+    #[pymethod]
+    fn _sendfile_use_send(
+        zelf: PyRef<BaseSocket>,
+        args: sendfile::SendfileArgs,
+        vm: &VirtualMachine,
+    ) -> PyResult {
+        sendfile::use_send(&zelf, args, vm)
+    }
+
+    /// sendfile() by the system call.
+    #[pymethod]
+    fn _sendfile_use_sendfile(
+        zelf: PyRef<BaseSocket>,
+        args: sendfile::SendfileArgs,
+        vm: &VirtualMachine,
+    ) -> PyResult {
+        sendfile::use_sendfile(&zelf, args, vm)
+    }
+
+    /// What close() calls once no file is open any more.
+    #[pymethod]
+    fn _real_close(zelf: PyRef<BaseSocket>, _args: FuncArgs, vm: &VirtualMachine) -> PyResult<()> {
+        lifecycle::close_descriptor(&zelf, vm)
+    }
+
+    /// What a file made from the socket calls when it is closed.
+    #[pymethod]
+    fn _decref_socketios(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
+        lifecycle::file_closed(&zelf, vm)
+    }
+
+    #[pymethod]
+    fn __enter__(zelf: PyRef<BaseSocket>) -> PyRef<BaseSocket> {
+        zelf
+    }
+
+    #[pymethod]
+    fn __exit__(zelf: PyRef<BaseSocket>, _args: FuncArgs, vm: &VirtualMachine) -> PyResult<()> {
+        lifecycle::exit(&zelf, vm)
+    }
+
+    #[pymethod]
+    fn __getstate__(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
+        Err(lifecycle::cannot_pickle(&zelf, vm))
+    }
+
+    /// The address family: a member of AddressFamily, an int if it has no name.
+    #[pygetset]
+    fn family(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult {
+        crate::constants::enums::address_family(vm, zelf.socket.family())
+    }
+
+    /// The socket type: a member of SocketKind, an int if it has no name.
+    #[pygetset(name = "type")]
+    fn kind(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult {
+        crate::constants::enums::socket_kind(vm, zelf.socket.kind())
+    }
+
+    /// How many files made from the socket are open.
+    #[pygetset]
+    fn _io_refs(zelf: PyRef<BaseSocket>) -> i64 {
+        zelf.files.load(Ordering::Relaxed)
+    }
+
+    #[pygetset(setter)]
+    fn set__io_refs(
+        zelf: PyRef<BaseSocket>,
+        value: PySetterValue<i64>,
+        vm: &VirtualMachine,
+    ) -> PyResult<()> {
+        zelf.files
+            .store(settable("_io_refs", value, vm)?, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether close() or detach() was called.
+    #[pygetset]
+    fn _closed(zelf: PyRef<BaseSocket>) -> bool {
+        zelf.closed.load(Ordering::Relaxed)
+    }
+
+    #[pygetset(setter)]
+    fn set__closed(
+        zelf: PyRef<BaseSocket>,
+        value: PySetterValue<bool>,
+        vm: &VirtualMachine,
+    ) -> PyResult<()> {
+        zelf.closed
+            .store(settable("_closed", value, vm)?, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// As the class that CPython writes in Python declares them.
+    #[pyattr]
+    fn __slots__(ctx: &Context) -> PyObjectRef {
+        let names = ["__weakref__", "_io_refs", "_closed"];
+        let names = names.map(|name| ctx.new_str(name).into());
+        ctx.new_list(names.into()).into()
+    }
+}
+
+/// `_socket.socket` and `socket.socket`, made when first asked for.
+pub(crate) fn types() -> (PyTypeRef, PyTypeRef) {
+    // In this order: a class is made after its base.
+    (BaseSocket::make_static_type(), PySocket::make_static_type())
+}
+
+/// The socket that an object is, if it is a `socket.socket` and not of a
+/// subclass: then no method of it was replaced, and none has to be looked up.
+pub(crate) fn exact_socket(object: &PyObject) -> Option<&Py<BaseSocket>> {
+    object
+        .class()
+        .is(&types().1)
+        .then(|| object.downcast_ref())
+        .flatten()
+}
+
+/// The new value of an attribute that can be set and not deleted.
+fn settable<T>(name: &str, value: PySetterValue<T>, vm: &VirtualMachine) -> PyResult<T> {
+    match value {
+        PySetterValue::Assign(value) => Ok(value),
+        PySetterValue::Delete => Err(vm.new_attribute_error(name)),
+    }
+}

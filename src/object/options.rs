@@ -1,0 +1,142 @@
+//! Socket options, timeouts, blocking mode, inheritance.
+
+use super::{BaseSocket, lifecycle};
+use crate::bridge::args;
+use crate::bridge::errors::{self, OrRaise};
+use crate::net::Timeout;
+use crate::policy::{Operation, Target};
+use crate::sys;
+use crate::sys::sockopt;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::libc;
+use rustpython_vm::function::ArgBytesLike;
+use rustpython_vm::{Py, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, VirtualMachine};
+
+/// The most bytes that getsockopt() fetches, as in CPython.
+const LONGEST_OPTION: usize = 1024;
+
+pub(super) fn getsockopt(
+    zelf: &Py<BaseSocket>,
+    level: i32,
+    option: i32,
+    buflen: i32,
+    vm: &VirtualMachine,
+) -> PyResult {
+    let call = zelf.socket.begin().or_raise(vm)?;
+    if buflen == 0 {
+        if zelf.socket.family() == libc::AF_VSOCK {
+            // vsock options are 64 bits wide.
+            let mut value = [0; 8];
+            sockopt::get(call.fd(), level, option, &mut value).or_raise(vm)?;
+            return Ok(vm.ctx.new_int(u64::from_ne_bytes(value)).into());
+        }
+        let value = sockopt::get_int(call.fd(), level, option).or_raise(vm)?;
+        return Ok(vm.ctx.new_int(value).into());
+    }
+    let len = usize::try_from(buflen)
+        .ok()
+        .filter(|len| *len <= LONGEST_OPTION)
+        .ok_or_else(|| errors::plain_os_error("getsockopt buflen out of range", vm))?;
+    let mut value = [0; LONGEST_OPTION];
+    let n = sockopt::get(call.fd(), level, option, &mut value[..len]).or_raise(vm)?;
+    Ok(vm.ctx.new_bytes(value[..n].to_vec()).into())
+}
+
+pub(super) fn setsockopt(
+    zelf: &Py<BaseSocket>,
+    level: i32,
+    option: i32,
+    value: &PyObject,
+    optlen: Option<PyObjectRef>,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    let target = Target::SocketOption {
+        level,
+        name: option,
+    };
+    let permit = || {
+        zelf.state
+            .gate
+            .check(Operation::Option, &target)
+            .or_raise(vm)
+    };
+    if let Some(optlen) = optlen {
+        if !vm.is_none(value) {
+            return Err(vm.new_type_error(format!(
+                "socket option should be None, not {}, when a length is given",
+                args::type_name(value)
+            )));
+        }
+        let optlen = args::unsigned(&optlen, vm)?;
+        permit()?;
+        let call = zelf.socket.begin().or_raise(vm)?;
+        return sockopt::set_length(call.fd(), level, option, optlen).or_raise(vm);
+    }
+    if vm.is_none(value) {
+        return Err(vm.new_type_error("socket option should be an int or bytes, not NoneType"));
+    }
+    permit()?;
+    let call = zelf.socket.begin().or_raise(vm)?;
+    if value.try_index_opt(vm).is_some() {
+        if zelf.socket.family() == libc::AF_VSOCK {
+            let value = args::unsigned_long(value, vm)?;
+            return sockopt::set(call.fd(), level, option, &value.to_ne_bytes()).or_raise(vm);
+        }
+        let value = args::int(value, vm)?;
+        return sockopt::set(call.fd(), level, option, &value.to_ne_bytes()).or_raise(vm);
+    }
+    let value = ArgBytesLike::try_from_borrowed_object(vm, value)?;
+    let value = value.borrow_buf();
+    sockopt::set(call.fd(), level, option, &value).or_raise(vm)
+}
+
+pub(super) fn settimeout(
+    zelf: &Py<BaseSocket>,
+    timeout: &PyObject,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    apply_timeout(zelf, args::timeout(timeout, vm)?, vm)
+}
+
+pub(super) fn setblocking(
+    zelf: &Py<BaseSocket>,
+    flag: &PyObject,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    let timeout = if flag.to_owned().try_to_bool(vm)? {
+        Timeout::Never
+    } else {
+        Timeout::Zero
+    };
+    apply_timeout(zelf, timeout, vm)
+}
+
+/// Keeps the timeout, then sets the descriptor's mode; as in CPython the
+/// timeout stays although the socket is closed and the mode cannot be set.
+pub(super) fn apply_timeout(
+    zelf: &Py<BaseSocket>,
+    timeout: Timeout,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    zelf.socket.set_timeout(timeout);
+    let call = zelf.socket.begin().or_raise(vm)?;
+    sys::socket::set_nonblocking(call.fd(), timeout.is_nonblocking()).or_raise(vm)
+}
+
+pub(super) fn get_inheritable(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<bool> {
+    let call = zelf.socket.begin().or_raise(vm)?;
+    lifecycle::is_inheritable(call.fd()).or_raise(vm)
+}
+
+pub(super) fn set_inheritable(
+    zelf: &Py<BaseSocket>,
+    inheritable: &PyObject,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    let inheritable = args::int(inheritable, vm)? != 0;
+    let call = zelf.socket.begin().or_raise(vm)?;
+    let mut flags = FdFlag::from_bits_retain(fcntl(call.fd(), FcntlArg::F_GETFD).or_raise(vm)?);
+    flags.set(FdFlag::FD_CLOEXEC, !inheritable);
+    fcntl(call.fd(), FcntlArg::F_SETFD(flags)).or_raise(vm)?;
+    Ok(())
+}

@@ -1,0 +1,358 @@
+//! `socket.sendfile`, by the system call or by reading and sending.
+//!
+//! As in CPython the two are methods of their own, which a subclass replaces:
+//! `ssl` sends by the second. A call that gives up raises `_GiveupOnSendfile`
+//! where Python code can see it.
+
+use super::{BaseSocket, PySocket, stream};
+use crate::bridge::{args, blocking, errors};
+use crate::net::operation::{self, Ready};
+use crate::net::{Clock, Error, Host, Timeout};
+use crate::policy::{Operation, Target};
+use crate::sys::{descriptor, sendfile as sys_sendfile};
+use nix::errno::Errno;
+use nix::libc;
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyInt, PySlice, PyTypeRef};
+use rustpython_vm::class::StaticType;
+use rustpython_vm::common::static_cell;
+use rustpython_vm::function::{ArgBytesLike, ItemDoc};
+use rustpython_vm::{
+    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyResult, TryFromBorrowedObject,
+    VirtualMachine,
+};
+
+/// The most that one system call is asked to send; the kernel's own limit is
+/// a little under twice as much.
+const BLOCK: usize = 1 << 30;
+
+/// What is read from a file at a time when it is sent by send().
+const READ_BLOCK: usize = 8192;
+
+/// The arguments of sendfile() and of the two ways to do it.
+#[derive(FromArgs)]
+pub(crate) struct SendfileArgs {
+    #[pyarg(any)]
+    file: PyObjectRef,
+    #[pyarg(any, default)]
+    offset: Option<PyObjectRef>,
+    #[pyarg(any, default)]
+    count: Option<PyObjectRef>,
+}
+
+impl SendfileArgs {
+    fn offset(&self, vm: &VirtualMachine) -> PyObjectRef {
+        match &self.offset {
+            Some(offset) => offset.clone(),
+            None => vm.ctx.new_int(0).into(),
+        }
+    }
+
+    fn count(&self, vm: &VirtualMachine) -> PyObjectRef {
+        vm.unwrap_or_none(self.count.clone())
+    }
+
+    fn check(&self, zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
+        check_params(zelf, &self.file, &self.offset(vm), &self.count(vm), vm)
+    }
+
+    /// How many bytes to send at most; none for all of the file. More than a
+    /// file can have is as good as none.
+    fn most(&self, vm: &VirtualMachine) -> Option<u64> {
+        let count = self.count.as_ref().filter(|count| !vm.is_none(count))?;
+        u64::try_from(count.downcast_ref::<PyInt>()?.as_bigint()).ok()
+    }
+}
+
+/// `_GiveupOnSendfile`: the file or the socket is not one for sendfile(2).
+pub(crate) fn giveup_type(vm: &VirtualMachine) -> &'static PyTypeRef {
+    static_cell! {
+        static GIVEUP: PyTypeRef;
+    }
+    GIVEUP.get_or_init(|| {
+        vm.ctx.new_exception_type_with_doc(
+            "socket",
+            "_GiveupOnSendfile",
+            None,
+            ItemDoc::static_text("Nothing was sent, and sendfile(2) is not the way to send it."),
+        )
+    })
+}
+
+/// What the system call came to.
+enum Outcome {
+    Sent(u64),
+    /// Nothing was sent; by send() it may go.
+    GaveUp(PyBaseExceptionRef),
+}
+
+/// `socket.sendfile`.
+pub(super) fn sendfile(zelf: &Py<BaseSocket>, args: SendfileArgs, vm: &VirtualMachine) -> PyResult {
+    if zelf.class().is(PySocket::static_type()) {
+        return match by_system_call(zelf, &args, vm)? {
+            Outcome::Sent(n) => Ok(vm.ctx.new_int(n).into()),
+            Outcome::GaveUp(_) => use_send(zelf, args, vm),
+        };
+    }
+    let arguments = (args.file.clone(), args.offset(vm), args.count(vm));
+    let sent = vm.call_method(
+        zelf.as_object(),
+        "_sendfile_use_sendfile",
+        arguments.clone(),
+    );
+    sent.or_else(|raised| {
+        if !raised.fast_isinstance(giveup_type(vm)) {
+            return Err(raised);
+        }
+        vm.call_method(zelf.as_object(), "_sendfile_use_send", arguments)
+    })
+}
+
+/// `_sendfile_use_sendfile`.
+pub(super) fn use_sendfile(
+    zelf: &Py<BaseSocket>,
+    args: SendfileArgs,
+    vm: &VirtualMachine,
+) -> PyResult {
+    match by_system_call(zelf, &args, vm)? {
+        Outcome::Sent(n) => Ok(vm.ctx.new_int(n).into()),
+        Outcome::GaveUp(why) => {
+            let args = vec![why.clone().into()];
+            let raised = vm.invoke_exception(giveup_type(vm), args)?;
+            raised.set_context(Some(why));
+            Err(raised)
+        }
+    }
+}
+
+/// `_check_sendfile_params`.
+pub(super) fn check_params(
+    zelf: &Py<BaseSocket>,
+    file: &PyObject,
+    _offset: &PyObject,
+    count: &PyObject,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    if let Some(mode) = vm.get_attribute_opt(file, "mode")?
+        && !vm._contains(&mode, vm.ctx.new_str("b").as_object())?
+    {
+        return Err(vm.new_value_error("file should be opened in binary mode"));
+    }
+    // One bit of the type's number, as in CPython: SOCK_RAW has it too.
+    if zelf.socket.kind() & libc::SOCK_STREAM == 0 {
+        return Err(vm.new_value_error("only SOCK_STREAM type sockets are supported"));
+    }
+    if vm.is_none(count) {
+        return Ok(());
+    }
+    let text = |count: &PyObject| -> PyResult<String> {
+        let count = count.repr(vm)?;
+        Ok(format!(
+            "count must be a positive integer (got {})",
+            count.as_wtf8()
+        ))
+    };
+    let Some(number) = count.downcast_ref::<PyInt>() else {
+        return Err(vm.new_type_error(text(count)?));
+    };
+    if number.as_bigint() <= &0.into() {
+        return Err(vm.new_value_error(text(count)?));
+    }
+    Ok(())
+}
+
+fn check_blocking(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
+    if zelf.socket.timeout() == Timeout::Zero {
+        return Err(vm.new_value_error("non-blocking sockets are not supported"));
+    }
+    Ok(())
+}
+
+/// The file's descriptor and size, or why it has none.
+fn descriptor_of(
+    zelf: &Py<BaseSocket>,
+    file: &PyObject,
+    vm: &VirtualMachine,
+) -> PyResult<Result<(i32, i64), PyBaseExceptionRef>> {
+    let unsupported = vm.import("_io", 0)?.get_attr("UnsupportedOperation", vm)?;
+    let number = match vm.call_method(file, "fileno", ()) {
+        Ok(number) => args::int(&number, vm)?,
+        Err(raised)
+            if raised.fast_isinstance(vm.ctx.exceptions.attribute_error)
+                || raised.as_object().is_instance(&unsupported, vm)? =>
+        {
+            return Ok(Err(raised));
+        }
+        Err(raised) => return Err(raised),
+    };
+    if number < 0 {
+        return Ok(Err(errors::os_error(Errno::EBADF, vm)));
+    }
+    // Any object can claim to be a file with any descriptor of the process:
+    // reading from it takes the same permission as making a socket of it. A
+    // file that the script can read is sent by send().
+    let target = Target::Descriptor(number);
+    if let Err(denied) = zelf.state.gate.check(Operation::Adopt, &target) {
+        return Ok(Err(errors::to_python(denied.into(), vm)));
+    }
+    Ok(match descriptor::peek(number, sys_sendfile::file_size) {
+        Ok(size) => Ok((number, size)),
+        Err(errno) => Err(errors::os_error(errno, vm)),
+    })
+}
+
+fn by_system_call(
+    zelf: &Py<BaseSocket>,
+    args: &SendfileArgs,
+    vm: &VirtualMachine,
+) -> PyResult<Outcome> {
+    args.check(zelf, vm)?;
+    let (file, size) = match descriptor_of(zelf, &args.file, vm)? {
+        Ok(found) => found,
+        Err(why) => return Ok(Outcome::GaveUp(why)),
+    };
+    if size == 0 {
+        return Ok(Outcome::Sent(0));
+    }
+    check_blocking(zelf, vm)?;
+    let start = offset(args, vm)?;
+    let mut sent = 0;
+    let ended = send_file(zelf, file, start, args.most(vm), &mut sent, vm);
+    if sent > 0 {
+        seek(&args.file, i128::from(start) + i128::from(sent), vm)?;
+    }
+    match ended? {
+        None => Ok(Outcome::Sent(sent)),
+        Some(errno) if sent == 0 => Ok(Outcome::GaveUp(errors::os_error(errno, vm))),
+        Some(errno) => Err(errors::os_error(errno, vm)),
+    }
+}
+
+fn offset(args: &SendfileArgs, vm: &VirtualMachine) -> PyResult<i64> {
+    let offset = args.offset(vm).try_index(vm)?;
+    i64::try_from(offset.as_bigint())
+        .map_err(|_| vm.new_overflow_error("Python int too large to convert to C long"))
+}
+
+/// Sends the file from `start` until `most`, its end or an error of the system
+/// call; `total` counts. Each wait may last for the socket's timeout.
+fn send_file(
+    zelf: &Py<BaseSocket>,
+    file: i32,
+    start: i64,
+    most: Option<u64>,
+    total: &mut u64,
+    vm: &VirtualMachine,
+) -> PyResult<Option<Errno>> {
+    let socket = &zelf.socket;
+    loop {
+        let left = most.map_or(u64::MAX, |most| most - *total);
+        let block = usize::try_from(left).map_or(BLOCK, |left| left.min(BLOCK));
+        let from = i64::try_from(*total)
+            .ok()
+            .and_then(|sent| start.checked_add(sent));
+        let Some(from) = from.filter(|_| block > 0) else {
+            return Ok(None);
+        };
+        let sent = blocking(vm, |host| {
+            let mut clock = Clock::new(socket.timeout());
+            let sent = operation::run(host, socket, &mut clock, Ready::Write, |fd| {
+                // The socket is not waited for; the disk can be.
+                host.detached(|| {
+                    descriptor::peek(file, |file| sys_sendfile::sendfile(fd, file, from, block))
+                })
+            });
+            match sent {
+                Ok(n) => Ok(Ok(n)),
+                Err(Error::Errno(errno)) => Ok(Err(errno)),
+                Err(error) => Err(error),
+            }
+        })?;
+        match sent {
+            Ok(0) => return Ok(None),
+            Ok(n) => *total += n as u64,
+            Err(errno) => return Ok(Some(errno)),
+        }
+        vm.check_signals()?;
+    }
+}
+
+/// Moves the file's position, if it has one, past what was sent.
+fn seek(file: &PyObject, position: i128, vm: &VirtualMachine) -> PyResult<()> {
+    let position = vm.ctx.new_int(position);
+    if let Some(seek) = vm.get_attribute_opt(file, "seek")? {
+        seek.call((position,), vm)?;
+    }
+    Ok(())
+}
+
+/// `_sendfile_use_send`.
+pub(super) fn use_send(zelf: &Py<BaseSocket>, args: SendfileArgs, vm: &VirtualMachine) -> PyResult {
+    args.check(zelf, vm)?;
+    check_blocking(zelf, vm)?;
+    let start = args.offset(vm);
+    if start.clone().try_to_bool(vm)? {
+        vm.call_method(&args.file, "seek", (start.clone(),))?;
+    }
+    let mut sent = 0;
+    let ended = read_and_send(zelf, &args, &mut sent, vm);
+    if sent > 0
+        && let Some(seek) = vm.get_attribute_opt(&args.file, "seek")?
+    {
+        let position = vm._add(&start, vm.ctx.new_int(sent).as_object())?;
+        seek.call((position,), vm)?;
+    }
+    ended?;
+    Ok(vm.ctx.new_int(sent).into())
+}
+
+/// Reads the file where it stands and sends that, until its end or the count
+/// of `args`; `total` counts.
+fn read_and_send(
+    zelf: &Py<BaseSocket>,
+    args: &SendfileArgs,
+    total: &mut u64,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    let most = args.most(vm);
+    let native = zelf.class().is(PySocket::static_type());
+    let read = args.file.get_attr("read", vm)?;
+    loop {
+        let left = most.map_or(u64::MAX, |most| most.saturating_sub(*total));
+        let block = usize::try_from(left).map_or(READ_BLOCK, |left| left.min(READ_BLOCK));
+        if block == 0 {
+            return Ok(());
+        }
+        let data = read.call((block,), vm)?;
+        let mut rest = vm.ctx.types.memoryview_type.as_object().call((data,), vm)?;
+        if rest.length(vm)? == 0 {
+            return Ok(());
+        }
+        loop {
+            let len = rest.length(vm)?;
+            let sent = if native {
+                let data = ArgBytesLike::try_from_borrowed_object(vm, &rest)?;
+                stream::send(zelf, &data, 0, vm).map(|n| vm.ctx.new_int(n).into())
+            } else {
+                vm.call_method(zelf.as_object(), "send", (rest.clone(),))
+            };
+            let sent = match sent {
+                Ok(sent) => usize::try_from(args::int(&sent, vm)?).unwrap_or(0),
+                Err(raised) if raised.fast_isinstance(vm.ctx.exceptions.blocking_io_error) => {
+                    vm.check_signals()?;
+                    continue;
+                }
+                Err(raised) => return Err(raised),
+            };
+            *total += sent as u64;
+            if sent >= len {
+                break;
+            }
+            let slice = PySlice {
+                start: Some(vm.ctx.new_int(sent).into()),
+                stop: vm.ctx.none(),
+                step: None,
+            };
+            rest = rest.get_item(slice.into_ref(&vm.ctx).as_object(), vm)?;
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! recv, recvfrom, send, sendto, sendall.
+
+use super::{BaseSocket, connection};
+use crate::bridge::args::{self, Int, Size};
+use crate::bridge::{audit, blocking};
+use crate::net::operation::{self, Ready};
+use crate::net::{Clock, Error, Timeout};
+use crate::policy::Operation;
+use crate::sys;
+use crate::sys::receive::{self, Buffer};
+use nix::errno::Errno;
+use nix::libc;
+use rustpython_vm::function::{ArgBytesLike, ArgMemoryBuffer, FuncArgs};
+use rustpython_vm::{AsObject, FromArgs, Py, PyObjectRef, PyResult, VirtualMachine};
+
+/// What a receive with these flags waits for.
+pub(super) fn readiness(flags: i32) -> Ready {
+    if flags & libc::MSG_ERRQUEUE != 0 {
+        Ready::Error
+    } else if flags & libc::MSG_OOB != 0 {
+        Ready::Urgent
+    } else {
+        Ready::Read
+    }
+}
+
+/// How long a receive or send with these flags may wait. On a blocking socket
+/// the kernel does not wait for MSG_DONTWAIT, nor for the error queue; with a
+/// timeout, CPython waits all the same.
+pub(super) fn patience(zelf: &Py<BaseSocket>, flags: i32) -> Clock {
+    match zelf.socket.timeout() {
+        Timeout::Never if flags & (libc::MSG_DONTWAIT | libc::MSG_ERRQUEUE) != 0 => {
+            Clock::new(Timeout::Zero)
+        }
+        timeout => Clock::new(timeout),
+    }
+}
+
+/// True if a blocking call goes on until all the bytes have gone or come.
+pub(super) fn is_patient_stream(zelf: &Py<BaseSocket>, clock: &Clock) -> bool {
+    zelf.socket.kind() == libc::SOCK_STREAM && clock.timeout() == Timeout::Never
+}
+
+fn size(bufsize: isize, caller: &str, vm: &VirtualMachine) -> PyResult<usize> {
+    usize::try_from(bufsize)
+        .map_err(|_| vm.new_value_error(format!("negative buffersize in {caller}")))
+}
+
+pub(super) fn recv(
+    zelf: &Py<BaseSocket>,
+    bufsize: isize,
+    flags: i32,
+    vm: &VirtualMachine,
+) -> PyResult {
+    let size = size(bufsize, "recv", vm)?;
+    if size == 0 {
+        // As CPython: nothing asked for, nothing done, even when closed.
+        return Ok(vm.ctx.empty_bytes.to_owned().into());
+    }
+    let mut buffer = Buffer::new(size).ok_or_else(|| vm.no_memory_error())?;
+    let mut clock = patience(zelf, flags);
+    let all = flags & libc::MSG_WAITALL != 0 && is_patient_stream(zelf, &clock);
+    blocking(vm, |host| {
+        operation::run(host, &zelf.socket, &mut clock, readiness(flags), |fd| {
+            let flags = flags | libc::MSG_DONTWAIT;
+            if all {
+                return buffer.recv_all(fd, flags);
+            }
+            buffer.recv(fd, flags)
+        })
+    })?;
+    Ok(vm.ctx.new_bytes(buffer.into_bytes()).into())
+}
+
+pub(super) fn recvfrom(
+    zelf: &Py<BaseSocket>,
+    bufsize: isize,
+    flags: i32,
+    vm: &VirtualMachine,
+) -> PyResult<(PyObjectRef, PyObjectRef)> {
+    let size = size(bufsize, "recvfrom", vm)?;
+    let mut buffer = Buffer::new(size).ok_or_else(|| vm.no_memory_error())?;
+    let mut clock = patience(zelf, flags);
+    let sender = blocking(vm, |host| {
+        operation::run(host, &zelf.socket, &mut clock, readiness(flags), |fd| {
+            buffer.recvfrom(fd, flags | libc::MSG_DONTWAIT)
+        })
+    })?;
+    let data = vm.ctx.new_bytes(buffer.into_bytes()).into();
+    Ok((data, connection::address_object(zelf, &sender, vm)?))
+}
+
+/// The arguments of recv_into() and recvfrom_into().
+#[derive(FromArgs)]
+pub(crate) struct RecvIntoArgs {
+    #[pyarg(any)]
+    buffer: PyObjectRef,
+    #[pyarg(any, default = Size(0), py_default = "0")]
+    nbytes: Size,
+    #[pyarg(any, default = Int(0), py_default = "0")]
+    flags: Int,
+}
+
+impl RecvIntoArgs {
+    /// The buffer, and how much of it to fill: all of it for 0.
+    fn destination(
+        &self,
+        caller: &str,
+        too_small: &str,
+        vm: &VirtualMachine,
+    ) -> PyResult<(ArgMemoryBuffer, usize)> {
+        let buffer = writable(&self.buffer, &format!("{caller}() argument 1"), vm)?;
+        let len = match size(self.nbytes.0, caller, vm)? {
+            0 => buffer.len(),
+            n if n > buffer.len() => return Err(vm.new_value_error(too_small)),
+            n => n,
+        };
+        Ok((buffer, len))
+    }
+}
+
+/// A writable buffer, or CPython's TypeError about `what`.
+pub(super) fn writable(
+    value: &PyObjectRef,
+    what: &str,
+    vm: &VirtualMachine,
+) -> PyResult<ArgMemoryBuffer> {
+    use rustpython_vm::TryFromBorrowedObject;
+    ArgMemoryBuffer::try_from_borrowed_object(vm, value).map_err(|raised| {
+        let type_error = vm.ctx.exceptions.type_error;
+        if !raised.fast_isinstance(type_error)
+            && !raised.fast_isinstance(vm.ctx.exceptions.buffer_error)
+        {
+            return raised;
+        }
+        vm.new_type_error(format!(
+            "{what} must be read-write bytes-like object, not {}",
+            args::type_name(value)
+        ))
+    })
+}
+
+pub(super) fn recv_into(
+    zelf: &Py<BaseSocket>,
+    args: RecvIntoArgs,
+    vm: &VirtualMachine,
+) -> PyResult<usize> {
+    let (buffer, len) =
+        args.destination("recv_into", "buffer too small for requested bytes", vm)?;
+    let flags = args.flags.0;
+    let mut clock = patience(zelf, flags);
+    let all = flags & libc::MSG_WAITALL != 0 && is_patient_stream(zelf, &clock);
+    let mut filled = 0;
+    blocking(vm, |host| {
+        operation::run(host, &zelf.socket, &mut clock, readiness(flags), |fd| {
+            // Borrowed for the attempt alone: no lock is held over a wait.
+            let mut memory = buffer.borrow_buf_mut();
+            let room = memory.get_mut(..len).unwrap_or_default();
+            let flags = flags | libc::MSG_DONTWAIT;
+            if all {
+                return receive::recv_all(fd, room, &mut filled, flags);
+            }
+            receive::recv(fd, room, flags)
+        })
+    })
+}
+
+pub(super) fn recvfrom_into(
+    zelf: &Py<BaseSocket>,
+    args: RecvIntoArgs,
+    vm: &VirtualMachine,
+) -> PyResult<(usize, PyObjectRef)> {
+    let too_small = "nbytes is greater than the length of the buffer";
+    let (buffer, len) = args.destination("recvfrom_into", too_small, vm)?;
+    let flags = args.flags.0;
+    let mut clock = patience(zelf, flags);
+    let (n, sender) = blocking(vm, |host| {
+        operation::run(host, &zelf.socket, &mut clock, readiness(flags), |fd| {
+            let mut memory = buffer.borrow_buf_mut();
+            let room = memory.get_mut(..len).unwrap_or_default();
+            receive::recvfrom(fd, room, flags | libc::MSG_DONTWAIT)
+        })
+    })?;
+    Ok((n, connection::address_object(zelf, &sender, vm)?))
+}
+
+pub(super) fn send(
+    zelf: &Py<BaseSocket>,
+    data: &ArgBytesLike,
+    flags: i32,
+    vm: &VirtualMachine,
+) -> PyResult<usize> {
+    let mut clock = patience(zelf, flags);
+    let all = is_patient_stream(zelf, &clock);
+    let mut sent = 0;
+    blocking(vm, |host| {
+        operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
+            let data = data.borrow_buf();
+            send_rest(&data, &mut sent, all, |rest| {
+                sys::socket::send(fd, rest, flags | libc::MSG_DONTWAIT)
+            })
+        })
+    })
+}
+
+/// Sends what is left of `data` after the first `sent` bytes. With `all`, an
+/// attempt that stops short is continued, and EAGAIN says so: a blocking send
+/// on a stream returns when everything has gone. An error after a part has
+/// gone ends the call with that part.
+pub(super) fn send_rest(
+    data: &[u8],
+    sent: &mut usize,
+    all: bool,
+    mut attempt: impl FnMut(&[u8]) -> Result<usize, Errno>,
+) -> Result<usize, Errno> {
+    loop {
+        match attempt(data.get(*sent..).unwrap_or_default()) {
+            Ok(n) => *sent += n,
+            Err(errno @ (Errno::EAGAIN | Errno::EINTR)) => return Err(errno),
+            Err(_) if *sent > 0 => return Ok(*sent),
+            Err(errno) => return Err(errno),
+        }
+        if !all || *sent >= data.len() {
+            return Ok(*sent);
+        }
+    }
+}
+
+pub(super) fn sendall(
+    zelf: &Py<BaseSocket>,
+    data: &ArgBytesLike,
+    flags: i32,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    use crate::net::Host;
+    let mut clock = patience(zelf, flags);
+    let mut sent = 0;
+    blocking(vm, |host| {
+        loop {
+            sent += operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
+                let data = data.borrow_buf();
+                let rest = data.get(sent..).unwrap_or_default();
+                sys::socket::send(fd, rest, flags | libc::MSG_DONTWAIT)
+            })?;
+            host.check_signals()?;
+            if sent >= data.len() {
+                return Ok(());
+            }
+            // The total runs out even while the peer keeps up with us.
+            if matches!(clock.timeout(), Timeout::After(_)) {
+                clock.remaining()?;
+            }
+        }
+    })
+}
+
+/// sendto(data, address) or sendto(data, flags, address).
+pub(crate) struct SendToArgs {
+    data: ArgBytesLike,
+    flags: i32,
+    address: PyObjectRef,
+}
+
+impl SendToArgs {
+    pub(super) fn from_args(args: FuncArgs, vm: &VirtualMachine) -> PyResult<Self> {
+        use rustpython_vm::TryFromBorrowedObject;
+        if !args.kwargs.is_empty() {
+            return Err(vm.new_type_error("socket.sendto() takes no keyword arguments"));
+        }
+        let (data, flags, address) = match args.args.as_slice() {
+            [data, address] => (data, None, address),
+            [data, flags, address] => (data, Some(flags), address),
+            args => {
+                return Err(vm.new_type_error(format!(
+                    "sendto() takes 2 or 3 arguments ({} given)",
+                    args.len()
+                )));
+            }
+        };
+        Ok(Self {
+            data: ArgBytesLike::try_from_borrowed_object(vm, data)?,
+            flags: flags.map_or(Ok(0), |flags| args::int(flags, vm))?,
+            address: address.clone(),
+        })
+    }
+}
+
+pub(super) fn sendto(
+    zelf: &Py<BaseSocket>,
+    args: SendToArgs,
+    vm: &VirtualMachine,
+) -> PyResult<usize> {
+    let SendToArgs {
+        data,
+        flags,
+        address,
+    } = args;
+    let target = connection::destination(zelf, &address, "sendto", Operation::Send, vm)?;
+    audit::sendto(vm, zelf.as_object(), &address)?;
+    let mut clock = patience(zelf, flags);
+    let all = is_patient_stream(zelf, &clock);
+    let mut sent = 0;
+    blocking(vm, |host| -> Result<usize, Error> {
+        operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
+            let data = data.borrow_buf();
+            send_rest(&data, &mut sent, all, |rest| {
+                sys::socket::sendto(fd, rest, flags | libc::MSG_DONTWAIT, &target)
+            })
+        })
+    })
+}

@@ -1,0 +1,253 @@
+//! sendmsg(2) and recvmsg(2), and ancillary data (cmsg(3)) as bytes.
+
+use super::socket::raw;
+use crate::policy::{Permitted, SockAddr};
+use nix::errno::Errno;
+use nix::libc;
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+
+/// `sizeof(struct cmsghdr)`: a length, then level and type.
+const HEADER: usize = size_of::<libc::cmsghdr>();
+
+/// Rounds up to where the kernel puts the next item (CMSG_ALIGN).
+const fn align(len: usize) -> Option<usize> {
+    match len.checked_add(size_of::<usize>() - 1) {
+        Some(sum) => Some(sum & !(size_of::<usize>() - 1)),
+        None => None,
+    }
+}
+
+/// The longest control message that the system calls can report.
+const LONGEST: usize = i32::MAX as usize;
+
+/// CMSG_LEN(): an item's header and `len` bytes of data; `None` for what no
+/// item can have.
+pub(crate) fn cmsg_len(len: isize) -> Option<usize> {
+    let len = usize::try_from(len).ok()?;
+    (len <= LONGEST - HEADER).then_some(HEADER + len)
+}
+
+/// CMSG_SPACE(): the same with the padding after it.
+pub(crate) fn cmsg_space(len: isize) -> Option<usize> {
+    let len = usize::try_from(len).ok()?;
+    // As CPython: the limit leaves room for one more byte with its padding.
+    let limit = LONGEST - HEADER - size_of::<usize>();
+    (len <= limit).then_some(HEADER + align(len)?)
+}
+
+/// Appends an ancillary item to `control`; false if it becomes too large.
+/// Padding is zero, so that nothing of this process's memory goes out with it.
+pub(crate) fn push_control(control: &mut Vec<u8>, level: i32, kind: i32, data: &[u8]) -> bool {
+    let (Some(len), Some(space)) = (
+        cmsg_len(data.len() as isize),
+        cmsg_space(data.len() as isize),
+    ) else {
+        return false;
+    };
+    let end = control.len().saturating_add(space);
+    if end > i32::MAX as usize || control.try_reserve(space).is_err() {
+        return false;
+    }
+    control.extend(len.to_ne_bytes());
+    control.extend(level.to_ne_bytes());
+    control.extend(kind.to_ne_bytes());
+    control.extend(data);
+    control.resize(end, 0);
+    true
+}
+
+/// One ancillary item received.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Item<'a> {
+    pub(crate) level: i32,
+    pub(crate) kind: i32,
+    pub(crate) data: &'a [u8],
+}
+
+/// The items of a control buffer, and whether it ended in one that claims to be
+/// longer than the buffer: its data is what there is of it.
+pub(crate) fn items(mut control: &[u8]) -> (Vec<Item<'_>>, bool) {
+    let mut items = Vec::new();
+    while let Some((header, rest)) = control.split_at_checked(HEADER) {
+        let mut word = [0; size_of::<usize>()];
+        let mut half = [0; 4];
+        word.copy_from_slice(&header[..size_of::<usize>()]);
+        let len = usize::from_ne_bytes(word);
+        half.copy_from_slice(&header[size_of::<usize>()..][..4]);
+        let level = i32::from_ne_bytes(half);
+        half.copy_from_slice(&header[size_of::<usize>() + 4..][..4]);
+        let kind = i32::from_ne_bytes(half);
+        let Some(wanted) = len.checked_sub(HEADER) else {
+            return (items, true);
+        };
+        let data = &rest[..wanted.min(rest.len())];
+        items.push(Item { level, kind, data });
+        if wanted > rest.len() {
+            return (items, true);
+        }
+        control = align(wanted)
+            .and_then(|next| rest.get(next..))
+            .unwrap_or_default();
+    }
+    (items, false)
+}
+
+/// The descriptors in an SCM_RIGHTS item (unix(7)).
+pub(crate) fn rights<'a>(item: &Item<'a>) -> impl Iterator<Item = RawFd> + use<'a> {
+    let is_rights = item.level == libc::SOL_SOCKET && item.kind == libc::SCM_RIGHTS;
+    let data = if is_rights { item.data } else { &[] };
+    data.chunks_exact(4)
+        .map(|fd| RawFd::from_ne_bytes([fd[0], fd[1], fd[2], fd[3]]))
+}
+
+/// sendmsg(2); MSG_NOSIGNAL always.
+pub(crate) fn send(
+    fd: BorrowedFd<'_>,
+    data: &[IoSlice<'_>],
+    control: &[u8],
+    flags: i32,
+    address: Option<&Permitted<SockAddr>>,
+) -> Result<usize, Errno> {
+    // SAFETY: all zeros is a valid, empty msghdr.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    if let Some(address) = address {
+        let (pointer, len) = raw(address.get());
+        message.msg_name = pointer.cast_mut().cast();
+        message.msg_namelen = len;
+    }
+    // IoSlice has the layout of iovec; the kernel only reads.
+    message.msg_iov = data.as_ptr().cast_mut().cast();
+    message.msg_iovlen = data.len() as _;
+    if !control.is_empty() {
+        message.msg_control = control.as_ptr().cast_mut().cast();
+        message.msg_controllen = control.len() as _;
+    }
+    // SAFETY: the pointers and lengths describe the arguments.
+    let n = unsafe {
+        libc::sendmsg(
+            fd.as_raw_fd(),
+            &raw const message,
+            flags | libc::MSG_NOSIGNAL,
+        )
+    };
+    Errno::result(n).map(|n| n as usize)
+}
+
+/// What recvmsg(2) returned beside the data.
+pub(crate) struct Received {
+    /// How many bytes the kernel reports, which can be more than it wrote.
+    pub(crate) len: usize,
+    pub(crate) flags: i32,
+    pub(crate) address: SockAddr,
+}
+
+/// recvmsg(2) into the caller's buffers. `control` ends up with the ancillary
+/// data; its capacity is the room for it.
+pub(crate) fn recv(
+    fd: BorrowedFd<'_>,
+    data: &mut [IoSliceMut<'_>],
+    control: &mut Vec<u8>,
+    flags: i32,
+) -> Result<Received, Errno> {
+    // SAFETY: IoSliceMut has the layout of iovec.
+    unsafe { recv_raw(fd, data.as_mut_ptr().cast(), data.len(), control, flags) }
+}
+
+/// # Safety
+///
+/// `data` points to `count` iovecs of memory that may be written.
+pub(super) unsafe fn recv_raw(
+    fd: BorrowedFd<'_>,
+    data: *mut libc::iovec,
+    count: usize,
+    control: &mut Vec<u8>,
+    flags: i32,
+) -> Result<Received, Errno> {
+    control.clear();
+    let room = control.spare_capacity_mut();
+    let mut address = SockAddr::empty();
+    // SAFETY: all zeros is a valid, empty msghdr.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_name = address.storage_mut().as_mut_ptr().cast();
+    message.msg_namelen = SockAddr::CAPACITY as libc::socklen_t;
+    message.msg_iov = data;
+    message.msg_iovlen = count as _;
+    let room_len = room.len();
+    if room_len > 0 {
+        message.msg_control = room.as_mut_ptr().cast();
+        message.msg_controllen = room_len as _;
+    }
+    // SAFETY: the pointers and lengths describe `address`, the caller's
+    // buffers and the room in `control`.
+    let n = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) };
+    let len = Errno::result(n)? as usize;
+    let written = if room_len > 0 {
+        (message.msg_controllen as usize).min(room_len)
+    } else {
+        0
+    };
+    // SAFETY: the kernel wrote that many bytes of control data.
+    unsafe { control.set_len(written) };
+    address.set_len(message.msg_namelen as usize);
+    Ok(Received {
+        len,
+        flags: message.msg_flags,
+        address,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_data_round_trips() {
+        let mut control = Vec::new();
+        assert!(push_control(&mut control, 1, 2, b"abc"));
+        assert!(push_control(&mut control, 3, 4, b""));
+        assert_eq!(
+            control.len(),
+            cmsg_space(3).unwrap() + cmsg_space(0).unwrap()
+        );
+        let (found, malformed) = items(&control);
+        assert!(!malformed);
+        assert_eq!(found.len(), 2);
+        assert_eq!(
+            (found[0].level, found[0].kind, found[0].data),
+            (1, 2, &b"abc"[..])
+        );
+        assert_eq!(
+            (found[1].level, found[1].kind, found[1].data),
+            (3, 4, &b""[..])
+        );
+    }
+
+    #[test]
+    fn an_item_longer_than_the_buffer_is_malformed() {
+        let mut control = Vec::new();
+        assert!(push_control(&mut control, 1, 2, b"abcdefgh"));
+        let (found, malformed) = items(&control[..HEADER + 5]);
+        assert!(malformed);
+        assert_eq!(found[0].data, b"abcde");
+        assert_eq!(items(&[0; HEADER]), (vec![], true));
+        assert_eq!(items(&[0; 3]), (vec![], false));
+    }
+
+    #[test]
+    fn sizes_agree_with_the_c_macros() {
+        for len in [0u32, 1, 7, 8, 9, 4096] {
+            // SAFETY: pure arithmetic.
+            let (l, s) = unsafe { (libc::CMSG_LEN(len), libc::CMSG_SPACE(len)) };
+            assert_eq!(cmsg_len(len as isize), Some(l as usize));
+            assert_eq!(cmsg_space(len as isize), Some(s as usize));
+        }
+        for len in [-1, isize::MIN, isize::MAX] {
+            assert_eq!((cmsg_len(len), cmsg_space(len)), (None, None));
+        }
+        assert_eq!(cmsg_len(0x7fff_ffff - 16), Some(0x7fff_ffff));
+        assert_eq!(cmsg_len(0x7fff_ffff - 15), None);
+        assert_eq!(cmsg_space(0x7fff_ffff - 24), Some(0x7fff_fff8));
+        assert_eq!(cmsg_space(0x7fff_ffff - 23), None);
+    }
+}

@@ -1,0 +1,69 @@
+//! Scripts on a VM that has no standard library at all.
+
+use rustpython_socket::SocketModule;
+use rustpython_vm::Interpreter;
+
+/// Runs `source` on a lean VM; a Python exception fails the test.
+#[track_caller]
+fn run(source: &str) {
+    let builder = Interpreter::builder(Default::default());
+    let interpreter = SocketModule::new().register(builder).build();
+    interpreter.enter(|vm| {
+        let scope = vm.new_scope_with_builtins();
+        if let Err(raised) = vm.run_string(scope, source, "<test>") {
+            let mut text = String::new();
+            let _ = vm.write_exception(&mut text, &raised);
+            panic!("{text}");
+        }
+    });
+}
+
+#[test]
+fn an_echo_over_tcp() {
+    run(r#"
+import socket
+server = socket.socket()
+server.bind(("127.0.0.1", 0))
+server.listen()
+client = socket.socket()
+client.connect(server.getsockname())
+connection, peer = server.accept()
+assert peer == client.getsockname(), peer
+assert client.send(b"hello") == 5
+assert connection.recv(64) == b"hello"
+connection.sendall(b"x" * 100000)
+data = b""
+while len(data) < 100000:
+    data += client.recv(65536)
+assert data == b"x" * 100000
+buf = bytearray(10)
+connection.send(b"abc")
+assert client.recv_into(buf) == 3 and buf[:3] == b"abc"
+client.settimeout(0.01)
+try:
+    client.recv(1)
+except TimeoutError as e:
+    assert str(e) == "timed out" and e.errno is None
+else:
+    assert False
+client.setblocking(False)
+try:
+    client.recv(1)
+except BlockingIOError as e:
+    assert e.args == (11, "Resource temporarily unavailable"), e.args
+else:
+    assert False
+connection.close()
+client.settimeout(None)
+assert client.recv(5) == b""
+assert "raddr" not in repr(connection) and "[closed]" in repr(connection)
+client.close()
+try:
+    client.recv(1)
+except OSError as e:
+    assert e.errno == 9
+else:
+    assert False
+server.close()
+"#);
+}
