@@ -109,6 +109,16 @@ def stay_on_this_machine():
     socket_helper.transient_internet = transient_internet
 
 
+def keep_the_host_name():
+    """Gives this process a host name of its own, if it may have one: a test sets it, and
+    what becomes of that test must not decide what this machine is called.
+    """
+    import ctypes
+
+    clone_newuts = 0x04000000
+    ctypes.CDLL(None).unshare(clone_newuts)
+
+
 def stand_in_for_child_watchers():
     """asyncio's 3.13 test utilities ask the event loop policy for its child watcher.
 
@@ -156,6 +166,7 @@ def stand_in_for_testcapi():
 
 def main(module, record, finished=None):
     stay_on_this_machine()
+    keep_the_host_name()
     # What these tests use besides sockets, and an interpreter may lack.
     stand_in_for_child_watchers()
     stand_in_for_pthread_kill()

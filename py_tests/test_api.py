@@ -2,6 +2,7 @@
 
 import errno
 import inspect
+import re
 import socket
 import sys
 import unittest
@@ -106,11 +107,11 @@ SOCKET_IO = {
 }
 
 
-def without_slash(signature):
-    """CPython's Python half takes by keyword what its native half does not; a signature
-    of either kind will do for a parameter that nobody passes by name.
+def shape(signature):
+    """A signature without the mark of positional-only parameters: CPython's Python half has
+    none, where a native function cannot help it.
     """
-    return signature.replace(", /)", ")").replace("(/)", "()")
+    return signature.replace("/, ", "").replace(", /", "").replace("(/)", "()")
 
 
 class Functions(unittest.TestCase):
@@ -125,8 +126,10 @@ class Functions(unittest.TestCase):
                 continue
             with self.subTest(name):
                 signature = str(inspect.signature(getattr(socket, name)))
-                expected = expected.format(repr(socket._GLOBAL_DEFAULT_TIMEOUT))
-                self.assertEqual(without_slash(signature), without_slash(expected))
+                if "{0}" in expected:
+                    # The default is an object that a native signature cannot spell.
+                    signature = re.sub("timeout=[^,]+,", "timeout={0},", signature)
+                self.assertEqual(shape(signature), shape(expected))
 
     def test_docstrings(self):
         for name in FUNCTIONS:
@@ -156,7 +159,7 @@ class Methods(unittest.TestCase):
                     continue
                 with self.subTest(owner=owner, method=name):
                     signature = str(inspect.signature(getattr(owner, name)))
-                    self.assertEqual(without_slash(signature), without_slash(expected))
+                    self.assertEqual(shape(signature), shape(expected))
 
     def test_constructor_signature(self):
         signature = inspect.signature(socket.socket)

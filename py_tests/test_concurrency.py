@@ -12,7 +12,7 @@ import threading
 import time
 import warnings
 
-from support import (LONG, SocketTest, alarms, descriptors, fill, full_listener, main, only_ours,
+from support import (LONG, SocketTest, alarms, descriptors, fill, full_listener, left_over, main, only_ours,
                      receive_exactly, resident_kilobytes)
 
 ROUNDS = int(os.environ.get("SOCKET_TEST_ROUNDS", "10000"))
@@ -253,7 +253,7 @@ class Shared(SocketTest):
         connector.result()
         self.assertGreater(interrupted, 0)
         gc.collect()
-        self.assertEqual(descriptors(), before)
+        self.assertEqual(left_over(before), set())
 
 
 class Endurance(SocketTest):
@@ -306,7 +306,7 @@ class Endurance(SocketTest):
         self.assertEqual(sum(self.done.values()), ROUNDS)
         del workers
         gc.collect()
-        self.assertEqual(descriptors(), before)
+        self.assertEqual(left_over(before), set())
         grown = resident_kilobytes() - self.after_the_first
         self.assertLess(grown, 4096, "kilobytes more after the first %d rounds" % self.first)
 

@@ -47,6 +47,16 @@ class Interrupted(SocketTest):
         self.assertGreaterEqual(time.monotonic() - started, 0.29)
         self.assertTrue(calls)
 
+    def test_a_socket_that_is_ready_with_nothing(self):
+        # Nothing is in the error queue, though the socket polls ready or might.
+        def handler(*_):
+            raise ZeroDivisionError
+
+        client, _ = self.tcp_pair()
+        client.settimeout(LONG)
+        with alarms(0.05, handler):
+            self.assertRaises(ZeroDivisionError, client.recv, 1, socket.MSG_ERRQUEUE)
+
     def test_keyboard_interrupt(self):
         one, _ = self.pair()
         before = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -408,8 +408,9 @@ class Processes(SocketTest):
                     with listener.accept() as server, client.result() as other:
                         other.send({"a": [1, 2, 3]})
                         self.assertEqual(server.recv(), {"a": [1, 2, 3]})
-                        server.send_bytes(b"bytes" * 100_000)
+                        sender = Background(server.send_bytes, b"bytes" * 100_000)
                         self.assertEqual(other.recv_bytes(), b"bytes" * 100_000)
+                        sender.result()
                         self.assertFalse(other.poll(0))
 
     def test_standard_streams(self):

@@ -3,10 +3,11 @@
 import errno
 import gc
 import os
+import select
 import socket
 import warnings
 
-from support import OURS, SocketTest, is_open, main, needs_ipv6, only_ours
+from support import LONG, OURS, SocketTest, is_open, main, needs_ipv6, only_ours
 
 
 class Construction(SocketTest):
@@ -363,11 +364,12 @@ class Duplicate(SocketTest):
 
     def test_accepted_socket_blocks(self):
         listener = self.listener()
-        for timeout in (None, 30):
+        for timeout in (None, 30, 0):
             with self.subTest(timeout):
                 listener.settimeout(timeout)
                 client = self.make()
                 client.connect(listener.getsockname())
+                select.select([listener], [], [], LONG)
                 with listener.accept()[0] as accepted:
                     self.assertIsNone(accepted.gettimeout())
                     self.assertTrue(os.get_blocking(accepted.fileno()))

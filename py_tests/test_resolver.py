@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import unittest
 
 from support import LONG, SocketTest, main, only_ours, python
@@ -202,6 +201,8 @@ class SilentNameServer(InventedNames):
             self.skipTest("cannot be a name server: %s" % error)
 
     def start(self, source):
+        while select.select([self.server], [], [], 0)[0]:
+            self.server.recv(999)  # an earlier process's question
         process = subprocess.Popen(
             namespace(self.where, sys.executable, "-u", "-c", source), stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True)
@@ -220,18 +221,17 @@ class SilentNameServer(InventedNames):
                      "create_connection(('slow.test', 80))", "socket().connect(('slow.test', 80))",
                      "getnameinfo(('127.9.9.9', 80), 0)"):
             with self.subTest(call):
-                started = time.monotonic()
                 process = self.start(
                     "import signal, socket\n"
                     "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
                     "try: socket.%s\n"
                     "except KeyboardInterrupt: print('interrupted')" % call)
                 process.send_signal(signal.SIGINT)
-                output, errors = process.communicate(timeout=20)
+                try:
+                    output, errors = process.communicate(timeout=20)
+                finally:
+                    process.kill()
                 self.assertEqual((output.strip(), process.returncode), ("interrupted", 0), errors)
-                self.assertLess(time.monotonic() - started, 20)
-                while select.select([self.server], [], [], 0)[0]:
-                    self.server.recv(999)
 
     @only_ours("a handler runs when the resolver has given up")
     def test_signal_handler_runs_meanwhile(self):

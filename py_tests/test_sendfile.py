@@ -181,6 +181,7 @@ class Refusals(SocketTest):
             self.assertRaises(OSError, self.make().sendfile, file)
             closed = self.make()
             closed.close()
+            file.seek(0)
             self.assertRaises((OSError, ValueError), closed.sendfile, file)
 
 

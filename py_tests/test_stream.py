@@ -8,7 +8,7 @@ import select
 import socket
 
 from support import (LONG, OURS, SocketTest, fill, main, needs_ipv6, only_ours, python,
-                     receive_exactly)
+                     receive_exactly, resident_kilobytes)
 
 
 class Connection(SocketTest):
@@ -138,17 +138,13 @@ class Receive(SocketTest):
         data = self.one.recv(10**7)
         self.assertEqual(data, b"x")
         kept = [data]
-        before = self.resident()
+        before = resident_kilobytes()
         for _ in range(50):
             self.other.send(b"x")
             kept.append(self.one.recv(10**7))
         gc.collect()
-        self.assertLess(self.resident() - before, 100 * 1024)
+        self.assertLess(resident_kilobytes() - before, 100 * 1024)
         self.assertEqual(b"".join(kept), b"x" * 51)
-
-    def resident(self):
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
 class ReceiveInto(SocketTest):
@@ -339,8 +335,8 @@ class Truncation(SocketTest):
         self.assertEqual(server.recv(99), b"keep")
 
 
-class WithoutTheStandardLibrary(SocketTest):
-    def test_numeric_hosts_need_no_idna(self):
+class NumericHosts(SocketTest):
+    def test_they_need_no_idna(self):
         script = ("import sys, socket\n"
                   "s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen()\n"
                   "socket.create_connection(s.getsockname()).close()\n"

@@ -258,12 +258,14 @@ class Expiry(SocketTest):
         self.assertTimesOut(lambda: client.recv(1), 0.1)
 
     def test_data_in_time(self):
-        one, other = self.pair()
-        one.settimeout(LONG)
-        receiver = self.background(one.recv, 10)
-        receiver.wait_blocked()
-        other.send(b"in time")
-        self.assertEqual(receiver.result(), b"in time")
+        # The last two are more milliseconds than poll(2) can be asked to wait.
+        for timeout in (LONG, 2147483.648, 9e9):
+            one, other = self.pair()
+            one.settimeout(timeout)
+            receiver = self.background(one.recv, 10)
+            receiver.wait_blocked()
+            other.send(b"in time")
+            self.assertEqual(receiver.result(), b"in time")
 
 
 class SendAll(SocketTest):

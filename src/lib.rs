@@ -11,5 +11,5 @@ mod object;
 mod policy;
 mod sys;
 
-pub use embed::SocketModule;
+pub use embed::{Handle, SocketModule};
 pub use policy::{Denied, Operation, Policy, SockAddr, Target};

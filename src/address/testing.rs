@@ -9,22 +9,22 @@ use rustpython_vm::{AsObject, Interpreter, PyObject, PyObjectRef, PyResult, Virt
 use std::sync::{Arc, Mutex};
 
 /// Runs `test` on a VM of its own.
-pub(super) fn run(test: impl FnOnce(&VirtualMachine)) {
+pub(crate) fn run(test: impl FnOnce(&VirtualMachine)) {
     Interpreter::without_stdlib(Default::default()).enter(test);
 }
 
 /// The value of a Python expression.
-pub(super) fn eval(vm: &VirtualMachine, source: &str) -> PyObjectRef {
+pub(crate) fn eval(vm: &VirtualMachine, source: &str) -> PyObjectRef {
     let code = vm.compile(source, Mode::Eval, "<test>").unwrap();
     vm.run_code_obj(code, vm.new_scope_with_builtins()).unwrap()
 }
 
 /// What a gate was asked.
 #[derive(Clone, Default)]
-pub(super) struct Seen(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Seen(Arc<Mutex<Vec<String>>>);
 
 impl Seen {
-    pub(super) fn take(&self) -> Vec<String> {
+    pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }
@@ -56,17 +56,17 @@ impl Policy for Watch {
 
 /// A call that takes an address.
 #[derive(Clone)]
-pub(super) struct Call {
-    pub(super) family: i32,
-    pub(super) protocol: i32,
-    pub(super) operation: Operation,
-    pub(super) seen: Option<Seen>,
-    pub(super) deny: bool,
+pub(crate) struct Call {
+    pub(crate) family: i32,
+    pub(crate) protocol: i32,
+    pub(crate) operation: Operation,
+    pub(crate) seen: Option<Seen>,
+    pub(crate) deny: bool,
 }
 
 impl Call {
     /// `connect()` on a socket of some family and protocol.
-    pub(super) fn new(family: i32, protocol: i32) -> Self {
+    pub(crate) fn new(family: i32, protocol: i32) -> Self {
         Self {
             family,
             protocol,
@@ -77,7 +77,7 @@ impl Call {
     }
 
     /// Makes the request and hands it on.
-    pub(super) fn request<R>(&self, vm: &VirtualMachine, f: impl FnOnce(&Request<'_>) -> R) -> R {
+    pub(crate) fn request<R>(&self, vm: &VirtualMachine, f: impl FnOnce(&Request<'_>) -> R) -> R {
         let mut state = State::default();
         if self.seen.is_some() || self.deny {
             let seen = self.seen.clone().unwrap_or_default();
@@ -97,19 +97,19 @@ impl Call {
     }
 
     /// Parses a Python expression.
-    pub(super) fn parse(&self, vm: &VirtualMachine, source: &str) -> PyResult<SockAddr> {
+    pub(crate) fn parse(&self, vm: &VirtualMachine, source: &str) -> PyResult<SockAddr> {
         self.parse_value(vm, &eval(vm, source))
     }
 
     /// Parses a value.
-    pub(super) fn parse_value(&self, vm: &VirtualMachine, value: &PyObject) -> PyResult<SockAddr> {
+    pub(crate) fn parse_value(&self, vm: &VirtualMachine, value: &PyObject) -> PyResult<SockAddr> {
         self.request(vm, |request| Ok(*parse(request, value)?.get()))
     }
 }
 
 /// The encoding of an address that is a Python expression.
 #[track_caller]
-pub(super) fn encoded(vm: &VirtualMachine, call: Call, source: &str) -> Vec<u8> {
+pub(crate) fn encoded(vm: &VirtualMachine, call: Call, source: &str) -> Vec<u8> {
     match call.parse(vm, source) {
         Ok(address) => address.as_bytes().to_vec(),
         Err(error) => panic!("{source}: {}", describe(vm, error.into())),
@@ -118,7 +118,7 @@ pub(super) fn encoded(vm: &VirtualMachine, call: Call, source: &str) -> Vec<u8> 
 
 /// The exception that an address is refused with, as `Type: text`.
 #[track_caller]
-pub(super) fn refused(vm: &VirtualMachine, call: Call, source: &str) -> String {
+pub(crate) fn refused(vm: &VirtualMachine, call: Call, source: &str) -> String {
     match call.parse(vm, source) {
         Ok(address) => panic!("{source} is {address:?}"),
         Err(error) => describe(vm, error.into()),
@@ -126,19 +126,19 @@ pub(super) fn refused(vm: &VirtualMachine, call: Call, source: &str) -> String {
 }
 
 /// An exception as `Type: text`.
-pub(super) fn describe(vm: &VirtualMachine, error: PyObjectRef) -> String {
+pub(crate) fn describe(vm: &VirtualMachine, error: PyObjectRef) -> String {
     let text = error.str(vm).unwrap();
     format!("{}: {}", error.class().name(), text.as_wtf8())
 }
 
 /// `repr()` of a value.
-pub(super) fn repr(vm: &VirtualMachine, value: PyObjectRef) -> String {
+pub(crate) fn repr(vm: &VirtualMachine, value: PyObjectRef) -> String {
     value.repr(vm).unwrap().as_wtf8().to_string()
 }
 
 /// `repr()` of the address that has this encoding.
 #[track_caller]
-pub(super) fn read(vm: &VirtualMachine, bytes: &[u8], protocol: i32) -> String {
+pub(crate) fn read(vm: &VirtualMachine, bytes: &[u8], protocol: i32) -> String {
     let address = SockAddr::from_bytes(bytes).unwrap();
     match to_python(vm, &address, protocol) {
         Ok(value) => repr(vm, value),
@@ -148,7 +148,7 @@ pub(super) fn read(vm: &VirtualMachine, bytes: &[u8], protocol: i32) -> String {
 
 /// Asserts that an address is encoded as `bytes` and reads back as `repr`.
 #[track_caller]
-pub(super) fn round_trip(vm: &VirtualMachine, call: Call, source: &str, bytes: &[u8], repr: &str) {
+pub(crate) fn round_trip(vm: &VirtualMachine, call: Call, source: &str, bytes: &[u8], repr: &str) {
     let protocol = call.protocol;
     assert_eq!(encoded(vm, call, source), bytes, "{source}");
     assert_eq!(read(vm, bytes, protocol), repr, "{source}");

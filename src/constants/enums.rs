@@ -116,7 +116,7 @@ fn member(vm: &VirtualMachine, enumeration: usize, number: i32) -> PyResult {
 
 /// Prepares a module to have the classes and members, at import.
 pub(crate) fn install(module: &Py<PyModule>, vm: &VirtualMachine) -> PyResult<()> {
-    LazyNames::make_static_type();
+    let _ = LazyNames::make_static_type();
     let names = LazyNames {
         module: module.as_object().downgrade(None, vm)?,
         enums: of_or_new(vm),
@@ -179,9 +179,11 @@ impl LazyNames {
 
     fn dir(zelf: PyRef<Self>, vm: &VirtualMachine) -> PyResult<PyListRef> {
         let dict = zelf.module(vm)?.dict();
-        let mut names: Vec<PyObjectRef> = dict.into_iter().map(|(name, _)| name).collect();
+        let mut names: Vec<PyObjectRef> = dict.clone().into_iter().map(|(name, _)| name).collect();
         if !zelf.stored.load(Ordering::Acquire) {
-            names.extend(our_names().map(|name| vm.ctx.intern_str(name).to_owned().into()));
+            let ours = our_names().map(|name| vm.ctx.intern_str(name));
+            let lacking = ours.filter(|name| !dict.contains_key(*name, vm));
+            names.extend(lacking.map(|name| name.to_owned().into()));
         }
         Ok(vm.ctx.new_list(names))
     }
@@ -208,7 +210,8 @@ fn is_ours(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::constants::testing::run;
+    use super::*;
+    use crate::constants::testing::{interpreter, run};
 
     #[test]
     fn members_are_ints_with_a_name() {
@@ -341,6 +344,7 @@ assert not hasattr(socket, 'AF_UNIX')
     fn what_a_script_has_put_there_stays() {
         run("import socket
 socket.AF_UNIX = 'mine'
+assert dir(socket).count('AF_UNIX') == 1
 assert socket.AF_INET == 2 and socket.AF_UNIX == 'mine'
 ");
     }
@@ -357,6 +361,29 @@ import socket
 socket.__all__ = [name for name in socket.__all__ if hasattr(socket, name)]
 exec('from socket import *', scope)
 assert scope['AF_INET'] is socket.AF_INET and scope['AddressFamily'] is socket.AddressFamily
+");
+    }
+
+    #[test]
+    fn classes_and_members_made_by_hand_do_no_harm() {
+        run("import socket
+cls = socket.AddressFamily
+meta, base = type(cls), cls.__base__
+stray = cls.from_bytes(b'\\x03\\xe7', 'big')
+assert repr(stray) == '<AddressFamily: 999>' and stray.name is None and stray.value == 999
+flag = socket.MsgFlag.from_bytes(b'\\xfd', 'big', signed=True)
+assert [flag, repr(flag), ~flag, flag | 1, list(flag), len(flag), hash(flag)]
+for call in (
+    lambda: base(2), lambda: meta('X', (int,), {}), lambda: int.__new__(cls, 999),
+    lambda: type.__new__(meta, 'X', (int,), {}), lambda: type.__delattr__(cls, 'AF_INET'),
+    lambda: type.__setattr__(cls, 'AF_INET', None),
+):
+    try:
+        call()
+    except TypeError:
+        pass
+    else:
+        assert False
 ");
     }
 
@@ -381,13 +408,33 @@ assert repr(socket.AF_INET) == '<AddressFamily.AF_INET: 2>'
 
     #[test]
     fn interpreters_share_no_class() {
-        let source = "import socket, sys
+        let source = "import socket
+assert not hasattr(socket.AddressFamily, 'mark')
 socket.AddressFamily.mark = 1
-assert vars(socket.AddressFamily)['mark'] == 1
+assert hasattr(socket.AddressFamily, 'mark')
 ";
         run(source);
-        run("import socket
-assert not hasattr(socket.AddressFamily, 'mark')
-");
+        run(source);
+    }
+
+    #[test]
+    fn classes_end_with_their_interpreter() {
+        let interpreter = interpreter();
+        let enums = interpreter.enter(|vm| {
+            let module = vm.import("socket", 0).unwrap();
+            module.get_attr("AF_INET", vm).unwrap();
+            Arc::downgrade(&of(vm).unwrap())
+        });
+        assert_eq!(enums.strong_count(), 1);
+        interpreter.finalize(None);
+        assert_eq!(enums.strong_count(), 0);
+    }
+
+    #[test]
+    fn without_the_module_numbers_stay_numbers() {
+        interpreter().enter(|vm| {
+            let family = address_family(vm, 2).unwrap();
+            assert!(family.class().is(vm.ctx.types.int_type));
+        });
     }
 }

@@ -1,6 +1,6 @@
 //! Python in unit tests, on a VM without a standard library.
 
-use rustpython_vm::{Interpreter, VirtualMachine};
+use rustpython_vm::Interpreter;
 
 #[rustpython_vm::pymodule(name = "socket")]
 mod constants_alone {
@@ -25,23 +25,21 @@ mod constants_alone {
     }
 }
 
-/// Runs `source` in an interpreter of its own, in which `import socket` gives
-/// the constants and the enums.
-pub(crate) fn run(source: &str) {
+/// An interpreter in which `import socket` gives the constants and the enums.
+pub(crate) fn interpreter() -> Interpreter {
     let builder = Interpreter::builder(Default::default());
     let module = constants_alone::module_def(&builder.ctx);
-    builder
-        .add_native_module(module)
-        .build()
-        .enter(|vm| execute(source, vm));
+    builder.add_native_module(module).build()
 }
 
-/// Panics with the traceback of an exception.
-fn execute(source: &str, vm: &VirtualMachine) {
-    let scope = vm.new_scope_with_builtins();
-    if let Err(exception) = vm.run_string(scope, source, "<test>") {
-        let mut report = String::new();
-        let written = vm.write_exception(&mut report, &exception);
-        panic!("{report} {written:?}");
-    }
+/// Runs Python in an interpreter of its own; panics with its traceback.
+pub(crate) fn run(source: &str) {
+    interpreter().enter(|vm| {
+        let scope = vm.new_scope_with_builtins();
+        if let Err(exception) = vm.run_string(scope, source, "<test>") {
+            let mut report = String::new();
+            let written = vm.write_exception(&mut report, &exception);
+            panic!("{report}{written:?}");
+        }
+    });
 }

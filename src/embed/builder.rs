@@ -1,5 +1,6 @@
 //! Configure, then register.
 
+use super::Handle;
 use crate::bridge::{State, state};
 use crate::module;
 use crate::policy::{Gate, Policy};
@@ -53,6 +54,13 @@ impl SocketModule {
     pub fn policy(mut self, policy: impl Policy + 'static) -> Self {
         self.state.gate = Gate::new(Arc::new(policy));
         self
+    }
+
+    /// What the host keeps: it interrupts calls that wait.
+    pub fn handle(&self) -> Handle {
+        Handle {
+            interrupter: self.state.interrupter.clone(),
+        }
     }
 
     /// Adds the module to an interpreter, as `socket` and as `_socket`.

@@ -12,8 +12,8 @@ use crate::net::{Clock, Timeout};
 use crate::object;
 use crate::sys::message;
 use nix::libc;
-use rustpython_vm::builtins::PyBaseExceptionRef;
-use rustpython_vm::function::ArgBytesLike;
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyByteArray, PyBytes, PyStr};
+use rustpython_vm::function::{ArgBytesLike, OptionalArg};
 use rustpython_vm::{
     AsObject, FromArgs, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, VirtualMachine,
 };
@@ -70,6 +70,19 @@ pub(crate) mod helpers {
     #[pyfunction]
     fn socketpair(args: PairArgs, vm: &VirtualMachine) -> PyResult<(PyObjectRef, PyObjectRef)> {
         super::socketpair(args, vm)
+    }
+
+    /// _fallback_socketpair(family=2, type=1, proto=0)
+    /// --
+    ///
+    /// Two TCP sockets connected to each other over the loopback interface, for
+    /// what socketpair(2) does not give.
+    #[pyfunction]
+    fn _fallback_socketpair(
+        args: PairArgs,
+        vm: &VirtualMachine,
+    ) -> PyResult<(PyObjectRef, PyObjectRef)> {
+        super::fallback_socketpair(args, vm)
     }
 
     /// fromfd(fd, family, type, proto=0)
@@ -159,11 +172,11 @@ fn or_close(
 struct ConnectionArgs {
     #[pyarg(any)]
     address: PyObjectRef,
-    #[pyarg(any, default)]
-    timeout: Option<PyObjectRef>,
-    #[pyarg(any, default)]
+    #[pyarg(any, optional, py_default = "...")]
+    timeout: OptionalArg<PyObjectRef>,
+    #[pyarg(any, default, py_default = "None")]
     source_address: Option<PyObjectRef>,
-    #[pyarg(named, default)]
+    #[pyarg(named, default, py_default = "False")]
     all_errors: Option<PyObjectRef>,
 }
 
@@ -179,7 +192,10 @@ fn create_connection(args: ConnectionArgs, vm: &VirtualMachine) -> PyResult {
     let unset = module.get_attr("_GLOBAL_DEFAULT_TIMEOUT", vm)?;
     let source = args.source_address;
     let mut attempts = Attempts {
-        timeout: args.timeout.filter(|timeout| !timeout.is(&unset)),
+        timeout: args
+            .timeout
+            .into_option()
+            .filter(|timeout| !timeout.is(&unset)),
         source: match source {
             Some(source) if source.clone().try_to_bool(vm)? => Some(source),
             _ => None,
@@ -263,13 +279,13 @@ impl Attempts {
 struct ServerArgs {
     #[pyarg(any)]
     address: PyObjectRef,
-    #[pyarg(named, default)]
+    #[pyarg(named, default, py_default = "2")]
     family: Option<PyObjectRef>,
-    #[pyarg(named, default)]
+    #[pyarg(named, default, py_default = "None")]
     backlog: Option<PyObjectRef>,
-    #[pyarg(named, default)]
+    #[pyarg(named, default, py_default = "False")]
     reuse_port: Option<PyObjectRef>,
-    #[pyarg(named, default)]
+    #[pyarg(named, default, py_default = "False")]
     dualstack_ipv6: Option<PyObjectRef>,
 }
 
@@ -360,7 +376,7 @@ fn has_dualstack_ipv6(vm: &VirtualMachine) -> PyResult<bool> {
 /// The arguments of socketpair().
 #[derive(FromArgs)]
 struct PairArgs {
-    #[pyarg(any, default)]
+    #[pyarg(any, default, py_default = "None")]
     family: Option<PyObjectRef>,
     #[pyarg(any, name = "type", default = Int(libc::SOCK_STREAM), py_default = "1")]
     kind: Int,
@@ -375,6 +391,93 @@ fn socketpair(args: PairArgs, vm: &VirtualMachine) -> PyResult<(PyObjectRef, PyO
     };
     let (a, b) = object::pair(&state::of(vm), (family, args.kind.0, args.proto.0), vm)?;
     Ok((a.into(), b.into()))
+}
+
+/// `_fallback_socketpair`: a connection through a listener that is closed again,
+/// both ends of which prove to be each other's peer.
+fn fallback_socketpair(
+    args: PairArgs,
+    vm: &VirtualMachine,
+) -> PyResult<(PyObjectRef, PyObjectRef)> {
+    let family = match args.family {
+        Some(family) => args::int(&family, vm)?,
+        None => libc::AF_INET,
+    };
+    let host = match family {
+        libc::AF_INET => "127.0.0.1",
+        libc::AF_INET6 => "::1",
+        _ => {
+            return Err(vm.new_value_error(
+                "Only AF_INET and AF_INET6 socket address families are supported",
+            ));
+        }
+    };
+    if args.kind.0 != libc::SOCK_STREAM {
+        return Err(vm.new_value_error("Only SOCK_STREAM socket type is supported"));
+    }
+    if args.proto.0 != 0 {
+        return Err(vm.new_value_error("Only protocol zero is supported"));
+    }
+    let module = module(vm)?;
+    let open = || vm.call_method(&module, "socket", (family, libc::SOCK_STREAM, 0));
+    let listener = open()?;
+    let connected = connect_to_self(&listener, host, open, vm);
+    let closed = vm.call_method(&listener, "close", ());
+    let (client, server) = connected?;
+    let name = |sock: &PyObject, method| vm.call_method(sock, method, ());
+    let checked = closed.and_then(|_| {
+        let is_peer_of = |one: &PyObject, other: &PyObject| {
+            let (own, peer) = (name(one, "getsockname")?, name(other, "getpeername")?);
+            vm.bool_eq(&own, &peer)
+        };
+        if is_peer_of(&server, &client)? && is_peer_of(&client, &server)? {
+            return Ok(());
+        }
+        let class = vm.ctx.exceptions.connection_error.to_owned();
+        Err(vm.new_exception_msg(class, "Unexpected peer connection".into()))
+    });
+    if let Err(raised) = checked {
+        let _ = name(&server, "close");
+        let _ = name(&client, "close");
+        return Err(raised);
+    }
+    Ok((server, client))
+}
+
+/// A client connected to `listener`, and what that accepted.
+fn connect_to_self(
+    listener: &PyObject,
+    host: &str,
+    open: impl FnOnce() -> PyResult,
+    vm: &VirtualMachine,
+) -> PyResult<(PyObjectRef, PyObjectRef)> {
+    vm.call_method(listener, "bind", ((host, 0),))?;
+    vm.call_method(listener, "listen", ())?;
+    let address = vm.call_method(listener, "getsockname", ())?;
+    // Without flow information and scope.
+    let address = args::items(&address, "address", vm)?;
+    let address = vm.ctx.new_tuple(address.into_iter().take(2).collect());
+    let mut server = None;
+    let client = or_close(open()?, vm, |client| {
+        // The connection is made in the background, and no thread is needed.
+        vm.call_method(client, "setblocking", (false,))?;
+        match vm.call_method(client, "connect", (address,)) {
+            Err(raised)
+                if !raised.fast_isinstance(vm.ctx.exceptions.blocking_io_error)
+                    && !raised.fast_isinstance(vm.ctx.exceptions.interrupted_error) =>
+            {
+                return Err(raised);
+            }
+            _ => {}
+        }
+        vm.call_method(client, "setblocking", (true,))?;
+        let accepted = vm.call_method(listener, "accept", ())?;
+        let [sock, _] = unpack(&accepted, vm)?;
+        server = Some(sock);
+        Ok(())
+    })?;
+    let server = server.ok_or_else(|| errors::plain_os_error("no connection", vm))?;
+    Ok((client, server))
 }
 
 /// The arguments of fromfd().
@@ -404,18 +507,30 @@ struct SendFdsArgs {
     buffers: PyObjectRef,
     #[pyarg(any)]
     fds: PyObjectRef,
-    #[pyarg(any, default)]
+    #[pyarg(any, default, py_default = "0")]
     flags: Option<PyObjectRef>,
-    #[pyarg(any, default)]
+    #[pyarg(any, default, py_default = "None")]
     address: Option<PyObjectRef>,
 }
 
 fn send_fds(args: SendFdsArgs, vm: &VirtualMachine) -> PyResult {
     let _without_effect = (args.flags, args.address);
     let mut numbers = Vec::new();
-    for fd in args.fds.get_iter(vm)?.iter::<PyObjectRef>(vm)? {
-        let fd = fd?;
-        numbers.extend(args::int(&fd, vm)?.to_ne_bytes());
+    // As CPython's `array.array("i", fds)`: a buffer is the numbers themselves.
+    if args.fds.downcastable::<PyStr>() {
+        return Err(vm.new_type_error("descriptors must be integers, not str"));
+    }
+    if args.fds.downcastable::<PyBytes>() || args.fds.downcastable::<PyByteArray>() {
+        args.fds
+            .try_bytes_like(vm, |bytes| numbers.extend_from_slice(bytes))?;
+        if !numbers.len().is_multiple_of(size_of::<libc::c_int>()) {
+            return Err(vm.new_value_error("bytes length not a multiple of item size"));
+        }
+    } else {
+        for fd in args.fds.get_iter(vm)?.iter::<PyObjectRef>(vm)? {
+            let fd = fd?;
+            numbers.extend(args::int(&fd, vm)?.to_ne_bytes());
+        }
     }
     let rights = vm.ctx.new_bytes(numbers);
     let item = vm.new_tuple((libc::SOL_SOCKET, libc::SCM_RIGHTS, rights));
@@ -432,7 +547,7 @@ struct RecvFdsArgs {
     bufsize: PyObjectRef,
     #[pyarg(any)]
     maxfds: Size,
-    #[pyarg(any, default)]
+    #[pyarg(any, default, py_default = "0")]
     flags: Option<PyObjectRef>,
 }
 

@@ -14,12 +14,13 @@ pub(crate) fn definitions(ctx: &Context) -> [&'static PyModuleDef; 2] {
     [socket::module_def(ctx), _socket::module_def(ctx)]
 }
 
-/// Sockets: the system calls as methods of objects, names and addresses, and
+/// The socket module: the system calls as methods of objects, names and addresses, and
 /// helpers for the usual clients and servers.
 #[rustpython_vm::pymodule(with(functions::functions, helpers::helpers, netdb::netdb))]
 pub(crate) mod socket {
     use crate::bridge::errors;
     use crate::constants::{self, enums};
+    use crate::net::Waker;
     use crate::object;
     use rustpython_vm::builtins::PyModule;
     use rustpython_vm::{Py, PyResult, VirtualMachine};
@@ -27,6 +28,9 @@ pub(crate) mod socket {
     /// Fills the module: what the macros cannot say comes from tables.
     pub(crate) fn module_exec(vm: &VirtualMachine, module: &Py<PyModule>) -> PyResult<()> {
         __module_exec(vm, module);
+        // Now rather than in the middle of a script, where a descriptor that
+        // stays open would look like a leak.
+        let _ = Waker::current();
         let exceptions = &vm.ctx.exceptions;
         let (base, socket) = object::types();
         let object = vm

@@ -508,24 +508,3 @@ assert answers == [(2, 1, 6, '', ('127.0.0.1', 80))], answers
 ",
     );
 }
-
-#[test]
-fn scratch() {
-    let Ok(path) = std::env::var("SCRIPT") else {
-        return;
-    };
-    let source = std::fs::read_to_string(path).unwrap();
-    let builder = Interpreter::builder(Default::default());
-    let module = functions_alone::module_def(&builder.ctx);
-    builder.add_native_module(module).build().enter(|vm| {
-        let scope = vm.new_scope_with_builtins();
-        if let Err(e) = vm.run_string(scope.clone(), &source, "<test>") {
-            let mut report = String::new();
-            let _ = vm.write_exception(&mut report, &e);
-            println!("{report}");
-        }
-        let out = scope.globals.get_item("out", vm).unwrap();
-        let text = out.str(vm).unwrap().to_string();
-        std::fs::write(std::env::var("OUT").unwrap(), text).unwrap();
-    });
-}

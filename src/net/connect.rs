@@ -30,11 +30,24 @@ pub(crate) fn connect(
             host.check_signals()?;
             operation::wait(host, socket, &call, clock, Ready::Write)?;
             match sockopt::get_int(call.fd(), libc::SOL_SOCKET, libc::SO_ERROR)? {
-                0 | libc::EISCONN => Ok(()),
+                0 | libc::EISCONN => {
+                    settle(socket, call.fd(), target);
+                    Ok(())
+                }
                 errno => Err(Errno::from_raw(errno).into()),
             }
         }
         Err(errno) => Err(errno.into()),
+    }
+}
+
+/// The kernel goes on calling a socket "connecting" until connect(2) is called
+/// once more, and would let the script's next connect() succeed. A blocking
+/// connect leaves no such trace. Only while the peer is there: otherwise the
+/// call would eat the error that the next recv() is to report.
+fn settle(socket: &Socket, fd: BorrowedFd<'_>, target: &Permitted<SockAddr>) {
+    if socket.timeout() == Timeout::Never && sys::socket::getpeername(fd).is_ok() {
+        let _ = start(socket, fd, target);
     }
 }
 

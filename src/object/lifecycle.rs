@@ -15,7 +15,7 @@ use rustpython_vm::class::StaticType;
 use rustpython_vm::function::{FuncArgs, KwArgs};
 use rustpython_vm::warn::warn;
 use rustpython_vm::{
-    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine,
+    AsObject, FromArgs, Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine,
 };
 use std::cell::Cell;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
@@ -31,7 +31,7 @@ pub(crate) struct InitArgs {
     kind: Int,
     #[pyarg(any, default = Int(-1), py_default = "-1")]
     proto: Int,
-    #[pyarg(any, default)]
+    #[pyarg(any, default, py_default = "None")]
     fileno: Option<PyObjectRef>,
 }
 
@@ -57,18 +57,22 @@ pub(super) fn init(zelf: &Py<BaseSocket>, args: InitArgs, vm: &VirtualMachine) -
         proto: Int(protocol),
         fileno,
     } = args;
-    audit::new(vm, zelf.as_object(), family, kind, protocol)?;
     let fileno = fileno.filter(|fileno| !vm.is_none(fileno));
+    let (family, kind, protocol) = match fileno {
+        Some(_) => (family, kind, protocol),
+        None => {
+            let or = |given: i32, default| if given == -1 { default } else { given };
+            let kind = or(kind, libc::SOCK_STREAM);
+            (or(family, libc::AF_INET), kind, or(protocol, 0))
+        }
+    };
+    audit::new(vm, zelf.as_object(), family, kind, protocol)?;
     let (fd, kind_of_socket) = match &fileno {
         Some(fileno) => {
             let fd = args::int(fileno, vm)?;
             adopt(&zelf.state, fd, (family, kind, protocol), vm)?
         }
         None => {
-            let or = |given: i32, default| if given == -1 { default } else { given };
-            let family = or(family, libc::AF_INET);
-            let kind = or(kind, libc::SOCK_STREAM);
-            let protocol = or(protocol, 0);
             let target = kind_target(family, kind, protocol);
             zelf.state
                 .gate
@@ -174,13 +178,15 @@ fn open(
     Ok(())
 }
 
-/// A new `socket.socket` for a descriptor that a system call returned.
-pub(crate) fn from_descriptor(
+/// A new `socket.socket` for a descriptor that a system call returned; audited
+/// as CPython's call of the class is.
+pub(super) fn from_descriptor(
     fd: OwnedFd,
     kind: (i32, i32, i32),
     vm: &VirtualMachine,
 ) -> PyResult<PyRef<BaseSocket>> {
     let object = BaseSocket::unopened(vm).into_ref_with_type(vm, super::types().1)?;
+    audit::new(vm, object.as_object(), kind.0, kind.1, kind.2)?;
     open(&object, fd, kind, vm)?;
     Ok(object)
 }
@@ -194,7 +200,7 @@ pub(crate) fn pair(
     let target = kind_target(family, kind, protocol);
     state.gate.check(Operation::Create, &target).or_raise(vm)?;
     let (a, b) = sys::socket::socketpair(family, kind, protocol).or_raise(vm)?;
-    let made = |fd| from_script(fd, (family, kind, protocol), vm);
+    let made = |fd| from_descriptor(fd, (family, kind, protocol), vm);
     Ok((made(a)?, made(b)?))
 }
 
@@ -213,19 +219,7 @@ pub(crate) fn duplicate(
     state.gate.check(Operation::Adopt, &target).or_raise(vm)?;
     let copy = descriptor::peek(fd, descriptor::duplicate).or_raise(vm)?;
     let found = detect(copy.as_fd(), kind).or_raise(vm)?;
-    from_script(copy, found, vm)
-}
-
-/// A new `socket.socket` where CPython calls the class, which audits.
-fn from_script(
-    fd: OwnedFd,
-    (family, kind, protocol): (i32, i32, i32),
-    vm: &VirtualMachine,
-) -> PyResult<PyRef<BaseSocket>> {
-    let object = BaseSocket::unopened(vm).into_ref_with_type(vm, super::types().1)?;
-    audit::new(vm, object.as_object(), family, kind, protocol)?;
-    open(&object, fd, (family, kind, protocol), vm)?;
-    Ok(object)
+    from_descriptor(copy, found, vm)
 }
 
 /// `socket.dup`: a socket of the same class and timeout on a duplicate.
@@ -361,7 +355,7 @@ pub(super) fn repr(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<Strin
     let mut text = format!(
         "<{}.{}{} fd={}, family={}, type={}, proto={}",
         module.str(vm)?.as_wtf8(),
-        class.name(),
+        class.__qualname__(vm).str(vm)?.as_wtf8(),
         if zelf.closed.load(Ordering::Relaxed) {
             " [closed]"
         } else {
@@ -372,7 +366,7 @@ pub(super) fn repr(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<Strin
         socket.kind(),
         socket.protocol()
     );
-    if socket.descriptor.number() >= 0 {
+    if socket.descriptor.number() >= 0 && !zelf.closed.load(Ordering::Relaxed) {
         let addresses = [
             ("laddr", super::connection::getsockname(zelf, vm)),
             ("raddr", super::connection::getpeername(zelf, vm)),

@@ -13,7 +13,7 @@ use crate::sys::{descriptor, message};
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyTupleRef};
-use rustpython_vm::function::{ArgBytesLike, ArgMemoryBuffer, OptionalArg};
+use rustpython_vm::function::{ArgBytesLike, ArgMemoryBuffer, FuncArgs, OptionalArg};
 use rustpython_vm::warn::warn;
 use rustpython_vm::{
     AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, VirtualMachine,
@@ -306,14 +306,14 @@ fn warn_malformed(vm: &VirtualMachine) -> PyResult<()> {
 
 /// The arguments of sendmsg_afalg().
 #[derive(FromArgs)]
-pub(crate) struct AfAlgArgs {
-    #[pyarg(any, default)]
+struct AfAlgArgs {
+    #[pyarg(any, default, py_default = "()")]
     msg: Option<PyObjectRef>,
     #[pyarg(named)]
     op: Int,
-    #[pyarg(named, default)]
+    #[pyarg(named, default, py_default = "None")]
     iv: Option<PyObjectRef>,
-    #[pyarg(named, default)]
+    #[pyarg(named, default, py_default = "None")]
     assoclen: Option<PyObjectRef>,
     #[pyarg(named, default = Int(0), py_default = "0")]
     flags: Int,
@@ -322,13 +322,14 @@ pub(crate) struct AfAlgArgs {
 /// `sendmsg_afalg`: what an AF_ALG socket needs to know goes as ancillary data.
 pub(super) fn sendmsg_afalg(
     zelf: &Py<BaseSocket>,
-    args: AfAlgArgs,
+    args: FuncArgs,
     vm: &VirtualMachine,
 ) -> PyResult<usize> {
     if zelf.socket.family() != libc::AF_ALG {
         let text = "algset is only supported for AF_ALG";
         return Err(errors::plain_os_error(text, vm));
     }
+    let args: AfAlgArgs = args.bind(vm)?;
     let op = args.op.0;
     let Ok(op) = u32::try_from(op) else {
         return Err(vm.new_type_error("Invalid or missing argument 'op'"));

@@ -16,7 +16,7 @@ mod stream;
 
 pub(crate) use connection::connect_within;
 pub(crate) use file::socket_io_type;
-pub(crate) use lifecycle::{duplicate, from_descriptor, pair};
+pub(crate) use lifecycle::{duplicate, pair};
 pub(crate) use sendfile::giveup_type;
 
 use crate::bridge::State;
@@ -105,8 +105,8 @@ impl BaseSocket {
 
     /// Give the socket a local address. bind(2).
     #[pymethod]
-    fn bind(zelf: &Py<Self>, address: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
-        connection::bind(zelf, &address, vm)
+    fn bind(zelf: &Py<Self>, object: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
+        connection::bind(zelf, &object, vm)
     }
 
     /// Close the socket. Calls that wait on it in other threads fail with EBADF.
@@ -117,14 +117,14 @@ impl BaseSocket {
 
     /// Connect to a peer. connect(2).
     #[pymethod]
-    fn connect(zelf: &Py<Self>, address: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
-        connection::connect(zelf, &address, vm)
+    fn connect(zelf: &Py<Self>, object: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
+        connection::connect(zelf, &object, vm)
     }
 
     /// Connect to a peer, and return an errno number instead of raising OSError.
     #[pymethod]
-    fn connect_ex(zelf: &Py<Self>, address: PyObjectRef, vm: &VirtualMachine) -> PyResult<i32> {
-        connection::connect_ex(zelf, &address, vm)
+    fn connect_ex(zelf: &Py<Self>, object: PyObjectRef, vm: &VirtualMachine) -> PyResult<i32> {
+        connection::connect_ex(zelf, &object, vm)
     }
 
     /// Give the descriptor away without closing it: its number, -1 if closed.
@@ -329,30 +329,26 @@ impl BaseSocket {
         message::sendmsg(zelf, &buffers, ancdata, flags, address, vm)
     }
 
-    /// sendmsg_afalg($self, /, msg=(), *, op, iv=None, assoclen=<unrepresentable>, flags=0)
+    /// sendmsg_afalg($self, /, msg=(), *, op, iv=None, assoclen=0, flags=0)
     /// --
     ///
     /// Send to an AF_ALG socket with the operation, the initialization vector
     /// and the length of the associated data that it needs.
     #[pymethod]
-    fn sendmsg_afalg(
-        zelf: &Py<Self>,
-        args: message::AfAlgArgs,
-        vm: &VirtualMachine,
-    ) -> PyResult<usize> {
+    fn sendmsg_afalg(zelf: &Py<Self>, args: FuncArgs, vm: &VirtualMachine) -> PyResult<usize> {
         message::sendmsg_afalg(zelf, args, vm)
     }
 
     /// Blocking for ever if true, not at all if false: settimeout(None or 0.0).
     #[pymethod]
-    fn setblocking(zelf: &Py<Self>, flag: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
-        options::setblocking(zelf, &flag, vm)
+    fn setblocking(zelf: &Py<Self>, object: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
+        options::setblocking(zelf, &object, vm)
     }
 
     /// Let every call wait that many seconds at most; None for ever, 0 not at all.
     #[pymethod]
-    fn settimeout(zelf: &Py<Self>, timeout: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
-        options::settimeout(zelf, &timeout, vm)
+    fn settimeout(zelf: &Py<Self>, object: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
+        options::settimeout(zelf, &object, vm)
     }
 
     /// setsockopt($self, level, option, value, optlen=<unrepresentable>, /)
@@ -375,8 +371,8 @@ impl BaseSocket {
     /// Shut down one half of the connection or both: SHUT_RD, SHUT_WR,
     /// SHUT_RDWR. shutdown(2).
     #[pymethod]
-    fn shutdown(zelf: &Py<Self>, how: Int, vm: &VirtualMachine) -> PyResult<()> {
-        connection::shutdown(zelf, how.0, vm)
+    fn shutdown(zelf: &Py<Self>, object: Int, vm: &VirtualMachine) -> PyResult<()> {
+        connection::shutdown(zelf, object.0, vm)
     }
 
     /// The address family's number.

@@ -72,22 +72,44 @@ pub(super) fn setsockopt(
         let call = zelf.socket.begin().or_raise(vm)?;
         return sockopt::set_length(call.fd(), level, option, optlen).or_raise(vm);
     }
-    if vm.is_none(value) {
-        return Err(vm.new_type_error("socket option should be an int or bytes, not NoneType"));
-    }
+    let value = OptionValue::from_object(zelf.socket.family(), value, vm)?;
     permit()?;
     let call = zelf.socket.begin().or_raise(vm)?;
-    if value.try_index_opt(vm).is_some() {
-        if zelf.socket.family() == libc::AF_VSOCK {
-            let value = args::unsigned_long(value, vm)?;
-            return sockopt::set(call.fd(), level, option, &value.to_ne_bytes()).or_raise(vm);
+    match value {
+        OptionValue::Int(value) => {
+            sockopt::set(call.fd(), level, option, &value.to_ne_bytes()).or_raise(vm)
         }
-        let value = args::int(value, vm)?;
-        return sockopt::set(call.fd(), level, option, &value.to_ne_bytes()).or_raise(vm);
+        OptionValue::Long(value) => {
+            sockopt::set(call.fd(), level, option, &value.to_ne_bytes()).or_raise(vm)
+        }
+        OptionValue::Bytes(value) => {
+            sockopt::set(call.fd(), level, option, &value.borrow_buf()).or_raise(vm)
+        }
     }
-    let value = ArgBytesLike::try_from_borrowed_object(vm, value)?;
-    let value = value.borrow_buf();
-    sockopt::set(call.fd(), level, option, &value).or_raise(vm)
+}
+
+/// What a socket option is set to.
+enum OptionValue {
+    Int(i32),
+    /// vsock options are 64 bits wide.
+    Long(u64),
+    Bytes(ArgBytesLike),
+}
+
+impl OptionValue {
+    /// An int, or a buffer. As in CPython what cannot be made a C int is taken
+    /// for a buffer that it is not.
+    fn from_object(family: i32, value: &PyObject, vm: &VirtualMachine) -> PyResult<Self> {
+        let number = if family == libc::AF_VSOCK {
+            args::unsigned_long(value, vm).map(Self::Long)
+        } else {
+            args::int(value, vm).map(Self::Int)
+        };
+        match number {
+            Ok(number) => Ok(number),
+            Err(_) => ArgBytesLike::try_from_borrowed_object(vm, value).map(Self::Bytes),
+        }
+    }
 }
 
 pub(super) fn settimeout(

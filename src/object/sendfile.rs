@@ -33,9 +33,9 @@ const READ_BLOCK: usize = 8192;
 pub(crate) struct SendfileArgs {
     #[pyarg(any)]
     file: PyObjectRef,
-    #[pyarg(any, default)]
+    #[pyarg(any, default, py_default = "0")]
     offset: Option<PyObjectRef>,
-    #[pyarg(any, default)]
+    #[pyarg(any, default, py_default = "None")]
     count: Option<PyObjectRef>,
 }
 

@@ -147,6 +147,9 @@ pub(super) fn recv_into(
 ) -> PyResult<usize> {
     let (buffer, len) =
         args.destination("recv_into", "buffer too small for requested bytes", vm)?;
+    if len == 0 {
+        return Ok(0);
+    }
     let flags = args.flags.0;
     let mut clock = patience(zelf, flags);
     let all = flags & libc::MSG_WAITALL != 0 && is_patient_stream(zelf, &clock);

@@ -58,7 +58,7 @@ fn class(enumeration: &'static Enumeration, vm: &VirtualMachine) -> PyResult<PyT
 /// What a class carries: where its members are written.
 struct Table(&'static Enumeration);
 
-/// The table of a class; None for a class that a script made of the same parts.
+/// The table of a class; None for the bases of the four.
 fn table(class: &Py<PyType>) -> Option<&'static Enumeration> {
     class.get_type_data::<Table>().map(|table| table.0)
 }
@@ -88,15 +88,18 @@ fn member(class: &Py<PyType>, value: &PyObject, vm: &VirtualMachine) -> PyResult
     let Some(enumeration) = table(class) else {
         return Err(vm.new_type_error(format!("'{}' has no members", class.name())));
     };
-    if let Some(value) = value.downcast_ref::<PyInt>() {
-        if let Some(name) = name_of(enumeration, value)
+    if let Some(number) = value.downcast_ref::<PyInt>() {
+        let number = match enumeration.kind {
+            Kind::Int => PyInt::from(number.as_bigint().clone()),
+            Kind::Flag => non_negative(number, enumeration),
+        };
+        if let Some(name) = name_of(enumeration, &number)
             && let Some(member) = class.get_attr(vm.ctx.intern_str(name))
         {
             return Ok(member);
         }
         if enumeration.kind == Kind::Flag {
-            let value = non_negative(value, enumeration);
-            return Ok(value.into_ref_with_type(vm, class.to_owned())?.into());
+            return Ok(number.into_ref_with_type(vm, class.to_owned())?.into());
         }
     } else {
         // 2.0 == AF_INET

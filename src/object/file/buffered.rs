@@ -329,7 +329,7 @@ fn inherited(zelf: &PyObject, name: &'static str, args: FuncArgs, vm: &VirtualMa
 
 /// A reader over a socket's file: io.BufferedReader, with methods of its own
 /// for reading. makefile() makes it.
-#[pyclass(module = "socket", name = "BufferedReader", base = BufferedReader)]
+#[pyclass(module = "_io", name = "BufferedReader", base = BufferedReader)]
 #[repr(transparent)]
 pub(super) struct SocketReader(BufferedReader);
 

@@ -8,7 +8,7 @@ pub(crate) use raw::SocketIo;
 use super::{BaseSocket, lifecycle};
 use crate::bridge::args;
 use buffered::SocketReader;
-use rustpython_vm::builtins::{PyType, PyTypeRef};
+use rustpython_vm::builtins::{PyStr, PyType, PyTypeRef};
 use rustpython_vm::class::{PyClassImpl, StaticType};
 use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::function::OptionalArg;
@@ -52,10 +52,10 @@ fn static_type(vm: &VirtualMachine) -> PyResult<&'static Py<PyType>> {
         let class = |name| -> PyResult<PyTypeRef> { io.get_attr(name, vm)?.try_into_value(vm) };
         let base = class("_RawIOBase")?;
         raw::RawIoBase::static_cell().get_or_init(|| base);
-        SocketIo::make_static_type();
+        let _ = SocketIo::make_static_type();
         let base = class("BufferedReader")?;
         buffered::BufferedReader::static_cell().get_or_init(|| base);
-        SocketReader::make_static_type();
+        let _ = SocketReader::make_static_type();
     }
     Ok(SocketIo::static_type())
 }
@@ -63,15 +63,15 @@ fn static_type(vm: &VirtualMachine) -> PyResult<&'static Py<PyType>> {
 /// The arguments of makefile().
 #[derive(FromArgs)]
 pub(crate) struct MakefileArgs {
-    #[pyarg(any, default)]
-    mode: Option<PyObjectRef>,
-    #[pyarg(any, default)]
+    #[pyarg(any, optional, py_default = "'r'")]
+    mode: OptionalArg<PyObjectRef>,
+    #[pyarg(any, default, py_default = "None")]
     buffering: Option<PyObjectRef>,
-    #[pyarg(named, default)]
+    #[pyarg(named, default, py_default = "None")]
     encoding: Option<PyObjectRef>,
-    #[pyarg(named, default)]
+    #[pyarg(named, default, py_default = "None")]
     errors: Option<PyObjectRef>,
-    #[pyarg(named, default)]
+    #[pyarg(named, default, py_default = "None")]
     newline: Option<PyObjectRef>,
 }
 
@@ -108,12 +108,11 @@ struct Letters {
 }
 
 impl Letters {
-    /// Of a str or, as in CPython, any iterable of letters.
     fn of(mode: &PyObject, vm: &VirtualMachine) -> PyResult<Self> {
         let mut letters = Self::default();
         for letter in mode.to_owned().get_iter(vm)?.iter::<PyObjectRef>(vm)? {
             let letter = letter?;
-            let letter = letter.downcast_ref::<rustpython_vm::builtins::PyStr>();
+            let letter = letter.downcast_ref::<PyStr>();
             match letter.map(|letter| letter.as_bytes()) {
                 Some(b"r") => letters.r = true,
                 Some(b"w") => letters.w = true,

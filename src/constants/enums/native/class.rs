@@ -5,7 +5,7 @@ use crate::constants::{Enumeration, Kind};
 use rustpython_vm::builtins::{PyMappingProxy, PyStr, PyType};
 use rustpython_vm::function::PySetterValue;
 use rustpython_vm::protocol::{PyMappingMethods, PySequenceMethods};
-use rustpython_vm::types::{AsMapping, AsSequence, Callable, Iterable, Representable, SetAttr};
+use rustpython_vm::types::{AsMapping, AsSequence, Iterable, Representable, SetAttr};
 use rustpython_vm::{
     AsObject, Py, PyObject, PyObjectRef, PyRef, PyResult, VirtualMachine, pyclass,
 };
@@ -17,7 +17,7 @@ use rustpython_vm::{
 pub(super) struct EnumType(PyType);
 
 #[pyclass(
-    with(AsMapping, AsSequence, Callable, Iterable, Representable, SetAttr),
+    with(AsMapping, AsSequence, Iterable, Representable, SetAttr),
     flags(DISALLOW_INSTANTIATION)
 )]
 impl EnumType {
@@ -58,14 +58,6 @@ fn as_class<'a>(object: &'a PyObject, vm: &VirtualMachine) -> PyResult<&'a Py<Py
     object
         .downcast_ref()
         .ok_or_else(|| vm.new_type_error("expected a class"))
-}
-
-impl Callable for EnumType {
-    type Args = (PyObjectRef,);
-
-    fn call(zelf: &Py<Self>, (value,): Self::Args, vm: &VirtualMachine) -> PyResult {
-        member(zelf.to_base(), &value, vm)
-    }
 }
 
 impl Iterable for EnumType {

@@ -4,8 +4,9 @@ use super::class::iterator;
 use super::{member, name_of, table};
 use crate::constants::{Enumeration, Kind};
 use rustpython_vm::builtins::{PyInt, PyStrRef, PyTupleRef, PyType, PyTypeRef};
+use rustpython_vm::function::FuncArgs;
 use rustpython_vm::protocol::{PyNumberMethods, PySequenceMethods};
-use rustpython_vm::types::{AsNumber, AsSequence, Iterable, Representable};
+use rustpython_vm::types::{AsNumber, AsSequence, Constructor, Iterable, Representable};
 use rustpython_vm::{
     AsObject, Py, PyObject, PyObjectRef, PyRef, PyResult, VirtualMachine, pyclass,
 };
@@ -16,7 +17,7 @@ use rustpython_vm::{
 #[repr(transparent)]
 pub(super) struct IntEnum(PyInt);
 
-#[pyclass(with(Representable))]
+#[pyclass(with(Constructor, Representable))]
 impl IntEnum {
     /// The name of the member; None for a flag that has none.
     #[pygetset]
@@ -86,6 +87,20 @@ fn parts(flag: &PyInt, enumeration: &Enumeration) -> (Vec<&'static str>, PyInt) 
         }
     }
     (names, PyInt::from(rest))
+}
+
+impl Constructor for IntEnum {
+    type Args = (PyObjectRef,);
+
+    /// Looks the value up: a class has no members but those it came with.
+    fn slot_new(class: PyTypeRef, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
+        let (value,): Self::Args = args.bind(vm)?;
+        member(&class, &value, vm)
+    }
+
+    fn py_new(_class: &Py<PyType>, _args: Self::Args, vm: &VirtualMachine) -> PyResult<Self> {
+        Err(vm.new_type_error("no new members"))
+    }
 }
 
 impl Representable for IntEnum {
