@@ -23,6 +23,7 @@ pub(crate) mod testing;
 use crate::bridge::State;
 use crate::bridge::args::type_name;
 use crate::bridge::errors::{OrRaise, plain_os_error};
+use crate::net::Timeout;
 use crate::policy::{NameGrant, Operation, Permitted, SockAddr};
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyTuple};
@@ -45,6 +46,8 @@ pub(crate) struct Request<'a> {
     pub caller: &'static str,
     /// What the address will be used for.
     pub operation: Operation,
+    /// How long a look-up of the address's host may take.
+    pub timeout: Timeout,
 }
 
 /// An address as its family's file read it, and the grant of the name it was
@@ -325,6 +328,7 @@ mod tests {
             let call = Call {
                 family: libc::AF_UNIX,
                 operation: Operation::Bind,
+                timeout: Timeout::Never,
                 ..call
             };
             call.parse(vm, "'/a'").unwrap();

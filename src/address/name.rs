@@ -6,7 +6,7 @@ use crate::bridge::blocking;
 use crate::bridge::errors::{OrRaise, plain_os_error};
 use crate::net::inet;
 use crate::net::resolve::{self, Query};
-use crate::net::{Clock, Error, Timeout};
+use crate::net::{Clock, Error};
 use crate::policy::{NameGrant, Operation, SockAddr};
 use crate::sys::interface;
 use nix::libc;
@@ -166,7 +166,7 @@ fn look_up(
         flags: 0,
     };
     let found = blocking(vm, |host| {
-        let mut clock = Clock::new(Timeout::Never);
+        let mut clock = Clock::new(request.timeout);
         resolve::getaddrinfo(host, &request.state.interrupter, &mut clock, query)
     })?;
     let Some(first) = found.first() else {

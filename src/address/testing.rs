@@ -93,6 +93,7 @@ impl Call {
             protocol: self.protocol,
             caller: "connect",
             operation: self.operation,
+            timeout: crate::net::Timeout::Never,
         })
     }
 

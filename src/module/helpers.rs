@@ -5,8 +5,9 @@
 //! the module has when a function is called, and what they return is used by
 //! its methods: scripts replace them, tests most of all.
 
+use super::netdb;
 use crate::bridge::args::{self, Int, Size};
-use crate::bridge::errors;
+use crate::bridge::errors::{self, OrRaise};
 use crate::bridge::state;
 use crate::net::{Clock, Timeout};
 use crate::object;
@@ -202,7 +203,14 @@ fn create_connection(args: ConnectionArgs, vm: &VirtualMachine) -> PyResult {
         },
         clock: None,
     };
-    let found = vm.call_method(&module, "getaddrinfo", (host, port, 0, libc::SOCK_STREAM))?;
+    let getaddrinfo = module.get_attr("getaddrinfo", vm)?;
+    let found = match attempts.begin(vm)? {
+        // What a script put in its place knows of no timeout.
+        Some(timeout) if is_native(&getaddrinfo) => {
+            netdb::stream_addresses(host, port, timeout, vm)?.into()
+        }
+        _ => getaddrinfo.call((host, port, 0, libc::SOCK_STREAM), vm)?,
+    };
     let mut failures: Vec<PyBaseExceptionRef> = Vec::new();
     for found in found.get_iter(vm)?.iter::<PyObjectRef>(vm)? {
         let found = found?;
@@ -242,7 +250,29 @@ struct Attempts {
     clock: Option<Clock>,
 }
 
+/// True of the module's own function, false of what a script replaced it with.
+fn is_native(function: &PyObject) -> bool {
+    let name = function.class().name();
+    &*name == "builtin_function_or_method"
+}
+
 impl Attempts {
+    /// Starts the clock, for the look-up that comes first. The timeout, if there
+    /// is one.
+    fn begin(&mut self, vm: &VirtualMachine) -> PyResult<Option<Timeout>> {
+        let timeout = match &self.timeout {
+            Some(timeout) => args::timeout(timeout, vm)?,
+            None => state::of(vm).default_timeout(),
+        };
+        let Timeout::After(_) = timeout else {
+            return Ok(None);
+        };
+        let mut clock = Clock::new(timeout);
+        clock.remaining().or_raise(vm)?;
+        self.clock = Some(clock);
+        Ok(Some(timeout))
+    }
+
     fn connect(
         &mut self,
         sock: &PyObject,
@@ -294,6 +324,7 @@ fn create_server(args: ServerArgs, vm: &VirtualMachine) -> PyResult {
     let int = |n: i32| -> PyObjectRef { vm.ctx.new_int(n).into() };
     let family = args.family.unwrap_or_else(|| int(libc::AF_INET));
     let is_ipv6 = vm.bool_eq(&family, &int(libc::AF_INET6))?;
+    let is_ipv4 = vm.bool_eq(&family, &int(libc::AF_INET))?;
     let reuse_port = flag(args.reuse_port, vm)?;
     let dualstack = flag(args.dualstack_ipv6, vm)?;
     if dualstack {
@@ -315,7 +346,7 @@ fn create_server(args: ServerArgs, vm: &VirtualMachine) -> PyResult {
             Err(raised) if !is_os_error(&raised, vm) => return Err(raised),
             _ => {}
         }
-        if reuse_port {
+        if reuse_port && (is_ipv6 || is_ipv4) {
             set(libc::SOL_SOCKET, libc::SO_REUSEPORT, true)?;
         }
         if is_ipv6 {

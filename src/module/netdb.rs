@@ -142,6 +142,7 @@ struct LookUp<'a> {
     state: Arc<State>,
     /// For a host that was given by name.
     grant: Option<NameGrant>,
+    timeout: Timeout,
 }
 
 impl<'a> LookUp<'a> {
@@ -160,7 +161,12 @@ impl<'a> LookUp<'a> {
             }
             _ => None,
         };
-        Ok(Self { vm, state, grant })
+        Ok(Self {
+            vm,
+            state,
+            grant,
+            timeout: Timeout::Never,
+        })
     }
 
     /// The same for a host of the gethost functions, which know one more spelling
@@ -180,6 +186,7 @@ impl<'a> LookUp<'a> {
             vm,
             state,
             grant: None,
+            timeout: Timeout::Never,
         })
     }
 
@@ -211,12 +218,12 @@ impl<'a> LookUp<'a> {
         }
     }
 
-    /// Waits for the resolver, for as long as it takes.
+    /// Waits for the resolver, by default for as long as it takes.
     fn wait<T>(
         &self,
         look_up: impl FnOnce(&VmHost<'a>, &Interrupter, &mut Clock) -> Result<T, Error>,
     ) -> PyResult<T> {
-        let mut clock = Clock::new(Timeout::Never);
+        let mut clock = Clock::new(self.timeout);
         blocking(self.vm, |host| {
             look_up(host, &self.state.interrupter, &mut clock)
         })
@@ -309,7 +316,33 @@ fn ip_text(ip: IpAddr) -> String {
     }
 }
 
+/// The TCP addresses of a host and a port, if they are found in time.
+pub(super) fn stream_addresses(
+    host: PyObjectRef,
+    port: PyObjectRef,
+    timeout: Timeout,
+    vm: &VirtualMachine,
+) -> PyResult<PyListRef> {
+    let args = GetAddrInfo {
+        host,
+        port,
+        family: args::Int(libc::AF_UNSPEC),
+        kind: args::Int(libc::SOCK_STREAM),
+        protocol: args::Int(0),
+        flags: args::Int(0),
+    };
+    getaddrinfo_within(&args, timeout, vm)
+}
+
 fn getaddrinfo(args: &GetAddrInfo, vm: &VirtualMachine) -> PyResult<PyListRef> {
+    getaddrinfo_within(args, Timeout::Never, vm)
+}
+
+fn getaddrinfo_within(
+    args: &GetAddrInfo,
+    timeout: Timeout,
+    vm: &VirtualMachine,
+) -> PyResult<PyListRef> {
     let query = Query {
         host: getaddrinfo_host(&args.host, vm)?,
         service: getaddrinfo_service(&args.port, vm)?,
@@ -324,7 +357,9 @@ fn getaddrinfo(args: &GetAddrInfo, vm: &VirtualMachine) -> PyResult<PyListRef> {
         (query.family, query.kind, query.protocol),
     )?;
     let port = query.service.as_deref().and_then(port_number);
-    let found = LookUp::of_host(query.host.as_deref(), port, vm)?.addresses(query)?;
+    let mut look_up = LookUp::of_host(query.host.as_deref(), port, vm)?;
+    look_up.timeout = timeout;
+    let found = look_up.addresses(query)?;
     let mut answers = Vec::with_capacity(found.len());
     // An address comes once for each kind of socket, in a row.
     let mut previous: Option<(SockAddr, PyObjectRef)> = None;

@@ -12,6 +12,7 @@ use crate::sys::descriptor::Use;
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::sys::time::TimeSpec;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -214,7 +215,10 @@ enum Woken {
     Signal,
 }
 
-/// poll(2) of a socket, if any, and this thread's bell; then signal handlers.
+/// poll(2) of a socket, if any, and this thread's bell; and signal handlers.
+///
+/// Signals are let in only while the kernel waits (pselect(2) tells why): one
+/// that comes after the handlers were run for the last time ends the wait.
 fn poll(
     host: &impl Host,
     fd: Option<(BorrowedFd<'_>, PollFlags)>,
@@ -223,15 +227,20 @@ fn poll(
 ) -> Result<Woken, Error> {
     let timeout = timeout.map(TimeSpec::from_duration);
     let bell = PollFd::new(waker.fd(), PollFlags::POLLIN);
+    host.check_signals()?;
+    let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let unmask = Unmask(mask);
+    // Once more: between the last time and the mask, one may have come.
+    host.check_signals()?;
     let woken = host.detached(|| {
         let polled = match fd {
             Some((fd, events)) => {
                 let mut fds = [bell, PollFd::new(fd, events)];
-                ppoll(&mut fds, timeout, None).map(|n| (n, fds[0].any() == Some(true)))
+                ppoll(&mut fds, timeout, Some(mask)).map(|n| (n, fds[0].any() == Some(true)))
             }
             None => {
                 let mut fds = [bell];
-                ppoll(&mut fds, timeout, None).map(|n| (n, n > 0))
+                ppoll(&mut fds, timeout, Some(mask)).map(|n| (n, n > 0))
             }
         };
         match polled {
@@ -242,10 +251,21 @@ fn poll(
             Err(errno) => Err(Error::Errno(errno)),
         }
     })?;
+    drop(unmask);
     if woken == Woken::Signal {
         host.check_signals()?;
     }
     Ok(woken)
+}
+
+/// Puts a thread's signal mask back.
+struct Unmask(SigSet);
+
+impl Drop for Unmask {
+    fn drop(&mut self) {
+        // Cannot fail: the mask is one that the thread has had.
+        let _ = self.0.thread_set_mask();
+    }
 }
 
 #[cfg(test)]

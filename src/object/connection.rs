@@ -4,7 +4,7 @@ use super::{BaseSocket, lifecycle};
 use crate::address::{self, Request};
 use crate::bridge::errors::OrRaise;
 use crate::bridge::{audit, blocking};
-use crate::net::{Clock, Error, connect as net_connect, listener};
+use crate::net::{Clock, Error, Timeout, connect as net_connect, listener};
 use crate::policy::{Operation, Permitted, SockAddr};
 use crate::sys;
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
@@ -29,6 +29,11 @@ pub(super) fn destination(
         protocol: zelf.socket.protocol(),
         caller,
         operation,
+        timeout: match zelf.socket.timeout() {
+            // As in CPython, also a socket that never waits looks names up.
+            Timeout::Zero => Timeout::Never,
+            timeout => timeout,
+        },
     };
     address::parse(&request, address)
 }

@@ -8,7 +8,7 @@ pub(crate) use raw::SocketIo;
 use super::{BaseSocket, lifecycle};
 use crate::bridge::args;
 use buffered::SocketReader;
-use rustpython_vm::builtins::{PyStr, PyType, PyTypeRef};
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyBytes, PyStr, PyType, PyTypeRef};
 use rustpython_vm::class::{PyClassImpl, StaticType};
 use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::function::OptionalArg;
@@ -110,6 +110,12 @@ struct Letters {
 impl Letters {
     fn of(mode: &PyObject, vm: &VirtualMachine) -> PyResult<Self> {
         let mut letters = Self::default();
+        if mode.downcastable::<PyBytes>() {
+            return Err(match mode.to_owned().try_to_bool(vm)? {
+                true => invalid_mode(mode, vm)?,
+                false => vm.new_type_error("a mode must be str, not bytes"),
+            });
+        }
         for letter in mode.to_owned().get_iter(vm)?.iter::<PyObjectRef>(vm)? {
             let letter = letter?;
             let letter = letter.downcast_ref::<PyStr>();
@@ -118,16 +124,21 @@ impl Letters {
                 Some(b"w") => letters.w = true,
                 Some(b"b") => letters.b = true,
                 _ => {
-                    let mode = mode.repr(vm)?;
-                    return Err(vm.new_value_error(format!(
-                        "invalid mode {} (only r, w, b allowed)",
-                        mode.as_wtf8()
-                    )));
+                    return Err(invalid_mode(mode, vm)?);
                 }
             }
         }
         Ok(letters)
     }
+}
+
+/// ValueError for a letter that no mode has.
+fn invalid_mode(mode: &PyObject, vm: &VirtualMachine) -> PyResult<PyBaseExceptionRef> {
+    let mode = mode.repr(vm)?;
+    Ok(vm.new_value_error(format!(
+        "invalid mode {} (only r, w, b allowed)",
+        mode.as_wtf8()
+    )))
 }
 
 /// What makefile() puts over the raw file.
