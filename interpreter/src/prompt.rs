@@ -82,7 +82,7 @@ fn line_editor(vm: &VirtualMachine, options: &Options) -> Option<PyObjectRef> {
         return main.get_attr("interactive_console", vm).ok();
     }
     let reason = main.get_attr("FAIL_REASON", vm).ok()?.str(vm).ok()?;
-    say(&reason.to_string());
+    say(reason.as_ref());
     None
 }
 

@@ -328,7 +328,6 @@ mod tests {
             let call = Call {
                 family: libc::AF_UNIX,
                 operation: Operation::Bind,
-                timeout: Timeout::Never,
                 ..call
             };
             call.parse(vm, "'/a'").unwrap();

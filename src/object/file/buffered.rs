@@ -594,7 +594,7 @@ fn readinto1(zelf: &PyObject, buffer: &PyObjectRef, vm: &VirtualMachine) -> PyRe
         &file,
         0,
         |ahead| {
-            (buffer.len() == 0 || ahead.len() > 0)
+            (buffer.is_empty() || ahead.len() > 0)
                 .then(|| Some(ahead.take_into(&mut buffer.borrow_buf_mut())))
         },
         |_, why| (why == Enough::End).then_some(0),
