@@ -7,6 +7,7 @@ import pickle
 import socket
 import warnings
 import weakref
+from unittest import mock
 
 from support import SocketTest, descriptors, is_open, main, python
 
@@ -89,6 +90,52 @@ class Object(SocketTest):
                     self.assertRaises(TypeError, pickle.dumps, made, protocol)
                 self.assertRaises(TypeError, copy.copy, made)
                 self.assertRaises(TypeError, copy.deepcopy, made)
+
+    def test_methods_can_be_replaced(self):
+        calls = []
+
+        def replaced(name, result):
+            def method(self, *args):
+                calls.append(name)
+                return result
+            return mock.patch.object(socket.socket, name, method)
+
+        a, b = self.pair()
+        file = a.makefile("rb", buffering=0)
+        with replaced("recv", b"recv"), replaced("getsockname", "here"):
+            self.assertEqual(a.recv(5), b"recv")
+            self.assertIn("laddr=here", repr(a).replace("'", ""))
+        with replaced("recv_into", 0):
+            self.assertEqual(file.read(1), b"")
+        with replaced("_decref_socketios", None):
+            file.close()
+        a._io_refs = 0
+        with replaced("_real_close", None):
+            a.close()
+        self.assertGreaterEqual(a.fileno(), 0)
+        self.assertEqual(
+            calls, ["recv", "getsockname", "recv_into", "_decref_socketios", "_real_close"]
+        )
+        b.send(b"x")
+        self.assertEqual(a.recv(5), b"x")
+        a.close()
+        self.assertEqual(a.fileno(), -1)
+
+    def test_init_can_be_replaced(self):
+        def init(self, *args, **kwargs):
+            families.append(kwargs.pop("family", None))
+            original(self, *args, **kwargs)
+
+        families = []
+        original = socket.socket.__init__
+        with mock.patch.object(socket.socket, "__init__", init):
+            socket.socket(family=socket.AF_INET).close()
+        socket.socket().close()
+        self.assertEqual(families, [socket.AF_INET])
+
+    def test_the_base_type_cannot_be_changed(self):
+        with self.assertRaisesRegex(TypeError, "immutable"):
+            socket.SocketType.recv = None
 
     def test_identity_is_equality(self):
         one, other = self.pair()

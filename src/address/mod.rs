@@ -36,7 +36,7 @@ const AF_QIPCRTR: i32 = 42;
 #[derive(Clone, Copy)]
 pub(crate) struct Request<'a> {
     pub vm: &'a VirtualMachine,
-    /// The state of the interpreter: its gate is asked, its interrupter heard.
+    /// The state of the interpreter: its gate is asked, its control obeyed.
     pub state: &'a State,
     /// The socket's AF_ number, which decides the format.
     pub family: i32,
@@ -86,6 +86,7 @@ pub(crate) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Permitt
     };
     request
         .state
+        .runtime
         .gate
         .address(request.operation, parsed.address, parsed.name.as_ref())
         .or_raise(request.vm)

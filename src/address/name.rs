@@ -154,6 +154,7 @@ fn look_up(
     };
     let grant = request
         .state
+        .runtime
         .gate
         .name(operation, name, port)
         .or_raise(vm)?;
@@ -166,8 +167,8 @@ fn look_up(
         flags: 0,
     };
     let found = blocking(vm, |host| {
-        let mut clock = Clock::new(request.timeout);
-        resolve::getaddrinfo(host, &request.state.interrupter, &mut clock, query)
+        let mut clock = Clock::new(request.timeout, &request.state.runtime.control);
+        resolve::getaddrinfo(host, &request.state.runtime.control, &mut clock, query)
     })?;
     let Some(first) = found.first() else {
         return Err(unknown).or_raise(vm);

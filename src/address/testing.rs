@@ -2,7 +2,7 @@
 //! literals in, `repr()` out.
 
 use super::{Request, parse, to_python};
-use crate::bridge::State;
+use crate::bridge::{Runtime, State};
 use crate::policy::{Denied, Gate, Operation, Policy, SockAddr, Target};
 use rustpython_vm::compiler::Mode;
 use rustpython_vm::{AsObject, Interpreter, PyObject, PyObjectRef, PyResult, VirtualMachine};
@@ -78,14 +78,15 @@ impl Call {
 
     /// Makes the request and hands it on.
     pub(crate) fn request<R>(&self, vm: &VirtualMachine, f: impl FnOnce(&Request<'_>) -> R) -> R {
-        let mut state = State::default();
+        let mut runtime = Runtime::default();
         if self.seen.is_some() || self.deny {
             let seen = self.seen.clone().unwrap_or_default();
-            state.gate = Gate::new(Arc::new(Watch {
+            runtime.gate = Gate::new(Arc::new(Watch {
                 seen,
                 deny: self.deny,
             }));
         }
+        let state = State::new(Arc::new(runtime));
         f(&Request {
             vm,
             state: &state,

@@ -9,4 +9,4 @@ pub(crate) mod state;
 pub(crate) mod text;
 
 pub(crate) use host::blocking;
-pub(crate) use state::State;
+pub(crate) use state::{Runtime, State};

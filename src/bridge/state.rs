@@ -1,21 +1,35 @@
 //! What belongs to one interpreter.
 
-use crate::net::{Interrupter, Timeout};
+use crate::net::{Control, Timeout};
 use crate::policy::Gate;
 use rustpython_vm::VirtualMachine;
+use rustpython_vm::common::lock::PyRwLock;
+use rustpython_vm::common::rc::PyRc;
+use rustpython_vm::common::static_cell;
+use rustpython_vm::vm::PyGlobalState;
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::BTreeMap;
+use std::rc;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 
-/// The state of one interpreter and its subinterpreters. Scripts reach none of
-/// it but the default timeout.
+/// What a host gave a top-level interpreter, and its subinterpreters share.
+/// Scripts reach none of it.
+#[derive(Default)]
+pub(crate) struct Runtime {
+    /// What the scripts may reach.
+    pub(crate) gate: Gate,
+    /// Wakes the calls that wait.
+    pub(crate) control: Arc<Control>,
+}
+
+/// The state of one interpreter.
 #[derive(Default)]
 pub(crate) struct State {
-    /// What its scripts may reach.
-    pub(crate) gate: Gate,
-    /// Wakes its waiting calls.
-    pub(crate) interrupter: Arc<Interrupter>,
+    /// What the host decided.
+    pub(crate) runtime: Arc<Runtime>,
+    /// The version of the class `socket.socket` as long as no script changed it.
+    pub(crate) plain: AtomicU32,
     default_timeout: DefaultTimeout,
 }
 
@@ -28,6 +42,13 @@ impl Default for DefaultTimeout {
 }
 
 impl State {
+    pub(crate) fn new(runtime: Arc<Runtime>) -> Self {
+        Self {
+            runtime,
+            ..Self::default()
+        }
+    }
+
     /// `socket.getdefaulttimeout()`.
     pub(crate) fn default_timeout(&self) -> Timeout {
         Timeout::from_nanos(self.default_timeout.0.load(Ordering::Relaxed))
@@ -40,16 +61,65 @@ impl State {
     }
 }
 
-/// By the VM's `runtime_root_id`, which subinterpreters share with their parent.
-static STATES: RwLock<Option<HashMap<i64, Arc<State>>>> = RwLock::new(None);
+type Global = PyRc<PyGlobalState>;
 
-/// Gives an interpreter its state, before any script runs in it.
-pub(crate) fn register(vm: &VirtualMachine, state: Arc<State>) {
-    STATES
-        .write()
-        .unwrap_or_else(PoisonError::into_inner)
-        .get_or_insert_default()
-        .insert(vm.state.runtime_root_id, state);
+/// A `PyRc`, which is an `Arc` or an `Rc` as the VM has threads or not.
+trait Counted {
+    type Weak;
+    fn weak(&self) -> Self::Weak;
+    fn is_alive(weak: &Self::Weak) -> bool;
+}
+
+impl<T> Counted for Arc<T> {
+    type Weak = Weak<T>;
+
+    fn weak(&self) -> Weak<T> {
+        Self::downgrade(self)
+    }
+
+    fn is_alive(weak: &Weak<T>) -> bool {
+        weak.strong_count() > 0
+    }
+}
+
+impl<T> Counted for rc::Rc<T> {
+    type Weak = rc::Weak<T>;
+
+    fn weak(&self) -> rc::Weak<T> {
+        Self::downgrade(self)
+    }
+
+    fn is_alive(weak: &rc::Weak<T>) -> bool {
+        weak.strong_count() > 0
+    }
+}
+
+/// What there is for one `runtime_root_id`, which subinterpreters share with
+/// their parent.
+struct Entry {
+    runtime: Arc<Runtime>,
+    /// By `interpreter_id`.
+    states: BTreeMap<i64, Arc<State>>,
+    /// Gone when the interpreter is.
+    alive: <Global as Counted>::Weak,
+}
+
+static_cell! {
+    /// A VM without threads numbers its interpreters on each thread anew: then
+    /// this table, too, is one for each thread.
+    static RUNTIMES: PyRwLock<BTreeMap<i64, Entry>>;
+}
+
+/// Gives an interpreter what its host decided, before any script runs in it.
+pub(crate) fn register(vm: &VirtualMachine, runtime: Arc<Runtime>) {
+    let mut runtimes = RUNTIMES.get_or_init(Default::default).write();
+    runtimes.retain(|_, entry| Global::is_alive(&entry.alive));
+    let entry = Entry {
+        runtime,
+        states: BTreeMap::new(),
+        alive: vm.state.weak(),
+    };
+    runtimes.insert(vm.state.runtime_root_id, entry);
 }
 
 /// The state of the interpreter that `vm` runs.
@@ -58,26 +128,33 @@ pub(crate) fn register(vm: &VirtualMachine, state: Arc<State>) {
 pub(crate) fn of(vm: &VirtualMachine) -> Arc<State> {
     thread_local! {
         /// The last answer: a thread rarely runs more than one interpreter.
-        static LAST: RefCell<Option<(i64, Arc<State>)>> = const { RefCell::new(None) };
+        static LAST: RefCell<Option<(i64, Weak<State>)>> = const { RefCell::new(None) };
     }
-    let id = vm.state.runtime_root_id;
-    LAST.with_borrow_mut(|last| match last {
-        Some((key, state)) if *key == id => state.clone(),
-        _ => last.insert((id, look_up(id))).1.clone(),
+    let id = vm.state.interpreter_id;
+    LAST.with_borrow_mut(|last| {
+        if let Some((key, state)) = last
+            && *key == id
+            && let Some(state) = state.upgrade()
+        {
+            return state;
+        }
+        let state = look_up(vm);
+        *last = Some((id, Arc::downgrade(&state)));
+        state
     })
 }
 
-fn look_up(id: i64) -> Arc<State> {
-    let states = STATES.read().unwrap_or_else(PoisonError::into_inner);
-    if let Some(state) = states.as_ref().and_then(|states| states.get(&id)) {
-        return state.clone();
-    }
-    drop(states);
-    STATES
-        .write()
-        .unwrap_or_else(PoisonError::into_inner)
-        .get_or_insert_default()
-        .entry(id)
-        .or_default()
+fn look_up(vm: &VirtualMachine) -> Arc<State> {
+    let mut runtimes = RUNTIMES.get_or_init(Default::default).write();
+    let entry = runtimes.entry(vm.state.runtime_root_id);
+    let entry = entry.or_insert_with(|| Entry {
+        runtime: Arc::default(),
+        states: BTreeMap::new(),
+        alive: vm.state.weak(),
+    });
+    let runtime = entry.runtime.clone();
+    let state = entry.states.entry(vm.state.interpreter_id);
+    state
+        .or_insert_with(|| Arc::new(State::new(runtime)))
         .clone()
 }

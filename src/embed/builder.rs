@@ -1,7 +1,7 @@
 //! Configure, then register.
 
 use super::Handle;
-use crate::bridge::{State, state};
+use crate::bridge::{Runtime, state};
 use crate::module;
 use crate::policy::{Gate, Policy};
 use rustpython_vm::InterpreterBuilder;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 #[derive(Default)]
 #[must_use]
 pub struct SocketModule {
-    state: State,
+    runtime: Runtime,
 }
 
 impl SocketModule {
@@ -52,14 +52,14 @@ impl SocketModule {
     /// # drop(module);
     /// ```
     pub fn policy(mut self, policy: impl Policy + 'static) -> Self {
-        self.state.gate = Gate::new(Arc::new(policy));
+        self.runtime.gate = Gate::new(Arc::new(policy));
         self
     }
 
     /// What the host keeps: it interrupts calls that wait.
     pub fn handle(&self) -> Handle {
         Handle {
-            interrupter: self.state.interrupter.clone(),
+            control: self.runtime.control.clone(),
         }
     }
 
@@ -70,9 +70,9 @@ impl SocketModule {
     #[must_use]
     pub fn register(self, builder: InterpreterBuilder) -> InterpreterBuilder {
         let definitions = module::definitions(&builder.ctx);
-        let state = Arc::new(self.state);
+        let runtime = Arc::new(self.runtime);
         builder
             .add_native_modules(&definitions)
-            .init_hook(move |vm| state::register(vm, state))
+            .init_hook(move |vm| state::register(vm, runtime))
     }
 }

@@ -1,12 +1,12 @@
 //! What a host keeps of an interpreter that it has handed over.
 
-use crate::net::Interrupter;
+use crate::net::Control;
 use std::sync::Arc;
 
 /// A host's hold on the sockets of one interpreter, from any thread.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    pub(super) interrupter: Arc<Interrupter>,
+    pub(super) control: Arc<Control>,
 }
 
 impl Handle {
@@ -21,6 +21,6 @@ impl Handle {
     /// std::thread::spawn(move || handle.interrupt()).join().unwrap();
     /// ```
     pub fn interrupt(&self) {
-        self.interrupter.interrupt();
+        self.control.interrupt();
     }
 }

@@ -203,6 +203,7 @@ fn in_range(function: &str, size: Option<usize>, vm: &VirtualMachine) -> PyResul
 /// Asks whether the script may touch a descriptor that no socket object holds.
 fn adopt(fd: i32, vm: &VirtualMachine) -> PyResult<()> {
     state::of(vm)
+        .runtime
         .gate
         .check(Operation::Adopt, &Target::Descriptor(fd))
         .or_raise(vm)
@@ -231,6 +232,7 @@ fn setdefaulttimeout(timeout: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
 /// Asks whether the script may look at the machine's interfaces.
 fn system(function: &'static str, vm: &VirtualMachine) -> PyResult<()> {
     state::of(vm)
+        .runtime
         .gate
         .check(Operation::System, &Target::Service(function))
         .or_raise(vm)

@@ -267,7 +267,7 @@ impl Attempts {
         let Timeout::After(_) = timeout else {
             return Ok(None);
         };
-        let mut clock = Clock::new(timeout);
+        let mut clock = Clock::new(timeout, &state::of(vm).runtime.control);
         clock.remaining().or_raise(vm)?;
         self.clock = Some(clock);
         Ok(Some(timeout))
@@ -285,11 +285,11 @@ impl Attempts {
         if let Some(source) = &self.source {
             vm.call_method(sock, "bind", (source.clone(),))?;
         }
-        let Some(native) = object::exact_socket(sock) else {
+        let Some(native) = object::plain(sock) else {
             return vm.call_method(sock, "connect", (address,)).map(drop);
         };
         let clock = self.clock.get_or_insert_with(|| {
-            let mut clock = Clock::new(native.socket.timeout());
+            let mut clock = native.socket.clock();
             // Whatever the first answer is, the clock runs.
             let _ = clock.remaining();
             clock

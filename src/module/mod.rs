@@ -32,13 +32,12 @@ pub(crate) mod socket {
         // stays open would look like a leak.
         let _ = Waker::current();
         let exceptions = &vm.ctx.exceptions;
-        let (base, socket) = object::types();
         let object = vm
             .ctx
             .new_base_object(vm.ctx.types.object_type.to_owned(), None);
         for (name, value) in [
-            ("socket", socket.into()),
-            ("SocketType", base.into()),
+            ("socket", object::socket_class(vm)?.into()),
+            ("SocketType", object::base_class().to_owned().into()),
             ("SocketIO", object::socket_io_type(vm)?.into()),
             (
                 "_GiveupOnSendfile",

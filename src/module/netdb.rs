@@ -6,7 +6,7 @@ use crate::bridge::host::VmHost;
 use crate::bridge::{State, args, audit, blocking, state, text};
 use crate::constants::enums;
 use crate::net::resolve::{self, AddrInfo, Query};
-use crate::net::{Clock, Error, Interrupter, Timeout, inet};
+use crate::net::{Clock, Control, Error, Timeout, inet};
 use crate::policy::{Denied, NameGrant, Operation, SockAddr, Target};
 use crate::sys::netdb::{self as database, HostEntry};
 use nix::errno::Errno;
@@ -154,6 +154,7 @@ impl<'a> LookUp<'a> {
                 let host = String::from_utf8_lossy(host);
                 Some(
                     state
+                        .runtime
                         .gate
                         .name(Operation::Resolve, &host, port)
                         .or_raise(vm)?,
@@ -179,6 +180,7 @@ impl<'a> LookUp<'a> {
     fn of_service(function: &'static str, vm: &'a VirtualMachine) -> PyResult<Self> {
         let state = state::of(vm);
         state
+            .runtime
             .gate
             .check(Operation::Resolve, &Target::Service(function))
             .or_raise(vm)?;
@@ -193,6 +195,7 @@ impl<'a> LookUp<'a> {
     fn permit(&self, address: SockAddr) -> Result<(), Denied> {
         let grant = self.grant.as_ref();
         self.state
+            .runtime
             .gate
             .address(Operation::Resolve, address, grant)
             .map(drop)
@@ -221,18 +224,17 @@ impl<'a> LookUp<'a> {
     /// Waits for the resolver, by default for as long as it takes.
     fn wait<T>(
         &self,
-        look_up: impl FnOnce(&VmHost<'a>, &Interrupter, &mut Clock) -> Result<T, Error>,
+        look_up: impl FnOnce(&VmHost<'a>, &Control, &mut Clock) -> Result<T, Error>,
     ) -> PyResult<T> {
-        let mut clock = Clock::new(self.timeout);
+        let mut clock = Clock::new(self.timeout, &self.state.runtime.control);
         blocking(self.vm, |host| {
-            look_up(host, &self.state.interrupter, &mut clock)
+            look_up(host, &self.state.runtime.control, &mut clock)
         })
     }
 
     fn addresses(&self, query: Query) -> PyResult<Vec<AddrInfo>> {
-        let found = self.wait(|host, interrupter, clock| {
-            resolve::getaddrinfo(host, interrupter, clock, query)
-        })?;
+        let found =
+            self.wait(|host, control, clock| resolve::getaddrinfo(host, control, clock, query))?;
         self.permitted(found, |found| found.address)
     }
 
@@ -477,9 +479,8 @@ fn getnameinfo(sockaddr: &PyObject, flags: i32, vm: &VirtualMachine) -> PyResult
         Some((IpAddr::V6(ip), port)) => SocketAddrV6::new(ip, port, flowinfo, scope).into(),
         _ => found.address,
     };
-    let (host, service) = look_up.wait(|host, interrupter, clock| {
-        resolve::getnameinfo(host, interrupter, clock, address, flags)
-    })?;
+    let (host, service) = look_up
+        .wait(|host, control, clock| resolve::getnameinfo(host, control, clock, address, flags))?;
     let (host, service) = (text::fs_decode(vm, &host), text::fs_decode(vm, &service));
     Ok(vm.new_tuple((host, service)))
 }
@@ -516,8 +517,8 @@ fn gethostbyname_ex(hostname: &PyObject, vm: &VirtualMachine) -> PyResult<PyTupl
     audit::event(vm, "socket.gethostbyname", &[hostname])?;
     let look_up = LookUp::of_name(&name, vm)?;
     look_up.address(name.clone(), libc::AF_INET)?;
-    let entry = look_up
-        .wait(|host, interrupter, clock| resolve::gethostbyname(host, interrupter, clock, name))?;
+    let entry =
+        look_up.wait(|host, control, clock| resolve::gethostbyname(host, control, clock, name))?;
     let entry = look_up.checked(entry, libc::AF_INET)?;
     Ok(entry_to_python(entry, vm))
 }
@@ -531,8 +532,8 @@ fn host_at(address: &PyObject, vm: &VirtualMachine) -> PyResult<HostEntry> {
     audit::event(vm, "socket.gethostbyaddr", &[address])?;
     let look_up = LookUp::of_name(&name, vm)?;
     let ip = look_up.address(name, libc::AF_UNSPEC)?;
-    let entry = look_up
-        .wait(|host, interrupter, clock| resolve::gethostbyaddr(host, interrupter, clock, ip))?;
+    let entry =
+        look_up.wait(|host, control, clock| resolve::gethostbyaddr(host, control, clock, ip))?;
     let family = if ip.is_ipv4() {
         libc::AF_INET
     } else {
@@ -544,6 +545,7 @@ fn host_at(address: &PyObject, vm: &VirtualMachine) -> PyResult<HostEntry> {
 /// Asks whether the script may see or change this machine's own name.
 fn own_name(function: &'static str, vm: &VirtualMachine) -> PyResult<()> {
     state::of(vm)
+        .runtime
         .gate
         .check(Operation::System, &Target::Service(function))
         .or_raise(vm)

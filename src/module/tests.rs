@@ -1,6 +1,6 @@
 //! Python over the functions of this layer, on a VM without a standard library.
 
-use crate::bridge::{State, state};
+use crate::bridge::{Runtime, state};
 use crate::policy::{Denied, Gate, Operation, Policy, Target};
 use rustpython_vm::{Interpreter, VirtualMachine};
 use std::sync::Arc;
@@ -41,14 +41,14 @@ def raises(kind, text, function, *args, **kwargs):
 ";
 
 fn run(source: &str) {
-    run_with(State::default(), source);
+    run_with(Runtime::default(), source);
 }
 
-fn run_with(state: State, source: &str) {
+fn run_with(runtime: Runtime, source: &str) {
     let builder = Interpreter::builder(Default::default());
     let module = functions_alone::module_def(&builder.ctx);
     builder.add_native_module(module).build().enter(|vm| {
-        state::register(vm, Arc::new(state));
+        state::register(vm, Arc::new(runtime));
         execute(&format!("{PRELUDE}\n{source}"), vm);
     });
 }
@@ -97,9 +97,11 @@ impl Policy for Only {
 }
 
 fn run_under(policy: &'static [&'static str], source: &str) {
-    let mut state = State::default();
-    state.gate = Gate::new(Arc::new(Only(policy)));
-    run_with(state, source);
+    let runtime = Runtime {
+        gate: Gate::new(Arc::new(Only(policy))),
+        ..Runtime::default()
+    };
+    run_with(runtime, source);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Timeouts, and the deadlines that follow from them on the monotonic clock.
 
-use super::Error;
+use super::{Control, Error};
 use nix::errno::Errno;
 use std::time::{Duration, Instant};
 
@@ -49,15 +49,28 @@ pub(crate) struct Clock {
     deadline: Option<Instant>,
     /// Set where the kernel's own timeout runs instead: SO_RCVTIMEO, SO_SNDTIMEO.
     kernel: bool,
+    /// How long the host lets a call wait.
+    longest: Option<Duration>,
+    /// The number of interrupts before the call.
+    pub(super) generation: u64,
 }
 
 impl Clock {
-    pub(crate) fn new(timeout: Timeout) -> Self {
+    /// For a call that begins now, under the control of the host.
+    #[inline]
+    pub(crate) fn new(timeout: Timeout, control: &Control) -> Self {
         Self {
             timeout,
             deadline: None,
             kernel: false,
+            longest: control.longest(),
+            generation: control.generation(),
         }
+    }
+
+    /// Gives the next part of the same call the whole timeout again.
+    pub(crate) fn restart(&mut self) {
+        self.deadline = None;
     }
 
     /// Runs out after `timeout` as the kernel's own timeouts do: with EAGAIN.
@@ -73,9 +86,14 @@ impl Clock {
     /// What is left: `None` for ever. [`Error::TimedOut`] once nothing is.
     pub(crate) fn remaining(&mut self) -> Result<Option<Duration>, Error> {
         let timeout = match self.timeout {
-            Timeout::Never => return Ok(None),
+            Timeout::Never => self.longest,
             Timeout::Zero => return Err(Error::TimedOut),
-            Timeout::After(timeout) => timeout,
+            Timeout::After(timeout) => {
+                Some(self.longest.map_or(timeout, |longest| timeout.min(longest)))
+            }
+        };
+        let Some(timeout) = timeout else {
+            return Ok(None);
         };
         let now = Instant::now();
         let deadline = match self.deadline {
@@ -107,16 +125,24 @@ mod tests {
 
     #[test]
     fn a_clock_starts_at_its_first_wait() {
-        let mut clock = Clock::new(Timeout::After(Duration::from_secs(3600)));
+        let mut clock = Clock::new(
+            Timeout::After(Duration::from_secs(3600)),
+            &Control::default(),
+        );
         assert!(clock.remaining().unwrap() <= Some(Duration::from_secs(3600)));
-        let mut zero = Clock::new(Timeout::Zero);
+        let mut zero = Clock::new(Timeout::Zero, &Control::default());
         assert!(matches!(zero.remaining(), Err(Error::TimedOut)));
-        assert!(Clock::new(Timeout::Never).remaining().unwrap().is_none());
+        assert!(
+            Clock::new(Timeout::Never, &Control::default())
+                .remaining()
+                .unwrap()
+                .is_none()
+        );
     }
 
     #[test]
     fn a_clock_runs_out() {
-        let mut clock = Clock::new(Timeout::After(Duration::from_nanos(1)));
+        let mut clock = Clock::new(Timeout::After(Duration::from_nanos(1)), &Control::default());
         let _ = clock.remaining();
         std::thread::sleep(Duration::from_millis(1));
         assert!(matches!(clock.remaining(), Err(Error::TimedOut)));

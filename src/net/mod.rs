@@ -3,6 +3,7 @@
 //! No VM and no `unsafe` here; [`Host`] is all this layer knows of the VM.
 
 pub(crate) mod connect;
+mod control;
 mod deadline;
 mod error;
 pub(crate) mod inet;
@@ -12,10 +13,11 @@ pub(crate) mod resolve;
 mod socket;
 mod waker;
 
+pub(crate) use control::Control;
 pub(crate) use deadline::{Clock, Timeout};
 pub(crate) use error::Error;
 pub(crate) use socket::Socket;
-pub(crate) use waker::{Interrupter, Waker};
+pub(crate) use waker::Waker;
 
 /// What waiting needs of the program around it.
 pub(crate) trait Host {

@@ -5,8 +5,7 @@
 //! interruption and close-while-blocked are here and nowhere else.
 
 use super::socket::still_open;
-use super::waker::{Interrupter, Waker};
-use super::{Clock, Error, Host, Socket, Timeout};
+use super::{Clock, Control, Error, Host, Socket, Timeout, Waker};
 use crate::sys;
 use crate::sys::descriptor::Use;
 use nix::errno::Errno;
@@ -78,7 +77,7 @@ fn persist<T>(
     mut errno: Errno,
     attempt: &mut dyn FnMut(BorrowedFd<'_>) -> Result<T, Errno>,
 ) -> Result<T, Error> {
-    let mut waiting = Waiting::new(&socket.interrupter);
+    let mut waiting = Waiting::default();
     if errno == Errno::EAGAIN && clock.timeout() == Timeout::Never {
         // What a blocking call would do: fail at once on a descriptor that
         // somebody else made non-blocking, and keep the kernel's own timeouts.
@@ -118,28 +117,24 @@ pub(crate) fn wait(
     clock: &mut Clock,
     ready: Ready,
 ) -> Result<(), Error> {
-    Waiting::new(&socket.interrupter).wait(host, socket, call, clock, ready)
+    Waiting::default().wait(host, socket, call, clock, ready)
 }
 
 /// Waits until `done` is true, for whatever rings this thread's [`Waker`]
 /// when it may have become so.
 pub(crate) fn until(
     host: &impl Host,
-    interrupter: &Interrupter,
+    control: &Control,
     clock: &mut Clock,
     mut done: impl FnMut() -> bool,
 ) -> Result<(), Error> {
-    let generation = interrupter.generation();
     let waker = Waker::current()?;
-    let _interruptible = interrupter.waiters.register(&waker);
+    let _interruptible = control.waiters.register(&waker);
     loop {
         if done() {
             return Ok(());
         }
-        if interrupter.generation() != generation {
-            return Err(Error::Interrupted);
-        }
-        let left = clock.remaining()?;
+        let left = control.check(clock.generation, clock.remaining()?)?;
         if poll(host, None, &waker, left)? == Woken::Bell {
             waker.clear();
         }
@@ -147,21 +142,12 @@ pub(crate) fn until(
 }
 
 /// One call's waits: how often it was told "ready" in vain.
-struct Waiting<'a> {
-    interrupter: &'a Interrupter,
-    generation: u64,
+#[derive(Default)]
+struct Waiting {
     pause: Option<Duration>,
 }
 
-impl<'a> Waiting<'a> {
-    fn new(interrupter: &'a Interrupter) -> Self {
-        Self {
-            interrupter,
-            generation: interrupter.generation(),
-            pause: None,
-        }
-    }
-
+impl Waiting {
     fn wait(
         &mut self,
         host: &impl Host,
@@ -172,15 +158,12 @@ impl<'a> Waiting<'a> {
     ) -> Result<(), Error> {
         let waker = Waker::current()?;
         let _closable = socket.waiters.register(&waker);
-        let _interruptible = self.interrupter.waiters.register(&waker);
+        let _interruptible = socket.control.waiters.register(&waker);
         loop {
             // Looked at after registering: whoever closes or interrupts from
             // here on finds this thread on the list.
             still_open(call)?;
-            if self.interrupter.generation() != self.generation {
-                return Err(Error::Interrupted);
-            }
-            let left = clock.remaining()?;
+            let left = socket.control.check(clock.generation, clock.remaining()?)?;
             let (fd, left) = match self.pause {
                 // Ready in vain twice: a pause, or this loop would spin.
                 Some(pause) => (None, Some(left.map_or(pause, |left| left.min(pause)))),
@@ -286,7 +269,7 @@ mod tests {
     }
 
     fn read(socket: &Socket) -> Result<usize, Error> {
-        let mut clock = Clock::new(socket.timeout());
+        let mut clock = socket.clock();
         run(&Plain, socket, &mut clock, Ready::Read, |fd| {
             sys::receive::recv(fd, &mut [0; 8], libc::MSG_DONTWAIT)
         })
@@ -355,7 +338,7 @@ mod tests {
         begun.recv().unwrap();
         // The first ones may come before the call has begun.
         while !reader.is_finished() {
-            socket.interrupter.interrupt();
+            socket.control.interrupt();
             std::thread::yield_now();
         }
         assert!(matches!(reader.join().unwrap(), Err(Error::Interrupted)));
@@ -365,7 +348,7 @@ mod tests {
     fn ready_in_vain_does_not_spin() {
         let (socket, peer) = idle(Timeout::After(Duration::from_millis(100)));
         sys::socket::shutdown(std::os::fd::AsFd::as_fd(&peer), libc::SHUT_WR).unwrap();
-        let mut clock = Clock::new(socket.timeout());
+        let mut clock = socket.clock();
         let mut attempts = 0;
         let result = run(&Plain, &socket, &mut clock, Ready::Read, |_| {
             attempts += 1;

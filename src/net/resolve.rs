@@ -7,7 +7,7 @@
 //! finish by itself.
 
 use super::inet::{is_literal, pton4, pton6};
-use super::{Clock, Error, Host, Interrupter, Waker, operation};
+use super::{Clock, Control, Error, Host, Waker, operation};
 use crate::policy::SockAddr;
 use crate::sys::netdb::{self, HostEntry, HostError, ResolveError};
 use nix::errno::Errno;
@@ -41,7 +41,7 @@ impl From<HostError> for Error {
 /// Any other waits for the resolver for as long as `clock` allows.
 pub(crate) fn getaddrinfo<H: Host>(
     host: &H,
-    interrupter: &Interrupter,
+    control: &Control,
     clock: &mut Clock,
     query: Query,
 ) -> Result<Vec<AddrInfo>, Error> {
@@ -51,7 +51,7 @@ pub(crate) fn getaddrinfo<H: Host>(
     if needs_no_resolver(&query) {
         return Ok(netdb::getaddrinfo(&query)?);
     }
-    in_background(host, interrupter, clock, move || {
+    in_background(host, control, clock, move || {
         Ok(netdb::getaddrinfo(&query)?)
     })
 }
@@ -59,7 +59,7 @@ pub(crate) fn getaddrinfo<H: Host>(
 /// getnameinfo(3).
 pub(crate) fn getnameinfo<H: Host>(
     host: &H,
-    interrupter: &Interrupter,
+    control: &Control,
     clock: &mut Clock,
     address: SockAddr,
     flags: i32,
@@ -68,7 +68,7 @@ pub(crate) fn getnameinfo<H: Host>(
     if flags & NUMERIC == NUMERIC {
         return Ok(netdb::getnameinfo(&address, flags)?);
     }
-    in_background(host, interrupter, clock, move || {
+    in_background(host, control, clock, move || {
         Ok(netdb::getnameinfo(&address, flags)?)
     })
 }
@@ -76,11 +76,11 @@ pub(crate) fn getnameinfo<H: Host>(
 /// gethostbyname(3).
 pub(crate) fn gethostbyname<H: Host>(
     host: &H,
-    interrupter: &Interrupter,
+    control: &Control,
     clock: &mut Clock,
     name: CString,
 ) -> Result<HostEntry, Error> {
-    in_background(host, interrupter, clock, move || {
+    in_background(host, control, clock, move || {
         Ok(netdb::gethostbyname(&name)?)
     })
 }
@@ -88,11 +88,11 @@ pub(crate) fn gethostbyname<H: Host>(
 /// gethostbyaddr(3).
 pub(crate) fn gethostbyaddr<H: Host>(
     host: &H,
-    interrupter: &Interrupter,
+    control: &Control,
     clock: &mut Clock,
     address: IpAddr,
 ) -> Result<HostEntry, Error> {
-    in_background(host, interrupter, clock, move || {
+    in_background(host, control, clock, move || {
         Ok(netdb::gethostbyaddr(address)?)
     })
 }
@@ -102,7 +102,7 @@ pub(crate) fn gethostbyaddr<H: Host>(
 /// finish by itself; its result is dropped.
 pub(crate) fn in_background<H: Host, T: Send + 'static>(
     host: &H,
-    interrupter: &Interrupter,
+    control: &Control,
     clock: &mut Clock,
     look_up: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
@@ -138,7 +138,7 @@ pub(crate) fn in_background<H: Host, T: Send + 'static>(
         };
     }
     let mut result = Err(TryRecvError::Empty);
-    operation::until(host, interrupter, clock, || {
+    operation::until(host, control, clock, || {
         result = receiver.try_recv();
         !matches!(result, Err(TryRecvError::Empty))
     })?;
@@ -301,7 +301,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     fn never() -> Clock {
-        Clock::new(Timeout::Never)
+        Clock::new(Timeout::Never, &Control::default())
     }
 
     fn text(text: Option<&str>) -> Option<CString> {
@@ -427,30 +427,30 @@ mod tests {
 
     #[test]
     fn names_resolve() {
-        let interrupter = Interrupter::default();
+        let control = Control::default();
         let query = Query {
             host: text(Some("localhost")),
             service: text(Some("http")),
             kind: libc::SOCK_STREAM,
             ..Query::default()
         };
-        let answers = getaddrinfo(&Plain, &interrupter, &mut never(), query).unwrap();
+        let answers = getaddrinfo(&Plain, &control, &mut never(), query).unwrap();
         assert!(answers.iter().all(|answer| {
             answer
                 .address
                 .ip()
                 .is_some_and(|(ip, port)| ip.is_loopback() && port == 80)
         }));
-        let entry = gethostbyname(&Plain, &interrupter, &mut never(), c"localhost".to_owned());
+        let entry = gethostbyname(&Plain, &control, &mut never(), c"localhost".to_owned());
         assert!(entry.unwrap().addresses.iter().all(IpAddr::is_loopback));
     }
 
     #[test]
     fn failures_are_typed() {
-        let interrupter = Interrupter::default();
-        let failed = getaddrinfo(&Plain, &interrupter, &mut never(), Query::default());
+        let control = Control::default();
+        let failed = getaddrinfo(&Plain, &control, &mut never(), Query::default());
         assert!(matches!(failed, Err(Error::AddrInfo(libc::EAI_NONAME))));
-        let failed = gethostbyaddr(&Plain, &interrupter, &mut never(), [240, 0, 0, 1].into());
+        let failed = gethostbyaddr(&Plain, &control, &mut never(), [240, 0, 0, 1].into());
         assert!(matches!(failed, Err(Error::HostDb(1))));
     }
 
@@ -462,8 +462,11 @@ mod tests {
     #[test]
     fn a_slow_look_up_times_out() {
         let started = Instant::now();
-        let mut clock = Clock::new(Timeout::After(Duration::from_millis(30)));
-        let ended = in_background(&Plain, &Interrupter::default(), &mut clock, slow);
+        let mut clock = Clock::new(
+            Timeout::After(Duration::from_millis(30)),
+            &Control::default(),
+        );
+        let ended = in_background(&Plain, &Control::default(), &mut clock, slow);
         assert!(matches!(ended, Err(Error::TimedOut)));
         assert!(started.elapsed() < Duration::from_secs(2));
     }
@@ -471,13 +474,13 @@ mod tests {
     #[test]
     fn a_slow_look_up_can_be_interrupted() {
         let started = Instant::now();
-        let interrupter = Interrupter::default();
+        let control = Control::default();
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 std::thread::sleep(Duration::from_millis(30));
-                interrupter.interrupt();
+                control.interrupt();
             });
-            let ended = in_background(&Plain, &interrupter, &mut never(), slow);
+            let ended = in_background(&Plain, &control, &mut never(), slow);
             assert!(matches!(ended, Err(Error::Interrupted)));
         });
         assert!(started.elapsed() < Duration::from_secs(2));
@@ -486,7 +489,7 @@ mod tests {
     #[test]
     fn a_look_up_takes_no_signals() {
         let mask = || Ok(SigSet::thread_get_mask()?);
-        let taken = in_background(&Plain, &Interrupter::default(), &mut never(), mask).unwrap();
+        let taken = in_background(&Plain, &Control::default(), &mut never(), mask).unwrap();
         assert!(taken.contains(nix::sys::signal::Signal::SIGINT));
         assert!(!mask().unwrap().contains(nix::sys::signal::Signal::SIGINT));
     }
@@ -494,7 +497,7 @@ mod tests {
     #[test]
     fn a_look_up_that_panics_is_a_failure() {
         let broken = || -> Result<(), Error> { panic!("for the test") };
-        let ended = in_background(&Plain, &Interrupter::default(), &mut never(), broken);
+        let ended = in_background(&Plain, &Control::default(), &mut never(), broken);
         assert!(matches!(ended, Err(Error::AddrInfo(libc::EAI_FAIL))));
     }
 }

@@ -1,7 +1,7 @@
 //! One socket as the calls on it see it.
 
 use super::waker::Waiters;
-use super::{Error, Interrupter, Timeout};
+use super::{Clock, Control, Error, Timeout};
 use crate::sys::Descriptor;
 use crate::sys::descriptor::Use;
 use nix::errno::Errno;
@@ -20,7 +20,7 @@ pub(crate) struct Socket {
     kind: AtomicI32,
     protocol: AtomicI32,
     pub(crate) waiters: Waiters,
-    pub(crate) interrupter: Arc<Interrupter>,
+    pub(crate) control: Arc<Control>,
     /// Held from readiness to accept(2) on a blocking listener, neither of
     /// which waits: of the threads woken for one connection only one may go on
     /// to accept, or the others would block where nothing wakes them.
@@ -29,7 +29,7 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// A socket without a descriptor.
-    pub(crate) fn new(interrupter: Arc<Interrupter>) -> Self {
+    pub(crate) fn new(control: Arc<Control>) -> Self {
         Self {
             descriptor: Descriptor::none(),
             timeout: AtomicI64::new(-1),
@@ -37,7 +37,7 @@ impl Socket {
             kind: AtomicI32::new(-1),
             protocol: AtomicI32::new(-1),
             waiters: Waiters::new(),
-            interrupter,
+            control,
             accepting: Mutex::new(()),
         }
     }
@@ -92,6 +92,22 @@ impl Socket {
 
     pub(crate) fn timeout(&self) -> Timeout {
         Timeout::from_nanos(self.timeout.load(Ordering::Relaxed))
+    }
+
+    /// For a call that begins now, with the socket's timeout.
+    #[inline]
+    pub(crate) fn clock(&self) -> Clock {
+        Clock::new(self.timeout(), &self.control)
+    }
+
+    /// Between the parts of one call that never had to wait: whether its time
+    /// is up, or the host has ended it.
+    pub(crate) fn may_go_on(&self, clock: &mut Clock) -> Result<(), Error> {
+        let left = match clock.timeout() {
+            Timeout::Zero => None,
+            _ => clock.remaining()?,
+        };
+        self.control.check(clock.generation, left).map(drop)
     }
 
     pub(crate) fn set_timeout(&self, timeout: Timeout) {

@@ -4,7 +4,6 @@ use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::cell::RefCell;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One thread's bell: an eventfd(2) that the thread polls beside its socket.
@@ -93,29 +92,6 @@ impl Drop for Registration<'_> {
         if let Some(at) = list.iter().position(|w| Arc::ptr_eq(w, self.waker)) {
             list.swap_remove(at);
         }
-    }
-}
-
-/// Wakes every waiting call of one interpreter at once.
-///
-/// Interrupts are numbered; a call that began before an interrupt is ended by
-/// it, a later one is not.
-#[derive(Debug, Default)]
-pub(crate) struct Interrupter {
-    generation: AtomicU64,
-    pub(crate) waiters: Waiters,
-}
-
-impl Interrupter {
-    /// The number of interrupts so far.
-    pub(crate) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
-    }
-
-    /// Ends every call that waits, with [`Error::Interrupted`](super::Error::Interrupted).
-    pub(crate) fn interrupt(&self) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
-        self.waiters.wake_all();
     }
 }
 

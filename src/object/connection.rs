@@ -63,7 +63,7 @@ pub(super) fn listen(
     let call = zelf.socket.begin().or_raise(vm)?;
     // An unbound socket gets an address from the kernel: that is a bind.
     if let Ok(address) = sys::socket::getsockname(call.fd()) {
-        let gate = &zelf.state.gate;
+        let gate = &zelf.state.runtime.gate;
         gate.address(Operation::Bind, address, None).or_raise(vm)?;
     }
     let backlog = backlog.map_or(DEFAULT_BACKLOG, |n| n.max(0));
@@ -72,7 +72,7 @@ pub(super) fn listen(
 
 fn accept_descriptor(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(OwnedFd, SockAddr)> {
     let socket = &zelf.socket;
-    let mut clock = Clock::new(socket.timeout());
+    let mut clock = socket.clock();
     blocking(vm, |host| listener::accept(host, socket, &mut clock))
 }
 
@@ -105,7 +105,7 @@ pub(super) fn connect(
     address: &PyObject,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
-    let mut clock = Clock::new(zelf.socket.timeout());
+    let mut clock = zelf.socket.clock();
     connect_within(zelf, address, &mut clock, vm)
 }
 
@@ -139,7 +139,7 @@ pub(super) fn connect_ex(
     vm: &VirtualMachine,
 ) -> PyResult<i32> {
     let target = connect_target(zelf, address, "connect_ex", vm)?;
-    let mut clock = Clock::new(zelf.socket.timeout());
+    let mut clock = zelf.socket.clock();
     blocking(vm, |host| {
         match net_connect::connect(host, &zelf.socket, &mut clock, &target) {
             Ok(()) => Ok(0),

@@ -1,6 +1,6 @@
 //! Construction, `fileno=`, dup, detach, close, and the end.
 
-use super::{BaseSocket, PySocket};
+use super::{BaseSocket, connection, is_plain, socket_class};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::OrRaise;
 use crate::bridge::{audit, state};
@@ -11,7 +11,6 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use rustpython_vm::builtins::PyBaseExceptionRef;
-use rustpython_vm::class::StaticType;
 use rustpython_vm::function::{FuncArgs, KwArgs};
 use rustpython_vm::warn::warn;
 use rustpython_vm::{
@@ -40,7 +39,7 @@ impl BaseSocket {
     pub(super) fn unopened(vm: &VirtualMachine) -> Self {
         let state = state::of(vm);
         Self {
-            socket: Arc::new(Socket::new(state.interrupter.clone())),
+            socket: Arc::new(Socket::new(state.runtime.control.clone())),
             state,
             files: AtomicI64::new(0),
             closed: AtomicBool::new(false),
@@ -75,6 +74,7 @@ pub(super) fn init(zelf: &Py<BaseSocket>, args: InitArgs, vm: &VirtualMachine) -
         None => {
             let target = kind_target(family, kind, protocol);
             zelf.state
+                .runtime
                 .gate
                 .check(Operation::Create, &target)
                 .or_raise(vm)?;
@@ -105,6 +105,7 @@ fn adopt(
         return Err(vm.new_value_error("negative file descriptor"));
     }
     state
+        .runtime
         .gate
         .check(Operation::Adopt, &Target::Descriptor(fd))
         .or_raise(vm)?;
@@ -185,7 +186,7 @@ pub(super) fn from_descriptor(
     kind: (i32, i32, i32),
     vm: &VirtualMachine,
 ) -> PyResult<PyRef<BaseSocket>> {
-    let object = BaseSocket::unopened(vm).into_ref_with_type(vm, super::types().1)?;
+    let object = BaseSocket::unopened(vm).into_ref_with_type(vm, socket_class(vm)?)?;
     audit::new(vm, object.as_object(), kind.0, kind.1, kind.2)?;
     open(&object, fd, kind, vm)?;
     Ok(object)
@@ -198,7 +199,11 @@ pub(crate) fn pair(
     vm: &VirtualMachine,
 ) -> PyResult<(PyRef<BaseSocket>, PyRef<BaseSocket>)> {
     let target = kind_target(family, kind, protocol);
-    state.gate.check(Operation::Create, &target).or_raise(vm)?;
+    state
+        .runtime
+        .gate
+        .check(Operation::Create, &target)
+        .or_raise(vm)?;
     let (a, b) = sys::socket::socketpair(family, kind, protocol).or_raise(vm)?;
     let made = |fd| from_descriptor(fd, (family, kind, protocol), vm);
     Ok((made(a)?, made(b)?))
@@ -216,7 +221,11 @@ pub(crate) fn duplicate(
         return Err(crate::bridge::errors::os_error(Errno::EBADF, vm));
     }
     let target = Target::Descriptor(fd);
-    state.gate.check(Operation::Adopt, &target).or_raise(vm)?;
+    state
+        .runtime
+        .gate
+        .check(Operation::Adopt, &target)
+        .or_raise(vm)?;
     let copy = descriptor::peek(fd, descriptor::duplicate).or_raise(vm)?;
     let found = detect(copy.as_fd(), kind).or_raise(vm)?;
     from_descriptor(copy, found, vm)
@@ -227,9 +236,8 @@ pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     let socket = &zelf.socket;
     let call = socket.begin().or_raise(vm)?;
     let fd = descriptor::duplicate(call.fd()).or_raise(vm)?;
-    let class = zelf.class();
     let kind = (socket.family(), socket.kind(), socket.protocol());
-    if class.is(PySocket::static_type()) {
+    if is_plain(zelf) {
         let copy = from_descriptor(fd, kind, vm)?;
         super::options::apply_timeout(&copy, socket.timeout(), vm)?;
         return Ok(copy.into());
@@ -246,7 +254,7 @@ pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
         ],
         KwArgs::from_iter([("fileno".to_owned(), vm.ctx.new_int(number).into())]),
     );
-    let copy = class.as_object().call(args, vm);
+    let copy = zelf.class().as_object().call(args, vm);
     if ADOPTIONS.get() != before || copy.is_ok() {
         let _ = fd.into_raw_fd();
     }
@@ -277,7 +285,7 @@ pub(super) fn close(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> 
     if zelf.files.load(Ordering::Relaxed) > 0 {
         return Ok(());
     }
-    if zelf.class().is(PySocket::static_type()) {
+    if is_plain(zelf) {
         return close_descriptor(zelf, vm);
     }
     // `ssl` overrides it.
@@ -305,7 +313,7 @@ pub(super) fn file_opened(zelf: &Py<BaseSocket>) {
 
 /// `close()`, a subclass's if it has one.
 pub(super) fn exit(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
-    if zelf.class().is(PySocket::static_type()) {
+    if is_plain(zelf) {
         return close(zelf, vm);
     }
     vm.call_method(zelf.as_object(), "close", ()).map(drop)
@@ -367,15 +375,24 @@ pub(super) fn repr(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<Strin
         socket.protocol()
     );
     if socket.descriptor.number() >= 0 && !zelf.closed.load(Ordering::Relaxed) {
-        let addresses = [
-            ("laddr", super::connection::getsockname(zelf, vm)),
-            ("raddr", super::connection::getpeername(zelf, vm)),
+        let addresses: [(_, _, fn(&Py<BaseSocket>, &VirtualMachine) -> PyResult); 2] = [
+            ("laddr", "getsockname", connection::getsockname),
+            ("raddr", "getpeername", connection::getpeername),
         ];
-        for (label, address) in addresses {
-            if let Ok(address) = address
-                && address.clone().try_to_bool(vm)?
-            {
-                text += &format!(", {label}={}", address.repr(vm)?.as_wtf8());
+        for (label, name, native) in addresses {
+            let address = if is_plain(zelf) {
+                native(zelf, vm)
+            } else {
+                vm.call_method(zelf.as_object(), name, ())
+            };
+            match address {
+                Ok(address) if address.clone().try_to_bool(vm)? => {
+                    text += &format!(", {label}={}", address.repr(vm)?.as_wtf8());
+                }
+                Err(raised) if !raised.fast_isinstance(vm.ctx.exceptions.os_error) => {
+                    return Err(raised);
+                }
+                _ => {}
             }
         }
     }

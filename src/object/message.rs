@@ -277,7 +277,7 @@ fn result(
     let build = || -> PyResult<PyTupleRef> {
         for fd in items.iter().flat_map(message::rights) {
             let target = Target::Descriptor(fd);
-            let gate = &zelf.state.gate;
+            let gate = &zelf.state.runtime.gate;
             gate.check(Operation::Adopt, &target).or_raise(vm)?;
         }
         if malformed {

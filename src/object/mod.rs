@@ -4,8 +4,10 @@
 //! As in CPython the second is a subclass of the first: the first is the
 //! transliteration of the system calls and is `SocketType`; the second adds
 //! what CPython writes in Python. Both, and every Python subclass, have the
-//! same payload, [`BaseSocket`].
+//! same payload, [`BaseSocket`]. The first is one static type; the second is a
+//! class of each interpreter's own, whose methods its scripts may replace.
 
+mod class;
 mod connection;
 mod file;
 mod lifecycle;
@@ -14,6 +16,8 @@ mod options;
 mod sendfile;
 mod stream;
 
+use class::is_plain;
+pub(crate) use class::{base_class, plain, socket_class};
 pub(crate) use connection::connect_within;
 pub(crate) use file::socket_io_type;
 pub(crate) use lifecycle::{duplicate, pair};
@@ -23,14 +27,10 @@ use crate::bridge::State;
 use crate::bridge::args::{self, Int, Size};
 use crate::net::Socket;
 use lifecycle::InitArgs;
-use rustpython_vm::builtins::{PyStr, PyTupleRef, PyType, PyTypeRef};
-use rustpython_vm::class::PyClassImpl;
-use rustpython_vm::function::{ArgBytesLike, FuncArgs, OptionalArg, PySetterValue};
+use rustpython_vm::builtins::{PyTupleRef, PyType};
+use rustpython_vm::function::{ArgBytesLike, FuncArgs, OptionalArg};
 use rustpython_vm::types::{Constructor, Destructor, Initializer, Representable};
-use rustpython_vm::{
-    AsObject, Context, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine,
-    pyclass,
-};
+use rustpython_vm::{Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -400,36 +400,12 @@ impl BaseSocket {
     }
 }
 
-/// The type that scripts use. A marker: its instances hold a [`BaseSocket`].
+/// What the class `socket.socket` adds to its base; [`class`] makes a class of it.
 #[pyclass(module = "socket", name = "socket", base = BaseSocket)]
 #[repr(transparent)]
-pub(crate) struct PySocket(BaseSocket);
+struct PySocket(BaseSocket);
 
-impl fmt::Debug for PySocket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Representable for PySocket {
-    fn slot_repr(zelf: &PyObject, vm: &VirtualMachine) -> PyResult<PyRef<PyStr>> {
-        let zelf: &Py<BaseSocket> = zelf.try_to_value(vm)?;
-        Ok(vm.ctx.new_str(lifecycle::repr(zelf, vm)?))
-    }
-
-    fn repr_str(_zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<String> {
-        // No object has this payload; `slot_repr` answers for the type.
-        Err(vm.new_not_implemented_error("repr"))
-    }
-}
-
-/// socket(family=-1, type=-1, proto=-1, fileno=None)
-/// --
-///
-/// One endpoint of a network connection: family AF_INET, type SOCK_STREAM and
-/// protocol 0 unless told otherwise. With fileno, the socket takes that
-/// descriptor over and finds out for itself whatever is not given.
-#[pyclass(with(Representable), flags(BASETYPE, HAS_WEAKREF))]
+#[pyclass(flags(BASETYPE))]
 impl PySocket {
     /// Wait for a connection: the pair (socket, peer's address). accept(2).
     #[pymethod]
@@ -560,83 +536,5 @@ impl PySocket {
     #[pymethod]
     fn __getstate__(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
         Err(lifecycle::cannot_pickle(&zelf, vm))
-    }
-
-    /// The address family: a member of AddressFamily, an int if it has no name.
-    #[pygetset]
-    fn family(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult {
-        crate::constants::enums::address_family(vm, zelf.socket.family())
-    }
-
-    /// The socket type: a member of SocketKind, an int if it has no name.
-    #[pygetset(name = "type")]
-    fn kind(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult {
-        crate::constants::enums::socket_kind(vm, zelf.socket.kind())
-    }
-
-    /// How many files made from the socket are open.
-    #[pygetset]
-    fn _io_refs(zelf: PyRef<BaseSocket>) -> i64 {
-        zelf.files.load(Ordering::Relaxed)
-    }
-
-    #[pygetset(setter)]
-    fn set__io_refs(
-        zelf: PyRef<BaseSocket>,
-        value: PySetterValue<i64>,
-        vm: &VirtualMachine,
-    ) -> PyResult<()> {
-        zelf.files
-            .store(settable("_io_refs", value, vm)?, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Whether close() or detach() was called.
-    #[pygetset]
-    fn _closed(zelf: PyRef<BaseSocket>) -> bool {
-        zelf.closed.load(Ordering::Relaxed)
-    }
-
-    #[pygetset(setter)]
-    fn set__closed(
-        zelf: PyRef<BaseSocket>,
-        value: PySetterValue<bool>,
-        vm: &VirtualMachine,
-    ) -> PyResult<()> {
-        zelf.closed
-            .store(settable("_closed", value, vm)?, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// As the class that CPython writes in Python declares them.
-    #[pyattr]
-    fn __slots__(ctx: &Context) -> PyObjectRef {
-        let names = ["__weakref__", "_io_refs", "_closed"];
-        let names = names.map(|name| ctx.new_str(name).into());
-        ctx.new_list(names.into()).into()
-    }
-}
-
-/// `_socket.socket` and `socket.socket`, made when first asked for.
-pub(crate) fn types() -> (PyTypeRef, PyTypeRef) {
-    // In this order: a class is made after its base.
-    (BaseSocket::make_static_type(), PySocket::make_static_type())
-}
-
-/// The socket that an object is, if it is a `socket.socket` and not of a
-/// subclass: then no method of it was replaced, and none has to be looked up.
-pub(crate) fn exact_socket(object: &PyObject) -> Option<&Py<BaseSocket>> {
-    object
-        .class()
-        .is(&types().1)
-        .then(|| object.downcast_ref())
-        .flatten()
-}
-
-/// The new value of an attribute that can be set and not deleted.
-fn settable<T>(name: &str, value: PySetterValue<T>, vm: &VirtualMachine) -> PyResult<T> {
-    match value {
-        PySetterValue::Assign(value) => Ok(value),
-        PySetterValue::Delete => Err(vm.new_attribute_error(name)),
     }
 }

@@ -56,6 +56,7 @@ pub(super) fn setsockopt(
     };
     let permit = || {
         zelf.state
+            .runtime
             .gate
             .check(Operation::Option, &target)
             .or_raise(vm)

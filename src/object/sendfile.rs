@@ -4,16 +4,16 @@
 //! `ssl` sends by the second. A call that gives up raises `_GiveupOnSendfile`
 //! where Python code can see it.
 
-use super::{BaseSocket, PySocket, stream};
+use super::{BaseSocket, is_plain, stream};
+use crate::bridge::errors::OrRaise;
 use crate::bridge::{args, blocking, errors};
 use crate::net::operation::{self, Ready};
-use crate::net::{Clock, Error, Host, Timeout};
+use crate::net::{Error, Host, Timeout};
 use crate::policy::{Operation, Target};
 use crate::sys::{descriptor, sendfile as sys_sendfile};
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyInt, PySlice, PyTypeRef};
-use rustpython_vm::class::StaticType;
 use rustpython_vm::common::static_cell;
 use rustpython_vm::function::{ArgBytesLike, ItemDoc};
 use rustpython_vm::{
@@ -87,7 +87,7 @@ enum Outcome {
 
 /// `socket.sendfile`.
 pub(super) fn sendfile(zelf: &Py<BaseSocket>, args: SendfileArgs, vm: &VirtualMachine) -> PyResult {
-    if zelf.class().is(PySocket::static_type()) {
+    if is_plain(zelf) {
         return match by_system_call(zelf, &args, vm)? {
             Outcome::Sent(n) => Ok(vm.ctx.new_int(n).into()),
             Outcome::GaveUp(_) => use_send(zelf, args, vm),
@@ -191,7 +191,7 @@ fn descriptor_of(
     // reading from it takes the same permission as making a socket of it. A
     // file that the script can read is sent by send().
     let target = Target::Descriptor(number);
-    if let Err(denied) = zelf.state.gate.check(Operation::Adopt, &target) {
+    if let Err(denied) = zelf.state.runtime.gate.check(Operation::Adopt, &target) {
         return Ok(Err(errors::to_python(denied.into(), vm)));
     }
     Ok(match descriptor::peek(number, sys_sendfile::file_size) {
@@ -244,6 +244,7 @@ fn send_file(
     vm: &VirtualMachine,
 ) -> PyResult<Option<Errno>> {
     let socket = &zelf.socket;
+    let mut clock = socket.clock();
     loop {
         let left = most.map_or(u64::MAX, |most| most - *total);
         let block = usize::try_from(left).map_or(BLOCK, |left| left.min(BLOCK));
@@ -254,7 +255,7 @@ fn send_file(
             return Ok(None);
         };
         let sent = blocking(vm, |host| {
-            let mut clock = Clock::new(socket.timeout());
+            clock.restart();
             let sent = operation::run(host, socket, &mut clock, Ready::Write, |fd| {
                 // The socket is not waited for; the disk can be.
                 host.detached(|| {
@@ -273,6 +274,7 @@ fn send_file(
             Err(errno) => return Ok(Some(errno)),
         }
         vm.check_signals()?;
+        socket.may_go_on(&mut clock).or_raise(vm)?;
     }
 }
 
@@ -314,7 +316,7 @@ fn read_and_send(
     vm: &VirtualMachine,
 ) -> PyResult<()> {
     let most = args.most(vm);
-    let native = zelf.class().is(PySocket::static_type());
+    let native = is_plain(zelf);
     let read = args.file.get_attr("read", vm)?;
     loop {
         let left = most.map_or(u64::MAX, |most| most.saturating_sub(*total));

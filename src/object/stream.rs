@@ -30,9 +30,9 @@ pub(super) fn readiness(flags: i32) -> Ready {
 pub(super) fn patience(zelf: &Py<BaseSocket>, flags: i32) -> Clock {
     match zelf.socket.timeout() {
         Timeout::Never if flags & (libc::MSG_DONTWAIT | libc::MSG_ERRQUEUE) != 0 => {
-            Clock::new(Timeout::Zero)
+            Clock::new(Timeout::Zero, &zelf.socket.control)
         }
-        timeout => Clock::new(timeout),
+        timeout => Clock::new(timeout, &zelf.socket.control),
     }
 }
 
@@ -249,10 +249,8 @@ pub(super) fn sendall(
             if sent >= data.len() {
                 return Ok(());
             }
-            // The total runs out even while the peer keeps up with us.
-            if matches!(clock.timeout(), Timeout::After(_)) {
-                clock.remaining()?;
-            }
+            // The time runs out even while the peer keeps up with us.
+            zelf.socket.may_go_on(&mut clock)?;
         }
     })
 }

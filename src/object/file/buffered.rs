@@ -16,7 +16,7 @@ use super::raw::{Sock, SocketIo, exact, sock};
 use super::{READER_SIZE, optional_size};
 use crate::bridge::blocking;
 use crate::net::operation::{self, Ready};
-use crate::net::{Clock, Error, Socket};
+use crate::net::{Error, Socket};
 use crate::object::stream;
 use crate::sys::receive;
 use nix::errno::Errno;
@@ -215,7 +215,7 @@ fn receive_natively<T>(
     take: &mut impl FnMut(&mut Ahead) -> Option<T>,
     vm: &VirtualMachine,
 ) -> PyResult<Result<T, Enough>> {
-    let mut clock = Clock::new(socket.timeout());
+    let mut clock = socket.clock();
     blocking(vm, |host| {
         let done = operation::run(host, socket, &mut clock, Ready::Read, |fd| {
             // Held over receives that do not wait, and never over a wait:

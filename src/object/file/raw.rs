@@ -1,10 +1,11 @@
 //! `SocketIO`: a socket as a raw file.
 
-use super::super::{exact_socket, stream};
+use super::super::class::{is_plain, plain, settable};
+use super::super::{BaseSocket, stream};
 use super::buffered::Ahead;
 use crate::bridge::{args, blocking};
 use crate::net::operation::{self, Ready};
-use crate::net::{Clock, Error, Socket};
+use crate::net::{Error, Socket};
 use crate::sys;
 use crate::sys::receive::{self, Buffer};
 use nix::errno::Errno;
@@ -51,7 +52,7 @@ pub(crate) struct SocketIo {
     /// The socket, if its methods need no look-up. The object, of whatever
     /// class, is `_sock` in the file's dict: there the garbage collector sees
     /// it, and a socket that keeps its own file can be collected.
-    native: PyRwLock<Option<Arc<Socket>>>,
+    native: PyRwLock<Option<PyRef<BaseSocket>>>,
     state: AtomicU8,
     /// What the reader over this file has received and not returned yet.
     pub(super) ahead: PyMutex<Ahead>,
@@ -163,7 +164,7 @@ fn dict(zelf: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult<PyDictRef> {
 }
 
 fn set_sock(zelf: &Py<SocketIo>, sock: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
-    *zelf.native.write() = exact_socket(&sock).map(|sock| sock.socket.clone());
+    *zelf.native.write() = plain(&sock).map(|sock| sock.to_owned());
     dict(zelf, vm)?.set_item(SOCK, sock, vm)
 }
 
@@ -177,8 +178,10 @@ fn sock_object(zelf: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult {
 
 /// The socket, whatever the state of the file.
 pub(super) fn sock(zelf: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult<Sock> {
-    if let Some(native) = &*zelf.native.read() {
-        return Ok(Sock::Native(native.clone()));
+    if let Some(native) = &*zelf.native.read()
+        && is_plain(native)
+    {
+        return Ok(Sock::Native(native.socket.clone()));
     }
     sock_object(zelf, vm).map(Sock::Other)
 }
@@ -303,7 +306,7 @@ impl SocketIo {
             }
         };
         let buffer = stream::writable(&b, "recv_into() argument 1", vm)?;
-        let mut clock = Clock::new(socket.timeout());
+        let mut clock = socket.clock();
         let n = blocking(vm, |host| {
             operation::run(host, &socket, &mut clock, Ready::Read, |fd| {
                 // Borrowed for the attempt alone: no lock is held over a wait.
@@ -338,7 +341,7 @@ impl SocketIo {
         check_able(zelf, READING, "readable", vm)?;
         zelf.check_in_time(vm)?;
         let mut buffer = Buffer::new(size).ok_or_else(|| vm.no_memory_error())?;
-        let mut clock = Clock::new(socket.timeout());
+        let mut clock = socket.clock();
         let n = blocking(vm, |host| {
             operation::run(host, &socket, &mut clock, Ready::Read, |fd| {
                 buffer.recv(fd, libc::MSG_DONTWAIT)
@@ -370,7 +373,7 @@ impl SocketIo {
             }
         };
         let data = ArgBytesLike::try_from_borrowed_object(vm, &b)?;
-        let mut clock = Clock::new(socket.timeout());
+        let mut clock = socket.clock();
         let all = socket.is_patient_stream();
         let mut sent = 0;
         let n = blocking(vm, |host| {
@@ -453,7 +456,7 @@ impl SocketIo {
         flushed?;
         *zelf.ahead.lock() = Ahead::default();
         let sock = sock_object(zelf, vm)?;
-        match exact_socket(&sock) {
+        match plain(&sock) {
             Some(sock) => super::lifecycle::file_closed(sock, vm)?,
             None => drop(vm.call_method(&sock, "_decref_socketios", ())?),
         }
@@ -518,10 +521,7 @@ impl SocketIo {
         value: PySetterValue<bool>,
         vm: &VirtualMachine,
     ) -> PyResult<()> {
-        zelf.turn(
-            TIMED_OUT,
-            super::super::settable("_timeout_occurred", value, vm)?,
-        );
+        zelf.turn(TIMED_OUT, settable("_timeout_occurred", value, vm)?);
         Ok(())
     }
 
@@ -537,7 +537,7 @@ impl SocketIo {
         value: PySetterValue<PyObjectRef>,
         vm: &VirtualMachine,
     ) -> PyResult<()> {
-        let value = super::super::settable("_sock", value, vm)?;
+        let value = settable("_sock", value, vm)?;
         set_sock(zelf, value, vm)
     }
 }

@@ -1,0 +1,109 @@
+//! What a host does to the calls of one interpreter, from any thread.
+
+use super::Error;
+use super::waker::Waiters;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// The host's hold on every call that waits: interrupts, a deadline for all of
+/// them, and how long any one may wait.
+#[derive(Debug)]
+pub(crate) struct Control {
+    /// The number of interrupts so far. A call that began before an interrupt
+    /// is ended by it, a later one is not.
+    generation: AtomicU64,
+    /// No call waits any more.
+    stopped: AtomicBool,
+    /// Nanoseconds from [`origin`]; `u64::MAX` for none.
+    deadline: AtomicU64,
+    /// Nanoseconds; `u64::MAX` for no limit.
+    longest: AtomicU64,
+    pub(super) waiters: Waiters,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            generation: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
+            deadline: AtomicU64::new(u64::MAX),
+            longest: AtomicU64::new(u64::MAX),
+            waiters: Waiters::new(),
+        }
+    }
+}
+
+/// What deadlines are counted from, so that they fit a word.
+fn origin() -> Instant {
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    *ORIGIN.get_or_init(Instant::now)
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Control {
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Ends every call that has begun, with [`Error::Interrupted`].
+    pub(crate) fn interrupt(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.waiters.wake_all();
+    }
+
+    /// Ends every call that waits, now and from now on.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        self.interrupt();
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Ends every call that waits when `deadline` comes.
+    pub(crate) fn set_deadline(&self, deadline: Option<Instant>) {
+        let origin = origin();
+        let nanos = deadline.map_or(u64::MAX, |at| nanos(at.saturating_duration_since(origin)));
+        self.deadline.store(nanos, Ordering::Release);
+        // Those that wait now have to look at it.
+        self.waiters.wake_all();
+    }
+
+    /// No call waits longer than this, whatever its own timeout.
+    pub(crate) fn set_longest(&self, longest: Option<Duration>) {
+        let nanos = longest.map_or(u64::MAX, nanos);
+        self.longest.store(nanos, Ordering::Release);
+    }
+
+    pub(super) fn longest(&self) -> Option<Duration> {
+        match self.longest.load(Ordering::Acquire) {
+            u64::MAX => None,
+            nanos => Some(Duration::from_nanos(nanos)),
+        }
+    }
+
+    /// How long a call may wait that began at `generation` and has `left`;
+    /// [`Error::Interrupted`] if not at all.
+    pub(super) fn check(
+        &self,
+        generation: u64,
+        left: Option<Duration>,
+    ) -> Result<Option<Duration>, Error> {
+        if self.generation() != generation || self.is_stopped() {
+            return Err(Error::Interrupted);
+        }
+        let deadline = match self.deadline.load(Ordering::Acquire) {
+            u64::MAX => return Ok(left),
+            nanos => Duration::from_nanos(nanos),
+        };
+        match deadline.checked_sub(origin().elapsed()) {
+            Some(rest) if !rest.is_zero() => Ok(Some(left.map_or(rest, |left| left.min(rest)))),
+            _ => Err(Error::Interrupted),
+        }
+    }
+}
