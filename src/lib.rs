@@ -11,5 +11,8 @@ mod object;
 mod policy;
 mod sys;
 
-pub use embed::{Handle, SocketModule};
-pub use policy::{Denied, Operation, Policy, SockAddr, Target};
+pub use embed::{Counters, Handle, SocketInfo, SocketModule, handoff};
+pub use net::Resolver;
+pub use policy::{
+    AuditOnly, Denied, Event, Operation, Policy, Rule, RuleError, Rules, SockAddr, Target,
+};

@@ -4,6 +4,8 @@ mod terminal;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
+use std::thread;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use terminal::{Terminal, script};
@@ -272,6 +274,8 @@ fn control_c_interrupts_a_loop() {
             "import itertools; any(n == 0 and print('wai' 'ting') for n in itertools.count())";
         session.terminal.enters(line);
         session.terminal.shows("waiting");
+        // As a person would: not while the word is still being written.
+        thread::sleep(Duration::from_millis(50));
         session.terminal.control('c');
         session.terminal.shows("KeyboardInterrupt");
         session.terminal.shows(">>> ");

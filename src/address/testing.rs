@@ -81,10 +81,13 @@ impl Call {
         let mut runtime = Runtime::default();
         if self.seen.is_some() || self.deny {
             let seen = self.seen.clone().unwrap_or_default();
-            runtime.gate = Gate::new(Arc::new(Watch {
-                seen,
-                deny: self.deny,
-            }));
+            runtime.gate = Gate::new(
+                Some(Arc::new(Watch {
+                    seen,
+                    deny: self.deny,
+                })),
+                Arc::default(),
+            );
         }
         let state = State::new(Arc::new(runtime));
         f(&Request {

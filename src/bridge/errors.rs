@@ -1,6 +1,7 @@
 //! The one map from a Rust error to a Python exception.
 
-use crate::net::Error;
+use super::state;
+use crate::net::{Error, Limit};
 use crate::sys::text;
 use nix::errno::Errno;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyType, PyTypeRef};
@@ -20,10 +21,34 @@ pub(crate) fn to_python(error: Error, vm: &VirtualMachine) -> PyBaseExceptionRef
         ),
         // `bridge::host` puts the handler's own exception in place of this one.
         Error::Raised => vm.new_exception_empty(vm.ctx.exceptions.keyboard_interrupt.to_owned()),
-        Error::Interrupted => vm.new_exception_msg(
-            vm.ctx.exceptions.keyboard_interrupt.to_owned(),
-            "interrupted by the host".into(),
-        ),
+        Error::Interrupted => match &state::of(vm).runtime.interruption {
+            Some(interruption) => interruption(vm),
+            None => vm.new_exception_msg(
+                vm.ctx.exceptions.keyboard_interrupt.to_owned(),
+                "interrupted by the host".into(),
+            ),
+        },
+        Error::Limit(limit) => {
+            let (errno, text) = match limit {
+                Limit::Sockets => (
+                    Errno::EMFILE,
+                    "no more sockets: the host's limit is reached",
+                ),
+                Limit::Received => (
+                    Errno::EDQUOT,
+                    "nothing more to receive: the host's limit of bytes is reached",
+                ),
+                Limit::Sent => (
+                    Errno::EDQUOT,
+                    "nothing more to send: the host's limit of bytes is reached",
+                ),
+                Limit::Connections => (
+                    Errno::EDQUOT,
+                    "too many connections: the host's limit a second is reached",
+                ),
+            };
+            os_error_with(errno, text, vm)
+        }
         Error::Denied(denied) => os_error_with(Errno::EACCES, &denied.to_string(), vm),
         Error::AddrInfo(code) => pair(gaierror(vm), code, &text::gai_strerror(code), vm),
         Error::HostDb(code) => pair(herror(vm), code, &text::hstrerror(code), vm),

@@ -3,6 +3,7 @@
 use crate::net::{Control, Timeout};
 use crate::policy::Gate;
 use rustpython_vm::VirtualMachine;
+use rustpython_vm::builtins::PyBaseExceptionRef;
 use rustpython_vm::common::lock::PyRwLock;
 use rustpython_vm::common::rc::PyRc;
 use rustpython_vm::common::static_cell;
@@ -19,9 +20,14 @@ use std::sync::{Arc, Weak};
 pub(crate) struct Runtime {
     /// What the scripts may reach.
     pub(crate) gate: Gate,
-    /// Wakes the calls that wait.
+    /// Ends calls that wait, limits and counts.
     pub(crate) control: Arc<Control>,
+    /// What an interrupted call raises, if not KeyboardInterrupt.
+    pub(crate) interruption: Option<Box<Interruption>>,
 }
+
+/// Makes the exception of an interrupted call.
+pub(crate) type Interruption = dyn Fn(&VirtualMachine) -> PyBaseExceptionRef + Send + Sync;
 
 /// The state of one interpreter.
 #[derive(Default)]

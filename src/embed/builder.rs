@@ -3,63 +3,208 @@
 use super::Handle;
 use crate::bridge::{Runtime, state};
 use crate::module;
-use crate::policy::{Gate, Policy};
-use rustpython_vm::InterpreterBuilder;
+use crate::net::{Control, Resolver};
+use crate::policy::{Event, Gate, Policy};
+use rustpython_vm::builtins::PyBaseExceptionRef;
+use rustpython_vm::{InterpreterBuilder, VirtualMachine};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// The `socket` module of one interpreter, as its host wants it.
 ///
+/// Nothing is forbidden and nothing limited until a method here says so. What
+/// is configured holds for the interpreter, its threads and its
+/// subinterpreters, and for no other interpreter of the process.
+///
 /// ```
-/// use rustpython_socket::SocketModule;
+/// use rustpython_socket::{Rules, SocketModule};
 /// use rustpython_vm::Interpreter;
 ///
-/// let builder = Interpreter::builder(Default::default());
-/// let interpreter = SocketModule::new().register(builder).build();
+/// let rules = Rules::deny_all().allow("127.0.0.1:6379")?;
+/// let module = SocketModule::new().policy(rules).max_sockets(64);
+/// let handle = module.handle();
+/// let interpreter = module.register(Interpreter::builder(Default::default())).build();
 /// interpreter.enter(|vm| {
 ///     let scope = vm.new_scope_with_builtins();
-///     vm.run_string(scope, "import socket; socket.socket().close()", "<script>").unwrap();
+///     let script = "
+/// import socket
+/// try:
+///     socket.create_connection(('127.0.0.1', 22))
+/// except PermissionError as refused:
+///     assert str(refused) == '[Errno 13] connect to 127.0.0.1:22 is not allowed by any rule'
+/// ";
+///     vm.run_string(scope, script, "<script>").unwrap();
 /// });
+/// assert_eq!(handle.counters().refusals, 1);
+/// # Ok::<(), rustpython_socket::RuleError>(())
 /// ```
 #[derive(Default)]
 #[must_use]
 pub struct SocketModule {
-    runtime: Runtime,
+    control: Arc<Control>,
+    policy: Option<Arc<dyn Policy>>,
+    interruption: Option<Box<state::Interruption>>,
 }
 
 impl SocketModule {
     /// The module with nothing forbidden and nothing limited.
+    ///
+    /// ```
+    /// let module = rustpython_socket::SocketModule::new();
+    /// # drop(module);
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks `policy` before scripts reach anything.
+    /// Asks `policy` before scripts reach anything: [`Rules`](crate::Rules), or
+    /// one of your own. Scripts cannot see or change it; what it refuses raises
+    /// PermissionError.
     ///
     /// ```
-    /// use rustpython_socket::{Denied, Operation, Policy, SocketModule, Target};
+    /// use rustpython_socket::{Rules, SocketModule};
     ///
-    /// struct NoBinding;
-    ///
-    /// impl Policy for NoBinding {
-    ///     fn check(&self, operation: Operation, _: &Target<'_>) -> Result<(), Denied> {
-    ///         match operation {
-    ///             Operation::Bind => Err(Denied("scripts may not listen".into())),
-    ///             _ => Ok(()),
-    ///         }
-    ///     }
-    /// }
-    ///
-    /// let module = SocketModule::new().policy(NoBinding);
+    /// let module = SocketModule::new().policy(Rules::loopback_only());
     /// # drop(module);
     /// ```
     pub fn policy(mut self, policy: impl Policy + 'static) -> Self {
-        self.runtime.gate = Gate::new(Arc::new(policy));
+        self.policy = Some(Arc::new(policy));
         self
     }
 
-    /// What the host keeps: it interrupts calls that wait.
+    /// How many sockets may be open at once. One more is OSError EMFILE.
+    ///
+    /// ```
+    /// let module = rustpython_socket::SocketModule::new().max_sockets(64);
+    /// # drop(module);
+    /// ```
+    pub fn max_sockets(self, most: usize) -> Self {
+        self.control.limits.sockets.store(most, Ordering::Relaxed);
+        self
+    }
+
+    /// How many bytes scripts may receive in all. The call that crosses the
+    /// limit still returns what it received; the next one raises OSError
+    /// EDQUOT. What a file made from a socket has buffered stays readable.
+    ///
+    /// ```
+    /// let module = rustpython_socket::SocketModule::new().max_received(1 << 20);
+    /// # drop(module);
+    /// ```
+    pub fn max_received(self, bytes: u64) -> Self {
+        self.control.limits.set_received(bytes);
+        self
+    }
+
+    /// How many bytes scripts may send in all. The system call that crosses
+    /// the limit is the last one; the next raises OSError EDQUOT.
+    ///
+    /// ```
+    /// let module = rustpython_socket::SocketModule::new().max_sent(1 << 20);
+    /// # drop(module);
+    /// ```
+    pub fn max_sent(self, bytes: u64) -> Self {
+        self.control.limits.set_sent(bytes);
+        self
+    }
+
+    /// How many connections a script may begin within a second. One more
+    /// raises OSError EDQUOT.
+    ///
+    /// ```
+    /// let module = rustpython_socket::SocketModule::new().max_connections_per_second(10);
+    /// # drop(module);
+    /// ```
+    pub fn max_connections_per_second(self, most: u64) -> Self {
+        self.control.limits.set_connections(most);
+        self
+    }
+
+    /// How long any call may wait, whatever the timeout of its socket. Then it
+    /// raises TimeoutError, as that timeout would.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let module = rustpython_socket::SocketModule::new().max_wait(Duration::from_secs(30));
+    /// # drop(module);
+    /// ```
+    pub fn max_wait(self, longest: Duration) -> Self {
+        self.control.set_longest(Some(longest));
+        self
+    }
+
+    /// Takes host names from `resolver` instead of the system. Only the first
+    /// resolver counts.
+    ///
+    /// ```
+    /// use rustpython_socket::{Resolver, SocketModule};
+    /// use std::net::IpAddr;
+    ///
+    /// /// Scripts reach hosts by number only.
+    /// struct NoNames;
+    ///
+    /// impl Resolver for NoNames {
+    ///     fn addresses(&self, _: &str) -> Vec<IpAddr> {
+    ///         Vec::new()
+    ///     }
+    /// }
+    ///
+    /// let module = SocketModule::new().resolver(NoNames);
+    /// # drop(module);
+    /// ```
+    pub fn resolver(self, resolver: impl Resolver + 'static) -> Self {
+        self.control.set_resolver(Arc::new(resolver));
+        self
+    }
+
+    /// Tells `hook` of everything that happens to the scripts' sockets, on the
+    /// thread where it happens. It must not block. Only the first hook counts.
+    ///
+    /// ```
+    /// use rustpython_socket::{Event, SocketModule};
+    ///
+    /// let module = SocketModule::new().on_event(|event| {
+    ///     if let Event::Refused { denied, .. } = event {
+    ///         eprintln!("{denied}");
+    ///     }
+    /// });
+    /// # drop(module);
+    /// ```
+    pub fn on_event(self, hook: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+        self.control.watch.set_hook(Box::new(hook));
+        self
+    }
+
+    /// Chooses what an interrupted call raises. Without it, that is
+    /// KeyboardInterrupt, which `except Exception` does not catch.
+    ///
+    /// ```
+    /// use rustpython_socket::SocketModule;
+    ///
+    /// let module = SocketModule::new()
+    ///     .interrupt_with(|vm| vm.new_exception_empty(vm.ctx.exceptions.system_exit.to_owned()));
+    /// # drop(module);
+    /// ```
+    pub fn interrupt_with(
+        mut self,
+        exception: impl Fn(&VirtualMachine) -> PyBaseExceptionRef + Send + Sync + 'static,
+    ) -> Self {
+        self.interruption = Some(Box::new(exception));
+        self
+    }
+
+    /// What the host keeps: it interrupts, closes, counts and looks.
+    ///
+    /// ```
+    /// let module = rustpython_socket::SocketModule::new();
+    /// let handle = module.handle();
+    /// assert_eq!(handle.counters().open, 0);
+    /// ```
     pub fn handle(&self) -> Handle {
         Handle {
-            control: self.runtime.control.clone(),
+            control: self.control.clone(),
         }
     }
 
@@ -67,10 +212,26 @@ impl SocketModule {
     ///
     /// Call it after a standard library was added: of two native modules with
     /// one name the interpreter takes the later.
+    ///
+    /// ```
+    /// use rustpython_socket::SocketModule;
+    /// use rustpython_vm::Interpreter;
+    ///
+    /// let builder = Interpreter::builder(Default::default());
+    /// let interpreter = SocketModule::new().register(builder).build();
+    /// interpreter.enter(|vm| {
+    ///     let scope = vm.new_scope_with_builtins();
+    ///     vm.run_string(scope, "import socket; socket.socket().close()", "<script>").unwrap();
+    /// });
+    /// ```
     #[must_use]
     pub fn register(self, builder: InterpreterBuilder) -> InterpreterBuilder {
         let definitions = module::definitions(&builder.ctx);
-        let runtime = Arc::new(self.runtime);
+        let runtime = Arc::new(Runtime {
+            gate: Gate::new(self.policy, self.control.watch.clone()),
+            control: self.control,
+            interruption: self.interruption,
+        });
         builder
             .add_native_modules(&definitions)
             .init_hook(move |vm| state::register(vm, runtime))

@@ -1,7 +1,8 @@
 //! What a host calls.
 
 mod builder;
-mod interrupt;
+mod handle;
+pub mod handoff;
 
 pub use builder::SocketModule;
-pub use interrupt::Handle;
+pub use handle::{Counters, Handle, SocketInfo};

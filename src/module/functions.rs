@@ -4,6 +4,7 @@
 use crate::bridge::errors::{self, OrRaise};
 use crate::bridge::{args, state, text};
 use crate::net::inet;
+use crate::object;
 use crate::policy::{Operation, Target};
 use crate::sys::{descriptor, interface, message};
 use nix::errno::Errno;
@@ -200,26 +201,29 @@ fn in_range(function: &str, size: Option<usize>, vm: &VirtualMachine) -> PyResul
     size.ok_or_else(|| vm.new_overflow_error(format!("{function}() argument out of range")))
 }
 
-/// Asks whether the script may touch a descriptor that no socket object holds.
-fn adopt(fd: i32, vm: &VirtualMachine) -> PyResult<()> {
-    state::of(vm)
-        .runtime
-        .gate
-        .check(Operation::Adopt, &Target::Descriptor(fd))
-        .or_raise(vm)
-}
-
 /// dup(2), close-on-exec.
 fn dup(fd: i32, vm: &VirtualMachine) -> PyResult<i32> {
-    adopt(fd, vm)?;
     if fd < 0 {
         return Err(errors::os_error(Errno::EBADF, vm));
     }
-    descriptor::peek(fd, |fd| fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(0))).or_raise(vm)
+    let runtime = &state::of(vm).runtime;
+    object::permit_number(runtime, fd).or_raise(vm)?;
+    let copy = descriptor::peek(fd, |fd| fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(0))).or_raise(vm)?;
+    runtime.gate.give(copy);
+    Ok(copy)
 }
 
 fn close(fd: i32, vm: &VirtualMachine) -> PyResult<()> {
-    adopt(fd, vm)?;
+    let runtime = &state::of(vm).runtime;
+    if runtime.gate.is_guarded() {
+        // The number must not stay in a socket object: the host's next file
+        // would get it, and the script would have that.
+        if let Some(socket) = runtime.control.registry.find(fd) {
+            return vm.allow_threads(|| socket.close()).or_raise(vm);
+        }
+        runtime.gate.descriptor(fd).or_raise(vm)?;
+        runtime.gate.take(fd);
+    }
     vm.allow_threads(|| descriptor::close(fd)).or_raise(vm)
 }
 

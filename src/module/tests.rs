@@ -98,7 +98,7 @@ impl Policy for Only {
 
 fn run_under(policy: &'static [&'static str], source: &str) {
     let runtime = Runtime {
-        gate: Gate::new(Arc::new(Only(policy))),
+        gate: Gate::new(Some(Arc::new(Only(policy))), Arc::default()),
         ..Runtime::default()
     };
     run_with(runtime, source);

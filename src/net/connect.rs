@@ -2,7 +2,7 @@
 
 use super::operation::{self, Ready};
 use super::{Clock, Error, Host, Socket, Timeout};
-use crate::policy::{Permitted, SockAddr};
+use crate::policy::{Event, Permitted, SockAddr};
 use crate::sys::{self, sockopt};
 use nix::errno::Errno;
 use nix::libc;
@@ -11,6 +11,22 @@ use std::os::fd::BorrowedFd;
 /// Connects within what `clock` allows. Without a timeout that is for ever;
 /// with a timeout of zero the kernel's first answer is the result.
 pub(crate) fn connect(
+    host: &impl Host,
+    socket: &Socket,
+    clock: &mut Clock,
+    target: &Permitted<SockAddr>,
+) -> Result<(), Error> {
+    let connected = attempt(host, socket, clock, target);
+    if connected.is_ok() && socket.control.watch.is_hooked() {
+        socket.control.watch.tell(&Event::Connected {
+            id: socket.id,
+            address: target.get(),
+        });
+    }
+    connected
+}
+
+fn attempt(
     host: &impl Host,
     socket: &Socket,
     clock: &mut Clock,

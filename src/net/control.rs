@@ -1,14 +1,17 @@
 //! What a host does to the calls of one interpreter, from any thread.
 
-use super::Error;
+use super::limits::Limits;
+use super::registry::Registry;
 use super::waker::Waiters;
-use std::sync::OnceLock;
+use super::{Error, Resolver};
+use crate::policy::Watch;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// The host's hold on every call that waits: interrupts, a deadline for all of
 /// them, and how long any one may wait.
-#[derive(Debug)]
 pub(crate) struct Control {
     /// The number of interrupts so far. A call that began before an interrupt
     /// is ended by it, a later one is not.
@@ -20,6 +23,11 @@ pub(crate) struct Control {
     /// Nanoseconds; `u64::MAX` for no limit.
     longest: AtomicU64,
     pub(super) waiters: Waiters,
+    pub(crate) limits: Limits,
+    pub(crate) registry: Registry,
+    pub(crate) watch: Arc<Watch>,
+    /// Where names come from, if not from the system.
+    resolver: OnceLock<Arc<dyn Resolver>>,
 }
 
 impl Default for Control {
@@ -30,6 +38,10 @@ impl Default for Control {
             deadline: AtomicU64::new(u64::MAX),
             longest: AtomicU64::new(u64::MAX),
             waiters: Waiters::new(),
+            limits: Limits::default(),
+            registry: Registry::default(),
+            watch: Arc::default(),
+            resolver: OnceLock::new(),
         }
     }
 }
@@ -44,7 +56,28 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control")
+            .field("generation", &self.generation)
+            .field("stopped", &self.stopped)
+            .field("limits", &self.limits)
+            .field("registry", &self.registry)
+            .field("watch", &self.watch)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Control {
+    pub(super) fn resolver(&self) -> Option<Arc<dyn Resolver>> {
+        self.resolver.get().cloned()
+    }
+
+    /// The first resolver stays.
+    pub(crate) fn set_resolver(&self, resolver: Arc<dyn Resolver>) {
+        let _ = self.resolver.set(resolver);
+    }
+
     pub(super) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }

@@ -1,5 +1,6 @@
 //! Everything that can go wrong below the VM.
 
+use super::Limit;
 use crate::policy::Denied;
 use nix::errno::Errno;
 
@@ -16,6 +17,8 @@ pub(crate) enum Error {
     Interrupted,
     /// The policy refused.
     Denied(Denied),
+    /// A limit that the host set is reached.
+    Limit(Limit),
     /// Name resolution failed: an EAI_ number (getaddrinfo(3)).
     AddrInfo(i32),
     /// A host database look-up failed: an h_errno number (gethostbyname(3)).
@@ -27,6 +30,12 @@ pub(crate) enum Error {
 impl From<Errno> for Error {
     fn from(errno: Errno) -> Self {
         Self::Errno(errno)
+    }
+}
+
+impl From<Limit> for Error {
+    fn from(limit: Limit) -> Self {
+        Self::Limit(limit)
     }
 }
 

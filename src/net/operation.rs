@@ -59,6 +59,12 @@ pub(crate) fn run<T>(
     ready: Ready,
     mut attempt: impl FnMut(BorrowedFd<'_>) -> Result<T, Errno>,
 ) -> Result<T, Error> {
+    let limits = &socket.control.limits;
+    match ready {
+        Ready::Write => limits.may_send()?,
+        Ready::Unknown => {}
+        _ => limits.may_receive()?,
+    }
     let call = socket.begin()?;
     match attempt(call.fd()) {
         Ok(done) => Ok(done),
@@ -261,11 +267,11 @@ mod tests {
     /// One end of a pair whose other end says nothing.
     fn idle(timeout: Timeout) -> (Arc<Socket>, std::os::fd::OwnedFd) {
         let (a, b) = sys::socket::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0).unwrap();
-        let socket = Socket::new(Arc::default());
+        let socket = Arc::new(Socket::new(Arc::default()));
         socket
             .open(a, (libc::AF_UNIX, libc::SOCK_STREAM, 0), timeout)
             .unwrap();
-        (Arc::new(socket), b)
+        (socket, b)
     }
 
     fn read(socket: &Socket) -> Result<usize, Error> {

@@ -7,7 +7,7 @@
 //! finish by itself.
 
 use super::inet::{is_literal, pton4, pton6};
-use super::{Clock, Control, Error, Host, Waker, operation};
+use super::{Clock, Control, Error, Host, Waker, names, operation};
 use crate::policy::SockAddr;
 use crate::sys::netdb::{self, HostEntry, HostError, ResolveError};
 use nix::errno::Errno;
@@ -51,8 +51,10 @@ pub(crate) fn getaddrinfo<H: Host>(
     if needs_no_resolver(&query) {
         return Ok(netdb::getaddrinfo(&query)?);
     }
-    in_background(host, control, clock, move || {
-        Ok(netdb::getaddrinfo(&query)?)
+    let resolver = control.resolver();
+    in_background(host, control, clock, move || match resolver {
+        Some(resolver) if query.host.is_some() => names::getaddrinfo(&*resolver, &query),
+        _ => Ok(netdb::getaddrinfo(&query)?),
     })
 }
 
@@ -68,8 +70,10 @@ pub(crate) fn getnameinfo<H: Host>(
     if flags & NUMERIC == NUMERIC {
         return Ok(netdb::getnameinfo(&address, flags)?);
     }
-    in_background(host, control, clock, move || {
-        Ok(netdb::getnameinfo(&address, flags)?)
+    let resolver = control.resolver();
+    in_background(host, control, clock, move || match resolver {
+        Some(resolver) => names::getnameinfo(&*resolver, &address, flags),
+        None => Ok(netdb::getnameinfo(&address, flags)?),
     })
 }
 
@@ -80,8 +84,10 @@ pub(crate) fn gethostbyname<H: Host>(
     clock: &mut Clock,
     name: CString,
 ) -> Result<HostEntry, Error> {
-    in_background(host, control, clock, move || {
-        Ok(netdb::gethostbyname(&name)?)
+    let resolver = control.resolver();
+    in_background(host, control, clock, move || match resolver {
+        Some(resolver) => names::gethostbyname(&*resolver, &name),
+        None => Ok(netdb::gethostbyname(&name)?),
     })
 }
 
@@ -92,8 +98,10 @@ pub(crate) fn gethostbyaddr<H: Host>(
     clock: &mut Clock,
     address: IpAddr,
 ) -> Result<HostEntry, Error> {
-    in_background(host, control, clock, move || {
-        Ok(netdb::gethostbyaddr(address)?)
+    let resolver = control.resolver();
+    in_background(host, control, clock, move || match resolver {
+        Some(resolver) => names::gethostbyaddr(&*resolver, address),
+        None => Ok(netdb::gethostbyaddr(address)?),
     })
 }
 

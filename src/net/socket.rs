@@ -2,11 +2,12 @@
 
 use super::waker::Waiters;
 use super::{Clock, Control, Error, Timeout};
+use crate::policy::{Event, SocketId};
 use crate::sys::Descriptor;
 use crate::sys::descriptor::Use;
 use nix::errno::Errno;
-use std::os::fd::{OwnedFd, RawFd};
-use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A descriptor with its timeout, what kind of socket it is, and who waits on it.
@@ -21,6 +22,10 @@ pub(crate) struct Socket {
     protocol: AtomicI32,
     pub(crate) waiters: Waiters,
     pub(crate) control: Arc<Control>,
+    pub(crate) id: SocketId,
+    /// Bytes, for the host to see.
+    pub(crate) received: AtomicU64,
+    pub(crate) sent: AtomicU64,
     /// Held from readiness to accept(2) on a blocking listener, neither of
     /// which waits: of the threads woken for one connection only one may go on
     /// to accept, or the others would block where nothing wakes them.
@@ -38,22 +43,27 @@ impl Socket {
             protocol: AtomicI32::new(-1),
             waiters: Waiters::new(),
             control,
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
             accepting: Mutex::new(()),
         }
     }
 
     /// Takes a descriptor over, and what is known of it. `kind` is without flags.
     pub(crate) fn open(
-        &self,
+        self: &Arc<Self>,
         fd: OwnedFd,
         (family, kind, protocol): (i32, i32, i32),
         timeout: Timeout,
     ) -> Result<(), OwnedFd> {
+        let number = fd.as_raw_fd();
         self.descriptor.install(fd)?;
         self.family.store(family, Ordering::Relaxed);
         self.kind.store(kind, Ordering::Relaxed);
         self.protocol.store(protocol, Ordering::Relaxed);
         self.set_timeout(timeout);
+        self.control.opened(number, self);
         Ok(())
     }
 
@@ -66,14 +76,47 @@ impl Socket {
 
     /// Closes the descriptor and ends the calls blocked on it with EBADF.
     pub(crate) fn close(&self) -> Result<(), Errno> {
+        // Before the number goes back to the kernel.
+        self.forget();
         let closed = self.descriptor.close();
         self.waiters.wake_all();
         closed.map(drop)
     }
 
+    /// Takes the socket off its runtime's list.
+    fn forget(&self) {
+        let number = self.descriptor.number();
+        if number >= 0 {
+            self.control.closed(number, self);
+        }
+    }
+
+    /// Counts bytes that arrived.
+    #[inline]
+    pub(crate) fn count_received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.control.limits.received(bytes);
+        if self.control.watch.is_hooked() {
+            let id = self.id;
+            self.control.watch.tell(&Event::Received { id, bytes });
+        }
+    }
+
+    /// Counts bytes that the kernel took.
+    #[inline]
+    pub(crate) fn count_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.control.limits.sent(bytes);
+        if self.control.watch.is_hooked() {
+            let id = self.id;
+            self.control.watch.tell(&Event::Sent { id, bytes });
+        }
+    }
+
     /// Gives the descriptor away and ends the calls blocked on it; −1 if there
     /// is none. Returns when no call uses the number any more.
     pub(crate) fn detach(&self) -> RawFd {
+        self.forget();
         let Some(fd) = self.descriptor.leave() else {
             return -1;
         };
@@ -133,6 +176,14 @@ impl Socket {
         self.protocol.load(Ordering::Relaxed)
     }
 }
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// EBADF if the socket was closed or detached under the call.
 pub(crate) fn still_open(call: &Use<'_>) -> Result<(), Error> {

@@ -8,7 +8,7 @@ use crate::net::{Clock, Error, Timeout, connect as net_connect, listener};
 use crate::policy::{Operation, Permitted, SockAddr};
 use crate::sys;
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
-use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 
 /// The backlog of `listen()` without one: what most systems allow, but not so
 /// much that a dead server looks alive.
@@ -61,9 +61,13 @@ pub(super) fn listen(
     vm: &VirtualMachine,
 ) -> PyResult<()> {
     let call = zelf.socket.begin().or_raise(vm)?;
-    // An unbound socket gets an address from the kernel: that is a bind.
-    if let Ok(address) = sys::socket::getsockname(call.fd()) {
-        let gate = &zelf.state.runtime.gate;
+    // An unbound socket gets an address from the kernel: that is a bind. What
+    // bind() let through is not asked about again.
+    let gate = &zelf.state.runtime.gate;
+    if gate.is_guarded()
+        && let Ok(address) = sys::socket::getsockname(call.fd())
+        && address.ip().is_some_and(|(_, port)| port == 0)
+    {
         gate.address(Operation::Bind, address, None).or_raise(vm)?;
     }
     let backlog = backlog.map_or(DEFAULT_BACKLOG, |n| n.max(0));
@@ -72,6 +76,7 @@ pub(super) fn listen(
 
 fn accept_descriptor(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(OwnedFd, SockAddr)> {
     let socket = &zelf.socket;
+    zelf.state.runtime.control.may_open().or_raise(vm)?;
     let mut clock = socket.clock();
     blocking(vm, |host| listener::accept(host, socket, &mut clock))
 }
@@ -83,6 +88,7 @@ pub(super) fn accept_number(
 ) -> PyResult<(i32, PyObjectRef)> {
     let (fd, peer) = accept_descriptor(zelf, vm)?;
     let peer = address_object(zelf, &peer, vm)?;
+    zelf.state.runtime.gate.give(fd.as_raw_fd());
     Ok((fd.into_raw_fd(), peer))
 }
 
@@ -126,6 +132,7 @@ fn connect_to(
     clock: &mut Clock,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
+    zelf.socket.control.limits.may_connect().or_raise(vm)?;
     blocking(vm, |host| {
         net_connect::connect(host, &zelf.socket, clock, target)
     })
@@ -140,6 +147,7 @@ pub(super) fn connect_ex(
 ) -> PyResult<i32> {
     let target = connect_target(zelf, address, "connect_ex", vm)?;
     let mut clock = zelf.socket.clock();
+    zelf.socket.control.limits.may_connect().or_raise(vm)?;
     blocking(vm, |host| {
         match net_connect::connect(host, &zelf.socket, &mut clock, &target) {
             Ok(()) => Ok(0),

@@ -3,9 +3,9 @@
 use super::{BaseSocket, connection, is_plain, socket_class};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::OrRaise;
-use crate::bridge::{audit, state};
+use crate::bridge::{Runtime, audit, state};
 use crate::net::{Socket, Timeout};
-use crate::policy::{Operation, Target};
+use crate::policy::{Denied, Operation, Target};
 use crate::sys::{self, descriptor, sockopt};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -66,6 +66,7 @@ pub(super) fn init(zelf: &Py<BaseSocket>, args: InitArgs, vm: &VirtualMachine) -
         }
     };
     audit::new(vm, zelf.as_object(), family, kind, protocol)?;
+    zelf.state.runtime.control.may_open().or_raise(vm)?;
     let (fd, kind_of_socket) = match &fileno {
         Some(fileno) => {
             let fd = args::int(fileno, vm)?;
@@ -104,11 +105,7 @@ fn adopt(
     if fd < 0 {
         return Err(vm.new_value_error("negative file descriptor"));
     }
-    state
-        .runtime
-        .gate
-        .check(Operation::Adopt, &Target::Descriptor(fd))
-        .or_raise(vm)?;
+    state.runtime.gate.descriptor(fd).or_raise(vm)?;
     let found = descriptor::peek(fd, |fd| detect(fd, (family, kind, protocol))).or_raise(vm)?;
     ADOPTIONS.set(ADOPTIONS.get().wrapping_add(1));
     Ok((descriptor::adopt(fd), found))
@@ -116,7 +113,7 @@ fn adopt(
 
 /// What a socket is: whatever is -1 is asked of the kernel. EBADF and ENOTSOCK
 /// for what is no socket.
-fn detect(
+pub(super) fn detect(
     fd: BorrowedFd<'_>,
     (family, kind, protocol): (i32, i32, i32),
 ) -> Result<(i32, i32, i32), Errno> {
@@ -162,8 +159,25 @@ fn open(
     if timeout.is_nonblocking() {
         sys::socket::set_nonblocking(fd.as_fd(), true).or_raise(vm)?;
     }
-    let kind = (family, without_flags(kind), protocol);
-    let mut fd = fd;
+    install(
+        zelf,
+        fd,
+        (family, without_flags(kind), protocol),
+        timeout,
+        vm,
+    );
+    Ok(())
+}
+
+/// Puts a descriptor into an object, in place of one that it may have.
+pub(super) fn install(
+    zelf: &Py<BaseSocket>,
+    mut fd: OwnedFd,
+    kind: (i32, i32, i32),
+    timeout: Timeout,
+    vm: &VirtualMachine,
+) {
+    zelf.state.runtime.gate.take(fd.as_raw_fd());
     loop {
         match zelf.socket.open(fd, kind, timeout) {
             Ok(()) => break,
@@ -176,7 +190,11 @@ fn open(
         }
     }
     zelf.closed.store(false, Ordering::Relaxed);
-    Ok(())
+}
+
+/// A `socket.socket` without a descriptor.
+pub(super) fn unopened(vm: &VirtualMachine) -> PyResult<PyRef<BaseSocket>> {
+    BaseSocket::unopened(vm).into_ref_with_type(vm, socket_class(vm)?)
 }
 
 /// A new `socket.socket` for a descriptor that a system call returned; audited
@@ -186,7 +204,7 @@ pub(super) fn from_descriptor(
     kind: (i32, i32, i32),
     vm: &VirtualMachine,
 ) -> PyResult<PyRef<BaseSocket>> {
-    let object = BaseSocket::unopened(vm).into_ref_with_type(vm, socket_class(vm)?)?;
+    let object = unopened(vm)?;
     audit::new(vm, object.as_object(), kind.0, kind.1, kind.2)?;
     open(&object, fd, kind, vm)?;
     Ok(object)
@@ -204,6 +222,7 @@ pub(crate) fn pair(
         .gate
         .check(Operation::Create, &target)
         .or_raise(vm)?;
+    state.runtime.control.may_open().or_raise(vm)?;
     let (a, b) = sys::socket::socketpair(family, kind, protocol).or_raise(vm)?;
     let made = |fd| from_descriptor(fd, (family, kind, protocol), vm);
     Ok((made(a)?, made(b)?))
@@ -220,12 +239,8 @@ pub(crate) fn duplicate(
     if fd < 0 {
         return Err(crate::bridge::errors::os_error(Errno::EBADF, vm));
     }
-    let target = Target::Descriptor(fd);
-    state
-        .runtime
-        .gate
-        .check(Operation::Adopt, &target)
-        .or_raise(vm)?;
+    permit_number(&state.runtime, fd).or_raise(vm)?;
+    state.runtime.control.may_open().or_raise(vm)?;
     let copy = descriptor::peek(fd, descriptor::duplicate).or_raise(vm)?;
     let found = detect(copy.as_fd(), kind).or_raise(vm)?;
     from_descriptor(copy, found, vm)
@@ -234,6 +249,7 @@ pub(crate) fn duplicate(
 /// `socket.dup`: a socket of the same class and timeout on a duplicate.
 pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     let socket = &zelf.socket;
+    zelf.state.runtime.control.may_open().or_raise(vm)?;
     let call = socket.begin().or_raise(vm)?;
     let fd = descriptor::duplicate(call.fd()).or_raise(vm)?;
     let kind = (socket.family(), socket.kind(), socket.protocol());
@@ -244,6 +260,7 @@ pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     }
     // A subclass makes its own from the number, which is ours until it has.
     let number = fd.as_raw_fd();
+    zelf.state.runtime.gate.give(number);
     let before = ADOPTIONS.get();
     let zelf = zelf.as_object();
     let args = FuncArgs::new(
@@ -269,8 +286,20 @@ pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
 
 /// `socket.detach`.
 pub(super) fn detach(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> RawFd {
-    let socket = &zelf.socket;
-    vm.allow_threads(|| socket.detach())
+    let fd = vm.allow_threads(|| zelf.socket.detach());
+    if fd >= 0 {
+        zelf.state.runtime.gate.give(fd);
+    }
+    fd
+}
+
+/// Whether a script may duplicate or send a descriptor: its own, those of its
+/// sockets, and what the policy says.
+pub(crate) fn permit_number(runtime: &Runtime, fd: RawFd) -> Result<(), Denied> {
+    if !runtime.gate.is_guarded() || runtime.control.registry.find(fd).is_some() {
+        return Ok(());
+    }
+    runtime.gate.descriptor(fd)
 }
 
 /// Closes the descriptor: `_real_close`, and `close` of the base type.

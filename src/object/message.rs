@@ -1,13 +1,13 @@
 //! sendmsg, recvmsg, recvmsg_into, sendmsg_afalg: data in several buffers, and
 //! ancillary data beside it.
 
-use super::{BaseSocket, connection, stream};
+use super::{BaseSocket, connection, permit_number, stream};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::{self, OrRaise};
 use crate::bridge::{audit, blocking};
 use crate::net::operation::{self, Ready};
 use crate::net::{Error, Host};
-use crate::policy::{Operation, Permitted, SockAddr, Target};
+use crate::policy::{Denied, Operation, Permitted, SockAddr, Target};
 use crate::sys::receive::Buffer;
 use crate::sys::{descriptor, message};
 use nix::errno::Errno;
@@ -26,6 +26,9 @@ const ALG_SET_IV: i32 = 2;
 const ALG_SET_OP: i32 = 3;
 const ALG_SET_AEAD_ASSOCLEN: i32 = 4;
 
+/// linux/in.h
+const IP_UNICAST_IF: i32 = 50;
+
 pub(super) fn sendmsg(
     zelf: &Py<BaseSocket>,
     buffers: &PyObject,
@@ -39,13 +42,14 @@ pub(super) fn sendmsg(
         OptionalArg::Present(ancdata) => control_data(&ancdata, vm)?,
         OptionalArg::Missing => Vec::new(),
     };
+    permit_control(zelf, &control).or_raise(vm)?;
     let address = address.into_option().filter(|address| !vm.is_none(address));
     let target = match &address {
         Some(address) => Some(connection::destination(
             zelf,
             address,
             "sendmsg",
-            Operation::Send,
+            stream::send_operation(zelf, flags),
             vm,
         )?),
         None => None,
@@ -92,6 +96,32 @@ fn control_data(ancdata: &PyObject, vm: &VirtualMachine) -> PyResult<Vec<u8>> {
     Ok(control)
 }
 
+/// Ancillary data is a door too: descriptors go out with it, and some of it does
+/// for one message what a socket option does for all.
+fn permit_control(zelf: &Py<BaseSocket>, control: &[u8]) -> Result<(), Denied> {
+    let runtime = &zelf.state.runtime;
+    if !runtime.gate.is_guarded() || control.is_empty() {
+        return Ok(());
+    }
+    let (items, _) = message::items(control);
+    for item in &items {
+        for fd in message::rights(item) {
+            permit_number(runtime, fd)?;
+        }
+        let name = match (item.level, item.kind) {
+            (libc::SOL_SOCKET, libc::SCM_RIGHTS | libc::SCM_CREDENTIALS) => continue,
+            // What one of these says of a message, an option says of a socket.
+            (libc::IPPROTO_IP, libc::IP_RETOPTS) => libc::IP_OPTIONS,
+            (libc::IPPROTO_IP, libc::IP_PKTINFO) => IP_UNICAST_IF,
+            (_, kind) => kind,
+        };
+        let level = item.level;
+        let target = Target::SocketOption { level, name };
+        runtime.gate.check(Operation::Option, &target)?;
+    }
+    Ok(())
+}
+
 fn send(
     zelf: &Py<BaseSocket>,
     buffers: &[ArgBytesLike],
@@ -113,7 +143,7 @@ fn send(
     let mut clock = stream::patience(zelf, flags);
     let all = stream::is_patient_stream(zelf, &clock);
     let mut sent = 0;
-    blocking(vm, |host| {
+    let sent = blocking(vm, |host| {
         operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
             let borrowed: Vec<_>;
             let mut slices: Vec<_> = match &copies {
@@ -142,7 +172,9 @@ fn send(
                 }
             }
         })
-    })
+    })?;
+    zelf.socket.count_sent(sent);
+    Ok(sent)
 }
 
 /// The room for ancillary data, in which the kernel writes only what arrives.
@@ -247,7 +279,7 @@ fn receive(
 ) -> PyResult<message::Received> {
     let mut clock = stream::patience(zelf, flags);
     let all = flags & libc::MSG_WAITALL != 0 && stream::is_patient_stream(zelf, &clock);
-    blocking(vm, |host| -> Result<_, Error> {
+    let received = blocking(vm, |host| -> Result<_, Error> {
         operation::run(
             host,
             &zelf.socket,
@@ -261,7 +293,9 @@ fn receive(
                 attempt(fd, flags | libc::MSG_DONTWAIT)
             },
         )
-    })
+    })?;
+    stream::count_received(zelf, received.len, flags);
+    Ok(received)
 }
 
 /// The tuple that recvmsg() returns. Descriptors that arrived belong to the
@@ -275,9 +309,9 @@ fn result(
 ) -> PyResult<PyTupleRef> {
     let (items, malformed) = message::items(control);
     let build = || -> PyResult<PyTupleRef> {
+        let gate = &zelf.state.runtime.gate;
         for fd in items.iter().flat_map(message::rights) {
             let target = Target::Descriptor(fd);
-            let gate = &zelf.state.runtime.gate;
             gate.check(Operation::Adopt, &target).or_raise(vm)?;
         }
         if malformed {
@@ -289,7 +323,11 @@ fn result(
         });
         let ancillary = vm.ctx.new_list(ancillary.collect());
         let address = connection::address_object(zelf, &received.address, vm)?;
-        Ok(vm.new_tuple((data, ancillary, received.flags, address)))
+        let result = vm.new_tuple((data, ancillary, received.flags, address));
+        for fd in items.iter().flat_map(message::rights) {
+            gate.give(fd);
+        }
+        Ok(result)
     };
     build().inspect_err(|_: &PyBaseExceptionRef| {
         for fd in items.iter().flat_map(message::rights) {

@@ -10,6 +10,7 @@
 mod class;
 mod connection;
 mod file;
+mod host;
 mod lifecycle;
 mod message;
 mod options;
@@ -20,7 +21,8 @@ use class::is_plain;
 pub(crate) use class::{base_class, plain, socket_class};
 pub(crate) use connection::connect_within;
 pub(crate) use file::socket_io_type;
-pub(crate) use lifecycle::{duplicate, pair};
+pub(crate) use host::{duplicate_for_host, from_host, into_host};
+pub(crate) use lifecycle::{duplicate, pair, permit_number};
 pub(crate) use sendfile::giveup_type;
 
 use crate::bridge::State;

@@ -9,7 +9,6 @@ use crate::bridge::errors::OrRaise;
 use crate::bridge::{args, blocking, errors};
 use crate::net::operation::{self, Ready};
 use crate::net::{Error, Host, Timeout};
-use crate::policy::{Operation, Target};
 use crate::sys::{descriptor, sendfile as sys_sendfile};
 use nix::errno::Errno;
 use nix::libc;
@@ -190,8 +189,7 @@ fn descriptor_of(
     // Any object can claim to be a file with any descriptor of the process:
     // reading from it takes the same permission as making a socket of it. A
     // file that the script can read is sent by send().
-    let target = Target::Descriptor(number);
-    if let Err(denied) = zelf.state.runtime.gate.check(Operation::Adopt, &target) {
+    if let Err(denied) = zelf.state.runtime.gate.descriptor(number) {
         return Ok(Err(errors::to_python(denied.into(), vm)));
     }
     Ok(match descriptor::peek(number, sys_sendfile::file_size) {
@@ -270,7 +268,10 @@ fn send_file(
         })?;
         match sent {
             Ok(0) => return Ok(None),
-            Ok(n) => *total += n as u64,
+            Ok(n) => {
+                socket.count_sent(n);
+                *total += n as u64;
+            }
             Err(errno) => return Ok(Some(errno)),
         }
         vm.check_signals()?;

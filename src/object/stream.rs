@@ -41,6 +41,13 @@ pub(super) fn is_patient_stream(zelf: &Py<BaseSocket>, clock: &Clock) -> bool {
     zelf.socket.kind() == libc::SOCK_STREAM && clock.timeout() == Timeout::Never
 }
 
+/// Counts bytes that a call took off the socket.
+pub(super) fn count_received(zelf: &Py<BaseSocket>, bytes: usize, flags: i32) {
+    if flags & libc::MSG_PEEK == 0 {
+        zelf.socket.count_received(bytes);
+    }
+}
+
 fn size(bufsize: isize, caller: &str, vm: &VirtualMachine) -> PyResult<usize> {
     usize::try_from(bufsize)
         .map_err(|_| vm.new_value_error(format!("negative buffersize in {caller}")))
@@ -69,7 +76,9 @@ pub(super) fn recv(
             buffer.recv(fd, flags)
         })
     })?;
-    Ok(vm.ctx.new_bytes(buffer.into_bytes()).into())
+    let data = buffer.into_bytes();
+    count_received(zelf, data.len(), flags);
+    Ok(vm.ctx.new_bytes(data).into())
 }
 
 pub(super) fn recvfrom(
@@ -86,7 +95,9 @@ pub(super) fn recvfrom(
             buffer.recvfrom(fd, flags | libc::MSG_DONTWAIT)
         })
     })?;
-    let data = vm.ctx.new_bytes(buffer.into_bytes()).into();
+    let data = buffer.into_bytes();
+    count_received(zelf, data.len(), flags);
+    let data = vm.ctx.new_bytes(data).into();
     Ok((data, connection::address_object(zelf, &sender, vm)?))
 }
 
@@ -154,7 +165,7 @@ pub(super) fn recv_into(
     let mut clock = patience(zelf, flags);
     let all = flags & libc::MSG_WAITALL != 0 && is_patient_stream(zelf, &clock);
     let mut filled = 0;
-    blocking(vm, |host| {
+    let n = blocking(vm, |host| {
         operation::run(host, &zelf.socket, &mut clock, readiness(flags), |fd| {
             // Borrowed for the attempt alone: no lock is held over a wait.
             let mut memory = buffer.borrow_buf_mut();
@@ -165,7 +176,9 @@ pub(super) fn recv_into(
             }
             receive::recv(fd, room, flags)
         })
-    })
+    })?;
+    count_received(zelf, n, flags);
+    Ok(n)
 }
 
 pub(super) fn recvfrom_into(
@@ -184,6 +197,7 @@ pub(super) fn recvfrom_into(
             receive::recvfrom(fd, room, flags | libc::MSG_DONTWAIT)
         })
     })?;
+    count_received(zelf, n, flags);
     Ok((n, connection::address_object(zelf, &sender, vm)?))
 }
 
@@ -196,14 +210,16 @@ pub(super) fn send(
     let mut clock = patience(zelf, flags);
     let all = is_patient_stream(zelf, &clock);
     let mut sent = 0;
-    blocking(vm, |host| {
+    let sent = blocking(vm, |host| {
         operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
             let data = data.borrow_buf();
             send_rest(&data, &mut sent, all, |rest| {
                 sys::socket::send(fd, rest, flags | libc::MSG_DONTWAIT)
             })
         })
-    })
+    })?;
+    zelf.socket.count_sent(sent);
+    Ok(sent)
 }
 
 /// Sends what is left of `data` after the first `sent` bytes. With `all`, an
@@ -240,11 +256,13 @@ pub(super) fn sendall(
     let mut sent = 0;
     blocking(vm, |host| {
         loop {
-            sent += operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
+            let part = operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
                 let data = data.borrow_buf();
                 let rest = data.get(sent..).unwrap_or_default();
                 sys::socket::send(fd, rest, flags | libc::MSG_DONTWAIT)
             })?;
+            zelf.socket.count_sent(part);
+            sent += part;
             host.check_signals()?;
             if sent >= data.len() {
                 return Ok(());
@@ -253,6 +271,17 @@ pub(super) fn sendall(
             zelf.socket.may_go_on(&mut clock)?;
         }
     })
+}
+
+/// What it is to send to an address: on a socket for connections, and with
+/// MSG_FASTOPEN, it is to connect.
+pub(super) fn send_operation(zelf: &Py<BaseSocket>, flags: i32) -> Operation {
+    let connects = flags & libc::MSG_FASTOPEN != 0
+        || matches!(zelf.socket.kind(), libc::SOCK_STREAM | libc::SOCK_SEQPACKET);
+    match connects {
+        true => Operation::Connect,
+        false => Operation::Send,
+    }
 }
 
 /// sendto(data, address) or sendto(data, flags, address).
@@ -296,17 +325,20 @@ pub(super) fn sendto(
         flags,
         address,
     } = args;
-    let target = connection::destination(zelf, &address, "sendto", Operation::Send, vm)?;
+    let operation = send_operation(zelf, flags);
+    let target = connection::destination(zelf, &address, "sendto", operation, vm)?;
     audit::sendto(vm, zelf.as_object(), &address)?;
     let mut clock = patience(zelf, flags);
     let all = is_patient_stream(zelf, &clock);
     let mut sent = 0;
-    blocking(vm, |host| -> Result<usize, Error> {
+    let sent = blocking(vm, |host| -> Result<usize, Error> {
         operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
             let data = data.borrow_buf();
             send_rest(&data, &mut sent, all, |rest| {
                 sys::socket::sendto(fd, rest, flags | libc::MSG_DONTWAIT, &target)
             })
         })
-    })
+    })?;
+    zelf.socket.count_sent(sent);
+    Ok(sent)
 }

@@ -1,8 +1,10 @@
 //! The one place that permits: nothing else can make a [`Permitted`].
 
-use super::SockAddr;
+use super::{SockAddr, Watch};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a script is about to do with a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,8 +96,25 @@ impl fmt::Display for Denied {
 
 impl std::error::Error for Denied {}
 
-/// Decides what scripts may do. Called on whichever thread runs the script;
-/// it must not block.
+/// Decides what scripts may do; [`Rules`](super::Rules) serves nearly everyone.
+///
+/// Called on whichever thread runs the script; it must not block.
+///
+/// ```
+/// use rustpython_socket::{Denied, Operation, Policy, Target};
+///
+/// struct NoBinding;
+///
+/// impl Policy for NoBinding {
+///     fn check(&self, operation: Operation, _: &Target<'_>) -> Result<(), Denied> {
+///         match operation {
+///             Operation::Bind => Err(Denied("scripts may not listen".into())),
+///             _ => Ok(()),
+///         }
+///     }
+/// }
+/// # assert!(NoBinding.check(Operation::Bind, &Target::Descriptor(0)).is_err());
+/// ```
 pub trait Policy: Send + Sync {
     /// `Ok` to allow, or the refusal that the script will see as the text of a
     /// `PermissionError`.
@@ -117,26 +136,40 @@ impl<T> Permitted<T> {
 #[derive(Clone, Debug)]
 pub(crate) struct NameGrant(String);
 
-/// The check between a script and the system calls of one interpreter.
-#[derive(Clone, Default)]
+/// The check between a script and the system calls of one runtime.
+///
+/// Without a policy it lets everything through and remembers nothing.
+#[derive(Default)]
 pub(crate) struct Gate {
     policy: Option<Arc<dyn Policy>>,
+    watch: Arc<Watch>,
+    learned: Mutex<Learned>,
+    /// Descriptors that are the script's and in no socket object.
+    own: Mutex<HashSet<i32>>,
 }
 
 impl Gate {
-    /// A gate that asks `policy`.
-    pub(crate) fn new(policy: Arc<dyn Policy>) -> Self {
+    /// A gate that asks `policy` and tells `watch` of refusals.
+    pub(crate) fn new(policy: Option<Arc<dyn Policy>>, watch: Arc<Watch>) -> Self {
         Self {
-            policy: Some(policy),
+            policy,
+            watch,
+            ..Self::default()
         }
+    }
+
+    /// True if there is anything to ask.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.policy.is_some()
     }
 
     /// Checks an operation whose target is no address.
     pub(crate) fn check(&self, operation: Operation, target: &Target<'_>) -> Result<(), Denied> {
-        match &self.policy {
-            Some(policy) => policy.check(operation, target),
-            None => Ok(()),
-        }
+        let Some(policy) = &self.policy else {
+            return Ok(());
+        };
+        let checked = policy.check(operation, target);
+        checked.inspect_err(|denied| self.watch.refused(operation, target, denied))
     }
 
     /// Checks a host name before it is resolved.
@@ -150,15 +183,134 @@ impl Gate {
         Ok(NameGrant(host.to_owned()))
     }
 
-    /// Checks an address; `name` is the grant of the name it came from.
+    /// Checks an address; `name` is the grant of the name it came from. An
+    /// address without one is also permitted if a name that led to it is: what
+    /// a script connects to is mostly what a look-up gave it.
     pub(crate) fn address(
         &self,
         operation: Operation,
         address: SockAddr,
         name: Option<&NameGrant>,
     ) -> Result<Permitted<SockAddr>, Denied> {
-        let name = name.map(|grant| grant.0.as_str());
-        self.check(operation, &Target::Address { address, name })?;
-        Ok(Permitted(address))
+        let Some(policy) = &self.policy else {
+            return Ok(Permitted(address));
+        };
+        if let Some(NameGrant(name)) = name {
+            let name = Some(name.as_str());
+            self.check(operation, &Target::Address { address, name })?;
+            if operation == Operation::Resolve {
+                self.learned().learn(&address, name.unwrap_or_default());
+            }
+            return Ok(Permitted(used(operation, address)));
+        }
+        let names = match operation {
+            Operation::Resolve => Vec::new(),
+            _ => self.learned().names(&address),
+        };
+        let by_name = |name: &Arc<str>| {
+            let name = Some(&**name);
+            let target = Target::Address { address, name };
+            policy.check(operation, &target).is_ok()
+        };
+        if !names.iter().any(by_name) {
+            let name = None;
+            self.check(operation, &Target::Address { address, name })?;
+        }
+        Ok(Permitted(used(operation, address)))
     }
+
+    /// Checks that a script may use a descriptor that is in no socket object.
+    pub(crate) fn descriptor(&self, fd: i32) -> Result<(), Denied> {
+        if self.policy.is_none() || self.lock_own().contains(&fd) {
+            return Ok(());
+        }
+        self.check(Operation::Adopt, &Target::Descriptor(fd))
+    }
+
+    /// The script was given a descriptor that is its own from now on.
+    pub(crate) fn give(&self, fd: i32) {
+        if self.policy.is_some() {
+            self.lock_own().insert(fd);
+        }
+    }
+
+    /// A descriptor is no longer the script's: closed, or in a socket object.
+    pub(crate) fn take(&self, fd: i32) {
+        if self.policy.is_some() {
+            self.lock_own().remove(&fd);
+        }
+    }
+
+    fn learned(&self) -> MutexGuard<'_, Learned> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_own(&self) -> MutexGuard<'_, HashSet<i32>> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The address that the system call gets. The kernel turns the unspecified
+/// address into loopback, or into the address that the socket is bound to:
+/// under a policy it is what it was judged as.
+fn used(operation: Operation, address: SockAddr) -> SockAddr {
+    if !matches!(operation, Operation::Connect | Operation::Send) {
+        return address;
+    }
+    match address.ip() {
+        Some((IpAddr::V4(ip), port)) if ip.is_unspecified() => {
+            SocketAddrV4::new(Ipv4Addr::LOCALHOST, port).into()
+        }
+        Some((IpAddr::V6(ip), port)) if ip.is_unspecified() => {
+            SocketAddrV6::new(Ipv6Addr::LOCALHOST, port, 0, 0).into()
+        }
+        _ => address,
+    }
+}
+
+/// The permitted names that led to an address, as far as it is remembered.
+#[derive(Default)]
+struct Learned {
+    names: HashMap<IpAddr, Vec<Arc<str>>>,
+    /// The addresses, the oldest first.
+    order: VecDeque<IpAddr>,
+}
+
+/// How many addresses, and names of one, are remembered.
+const MOST_ADDRESSES: usize = 4096;
+const MOST_NAMES: usize = 8;
+
+impl Learned {
+    fn learn(&mut self, address: &SockAddr, name: &str) {
+        let Some(ip) = folded(address) else {
+            return;
+        };
+        let names = self.names.entry(ip).or_default();
+        if names.is_empty() {
+            self.order.push_back(ip);
+        }
+        if names.iter().any(|known| **known == *name) {
+            return;
+        }
+        if names.len() == MOST_NAMES {
+            names.remove(0);
+        }
+        names.push(name.into());
+        if self.order.len() > MOST_ADDRESSES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.names.remove(&oldest);
+        }
+    }
+
+    fn names(&self, address: &SockAddr) -> Vec<Arc<str>> {
+        folded(address)
+            .and_then(|ip| self.names.get(&ip).cloned())
+            .unwrap_or_default()
+    }
+}
+
+/// The address of the packets: not an IPv4-mapped one.
+fn folded(address: &SockAddr) -> Option<IpAddr> {
+    address.ip().map(|(ip, _)| ip.to_canonical())
 }

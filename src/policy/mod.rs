@@ -5,8 +5,13 @@
 //! proof of permission ([`Permitted`]) in its signature.
 
 mod gate;
+mod rules;
 mod sockaddr;
+mod watch;
 
 pub use gate::{Denied, Operation, Policy, Target};
 pub(crate) use gate::{Gate, NameGrant, Permitted};
+pub use rules::{AuditOnly, Rule, RuleError, Rules};
 pub use sockaddr::SockAddr;
+pub use watch::Event;
+pub(crate) use watch::{SocketId, Watch};

@@ -227,7 +227,7 @@ fn receive_natively<T>(
                 }
                 match ahead.receive(fd, wanted) {
                     Ok(Ok(0)) => return Ok(Ok(Err(Enough::End))),
-                    Ok(Ok(_)) => {}
+                    Ok(Ok(n)) => socket.count_received(n),
                     Ok(Err(errno)) => return Err(errno),
                     Err(error) => return Ok(Err(error)),
                 }

@@ -312,6 +312,7 @@ impl SocketIo {
                 // Borrowed for the attempt alone: no lock is held over a wait.
                 receive::recv(fd, &mut buffer.borrow_buf_mut(), libc::MSG_DONTWAIT)
             })
+            .inspect(|n| socket.count_received(*n))
             .map(Some)
             .or_else(|error| zelf.failed(error))
         })?;
@@ -346,6 +347,7 @@ impl SocketIo {
             operation::run(host, &socket, &mut clock, Ready::Read, |fd| {
                 buffer.recv(fd, libc::MSG_DONTWAIT)
             })
+            .inspect(|n| socket.count_received(*n))
             .map(Some)
             .or_else(|error| zelf.failed(error))
         })?;
@@ -382,6 +384,7 @@ impl SocketIo {
                     sys::socket::send(fd, rest, libc::MSG_DONTWAIT)
                 })
             })
+            .inspect(|n| socket.count_sent(*n))
             .map(Some)
             .or_else(|error| match error {
                 // A write that times out does not stop the reads.

@@ -1,0 +1,194 @@
+//! What a host keeps of an interpreter that it has handed over.
+
+use crate::net::{Control, Socket};
+use crate::policy::SockAddr;
+use crate::sys;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// A host's hold on the sockets of one interpreter, from any thread.
+///
+/// A script that never calls a socket does not notice any of this. To stop such
+/// a one as well, the VM has a channel for functions that its main thread runs
+/// between two instructions:
+///
+/// ```
+/// use rustpython_vm::Interpreter;
+/// use rustpython_vm::signal::user_signal_channel;
+///
+/// let (sender, receiver) = user_signal_channel();
+/// let interpreter = Interpreter::builder(Default::default())
+///     .init_hook(move |vm| vm.set_user_signal_channel(receiver))
+///     .build();
+/// std::thread::spawn(move || {
+///     std::thread::sleep(std::time::Duration::from_millis(100));
+///     let stop = |vm: &rustpython_vm::VirtualMachine| {
+///         Err(vm.new_exception_empty(vm.ctx.exceptions.keyboard_interrupt.to_owned()))
+///     };
+///     let _ = sender.send(Box::new(stop));
+/// });
+/// interpreter.enter(|vm| {
+///     let scope = vm.new_scope_with_builtins();
+///     assert!(vm.run_string(scope, "while True: pass", "<script>").is_err());
+/// });
+/// ```
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(super) control: Arc<Control>,
+}
+
+/// Sums over all sockets that the scripts of an interpreter ever had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Sockets open now.
+    pub open: usize,
+    /// Sockets opened so far.
+    pub opened: u64,
+    /// Bytes received.
+    pub received: u64,
+    /// Bytes sent.
+    pub sent: u64,
+    /// Refusals by the policy.
+    pub refusals: u64,
+}
+
+/// A socket that is open.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SocketInfo {
+    /// A number that no other socket of the process has had.
+    pub id: u64,
+    /// Its descriptor.
+    pub fd: RawFd,
+    /// AF_ number.
+    pub family: i32,
+    /// SOCK_ number without flags.
+    pub kind: i32,
+    /// Protocol number.
+    pub protocol: i32,
+    /// Its own address, if it has one (getsockname(2)).
+    pub local: Option<SockAddr>,
+    /// The address of its peer, if it has one (getpeername(2)).
+    pub peer: Option<SockAddr>,
+    /// Bytes received.
+    pub received: u64,
+    /// Bytes sent.
+    pub sent: u64,
+}
+
+impl Handle {
+    /// Ends every socket call of the interpreter that has begun: one that waits,
+    /// or comes to wait, raises KeyboardInterrupt or what
+    /// [`interrupt_with`](crate::SocketModule::interrupt_with) says. Calls that
+    /// begin later are not concerned.
+    ///
+    /// ```
+    /// use rustpython_socket::SocketModule;
+    ///
+    /// let module = SocketModule::new();
+    /// let handle = module.handle();
+    /// std::thread::spawn(move || handle.interrupt()).join().unwrap();
+    /// ```
+    pub fn interrupt(&self) {
+        self.control.interrupt();
+    }
+
+    /// Ends every call that waits, now and from now on, and closes every socket;
+    /// no new one can be opened (OSError EMFILE).
+    ///
+    /// ```
+    /// # let module = rustpython_socket::SocketModule::new();
+    /// let handle = module.handle();
+    /// handle.stop();
+    /// assert_eq!(handle.counters().open, 0);
+    /// ```
+    pub fn stop(&self) {
+        self.control.limits.sockets.store(0, Ordering::Relaxed);
+        self.control.stop();
+        self.close_all();
+    }
+
+    /// Interrupts every call that still waits when `deadline` comes, and all
+    /// that come to wait after it. None takes the deadline back.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// # let module = rustpython_socket::SocketModule::new();
+    /// let handle = module.handle();
+    /// handle.set_deadline(Some(Instant::now() + Duration::from_secs(60)));
+    /// ```
+    pub fn set_deadline(&self, deadline: Option<Instant>) {
+        self.control.set_deadline(deadline);
+    }
+
+    /// Closes every socket that is open. Calls that wait on one fail with
+    /// OSError EBADF.
+    ///
+    /// ```
+    /// # let module = rustpython_socket::SocketModule::new();
+    /// let handle = module.handle();
+    /// handle.close_all();
+    /// assert!(handle.sockets().is_empty());
+    /// ```
+    pub fn close_all(&self) {
+        for socket in self.control.registry.sockets() {
+            let _ = socket.close();
+        }
+    }
+
+    /// What has happened so far.
+    ///
+    /// ```
+    /// # let module = rustpython_socket::SocketModule::new();
+    /// assert_eq!(module.handle().counters().opened, 0);
+    /// ```
+    pub fn counters(&self) -> Counters {
+        let watch = &self.control.watch;
+        let mut counters = Counters {
+            opened: watch.opened.load(Ordering::Relaxed),
+            received: watch.received.load(Ordering::Relaxed),
+            sent: watch.sent.load(Ordering::Relaxed),
+            refusals: watch.refusals.load(Ordering::Relaxed),
+            ..Counters::default()
+        };
+        for socket in self.control.registry.sockets() {
+            counters.open += 1;
+            counters.received += socket.received.load(Ordering::Relaxed);
+            counters.sent += socket.sent.load(Ordering::Relaxed);
+        }
+        counters
+    }
+
+    /// The sockets that are open.
+    ///
+    /// ```
+    /// # let module = rustpython_socket::SocketModule::new();
+    /// for socket in module.handle().sockets() {
+    ///     println!("{}: {:?} -> {:?}", socket.fd, socket.local, socket.peer);
+    /// }
+    /// ```
+    pub fn sockets(&self) -> Vec<SocketInfo> {
+        let sockets = self.control.registry.sockets();
+        sockets.iter().filter_map(|socket| info(socket)).collect()
+    }
+}
+
+fn info(socket: &Socket) -> Option<SocketInfo> {
+    let call = socket.begin().ok()?;
+    let address = |found: Result<SockAddr, _>| found.ok().filter(|address| !address.is_empty());
+    Some(SocketInfo {
+        id: socket.id,
+        fd: *call,
+        family: socket.family(),
+        kind: socket.kind(),
+        protocol: socket.protocol(),
+        local: address(sys::socket::getsockname(call.fd())),
+        peer: address(sys::socket::getpeername(call.fd())),
+        received: socket.received.load(Ordering::Relaxed),
+        sent: socket.sent.load(Ordering::Relaxed),
+    })
+}

@@ -1,0 +1,81 @@
+//! Sockets of the host that become a script's, and back.
+
+use crate::object;
+use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
+use std::os::fd::OwnedFd;
+
+/// Makes a script's socket of one of the host's: a `TcpStream`, `TcpListener`,
+/// `UdpSocket`, `UnixStream`, `UnixListener`, `UnixDatagram` or `OwnedFd`.
+///
+/// Family, type and protocol are the kernel's answers. Its timeout is 0.0 if
+/// the descriptor is in non-blocking mode, else None. The policy is not asked:
+/// the host decides. An OSError means that it is no socket; it is closed then.
+///
+/// ```
+/// use rustpython_socket::{SocketModule, handoff};
+/// use rustpython_vm::Interpreter;
+/// use std::io::Read;
+/// use std::os::unix::net::UnixStream;
+///
+/// let builder = Interpreter::builder(Default::default());
+/// let interpreter = SocketModule::new().register(builder).build();
+/// let (mut ours, theirs) = UnixStream::pair()?;
+/// interpreter.enter(|vm| {
+///     let scope = vm.new_scope_with_builtins();
+///     let socket = handoff::to_script(theirs, vm).unwrap();
+///     scope.globals.set_item("peer", socket, vm).unwrap();
+///     vm.run_string(scope, "peer.sendall(b'hello'); peer.close()", "<script>").unwrap();
+/// });
+/// let mut text = String::new();
+/// ours.read_to_string(&mut text)?;
+/// assert_eq!(text, "hello");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn to_script(socket: impl Into<OwnedFd>, vm: &VirtualMachine) -> PyResult<PyObjectRef> {
+    object::from_host(socket.into(), vm)
+}
+
+/// Takes a socket back from the script, whose object is closed from now on.
+///
+/// TypeError if it is no socket, OSError EBADF if it is closed. Calls of the
+/// script that wait on it are ended first.
+///
+/// ```
+/// use rustpython_socket::{SocketModule, handoff};
+/// use rustpython_vm::Interpreter;
+/// use std::net::UdpSocket;
+///
+/// let builder = Interpreter::builder(Default::default());
+/// let interpreter = SocketModule::new().register(builder).build();
+/// let socket: UdpSocket = interpreter.enter(|vm| {
+///     let scope = vm.new_scope_with_builtins();
+///     let script = "
+/// import socket
+/// socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+/// ";
+///     let object = vm.run_block_expr(scope, script).unwrap();
+///     handoff::from_script(&object, vm).unwrap().into()
+/// });
+/// assert_eq!(socket.local_addr()?.port(), 0);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn from_script(object: &PyObject, vm: &VirtualMachine) -> PyResult<OwnedFd> {
+    object::into_host(object, vm)
+}
+
+/// A duplicate of a script's socket: another descriptor of the same socket, with
+/// which both can go on. Errors as [`from_script`].
+///
+/// ```
+/// use rustpython_socket::{SocketModule, handoff};
+/// use rustpython_vm::Interpreter;
+///
+/// let builder = Interpreter::builder(Default::default());
+/// let interpreter = SocketModule::new().register(builder).build();
+/// interpreter.enter(|vm| {
+///     assert!(handoff::duplicate(&vm.ctx.none(), vm).is_err());
+/// });
+/// ```
+pub fn duplicate(object: &PyObject, vm: &VirtualMachine) -> PyResult<OwnedFd> {
+    object::duplicate_for_host(object, vm)
+}

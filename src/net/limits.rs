@@ -1,0 +1,160 @@
+//! What a host lets the scripts of one runtime use up.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// A limit that was reached. `bridge::errors` turns each into its OSError.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// Open sockets: EMFILE.
+    Sockets,
+    /// Bytes received: EDQUOT.
+    Received,
+    /// Bytes sent: EDQUOT.
+    Sent,
+    /// Connections begun within a second: EDQUOT.
+    Connections,
+}
+
+/// The limits, and how much of each is left.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    pub(crate) sockets: AtomicUsize,
+    received: Quota,
+    sent: Quota,
+    /// A second; `u64::MAX` for any number.
+    connections: AtomicU64,
+    bucket: Mutex<Option<(Instant, f64)>>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sockets: AtomicUsize::new(usize::MAX),
+            received: Quota::default(),
+            sent: Quota::default(),
+            connections: AtomicU64::new(u64::MAX),
+            bucket: Mutex::new(None),
+        }
+    }
+}
+
+/// Bytes that may be used up; `u64::MAX` for any number.
+#[derive(Debug)]
+struct Quota(AtomicU64);
+
+impl Default for Quota {
+    fn default() -> Self {
+        Self(AtomicU64::new(u64::MAX))
+    }
+}
+
+impl Quota {
+    /// One load, of a word that nobody writes while there is no limit.
+    #[inline]
+    fn is_used_up(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+
+    #[inline]
+    fn take(&self, bytes: usize) {
+        if self.0.load(Ordering::Relaxed) == u64::MAX {
+            return;
+        }
+        let less = |left: u64| Some(left.saturating_sub(bytes as u64));
+        let _ = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+}
+
+impl Limits {
+    pub(crate) fn set_received(&self, bytes: u64) {
+        self.received.0.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_sent(&self, bytes: u64) {
+        self.sent.0.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_connections(&self, a_second: u64) {
+        self.connections.store(a_second, Ordering::Relaxed);
+    }
+
+    /// Before a call that receives.
+    #[inline]
+    pub(crate) fn may_receive(&self) -> Result<(), Limit> {
+        match self.received.is_used_up() {
+            true => Err(Limit::Received),
+            false => Ok(()),
+        }
+    }
+
+    /// Before a call that sends.
+    #[inline]
+    pub(crate) fn may_send(&self) -> Result<(), Limit> {
+        match self.sent.is_used_up() {
+            true => Err(Limit::Sent),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) fn received(&self, bytes: usize) {
+        self.received.take(bytes);
+    }
+
+    pub(crate) fn sent(&self, bytes: usize) {
+        self.sent.take(bytes);
+    }
+
+    /// Before a connection: as many a second as the limit says, and that many
+    /// at once after a pause.
+    pub(crate) fn may_connect(&self) -> Result<(), Limit> {
+        let a_second = match self.connections.load(Ordering::Relaxed) {
+            u64::MAX => return Ok(()),
+            a_second => a_second as f64,
+        };
+        let now = Instant::now();
+        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, left) = bucket.unwrap_or((now, a_second));
+        let refilled = (left + now.duration_since(since).as_secs_f64() * a_second).min(a_second);
+        let enough = refilled >= 1.0;
+        *bucket = Some((now, if enough { refilled - 1.0 } else { refilled }));
+        match enough {
+            true => Ok(()),
+            false => Err(Limit::Connections),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn bytes_are_used_up() {
+        let limits = Limits::default();
+        limits.received(10);
+        assert_eq!(limits.may_receive(), Ok(()));
+        limits.set_received(10);
+        limits.received(9);
+        assert_eq!(limits.may_receive(), Ok(()));
+        limits.received(9);
+        assert_eq!(limits.may_receive(), Err(Limit::Received));
+        assert_eq!(limits.may_send(), Ok(()));
+    }
+
+    #[test]
+    fn connections_come_back_with_time() {
+        let limits = Limits::default();
+        limits.set_connections(50);
+        let begun = (0..1000).filter(|_| limits.may_connect().is_ok()).count();
+        assert!((50..60).contains(&begun), "{begun}");
+        std::thread::sleep(Duration::from_millis(100));
+        assert_eq!(limits.may_connect(), Ok(()));
+        limits.set_connections(0);
+        assert_eq!(limits.may_connect(), Err(Limit::Connections));
+    }
+}

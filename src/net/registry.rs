@@ -1,0 +1,83 @@
+//! The live sockets of one runtime.
+
+use super::{Control, Limit, Socket};
+use crate::policy::{Event, SocketId};
+use std::collections::HashMap;
+use std::os::fd::RawFd;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// Every socket with a descriptor, by its number.
+#[derive(Debug, Default)]
+pub(crate) struct Registry(Mutex<HashMap<RawFd, (SocketId, Weak<Socket>)>>);
+
+impl Registry {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RawFd, (SocketId, Weak<Socket>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of open sockets.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// The open sockets.
+    pub(crate) fn sockets(&self) -> Vec<Arc<Socket>> {
+        let live = self.lock();
+        live.values()
+            .filter_map(|(_, weak)| weak.upgrade())
+            .collect()
+    }
+
+    /// The open socket with a descriptor.
+    pub(crate) fn find(&self, fd: RawFd) -> Option<Arc<Socket>> {
+        self.lock().get(&fd)?.1.upgrade()
+    }
+}
+
+impl Control {
+    /// Whether one more socket may be opened.
+    pub(crate) fn may_open(&self) -> Result<(), Limit> {
+        let most = self.limits.sockets.load(Ordering::Relaxed);
+        match most == usize::MAX || self.registry.len() < most {
+            true => Ok(()),
+            false => Err(Limit::Sockets),
+        }
+    }
+
+    /// A socket got its descriptor.
+    pub(super) fn opened(&self, fd: RawFd, socket: &Arc<Socket>) {
+        let entry = (socket.id, Arc::downgrade(socket));
+        self.registry.lock().insert(fd, entry);
+        self.watch.opened.fetch_add(1, Ordering::Relaxed);
+        if self.watch.is_hooked() {
+            self.watch.tell(&Event::Opened {
+                id: socket.id,
+                family: socket.family(),
+                kind: socket.kind(),
+            });
+        }
+    }
+
+    /// A socket is about to lose its descriptor.
+    pub(super) fn closed(&self, fd: RawFd, socket: &Socket) {
+        {
+            let mut live = self.registry.lock();
+            match live.get(&fd) {
+                Some((id, _)) if *id == socket.id => live.remove(&fd),
+                _ => return,
+            };
+        }
+        let received = socket.received.swap(0, Ordering::Relaxed);
+        let sent = socket.sent.swap(0, Ordering::Relaxed);
+        self.watch.received.fetch_add(received, Ordering::Relaxed);
+        self.watch.sent.fetch_add(sent, Ordering::Relaxed);
+        if self.watch.is_hooked() {
+            self.watch.tell(&Event::Closed {
+                id: socket.id,
+                received,
+                sent,
+            });
+        }
+    }
+}

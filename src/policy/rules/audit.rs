@@ -1,0 +1,73 @@
+//! Refusals that are only reported.
+
+use crate::policy::{Denied, Operation, Policy, Target};
+use std::fmt;
+
+/// Who is told of a refusal.
+type Report = dyn Fn(Operation, &Target<'_>, &Denied) + Send + Sync;
+
+/// Allows everything, and reports what another policy would have refused.
+///
+/// It shows what rules a script needs before they are enforced. The report is
+/// made on the thread that runs the script, before what was asked for happens.
+///
+/// ```
+/// use rustpython_socket::{AuditOnly, Operation, Policy, Rules, Target};
+/// use std::sync::{Arc, Mutex};
+///
+/// let refusals = Arc::new(Mutex::new(Vec::new()));
+/// let log = refusals.clone();
+/// let policy = AuditOnly::new(Rules::deny_all(), move |_, _, denied| {
+///     log.lock().unwrap().push(denied.to_string());
+/// });
+///
+/// let target = Target::Name { host: "example.com", port: Some(443) };
+/// assert!(policy.check(Operation::Connect, &target).is_ok());
+/// assert_eq!(
+///     *refusals.lock().unwrap(),
+///     ["connect to example.com:443 is not allowed by any rule"]
+/// );
+/// ```
+pub struct AuditOnly<P> {
+    policy: P,
+    report: Box<Report>,
+}
+
+impl<P: Policy> AuditOnly<P> {
+    /// Asks `policy` and hands its refusals to `report`, which must not block.
+    ///
+    /// ```
+    /// use rustpython_socket::{AuditOnly, Rules};
+    ///
+    /// let policy = AuditOnly::new(Rules::loopback_only(), |operation, target, denied| {
+    ///     eprintln!("{operation}: {denied} ({target:?})");
+    /// });
+    /// # drop(policy);
+    /// ```
+    pub fn new(
+        policy: P,
+        report: impl Fn(Operation, &Target<'_>, &Denied) + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            policy,
+            report: Box::new(report),
+        }
+    }
+}
+
+impl<P: Policy> Policy for AuditOnly<P> {
+    fn check(&self, operation: Operation, target: &Target<'_>) -> Result<(), Denied> {
+        if let Err(denied) = self.policy.check(operation, target) {
+            (self.report)(operation, target, &denied);
+        }
+        Ok(())
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for AuditOnly<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditOnly")
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,251 @@
+//! How a host puts a rule list together.
+
+use super::operations::Operations;
+use super::{Base, Rule, RuleError, Rules, parse};
+
+impl Rules {
+    /// Allows everything that no rule denies.
+    ///
+    /// ```
+    /// use rustpython_socket::Rules;
+    ///
+    /// let rules = Rules::allow_all().deny("169.254.169.254")?;
+    /// # drop(rules);
+    /// # Ok::<(), rustpython_socket::RuleError>(())
+    /// ```
+    pub fn allow_all() -> Self {
+        Self::new(Base::Everything)
+    }
+
+    /// Denies everything that no rule allows.
+    ///
+    /// ```
+    /// use rustpython_socket::Rules;
+    ///
+    /// let rules = Rules::deny_all().allow("example.com:443")?;
+    /// # drop(rules);
+    /// # Ok::<(), rustpython_socket::RuleError>(())
+    /// ```
+    pub fn deny_all() -> Self {
+        Self::new(Base::Nothing)
+    }
+
+    /// Allows to connect, send, bind and listen on loopback, and to look up
+    /// `localhost` and the names below it; denies everything else that no rule
+    /// allows.
+    ///
+    /// Loopback is `127.0.0.0/8` and `::1`, and `0.0.0.0` and `::` to connect
+    /// and send to; bound to, those would be all interfaces. Whatever the names
+    /// lead to, no other address is open.
+    ///
+    /// ```
+    /// use rustpython_socket::{Operation, Policy, Rules, SockAddr, Target};
+    /// use std::net::SocketAddrV4;
+    ///
+    /// let bind = |address: &str| {
+    ///     let address = address.parse::<SocketAddrV4>().unwrap().into();
+    ///     Rules::loopback_only().check(Operation::Bind, &Target::Address { address, name: None })
+    /// };
+    /// assert!(bind("127.0.0.1:0").is_ok());
+    /// assert!(bind("0.0.0.0:0").is_err());
+    /// ```
+    pub fn loopback_only() -> Self {
+        Self::new(Base::Loopback)
+    }
+
+    fn new(base: Base) -> Self {
+        Self {
+            base,
+            allow: Vec::new(),
+            deny: Vec::new(),
+        }
+    }
+
+    /// Adds a rule that allows.
+    ///
+    /// ```
+    /// use rustpython_socket::{Rule, Rules};
+    ///
+    /// let rule: Rule = "example.com:443".parse()?;
+    /// assert_eq!(Rules::deny_all().allow_rule(rule), Rules::deny_all().allow("example.com:443")?);
+    /// # Ok::<(), rustpython_socket::RuleError>(())
+    /// ```
+    pub fn allow_rule(mut self, rule: Rule) -> Self {
+        self.allow.push(rule);
+        self
+    }
+
+    /// Adds a rule that denies.
+    ///
+    /// ```
+    /// use rustpython_socket::{Rule, Rules};
+    ///
+    /// let rule: Rule = "10.0.0.0/8".parse()?;
+    /// assert_eq!(Rules::allow_all().deny_rule(rule), Rules::allow_all().deny("10.0.0.0/8")?);
+    /// # Ok::<(), rustpython_socket::RuleError>(())
+    /// ```
+    pub fn deny_rule(mut self, rule: Rule) -> Self {
+        self.deny.push(rule);
+        self
+    }
+
+    /// Adds a rule that allows, as text.
+    ///
+    /// Without operations it is for all that its target has but `bind`.
+    ///
+    /// ```
+    /// use rustpython_socket::Rules;
+    ///
+    /// let rules = Rules::deny_all().allow("example.com:443")?.allow("bind=127.0.0.1:8080")?;
+    /// # drop(rules);
+    /// # Ok::<(), rustpython_socket::RuleError>(())
+    /// ```
+    pub fn allow(self, rule: &str) -> Result<Self, RuleError> {
+        Ok(self.allow_rule(parse::rule(rule)?))
+    }
+
+    /// Adds a rule that denies, as text.
+    ///
+    /// Without operations it is for all that its target has.
+    ///
+    /// ```
+    /// use rustpython_socket::Rules;
+    ///
+    /// let rules = Rules::allow_all().deny("10.0.0.0/8")?.deny("connect+send=:25")?;
+    /// # drop(rules);
+    /// # Ok::<(), rustpython_socket::RuleError>(())
+    /// ```
+    pub fn deny(self, rule: &str) -> Result<Self, RuleError> {
+        Ok(self.deny_rule(parse::rule(rule)?))
+    }
+
+    /// Allows connecting to a target, which is written without operations.
+    ///
+    /// ```
+    /// use rustpython_socket::Rules;
+    ///
+    /// let rules = Rules::deny_all().allow_connect("example.com:443")?;
+    /// assert_eq!(rules.to_string(), "deny all\nallow connect=example.com:443");
+    /// # Ok::<(), rustpython_socket::RuleError>(())
+    /// ```
+    pub fn allow_connect(self, target: &str) -> Result<Self, RuleError> {
+        Ok(self.allow_rule(parse::target(target, Operations::CONNECT)?))
+    }
+
+    /// Allows binding to a target and listening on it, which is written without operations.
+    ///
+    /// ```
+    /// use rustpython_socket::Rules;
+    ///
+    /// let rules = Rules::deny_all().allow_bind("127.0.0.1:8000-8999")?;
+    /// assert_eq!(rules.to_string(), "deny all\nallow bind=127.0.0.1:8000-8999");
+    /// # Ok::<(), rustpython_socket::RuleError>(())
+    /// ```
+    pub fn allow_bind(self, target: &str) -> Result<Self, RuleError> {
+        Ok(self.allow_rule(parse::target(target, Operations::BIND)?))
+    }
+
+    /// Allows sending datagrams to a target, which is written without operations.
+    ///
+    /// ```
+    /// use rustpython_socket::Rules;
+    ///
+    /// let rules = Rules::deny_all().allow_send("192.0.2.1:53")?;
+    /// assert_eq!(rules.to_string(), "deny all\nallow send=192.0.2.1:53");
+    /// # Ok::<(), rustpython_socket::RuleError>(())
+    /// ```
+    pub fn allow_send(self, target: &str) -> Result<Self, RuleError> {
+        Ok(self.allow_rule(parse::target(target, Operations::SEND)?))
+    }
+
+    /// Allows looking a host up, which is written without operations.
+    ///
+    /// ```
+    /// use rustpython_socket::Rules;
+    ///
+    /// let rules = Rules::deny_all().allow_resolve("*.example.com")?;
+    /// assert_eq!(rules.to_string(), "deny all\nallow resolve=*.example.com");
+    /// # Ok::<(), rustpython_socket::RuleError>(())
+    /// ```
+    pub fn allow_resolve(self, target: &str) -> Result<Self, RuleError> {
+        Ok(self.allow_rule(parse::target(target, Operations::RESOLVE)?))
+    }
+
+    /// Allows taking over a descriptor, which is written without operations.
+    ///
+    /// ```
+    /// use rustpython_socket::Rules;
+    ///
+    /// let rules = Rules::deny_all().allow_adopt("fd:3")?;
+    /// assert_eq!(rules.to_string(), "deny all\nallow fd:3");
+    /// # Ok::<(), rustpython_socket::RuleError>(())
+    /// ```
+    pub fn allow_adopt(self, target: &str) -> Result<Self, RuleError> {
+        Ok(self.allow_rule(parse::target(target, Operations::ADOPT)?))
+    }
+
+    /// Denies connecting to a target, which is written without operations.
+    ///
+    /// ```
+    /// use rustpython_socket::Rules;
+    ///
+    /// let rules = Rules::allow_all().deny_connect("10.0.0.0/8")?;
+    /// assert_eq!(rules.to_string(), "allow all\ndeny connect=10.0.0.0/8");
+    /// # Ok::<(), rustpython_socket::RuleError>(())
+    /// ```
+    pub fn deny_connect(self, target: &str) -> Result<Self, RuleError> {
+        Ok(self.deny_rule(parse::target(target, Operations::CONNECT)?))
+    }
+
+    /// Denies binding to a target and listening on it, which is written without operations.
+    ///
+    /// ```
+    /// use rustpython_socket::Rules;
+    ///
+    /// let rules = Rules::allow_all().deny_bind(":1-1023")?;
+    /// assert_eq!(rules.to_string(), "allow all\ndeny bind=:1-1023");
+    /// # Ok::<(), rustpython_socket::RuleError>(())
+    /// ```
+    pub fn deny_bind(self, target: &str) -> Result<Self, RuleError> {
+        Ok(self.deny_rule(parse::target(target, Operations::BIND)?))
+    }
+
+    /// Denies sending datagrams to a target, which is written without operations.
+    ///
+    /// ```
+    /// use rustpython_socket::Rules;
+    ///
+    /// let rules = Rules::allow_all().deny_send("255.255.255.255")?;
+    /// assert_eq!(rules.to_string(), "allow all\ndeny send=255.255.255.255");
+    /// # Ok::<(), rustpython_socket::RuleError>(())
+    /// ```
+    pub fn deny_send(self, target: &str) -> Result<Self, RuleError> {
+        Ok(self.deny_rule(parse::target(target, Operations::SEND)?))
+    }
+
+    /// Denies looking a host up, which is written without operations.
+    ///
+    /// ```
+    /// use rustpython_socket::Rules;
+    ///
+    /// let rules = Rules::allow_all().deny_resolve("*.internal")?;
+    /// assert_eq!(rules.to_string(), "allow all\ndeny resolve=*.internal");
+    /// # Ok::<(), rustpython_socket::RuleError>(())
+    /// ```
+    pub fn deny_resolve(self, target: &str) -> Result<Self, RuleError> {
+        Ok(self.deny_rule(parse::target(target, Operations::RESOLVE)?))
+    }
+
+    /// Denies taking over a descriptor, which is written without operations.
+    ///
+    /// ```
+    /// use rustpython_socket::Rules;
+    ///
+    /// let rules = Rules::allow_all().deny_adopt("fd:*")?;
+    /// assert_eq!(rules.to_string(), "allow all\ndeny fd:*");
+    /// # Ok::<(), rustpython_socket::RuleError>(())
+    /// ```
+    pub fn deny_adopt(self, target: &str) -> Result<Self, RuleError> {
+        Ok(self.deny_rule(parse::target(target, Operations::ADOPT)?))
+    }
+}

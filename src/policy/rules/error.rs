@@ -1,0 +1,158 @@
+//! What is wrong with the text of a rule, and where.
+
+use std::fmt;
+
+/// A rule that could not be read. Printed, it points at the character:
+///
+/// ```
+/// use rustpython_socket::Rules;
+///
+/// let error = Rules::deny_all().allow("connect=10.0.0.0/33").unwrap_err();
+/// assert_eq!(error.position(), 17);
+/// assert_eq!(
+///     error.to_string(),
+///     "a prefix of IPv4 has at most 32 bits\n  connect=10.0.0.0/33\n                   ^"
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleError {
+    text: String,
+    position: usize,
+    message: String,
+}
+
+impl RuleError {
+    pub(super) fn new(text: &str, fault: Fault) -> Self {
+        Self {
+            text: text.to_owned(),
+            position: fault.at.min(text.len()),
+            message: fault.message,
+        }
+    }
+
+    /// The text that was to be a rule.
+    ///
+    /// ```
+    /// # use rustpython_socket::Rule;
+    /// let error = "list=:80".parse::<Rule>().unwrap_err();
+    /// assert_eq!(error.text(), "list=:80");
+    /// ```
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where it went wrong, as an index of a byte of the text; its length if
+    /// something is missing at the end.
+    ///
+    /// ```
+    /// # use rustpython_socket::Rule;
+    /// let error = "example.com:".parse::<Rule>().unwrap_err();
+    /// assert_eq!(error.position(), 12);
+    /// ```
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
+    /// What is wrong, without the text and the place.
+    ///
+    /// ```
+    /// # use rustpython_socket::Rule;
+    /// let error = "example.com:".parse::<Rule>().unwrap_err();
+    /// assert_eq!(error.message(), "a port is missing");
+    /// ```
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+/// The message, the rule and a line with a caret below the character.
+impl fmt::Display for RuleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n  ", self.message)?;
+        // One column for each character, or the caret would be off.
+        for c in self.text.chars() {
+            let shown = if c.is_control() { '\u{fffd}' } else { c };
+            write!(f, "{shown}")?;
+        }
+        let before = self.text.get(..self.position).unwrap_or_default();
+        write!(f, "\n  {:1$}^", "", before.chars().count())
+    }
+}
+
+impl std::error::Error for RuleError {}
+
+/// A [`RuleError`] that does not yet know the whole text.
+#[derive(Debug)]
+pub(super) struct Fault {
+    at: usize,
+    message: String,
+}
+
+/// Something that was read, or what is wrong with it.
+pub(super) type Parsed<T> = Result<T, Fault>;
+
+/// A part of a rule, and at which byte of the rule it begins.
+#[derive(Clone, Copy)]
+pub(super) struct Part<'a> {
+    pub(super) text: &'a str,
+    at: usize,
+}
+
+impl<'a> Part<'a> {
+    pub(super) fn whole(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// The parts before and after the first `separator`.
+    pub(super) fn split_once(self, separator: char) -> Option<(Self, Self)> {
+        let (before, after) = self.text.split_once(separator)?;
+        let at = self.at + before.len() + separator.len_utf8();
+        Some((
+            Self {
+                text: before,
+                ..self
+            },
+            Self { text: after, at },
+        ))
+    }
+
+    /// The part after `prefix`, if it begins so.
+    pub(super) fn strip_prefix(self, prefix: &str) -> Option<Self> {
+        let text = self.text.strip_prefix(prefix)?;
+        let at = self.at + prefix.len();
+        Some(Self { text, at })
+    }
+
+    /// The part before `suffix`, if it ends so.
+    pub(super) fn strip_suffix(self, suffix: char) -> Option<Self> {
+        let text = self.text.strip_suffix(suffix)?;
+        Some(Self { text, ..self })
+    }
+
+    /// A fault at the start of this part.
+    pub(super) fn fault(self, message: impl Into<String>) -> Fault {
+        self.fault_at(0, message)
+    }
+
+    /// A fault at a byte of this part.
+    pub(super) fn fault_at(self, offset: usize, message: impl Into<String>) -> Fault {
+        Fault {
+            at: self.at + offset,
+            message: message.into(),
+        }
+    }
+
+    /// A decimal number up to `highest`; `what` begins with its article.
+    pub(super) fn number(self, what: &str, highest: u32) -> Parsed<u32> {
+        if self.text.is_empty() {
+            return Err(self.fault(format!("{what} is missing")));
+        }
+        if let Some(at) = self.text.find(|c: char| !c.is_ascii_digit()) {
+            return Err(self.fault_at(at, format!("{what} is a number")));
+        }
+        match self.text.parse() {
+            Ok(number) if number <= highest => Ok(number),
+            _ => Err(self.fault(format!("{what} is at most {highest}"))),
+        }
+    }
+}

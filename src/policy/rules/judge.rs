@@ -1,0 +1,220 @@
+//! Whether a rule list allows what a script asks for.
+
+use super::describe::Described;
+use super::families::{self, Family};
+use super::operations::Effect::{self, Allow, Deny};
+use super::options;
+use super::pattern::{HostPattern, Pattern, is_harmless};
+use super::ports::Ports;
+use super::question::{Ip, Name, Question};
+use super::{Base, Rule, Rules};
+use crate::policy::Operation::{self, Bind, Connect, Resolve, Send};
+use crate::policy::{Denied, Policy, Target};
+use std::net::IpAddr;
+
+impl Policy for Rules {
+    fn check(&self, operation: Operation, target: &Target<'_>) -> Result<(), Denied> {
+        if self.base == Base::Everything && self.deny.is_empty() {
+            return Ok(());
+        }
+        let question = Question::new(operation, target);
+        let denied = |rule: &&Rule| question.is_denied_by(operation, rule);
+        let described = Described { operation, target };
+        if let Some(rule) = self.deny.iter().find(denied) {
+            let text = format!("{described} is denied by the rule '{rule}'");
+            return Err(Denied(text));
+        }
+        match self.base == Base::Everything || self.allows(operation, &question) {
+            true => Ok(()),
+            false => Err(Denied(format!("{described} is not allowed by any rule"))),
+        }
+    }
+}
+
+impl Question<'_> {
+    fn is_denied_by(&self, operation: Operation, rule: &Rule) -> bool {
+        if let Pattern::Family(family) = rule.pattern {
+            return self.is_of(family);
+        }
+        let covered = rule.covers(operation, Deny);
+        match (self, &rule.pattern) {
+            // Whatever a name is for, it is looked up.
+            (Self::Name(name), Pattern::Host(host, ports)) => {
+                (covered || rule.covers(Resolve, Deny))
+                    && ports.matches(name.port, Deny)
+                    && host.matches_name(name.host, Deny)
+            }
+            (Self::Ip(ip), Pattern::Host(host, ports)) => {
+                covered
+                    && ports.matches(ip.port, Deny)
+                    && (host.matches_ip(ip.ip)
+                        || ip
+                            .stands_for(operation)
+                            .iter()
+                            .any(|ip| host.matches_ip(*ip))
+                        || ip.name.is_some_and(|name| host.matches_name(name, Deny)))
+            }
+            _ => self.is_matched_by(operation, rule, Deny),
+        }
+    }
+
+    /// True if a rule for this family, which denies, is for this.
+    fn is_of(&self, family: Family) -> bool {
+        let own = |number: i32| matches!(family, Family::Any) || family == Family::Number(number);
+        match self {
+            Self::Kind(kind) => kind.is_denied_by(family),
+            // An IPv4-mapped address is of both families.
+            Self::Ip(ip) => own(ip.family) || ip.ip.is_ipv4() && own(families::INET),
+            Self::Unix(_) => own(families::UNIX),
+            Self::Vsock { .. } => own(families::VSOCK),
+            Self::Family(number) => own(*number),
+            _ => false,
+        }
+    }
+
+    /// What is the same for rules that allow and that deny.
+    fn is_matched_by(&self, operation: Operation, rule: &Rule, effect: Effect) -> bool {
+        let covered = rule.covers(operation, effect);
+        match (self, &rule.pattern) {
+            (Self::Unix(address), Pattern::Unix(pattern)) => covered && pattern.matches(address),
+            (Self::Vsock { cid, port }, Pattern::Vsock { cid: own, ports }) => {
+                covered && own.is_none_or(|own| own == *cid) && ports.matches(Some(*port), effect)
+            }
+            (Self::Option { level, number }, Pattern::Option(pattern)) => {
+                pattern.matches(*level, *number)
+            }
+            (Self::Function(name), Pattern::System(own)) => own.is_none_or(|own| own == *name),
+            (Self::Descriptor(number), Pattern::Descriptor(own)) => {
+                covered && own.is_none_or(|own| own == *number)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Rules {
+    /// True if the base or a rule allows it; the rules that deny are done with.
+    fn allows(&self, operation: Operation, question: &Question<'_>) -> bool {
+        match question {
+            Question::Name(name) => self.allows_name(operation, name),
+            Question::Ip(ip) if operation == Resolve => self.allows_answer(ip),
+            Question::Ip(ip) => self.allows_ip(operation, ip),
+            Question::Family(number) => self.allow.iter().any(|rule| {
+                let Pattern::Family(family) = rule.pattern else {
+                    return false;
+                };
+                family == Family::Any || family == Family::Number(*number)
+            }),
+            Question::Kind(kind) if kind.is_ordinary() => true,
+            Question::Kind(kind) => self.allow.iter().any(|rule| match rule.pattern {
+                Pattern::Family(family) => kind.is_allowed_by(family),
+                Pattern::Vsock { .. } => kind.family == families::VSOCK,
+                _ => false,
+            }),
+            Question::Option { level, number } if options::guarded(*level, *number).is_none() => {
+                true
+            }
+            Question::Function(name) if is_harmless(name) => true,
+            _ => self
+                .allow
+                .iter()
+                .any(|rule| question.is_matched_by(operation, rule, Allow)),
+        }
+    }
+
+    fn allows_name(&self, operation: Operation, name: &Name<'_>) -> bool {
+        let used = matches!(operation, Connect | Bind | Send | Resolve);
+        self.base == Base::Loopback && used && is_localhost(name.host)
+            || self.has_rule_for_name(operation, name)
+    }
+
+    fn has_rule_for_name(&self, operation: Operation, name: &Name<'_>) -> bool {
+        self.host_rules().any(|(rule, host, ports)| {
+            let fits = match operation {
+                Resolve => opens_look_ups(rule, host),
+                // The address that the look-up gives will be judged for itself.
+                _ => {
+                    (rule.covers(operation, Allow) || rule.covers(Resolve, Allow))
+                        && ports.matches(name.port, Allow)
+                }
+            };
+            fits && host.matches_name(name.host, Allow)
+        })
+    }
+
+    fn allows_ip(&self, operation: Operation, ip: &Ip<'_>) -> bool {
+        let by_address = match ip.stands_for(operation) {
+            [] => self.allows_address(operation, ip.ip, ip.port),
+            reached => reached
+                .iter()
+                .all(|reached| self.allows_address(operation, *reached, ip.port)),
+        };
+        by_address
+            || self.host_rules().any(|(rule, host, ports)| {
+                rule.covers(operation, Allow)
+                    && ports.matches(ip.port, Allow)
+                    // Whoever writes the unspecified address means it.
+                    && (ip.ip.is_unspecified() && host.is_exactly(ip.ip)
+                        || ip.name.is_some_and(|name| host.matches_name(name, Allow)))
+            })
+    }
+
+    fn allows_address(&self, operation: Operation, ip: IpAddr, port: Option<u32>) -> bool {
+        let used = matches!(operation, Connect | Bind | Send);
+        self.base == Base::Loopback && used && ip.is_loopback()
+            || self.host_rules().any(|(rule, host, ports)| {
+                rule.covers(operation, Allow) && ports.matches(port, Allow) && host.matches_ip(ip)
+            })
+    }
+
+    /// Whether scripts may see an address that a look-up gave, or look one up.
+    fn allows_answer(&self, ip: &Ip<'_>) -> bool {
+        if let Some(host) = ip.name {
+            let name = Name {
+                host,
+                port: ip.port,
+            };
+            if self.has_rule_for_name(Resolve, &name) {
+                return true;
+            }
+        }
+        let unspecified = ip.ip.is_unspecified();
+        if self.base == Base::Loopback && (ip.ip.is_loopback() || unspecified) {
+            return true;
+        }
+        self.host_rules().any(|(rule, host, _)| {
+            if unspecified {
+                // It is asked for to listen, or to reach loopback: nobody else
+                // hears of it.
+                let reached = ip.stands_for(Connect);
+                host.matches_ip(ip.ip) || reached.iter().any(|ip| host.matches_ip(*ip))
+            } else {
+                opens_look_ups(rule, host) && host.matches_ip(ip.ip)
+            }
+        })
+    }
+
+    fn host_rules(&self) -> impl Iterator<Item = (&Rule, &HostPattern, Ports)> {
+        self.allow.iter().filter_map(|rule| match &rule.pattern {
+            Pattern::Host(host, ports) => Some((rule, host, *ports)),
+            _ => None,
+        })
+    }
+}
+
+/// True of an allowed host that may be looked up: to do anything with it is to
+/// look it up. But to listen on a port concerns no other host, so that such a
+/// rule must not open the look-up of all of them.
+fn opens_look_ups(rule: &Rule, host: &HostPattern) -> bool {
+    let other = [Connect, Send, Resolve];
+    !host.is_everyone() || other.into_iter().any(|other| rule.covers(other, Allow))
+}
+
+/// True of `localhost` and the names below it (RFC 6761, 6.3).
+fn is_localhost(name: &str) -> bool {
+    let name = name.as_bytes();
+    let at = name.len().saturating_sub(b"localhost".len());
+    let (head, tail) = name.split_at_checked(at).unwrap_or_default();
+    let below = head.is_empty() || head.len() > 1 && head.ends_with(b".");
+    below && tail.eq_ignore_ascii_case(b"localhost") && !name.contains(&b'\\')
+}

@@ -1,0 +1,131 @@
+//! The rule list that serves nearly every host.
+//!
+//! [`Rule`] documents the grammar. A rule is read by `parse` and `parse_host`
+//! into a `pattern`; `question` reads what a script asks; `judge` compares them.
+
+mod audit;
+mod builder;
+mod describe;
+mod error;
+mod families;
+mod judge;
+mod literal;
+mod operations;
+mod options;
+mod parse;
+mod parse_host;
+mod pattern;
+mod ports;
+mod question;
+mod rule;
+mod unix;
+
+#[cfg(test)]
+mod tests;
+
+pub use audit::AuditOnly;
+pub use error::RuleError;
+pub use rule::Rule;
+
+use std::fmt;
+
+/// What scripts may reach: a starting point, and rules that allow and deny.
+///
+/// ```
+/// use rustpython_socket::{Operation, Policy, Rules, Target};
+///
+/// let rules = Rules::deny_all()
+///     .allow("*.example.com:443")?
+///     .allow("bind=127.0.0.1:8000-8999")?
+///     .deny("secret.example.com")?;
+///
+/// let target = Target::Name { host: "www.example.com", port: Some(443) };
+/// assert!(rules.check(Operation::Connect, &target).is_ok());
+///
+/// let target = Target::Name { host: "secret.example.com", port: Some(443) };
+/// let denied = rules.check(Operation::Connect, &target).unwrap_err();
+/// assert_eq!(
+///     denied.to_string(),
+///     "connect to secret.example.com:443 is denied by the rule 'secret.example.com'"
+/// );
+/// # Ok::<(), rustpython_socket::RuleError>(())
+/// ```
+///
+/// [`Rule`] says how a rule is written. The order of the rules does not matter,
+/// and one that denies beats all that allow.
+///
+/// # Names and addresses
+///
+/// A name is judged before it is looked up, and each address that the look-up
+/// gives once more. Rules for addresses and subnets do not match names: what a
+/// name leads to is not known yet, and the question itself can carry data out.
+/// So a name takes a rule by name, `*` or `:port`.
+///
+/// - A host that is a number (`2130706433`, `0x7f.1`) is the address it means.
+/// - A look-up is allowed by any rule that allows the name for any operation,
+///   on whatever port. Of the rules that are for every host, those for `bind`
+///   alone open no look-ups.
+/// - `resolve=` rules allow the look-up that `connect((name, port))` makes too;
+///   the address it gives needs a rule of its own then.
+/// - An address that an allowed name led to is open, on the ports of the rule
+///   and unless a rule denies it. Whoever runs the name can have it lead to
+///   addresses of the host's own network; deny those that matter.
+/// - A rule that denies a name does not deny its addresses, and they may have
+///   other names. To keep scripts from a machine, deny its addresses.
+/// - A rule that denies ports does not deny look-ups that concern no port.
+/// - To connect to `0.0.0.0` or `::` is to connect to loopback, and judged so.
+///   To bind to them is to listen on all interfaces, and takes a rule for them.
+///
+/// # What needs no rule
+///
+/// Unless a `family:` rule denies it, scripts can create sockets of IPv4, IPv6
+/// and AF_UNIX, raw ones apart: what they reach is judged when they do. Sockets
+/// of vsock can be created if a rule allows any vsock address. Other families
+/// need a `family:` rule, which is then for their addresses too; a rule that
+/// denies a family is always for its addresses as well.
+///
+/// All options can be set but those that redirect traffic, carry addresses,
+/// reach memory or change privileges; these need an `option:` rule, such as
+/// `option:SO_BINDTODEVICE`. Of the functions that concern the machine, only
+/// those that change it or list its interfaces need a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Rules {
+    base: Base,
+    allow: Vec<Rule>,
+    deny: Vec<Rule>,
+}
+
+/// What is allowed without any rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Base {
+    Everything,
+    Nothing,
+    Loopback,
+}
+
+/// The starting point and the rules, one on each line.
+///
+/// ```
+/// use rustpython_socket::Rules;
+///
+/// let rules = Rules::deny_all().allow("[::1]:80-80")?.deny("EXAMPLE.com")?;
+/// assert_eq!(rules.to_string(), "deny all\nallow [::1]:80\ndeny example.com");
+/// # Ok::<(), rustpython_socket::RuleError>(())
+/// ```
+impl fmt::Display for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.base {
+            Base::Everything => "allow all",
+            Base::Nothing => "deny all",
+            Base::Loopback => "allow loopback only",
+        })?;
+        for rule in &self.allow {
+            write!(f, "\nallow {rule}")?;
+        }
+        for rule in &self.deny {
+            write!(f, "\ndeny {rule}")?;
+        }
+        Ok(())
+    }
+}

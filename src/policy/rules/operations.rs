@@ -1,0 +1,87 @@
+//! The operations that a rule is for.
+
+use crate::policy::Operation;
+use std::fmt;
+
+/// Whether a rule allows or denies: what it leaves out is read accordingly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    Allow,
+    Deny,
+}
+
+/// A set of the operations that can be written in a rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Operations(u8);
+
+/// In the order in which they are printed.
+const WRITTEN: [Operation; 5] = [
+    Operation::Connect,
+    Operation::Bind,
+    Operation::Send,
+    Operation::Resolve,
+    Operation::Adopt,
+];
+
+impl Operations {
+    pub(super) const CONNECT: Self = Self(1);
+    pub(super) const BIND: Self = Self(2);
+    pub(super) const SEND: Self = Self(4);
+    pub(super) const RESOLVE: Self = Self(8);
+    pub(super) const ADOPT: Self = Self(16);
+
+    /// The set of one operation; empty for those that no rule is written with.
+    pub(super) const fn of(operation: Operation) -> Self {
+        match operation {
+            Operation::Connect => Self::CONNECT,
+            Operation::Bind => Self::BIND,
+            Operation::Send => Self::SEND,
+            Operation::Resolve => Self::RESOLVE,
+            Operation::Adopt => Self::ADOPT,
+            Operation::Create | Operation::Option | Operation::System => Self(0),
+        }
+    }
+
+    /// The set of the operation with this name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "connect" => Self::CONNECT,
+            "bind" => Self::BIND,
+            "send" => Self::SEND,
+            "resolve" => Self::RESOLVE,
+            "adopt" => Self::ADOPT,
+            _ => return None,
+        })
+    }
+
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(super) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    pub(super) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// True if there is an operation that both sets have.
+    pub(super) const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// As in a rule, before the `=`.
+impl fmt::Display for Operations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut plus = "";
+        for operation in WRITTEN {
+            if self.meets(Self::of(operation)) {
+                write!(f, "{plus}{operation}")?;
+                plus = "+";
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,138 @@
+//! What a script asks for, read from the target of a check.
+
+use super::families::{self, Kind};
+use super::literal;
+use super::unix::UnixAddress;
+use crate::policy::{Operation, SockAddr, Target};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Where `struct sockaddr_vm` has its fields: linux/vm_sockets.h.
+const VSOCK_PORT: usize = 4;
+const VSOCK_CID: usize = 8;
+
+/// A target as the rules see it. Reading it allocates nothing.
+pub(super) enum Question<'a> {
+    Name(Name<'a>),
+    Ip(Ip<'a>),
+    Unix(UnixAddress<'a>),
+    Vsock {
+        cid: u32,
+        port: u32,
+    },
+    /// An address of another family.
+    Family(i32),
+    Kind(Kind),
+    Descriptor(i32),
+    Option {
+        level: i32,
+        number: i32,
+    },
+    Function(&'a str),
+}
+
+/// A name that is about to be looked up.
+pub(super) struct Name<'a> {
+    /// Without a final dot.
+    pub(super) host: &'a str,
+    pub(super) port: Option<u32>,
+}
+
+/// An address of IPv4 or IPv6.
+pub(super) struct Ip<'a> {
+    /// The address of the packets: not an IPv4-mapped one.
+    pub(super) ip: IpAddr,
+    pub(super) port: Option<u32>,
+    /// The name that led to it, without a final dot.
+    pub(super) name: Option<&'a str>,
+    /// The family that the address is written in.
+    pub(super) family: i32,
+}
+
+impl<'a> Question<'a> {
+    pub(super) fn new(operation: Operation, target: &'a Target<'_>) -> Self {
+        match target {
+            Target::Name { host, port } => Self::host(host, port.map(u32::from)),
+            Target::Address { address, name } => Self::address(operation, address, *name),
+            Target::Kind { family, kind, .. } => Self::Kind(Kind::new(*family, *kind)),
+            Target::Descriptor(number) => Self::Descriptor(*number),
+            Target::SocketOption { level, name } => Self::Option {
+                level: *level,
+                number: *name,
+            },
+            Target::Service(function) => Self::Function(function),
+        }
+    }
+
+    fn host(host: &'a str, port: Option<u32>) -> Self {
+        let host = without_dot(host);
+        match literal::ip(host) {
+            Some(ip) => Self::Ip(Ip {
+                ip,
+                port,
+                name: None,
+                family: match ip {
+                    IpAddr::V4(_) => families::INET,
+                    IpAddr::V6(_) => families::INET6,
+                },
+            }),
+            None => Self::Name(Name { host, port }),
+        }
+    }
+
+    fn address(operation: Operation, address: &'a SockAddr, name: Option<&'a str>) -> Self {
+        let family = address.family();
+        let (ip, port) = match family {
+            families::INET | families::INET6 => match address.ip() {
+                Some((ip, port)) => (literal::folded(ip), port),
+                None => return Self::Family(family),
+            },
+            // To bind or send to, the kernel takes it for an IPv4 address: it
+            // has the same fields. To connect to, it ends the connection.
+            families::UNSPEC => {
+                let ip = Ipv4Addr::from(address.field::<4>(4));
+                (ip.into(), u16::from_be_bytes(address.field(2)))
+            }
+            families::UNIX => return Self::Unix(UnixAddress::new(address)),
+            families::VSOCK => {
+                return Self::Vsock {
+                    cid: u32::from_ne_bytes(address.field(VSOCK_CID)),
+                    port: u32::from_ne_bytes(address.field(VSOCK_PORT)),
+                };
+            }
+            _ => return Self::Family(family),
+        };
+        // A look-up without a port gives addresses with port 0.
+        let no_port = operation == Operation::Resolve && port == 0;
+        Self::Ip(Ip {
+            ip,
+            port: (!no_port).then_some(port.into()),
+            name: name.map(without_dot),
+            family,
+        })
+    }
+}
+
+impl Ip<'_> {
+    /// What is reached instead of the unspecified address; empty for others.
+    ///
+    /// The kernel turns it into loopback for whoever connects or sends to it.
+    /// `::` becomes the IPv4 one if the socket is bound to an IPv4-mapped
+    /// address, which is not known here: both have to be allowed.
+    pub(super) fn stands_for(&self, operation: Operation) -> &'static [IpAddr] {
+        const V4: &[IpAddr] = &[IpAddr::V4(Ipv4Addr::LOCALHOST)];
+        const V6: &[IpAddr] = &[
+            IpAddr::V6(Ipv6Addr::LOCALHOST),
+            IpAddr::V4(Ipv4Addr::LOCALHOST),
+        ];
+        let goes_there = matches!(operation, Operation::Connect | Operation::Send);
+        match self.ip {
+            ip if !goes_there || !ip.is_unspecified() => &[],
+            IpAddr::V4(_) => V4,
+            IpAddr::V6(_) => V6,
+        }
+    }
+}
+
+fn without_dot(name: &str) -> &str {
+    name.strip_suffix('.').unwrap_or(name)
+}

@@ -1,0 +1,247 @@
+//! Families, options and functions.
+
+use super::*;
+use nix::libc;
+
+const OTHERS: &[(i32, i32)] = &[
+    (libc::AF_INET, libc::SOCK_RAW),
+    (libc::AF_INET6, libc::SOCK_RAW),
+    (libc::AF_INET, 10), // SOCK_PACKET
+    (libc::AF_INET, 0),
+    (libc::AF_INET, 7),
+    (libc::AF_NETLINK, libc::SOCK_RAW),
+    (libc::AF_PACKET, libc::SOCK_DGRAM),
+    (libc::AF_ALG, libc::SOCK_SEQPACKET),
+    (libc::AF_CAN, libc::SOCK_RAW),
+    (libc::AF_BLUETOOTH, libc::SOCK_STREAM),
+    (libc::AF_TIPC, libc::SOCK_RDM),
+    (libc::AF_VSOCK, libc::SOCK_STREAM),
+    (libc::AF_RDS, libc::SOCK_SEQPACKET),
+    (libc::AF_KEY, libc::SOCK_RAW),
+    (42, libc::SOCK_DGRAM),
+    (43, libc::SOCK_STREAM),
+    (44, libc::SOCK_RAW),
+    (0, libc::SOCK_STREAM),
+    (99, libc::SOCK_STREAM),
+    (-1, libc::SOCK_STREAM),
+];
+
+#[test]
+fn ordinary_sockets_need_no_rule() {
+    for rules in [
+        Rules::deny_all(),
+        Rules::loopback_only(),
+        Rules::allow_all(),
+    ] {
+        for family in [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX] {
+            for kind in [libc::SOCK_STREAM, libc::SOCK_DGRAM, libc::SOCK_SEQPACKET] {
+                assert!(asks_kind(&rules, family, kind));
+                assert!(asks_kind(&rules, family, kind | libc::SOCK_CLOEXEC));
+            }
+        }
+        let allowed = rules == Rules::allow_all();
+        for (family, kind) in OTHERS {
+            assert_eq!(
+                asks_kind(&rules, *family, *kind),
+                allowed,
+                "{family} {kind}"
+            );
+            let kind = kind | libc::SOCK_NONBLOCK;
+            assert_eq!(asks_kind(&rules, *family, kind), allowed, "{family} {kind}");
+        }
+    }
+}
+
+#[test]
+fn families_that_a_rule_allows() {
+    for (text, kinds) in [
+        ("family:raw", &[(2, 3), (10, 3)][..]),
+        ("family:packet", &[(2, 10), (17, 2)]),
+        ("family:netlink", &[(16, 3)]),
+        ("family:inet", &[(2, 0), (2, 7)]),
+        ("family:99", &[(99, 1)]),
+        ("vsock:2:80", &[(40, 1)]),
+        ("family:vsock", &[(40, 1)]),
+        ("*", &[]),
+        ("unix:*", &[]),
+        ("family:*", OTHERS),
+    ] {
+        let rules = allowing(&[text]);
+        for (family, kind) in OTHERS {
+            let expected = kinds.contains(&(*family, *kind));
+            assert_eq!(
+                asks_kind(&rules, *family, *kind),
+                expected,
+                "{text} {family} {kind}"
+            );
+        }
+    }
+}
+
+#[test]
+fn families_that_a_rule_denies() {
+    let rules = denying(&["family:inet6"]);
+    assert!(asks_kind(&rules, libc::AF_INET, libc::SOCK_STREAM));
+    assert!(!asks_kind(&rules, libc::AF_INET6, libc::SOCK_STREAM));
+    assert!(!asks_kind(&rules, libc::AF_INET6, libc::SOCK_RAW));
+    assert!(!asks_inet(&rules, Connect, "[::1]:80"));
+    assert!(!asks_inet(&rules, Connect, "[::ffff:127.0.0.1]:80"));
+    assert!(!asks_answer(
+        &rules,
+        Resolve,
+        "example.com",
+        "[2001:db8::1]:80"
+    ));
+    assert!(asks_answer(&rules, Resolve, "example.com", "192.0.2.1:80"));
+
+    let rules = denying(&["family:inet"]);
+    assert!(!asks_kind(&rules, libc::AF_INET, libc::SOCK_RAW));
+    assert!(!asks_inet(&rules, Connect, "127.0.0.1:80"));
+    assert!(!asks_inet(&rules, Connect, "[::ffff:127.0.0.1]:80"));
+    assert!(!asks_name(&rules, Connect, "127.1:80"));
+    assert!(asks_inet(&rules, Connect, "[::1]:80"));
+
+    let rules = denying(&["family:raw"]);
+    assert!(!asks_kind(&rules, libc::AF_INET6, libc::SOCK_RAW));
+    assert!(asks_kind(&rules, libc::AF_INET6, libc::SOCK_DGRAM));
+    assert!(asks_kind(&rules, libc::AF_PACKET, libc::SOCK_RAW));
+
+    let rules = denying(&["family:packet"]);
+    assert!(!asks_kind(&rules, libc::AF_INET, 10));
+
+    let rules = denying(&["family:unix"]);
+    assert!(!asks_kind(&rules, libc::AF_UNIX, libc::SOCK_STREAM));
+    assert!(!asks_address(&rules, Connect, unix(b"/a\0")));
+    assert!(!asks_address(
+        &denying(&["family:vsock"]),
+        Bind,
+        vsock(2, 80)
+    ));
+    assert!(!asks_address(&denying(&["family:*"]), Bind, vsock(2, 80)));
+}
+
+#[test]
+fn addresses_of_other_families_follow_their_family() {
+    let netlink = raw(16, &[0; 10]);
+    for operation in [Connect, Bind, Send] {
+        assert!(asks_address(&Rules::allow_all(), operation, netlink));
+        assert!(asks_address(
+            &allowing(&["family:netlink"]),
+            operation,
+            netlink
+        ));
+        assert!(asks_address(&allowing(&["family:*"]), operation, netlink));
+        assert!(!asks_address(&Rules::loopback_only(), operation, netlink));
+        assert!(!asks_address(
+            &allowing(&["family:packet", "*"]),
+            operation,
+            netlink
+        ));
+        assert!(!asks_address(
+            &denying(&["family:netlink"]),
+            operation,
+            netlink
+        ));
+    }
+    // These have rules of their own.
+    assert!(!asks_inet(
+        &allowing(&["family:*", "family:inet"]),
+        Connect,
+        "127.0.0.1:80"
+    ));
+    assert!(!asks_address(
+        &allowing(&["family:vsock"]),
+        Connect,
+        vsock(2, 80)
+    ));
+    assert!(!asks_address(
+        &allowing(&["family:unix"]),
+        Connect,
+        unix(b"/a\0")
+    ));
+}
+
+#[test]
+fn options() {
+    let guarded = [
+        (libc::SOL_SOCKET, libc::SO_BINDTODEVICE),
+        (libc::SOL_SOCKET, libc::SO_MARK),
+        (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER),
+        (libc::SOL_SOCKET, 50),
+        (libc::SOL_SOCKET, 62),
+        (libc::IPPROTO_IP, libc::IP_TRANSPARENT),
+        (libc::IPPROTO_IP, libc::IP_OPTIONS),
+        (libc::IPPROTO_IP, 64),
+        (libc::IPPROTO_IP, 1152),
+        (libc::IPPROTO_IPV6, libc::IPV6_RTHDR),
+        (libc::IPPROTO_IPV6, 64),
+        (libc::IPPROTO_TCP, libc::TCP_REPAIR),
+        (libc::IPPROTO_TCP, libc::TCP_ULP),
+        (libc::IPPROTO_SCTP, 110),
+        (libc::IPPROTO_UDP, 100),
+    ];
+    let (reuse, nodelay) = (
+        (libc::SOL_SOCKET, libc::SO_REUSEADDR),
+        (libc::IPPROTO_TCP, 1),
+    );
+    for rules in [Rules::deny_all(), Rules::loopback_only(), allowing(&["*"])] {
+        assert!(asks_option(&rules, reuse.0, reuse.1));
+        assert!(asks_option(&rules, nodelay.0, nodelay.1));
+        for (level, name) in guarded {
+            assert!(!asks_option(&rules, level, name), "{level}:{name}");
+            assert!(asks_option(&Rules::allow_all(), level, name));
+            assert!(asks_option(&allowing(&["option:*"]), level, name));
+            let text = format!("option:{level}:{name}");
+            assert!(asks_option(&allowing(&[&text]), level, name), "{text}");
+            assert!(!asks_option(&denying(&[&text]), level, name), "{text}");
+            assert!(asks_option(&denying(&[&text]), reuse.0, reuse.1), "{text}");
+        }
+    }
+    assert!(!asks_option(
+        &allowing(&["option:SO_MARK"]),
+        1,
+        libc::SO_BINDTODEVICE
+    ));
+    assert!(!asks_option(&denying(&["option:1:2"]), reuse.0, reuse.1));
+    assert!(!asks_option(&denying(&["option:*"]), reuse.0, reuse.1));
+    assert!(asks_option(&allowing(&["option:IP_NETFILTER"]), 0, 80));
+}
+
+#[test]
+fn functions() {
+    let calls = |rules: &Rules, function| {
+        let operation = if function == "getservbyname" {
+            Resolve
+        } else {
+            System
+        };
+        asks(rules, operation, Target::Service(function))
+    };
+    for function in [
+        "gethostname",
+        "getservbyname",
+        "getservbyport",
+        "getprotobyname",
+    ] {
+        assert!(calls(&Rules::deny_all(), function), "{function}");
+        let text = format!("system:{function}");
+        assert!(!calls(&denying(&[&text]), function), "{function}");
+        assert!(!calls(&denying(&["system:*"]), function), "{function}");
+    }
+    for function in [
+        "sethostname",
+        "if_nameindex",
+        "if_nametoindex",
+        "if_indextoname",
+    ] {
+        assert!(!calls(&Rules::deny_all(), function), "{function}");
+        assert!(!calls(&Rules::loopback_only(), function), "{function}");
+        assert!(!calls(&allowing(&["*"]), function), "{function}");
+        assert!(calls(&Rules::allow_all(), function), "{function}");
+        assert!(calls(&allowing(&["system:*"]), function), "{function}");
+        let text = format!("system:{function}");
+        assert!(calls(&allowing(&[&text]), function), "{function}");
+    }
+    assert!(!calls(&allowing(&["system:if_nameindex"]), "sethostname"));
+    assert!(!calls(&Rules::deny_all(), "something_new"));
+}

@@ -1,0 +1,246 @@
+//! Addresses of AF_UNIX, and the rules for them: unix(7).
+
+use crate::policy::SockAddr;
+use std::fmt;
+
+/// The longest path or abstract name that fits an address: `sun_path` has 108
+/// bytes, of which one is the NUL that ends a path or begins a name.
+pub(super) const LONGEST: usize = 107;
+
+/// Where the path begins in `struct sockaddr_un`.
+const PATH: usize = 2;
+
+/// A path without `.`, empty and, as far as possible, `..` components.
+///
+/// That is lexical: where a symbolic link leads is not known here. An absolute
+/// path begins with `/` and nothing else does; the current directory is empty.
+#[derive(Clone, Copy)]
+pub(super) struct CleanPath {
+    bytes: [u8; SockAddr::CAPACITY],
+    len: usize,
+}
+
+impl CleanPath {
+    /// `None` if the path is longer than any address.
+    pub(super) fn new(path: &[u8]) -> Option<Self> {
+        let mut clean = Self {
+            bytes: [0; SockAddr::CAPACITY],
+            len: 0,
+        };
+        let absolute = path.first() == Some(&b'/');
+        if absolute {
+            clean.push(b"/")?;
+        }
+        for component in path.split(|byte| *byte == b'/') {
+            match component {
+                b"" | b"." => {}
+                b".." if clean.pop() => {}
+                // The root is its own parent.
+                b".." if absolute => {}
+                _ => {
+                    if !matches!(clean.as_bytes(), b"" | b"/") {
+                        clean.push(b"/")?;
+                    }
+                    clean.push(component)?;
+                }
+            }
+        }
+        Some(clean)
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Option<()> {
+        let end = self.len + bytes.len();
+        self.bytes.get_mut(self.len..end)?.copy_from_slice(bytes);
+        self.len = end;
+        Some(())
+    }
+
+    /// Removes the last component; false if there is none that `..` undoes.
+    fn pop(&mut self) -> bool {
+        let path = self.as_bytes();
+        let start = path.iter().rposition(|byte| *byte == b'/');
+        let last = path.get(start.map_or(0, |at| at + 1)..).unwrap_or_default();
+        if matches!(last, b"" | b"..") {
+            return false;
+        }
+        self.len = start.map_or(0, |at| at.max(1));
+        true
+    }
+}
+
+/// What an address of AF_UNIX names.
+pub(super) enum UnixAddress<'a> {
+    /// Nothing: bind(2) will choose an abstract name.
+    Unnamed,
+    Abstract(&'a [u8]),
+    Path(&'a [u8]),
+}
+
+impl<'a> UnixAddress<'a> {
+    pub(super) fn new(address: &'a SockAddr) -> Self {
+        match address.as_bytes().get(PATH..) {
+            None | Some([]) => Self::Unnamed,
+            // All bytes of an abstract name count, but a path ends at a NUL.
+            Some([0, name @ ..]) => Self::Abstract(name),
+            Some(path) => Self::Path(path.split(|byte| *byte == 0).next().unwrap_or_default()),
+        }
+    }
+}
+
+/// As in a rule, with what cannot be printed escaped.
+impl fmt::Display for UnixAddress<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (prefix, bytes) = match self {
+            Self::Unnamed => return f.write_str("an unnamed unix address"),
+            Self::Abstract(name) => ("unix:@", name),
+            Self::Path(path) => ("unix:", path),
+        };
+        f.write_str(prefix)?;
+        for chunk in bytes.utf8_chunks() {
+            write!(f, "{}", chunk.valid().escape_debug())?;
+            write!(f, "{}", chunk.invalid().escape_ascii())?;
+        }
+        Ok(())
+    }
+}
+
+/// What a `unix:` rule is for. Paths are clean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum UnixPattern {
+    Any,
+    Path(Box<str>),
+    /// Everything below the directory, at any depth.
+    Directory(Box<str>),
+    Abstract {
+        name: Box<str>,
+        /// True of a rule for all names that begin so.
+        prefix: bool,
+    },
+}
+
+impl UnixPattern {
+    pub(super) fn matches(&self, address: &UnixAddress<'_>) -> bool {
+        match (self, address) {
+            (Self::Any, _) => true,
+            (Self::Abstract { name, prefix }, UnixAddress::Unnamed) => *prefix && name.is_empty(),
+            (Self::Abstract { name, prefix: true }, UnixAddress::Abstract(found)) => {
+                found.starts_with(name.as_bytes())
+            }
+            (Self::Abstract { name, .. }, UnixAddress::Abstract(found)) => {
+                name.as_bytes() == *found
+            }
+            (Self::Path(path), UnixAddress::Path(found)) => {
+                CleanPath::new(found).is_some_and(|found| found.as_bytes() == path.as_bytes())
+            }
+            (Self::Directory(directory), UnixAddress::Path(found)) => CleanPath::new(found)
+                .is_some_and(|found| is_below(directory.as_bytes(), found.as_bytes())),
+            _ => false,
+        }
+    }
+}
+
+/// True of a clean path below a clean directory.
+fn is_below(directory: &[u8], path: &[u8]) -> bool {
+    let rest = match directory {
+        b"" if path.starts_with(b"/") => None,
+        b"" => Some(path),
+        b"/" => path.strip_prefix(b"/"),
+        _ => path
+            .strip_prefix(directory)
+            .and_then(|rest| rest.strip_prefix(b"/")),
+    };
+    // `..` remains only where it leads out of a relative directory.
+    rest.is_some_and(|rest| {
+        !rest.is_empty() && rest.split(|byte| *byte == b'/').next() != Some(b"..")
+    })
+}
+
+impl fmt::Display for UnixPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("unix:")?;
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Abstract { name, prefix } => {
+                write!(f, "@{name}{}", if *prefix { "*" } else { "" })
+            }
+            Self::Path(path) => write!(f, "{}{path}", dot(path)),
+            Self::Directory(path) if **path == *"/" => f.write_str(path),
+            Self::Directory(path) => write!(f, "{}{path}/", dot(path)),
+        }
+    }
+}
+
+/// What keeps a path from being read as something else.
+fn dot(path: &str) -> &'static str {
+    match path.bytes().next() {
+        Some(b'@') => "./",
+        None => ".",
+        Some(_) => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_cleaned() {
+        for (path, clean) in [
+            ("/a/b", "/a/b"),
+            ("//a///b/", "/a/b"),
+            ("/a/./b/.", "/a/b"),
+            ("/a/../b", "/b"),
+            ("/a/..", "/"),
+            ("/..", "/"),
+            ("/../../a", "/a"),
+            ("/", "/"),
+            ("", ""),
+            (".", ""),
+            ("./a", "a"),
+            ("a/..", ""),
+            ("a/../b", "b"),
+            ("..", ".."),
+            ("../..", "../.."),
+            ("a/../../b", "../b"),
+            ("../a/..", ".."),
+            ("...", "..."),
+            ("/a/..b/.c", "/a/..b/.c"),
+        ] {
+            let found = CleanPath::new(path.as_bytes()).unwrap();
+            assert_eq!(found.as_bytes(), clean.as_bytes(), "{path}");
+            let again = CleanPath::new(found.as_bytes()).unwrap();
+            assert_eq!(again.as_bytes(), clean.as_bytes(), "{path}");
+        }
+        assert!(CleanPath::new(&[b'a'; SockAddr::CAPACITY + 1]).is_none());
+    }
+
+    #[test]
+    fn what_is_below_a_directory() {
+        for (directory, path, below) in [
+            ("/a", "/a/b", true),
+            ("/a", "/a/b/c", true),
+            ("/a", "/a", false),
+            ("/a", "/ab", false),
+            ("/a", "a/b", false),
+            ("/", "/a", true),
+            ("/", "/", false),
+            ("/", "a", false),
+            ("", "a", true),
+            ("", "", false),
+            ("", "/a", false),
+            ("", "../a", false),
+            ("", "..a", true),
+            ("..", "../a", true),
+            ("..", "../../a", false),
+            ("a", "a/b", true),
+            ("a", "../a/b", false),
+        ] {
+            let found = is_below(directory.as_bytes(), path.as_bytes());
+            assert_eq!(found, below, "{directory} {path}");
+        }
+    }
+}

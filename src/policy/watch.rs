@@ -1,0 +1,118 @@
+//! What a host sees: counters, and an event for each thing that happens.
+
+use super::{Denied, Operation, SockAddr, Target};
+use std::fmt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that no other socket of the process has had.
+pub(crate) type SocketId = u64;
+
+/// Something that happened to a socket of a script. `id` is the same number in
+/// all the events of one socket.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A socket was created, accepted, adopted or duplicated.
+    Opened {
+        /// Which socket.
+        id: u64,
+        /// AF_ number.
+        family: i32,
+        /// SOCK_ number without flags.
+        kind: i32,
+    },
+    /// A connection was made by connect(2). A socket that does not wait tells
+    /// only what is made at once.
+    Connected {
+        /// Which socket.
+        id: u64,
+        /// The peer.
+        address: &'a SockAddr,
+    },
+    /// Bytes arrived.
+    Received {
+        /// Which socket.
+        id: u64,
+        /// How many.
+        bytes: usize,
+    },
+    /// Bytes were handed to the kernel.
+    Sent {
+        /// Which socket.
+        id: u64,
+        /// How many.
+        bytes: usize,
+    },
+    /// The policy refused.
+    Refused {
+        /// What the script was about to do.
+        operation: Operation,
+        /// With what.
+        target: &'a Target<'a>,
+        /// What the script is told.
+        denied: &'a Denied,
+    },
+    /// A socket was closed, or its descriptor given away.
+    Closed {
+        /// Which socket.
+        id: u64,
+        /// The bytes that it received in all.
+        received: u64,
+        /// The bytes that it sent in all.
+        sent: u64,
+    },
+}
+
+/// Who is told of events.
+pub(crate) type Hook = dyn Fn(&Event<'_>) + Send + Sync;
+
+/// The counters of one runtime, and its host's hook.
+#[derive(Default)]
+pub(crate) struct Watch {
+    hook: OnceLock<Box<Hook>>,
+    pub(crate) opened: AtomicU64,
+    pub(crate) refusals: AtomicU64,
+    /// Of sockets that are closed.
+    pub(crate) received: AtomicU64,
+    pub(crate) sent: AtomicU64,
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("opened", &self.opened)
+            .field("refusals", &self.refusals)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Watch {
+    /// The first hook stays.
+    pub(crate) fn set_hook(&self, hook: Box<Hook>) {
+        let _ = self.hook.set(hook);
+    }
+
+    /// Whether anybody wants events.
+    #[inline]
+    pub(crate) fn is_hooked(&self) -> bool {
+        self.hook.get().is_some()
+    }
+
+    #[cold]
+    pub(crate) fn tell(&self, event: &Event<'_>) {
+        if let Some(hook) = self.hook.get() {
+            hook(event);
+        }
+    }
+
+    #[cold]
+    pub(super) fn refused(&self, operation: Operation, target: &Target<'_>, denied: &Denied) {
+        self.refusals.fetch_add(1, Ordering::Relaxed);
+        self.tell(&Event::Refused {
+            operation,
+            target,
+            denied,
+        });
+    }
+}
