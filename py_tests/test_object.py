@@ -1,5 +1,6 @@
 """A socket as a Python object: repr, attributes, pickling, subclasses, the finalizer."""
 
+import _socket
 import copy
 import gc
 import os
@@ -132,6 +133,11 @@ class Object(SocketTest):
             socket.socket(family=socket.AF_INET).close()
         socket.socket().close()
         self.assertEqual(families, [socket.AF_INET])
+
+    def test_pairs_of_the_base_type(self):
+        for end in _socket.socketpair():
+            self.assertIs(type(end), _socket.socket)
+            end.close()
 
     def test_the_base_type_cannot_be_changed(self):
         with self.assertRaisesRegex(TypeError, "immutable"):

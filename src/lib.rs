@@ -1,5 +1,104 @@
-//! The `socket` module for Rust programs that embed RustPython.
+//! The `socket` module for Rust programs that embed RustPython: the documented
+//! Python API, native, on any VM, under the control of its host.
+//!
+//! # A tour
+//!
+//! A host adds the module to an interpreter, and its scripts can
+//! `import socket`. That works on a VM without a standard library, where the
+//! module is a script's only door to the outside:
+//!
+//! ```
+//! use rustpython_socket::SocketModule;
+//! use rustpython_vm::Interpreter;
+//!
+//! let builder = Interpreter::builder(Default::default());
+//! let interpreter = SocketModule::new().register(builder).build();
+//! interpreter.enter(|vm| {
+//!     let scope = vm.new_scope_with_builtins();
+//!     let script = "
+//! import socket
+//! a, b = socket.socketpair()
+//! a.sendall(b'hello')
+//! assert b.recv(5) == b'hello'
+//! ";
+//!     vm.run_string(scope, script, "<script>").unwrap();
+//! });
+//! ```
+//!
+//! **What scripts may reach** is a [`Policy`]; [`Rules`] are one that serves
+//! nearly every host, and [`Rule`] tells how they are written. What they refuse
+//! raises PermissionError, which names the operation, the target and the rule:
+//!
+//! ```
+//! use rustpython_socket::{Rules, SocketModule};
+//! # use rustpython_vm::Interpreter;
+//!
+//! let rules = Rules::deny_all()
+//!     .allow("*.example.com:443")?
+//!     .allow("bind=127.0.0.1:8000-8999")?;
+//! let module = SocketModule::new().policy(rules);
+//! # let interpreter = module.register(Interpreter::builder(Default::default())).build();
+//! # interpreter.enter(|vm| {
+//! #     let scope = vm.new_scope_with_builtins();
+//! #     let script = "
+//! # import socket
+//! # try:
+//! #     socket.socket().connect(('127.0.0.1', 22))
+//! # except PermissionError:
+//! #     pass
+//! # else:
+//! #     raise AssertionError
+//! # ";
+//! #     vm.run_string(scope, script, "<script>").unwrap();
+//! # });
+//! # Ok::<(), rustpython_socket::RuleError>(())
+//! ```
+//!
+//! **What they may use up** is limited where [`SocketModule`] is configured:
+//! open sockets, bytes, connections a second, and how long a call may wait.
+//!
+//! **To stop a script**, a host keeps a [`Handle`]. From any thread it ends the
+//! calls that wait, at once or at a deadline, and closes what is open:
+//!
+//! ```
+//! use rustpython_socket::SocketModule;
+//! use rustpython_vm::{AsObject, Interpreter};
+//! use std::time::{Duration, Instant};
+//!
+//! let module = SocketModule::new();
+//! let handle = module.handle();
+//! let interpreter = module.register(Interpreter::builder(Default::default())).build();
+//! handle.set_deadline(Some(Instant::now() + Duration::from_millis(50)));
+//! interpreter.enter(|vm| {
+//!     let scope = vm.new_scope_with_builtins();
+//!     let script = "import socket; a, b = socket.socketpair(); a.recv(1)";
+//!     let exception = vm.run_string(scope, script, "<script>").unwrap_err();
+//!     assert!(exception.fast_isinstance(vm.ctx.exceptions.keyboard_interrupt));
+//! });
+//! ```
+//!
+//! **What they do** shows in [`Handle::counters`], [`Handle::sockets`], and
+//! event by event in [`SocketModule::on_event`].
+//!
+//! **Sockets change hands** with [`handoff`]: a `TcpStream` that the host
+//! accepted becomes a script's socket, and a script's socket becomes an
+//! `OwnedFd`.
+//!
+//! **Names** come from the system, or from a [`Resolver`] of the host's.
+//!
+//! # Untrusted scripts
+//!
+//! The policy guards this module. It cannot guard what else the interpreter
+//! has: with a full standard library, `os` and `ctypes` reach the system by
+//! other ways. For scripts that are not trusted, take a VM without `host_env`
+//! and without a standard library.
+//!
+//! # Features
+//!
+//! `threading` (default) lets the interpreter's other threads run while a call
+//! waits; it needs the VM's feature of that name, and turns it on.
 #![deny(unsafe_code)]
+#![warn(missing_docs)]
 
 mod address;
 mod bridge;

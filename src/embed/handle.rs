@@ -40,6 +40,12 @@ pub struct Handle {
 }
 
 /// Sums over all sockets that the scripts of an interpreter ever had.
+///
+/// ```
+/// # let module = rustpython_socket::SocketModule::new();
+/// let counters = module.handle().counters();
+/// println!("{} of {} sockets open", counters.open, counters.opened);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
@@ -56,6 +62,13 @@ pub struct Counters {
 }
 
 /// A socket that is open.
+///
+/// ```
+/// # let module = rustpython_socket::SocketModule::new();
+/// for socket in module.handle().sockets() {
+///     println!("{}: {} bytes in, {} out", socket.id, socket.received, socket.sent);
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SocketInfo {

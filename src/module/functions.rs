@@ -3,8 +3,8 @@
 
 use crate::bridge::errors::{self, OrRaise};
 use crate::bridge::{args, state, text};
-use crate::net::inet;
 use crate::object;
+use crate::policy::inet;
 use crate::policy::{Operation, Target};
 use crate::sys::{descriptor, interface, message};
 use nix::errno::Errno;

@@ -13,15 +13,16 @@ use crate::net::{Clock, Timeout};
 use crate::object;
 use crate::sys::message;
 use nix::libc;
-use rustpython_vm::builtins::{PyBaseExceptionRef, PyByteArray, PyBytes, PyStr};
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyByteArray, PyBytes, PyStr, PyType};
 use rustpython_vm::function::{ArgBytesLike, OptionalArg};
 use rustpython_vm::{
-    AsObject, FromArgs, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, VirtualMachine,
+    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, VirtualMachine,
 };
 
 #[rustpython_vm::pymodule(sub)]
 pub(crate) mod helpers {
     use super::{ConnectionArgs, FromFdArgs, PairArgs, RecvFdsArgs, SendFdsArgs, ServerArgs};
+    use crate::object;
     use rustpython_vm::{PyObjectRef, PyResult, VirtualMachine};
 
     /// create_connection(address, timeout=..., source_address=None, *, all_errors=False)
@@ -70,7 +71,8 @@ pub(crate) mod helpers {
     /// otherwise. socketpair(2).
     #[pyfunction]
     fn socketpair(args: PairArgs, vm: &VirtualMachine) -> PyResult<(PyObjectRef, PyObjectRef)> {
-        super::socketpair(args, vm)
+        let class = object::socket_class(vm)?;
+        super::socketpair(&class, args, vm)
     }
 
     /// _fallback_socketpair(family=2, type=1, proto=0)
@@ -406,7 +408,7 @@ fn has_dualstack_ipv6(vm: &VirtualMachine) -> PyResult<bool> {
 
 /// The arguments of socketpair().
 #[derive(FromArgs)]
-struct PairArgs {
+pub(super) struct PairArgs {
     #[pyarg(any, default, py_default = "None")]
     family: Option<PyObjectRef>,
     #[pyarg(any, name = "type", default = Int(libc::SOCK_STREAM), py_default = "1")]
@@ -415,12 +417,17 @@ struct PairArgs {
     proto: Int,
 }
 
-fn socketpair(args: PairArgs, vm: &VirtualMachine) -> PyResult<(PyObjectRef, PyObjectRef)> {
+pub(super) fn socketpair(
+    class: &Py<PyType>,
+    args: PairArgs,
+    vm: &VirtualMachine,
+) -> PyResult<(PyObjectRef, PyObjectRef)> {
     let family = match args.family.filter(|family| !vm.is_none(family)) {
         Some(family) => args::int(&family, vm)?,
         None => libc::AF_UNIX,
     };
-    let (a, b) = object::pair(&state::of(vm), (family, args.kind.0, args.proto.0), vm)?;
+    let kind = (family, args.kind.0, args.proto.0);
+    let (a, b) = object::pair(class, &state::of(vm), kind, vm)?;
     Ok((a.into(), b.into()))
 }
 

@@ -57,12 +57,24 @@ pub(crate) mod socket {
     }
 }
 
-/// The same objects as `socket`, except that here `socket` is the base type.
+/// The same objects as `socket`, except that here `socket` is the base type, and
+/// what socketpair() makes.
 #[rustpython_vm::pymodule]
 pub(crate) mod _socket {
     use crate::constants::enums;
+    use crate::module::helpers::{self, PairArgs};
+    use crate::object;
     use rustpython_vm::builtins::{PyDict, PyModule};
-    use rustpython_vm::{Py, PyResult, VirtualMachine};
+    use rustpython_vm::{Py, PyObjectRef, PyResult, VirtualMachine};
+
+    /// socketpair(family=1, type=1, proto=0)
+    /// --
+    ///
+    /// Two sockets connected to each other, of the base type. socketpair(2).
+    #[pyfunction]
+    fn socketpair(args: PairArgs, vm: &VirtualMachine) -> PyResult<(PyObjectRef, PyObjectRef)> {
+        helpers::socketpair(object::base_class(), args, vm)
+    }
 
     pub(crate) fn module_exec(vm: &VirtualMachine, module: &Py<PyModule>) -> PyResult<()> {
         __module_exec(vm, module);

@@ -6,7 +6,6 @@ pub(crate) mod connect;
 mod control;
 mod deadline;
 mod error;
-pub(crate) mod inet;
 mod limits;
 pub(crate) mod listener;
 mod names;

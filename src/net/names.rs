@@ -1,7 +1,7 @@
 //! Names from the host instead of from the system.
 
-use super::{Error, inet};
-use crate::policy::SockAddr;
+use super::Error;
+use crate::policy::{SockAddr, inet};
 use crate::sys::netdb::{self, AddrInfo, HostEntry, Query};
 use nix::libc;
 use std::ffi::{CStr, CString};

@@ -6,9 +6,9 @@
 //! for it as for anything else; a wait that ends early leaves the thread to
 //! finish by itself.
 
-use super::inet::{is_literal, pton4, pton6};
 use super::{Clock, Control, Error, Host, Waker, names, operation};
 use crate::policy::SockAddr;
+use crate::policy::inet::{is_literal, pton4, pton6};
 use crate::sys::netdb::{self, HostEntry, HostError, ResolveError};
 use nix::errno::Errno;
 use nix::libc;

@@ -1,6 +1,6 @@
 //! Construction, `fileno=`, dup, detach, close, and the end.
 
-use super::{BaseSocket, connection, is_plain, socket_class};
+use super::{BaseSocket, is_plain, socket_class};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::OrRaise;
 use crate::bridge::{Runtime, audit, state};
@@ -10,7 +10,7 @@ use crate::sys::{self, descriptor, sockopt};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use rustpython_vm::builtins::PyBaseExceptionRef;
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyType};
 use rustpython_vm::function::{FuncArgs, KwArgs};
 use rustpython_vm::warn::warn;
 use rustpython_vm::{
@@ -204,7 +204,17 @@ pub(super) fn from_descriptor(
     kind: (i32, i32, i32),
     vm: &VirtualMachine,
 ) -> PyResult<PyRef<BaseSocket>> {
-    let object = unopened(vm)?;
+    let class = socket_class(vm)?;
+    of_class(&class, fd, kind, vm)
+}
+
+fn of_class(
+    class: &Py<PyType>,
+    fd: OwnedFd,
+    kind: (i32, i32, i32),
+    vm: &VirtualMachine,
+) -> PyResult<PyRef<BaseSocket>> {
+    let object = BaseSocket::unopened(vm).into_ref_with_type(vm, class.to_owned())?;
     audit::new(vm, object.as_object(), kind.0, kind.1, kind.2)?;
     open(&object, fd, kind, vm)?;
     Ok(object)
@@ -212,6 +222,7 @@ pub(super) fn from_descriptor(
 
 /// `socket.socketpair`: both ends, or neither.
 pub(crate) fn pair(
+    class: &Py<PyType>,
     state: &state::State,
     (family, kind, protocol): (i32, i32, i32),
     vm: &VirtualMachine,
@@ -224,7 +235,7 @@ pub(crate) fn pair(
         .or_raise(vm)?;
     state.runtime.control.may_open().or_raise(vm)?;
     let (a, b) = sys::socket::socketpair(family, kind, protocol).or_raise(vm)?;
-    let made = |fd| from_descriptor(fd, (family, kind, protocol), vm);
+    let made = |fd| of_class(class, fd, (family, kind, protocol), vm);
     Ok((made(a)?, made(b)?))
 }
 
@@ -404,16 +415,9 @@ pub(super) fn repr(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<Strin
         socket.protocol()
     );
     if socket.descriptor.number() >= 0 && !zelf.closed.load(Ordering::Relaxed) {
-        let addresses: [(_, _, fn(&Py<BaseSocket>, &VirtualMachine) -> PyResult); 2] = [
-            ("laddr", "getsockname", connection::getsockname),
-            ("raddr", "getpeername", connection::getpeername),
-        ];
-        for (label, name, native) in addresses {
-            let address = if is_plain(zelf) {
-                native(zelf, vm)
-            } else {
-                vm.call_method(zelf.as_object(), name, ())
-            };
+        for (label, name) in [("laddr", "getsockname"), ("raddr", "getpeername")] {
+            // The methods may be a subclass's.
+            let address = vm.call_method(zelf.as_object(), name, ());
             match address {
                 Ok(address) if address.clone().try_to_bool(vm)? => {
                     text += &format!(", {label}={}", address.repr(vm)?.as_wtf8());

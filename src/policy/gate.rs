@@ -7,6 +7,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a script is about to do with a target.
+///
+/// ```
+/// use rustpython_socket::Operation;
+///
+/// assert_eq!(Operation::Connect.to_string(), "connect");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
@@ -44,6 +50,13 @@ impl fmt::Display for Operation {
 }
 
 /// What an [`Operation`] is about to be done to.
+///
+/// ```
+/// use rustpython_socket::{Operation, Policy, Rules, Target};
+///
+/// let target = Target::Name { host: "example.com", port: Some(443) };
+/// assert!(Rules::deny_all().check(Operation::Connect, &target).is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Target<'a> {
@@ -85,6 +98,12 @@ pub enum Target<'a> {
 }
 
 /// A refusal, as text for a person: which operation, which target, and why.
+///
+/// ```
+/// use rustpython_socket::Denied;
+///
+/// assert_eq!(Denied("not at night".into()).to_string(), "not at night");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied(pub String);
 
@@ -117,7 +136,7 @@ impl std::error::Error for Denied {}
 /// ```
 pub trait Policy: Send + Sync {
     /// `Ok` to allow, or the refusal that the script will see as the text of a
-    /// `PermissionError`.
+    /// `PermissionError`. See [`Policy`] for an example.
     fn check(&self, operation: Operation, target: &Target<'_>) -> Result<(), Denied>;
 }
 
@@ -196,10 +215,13 @@ impl Gate {
             return Ok(Permitted(address));
         };
         if let Some(NameGrant(name)) = name {
-            let name = Some(name.as_str());
-            self.check(operation, &Target::Address { address, name })?;
+            let target = Target::Address {
+                address,
+                name: Some(name),
+            };
+            self.check(operation, &target)?;
             if operation == Operation::Resolve {
-                self.learned().learn(&address, name.unwrap_or_default());
+                self.learned().learn(&address, name);
             }
             return Ok(Permitted(used(operation, address)));
         }

@@ -5,6 +5,7 @@
 //! proof of permission ([`Permitted`]) in its signature.
 
 mod gate;
+pub(crate) mod inet;
 mod rules;
 mod sockaddr;
 mod watch;

@@ -10,6 +10,15 @@ const CAPACITY: usize = size_of::<nix::libc::sockaddr_storage>();
 ///
 /// The bytes start with the family in host order. A length of zero is an
 /// address the kernel left out, as `recvfrom` does on a stream socket.
+///
+/// ```
+/// use rustpython_socket::SockAddr;
+/// use std::net::SocketAddrV4;
+///
+/// let address: SocketAddrV4 = "127.0.0.1:80".parse().unwrap();
+/// let address = SockAddr::from(address);
+/// assert_eq!(address.ip(), Some(([127, 0, 0, 1].into(), 80)));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(C, align(8))]
 pub struct SockAddr {
@@ -19,9 +28,17 @@ pub struct SockAddr {
 
 impl SockAddr {
     /// The most bytes an address can have.
+    ///
+    /// ```
+    /// assert_eq!(rustpython_socket::SockAddr::CAPACITY, 128);
+    /// ```
     pub const CAPACITY: usize = CAPACITY;
 
     /// An address of no bytes at all, to be filled in by the kernel.
+    ///
+    /// ```
+    /// assert!(rustpython_socket::SockAddr::empty().is_empty());
+    /// ```
     pub const fn empty() -> Self {
         Self {
             bytes: [0; CAPACITY],
@@ -31,6 +48,13 @@ impl SockAddr {
 
     /// The address whose encoding, family included, is `bytes`; `None` when
     /// that is longer than `sockaddr_storage`.
+    ///
+    /// ```
+    /// use rustpython_socket::SockAddr;
+    ///
+    /// assert!(SockAddr::from_bytes(&[1, 0]).is_some());
+    /// assert!(SockAddr::from_bytes(&[0; 200]).is_none());
+    /// ```
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut addr = Self::empty();
         addr.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
@@ -39,6 +63,13 @@ impl SockAddr {
     }
 
     /// The encoding, family included.
+    ///
+    /// ```
+    /// use rustpython_socket::SockAddr;
+    ///
+    /// let address = SockAddr::from_bytes(&[1, 0, b'/', b'a', 0]).unwrap();
+    /// assert_eq!(address.as_bytes(), [1, 0, b'/', b'a', 0]);
+    /// ```
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
@@ -55,16 +86,28 @@ impl SockAddr {
     }
 
     /// The number of bytes.
+    ///
+    /// ```
+    /// assert_eq!(rustpython_socket::SockAddr::empty().len(), 0);
+    /// ```
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// True of an address the kernel left out.
+    ///
+    /// ```
+    /// assert!(rustpython_socket::SockAddr::empty().is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// The AF_ number; AF_UNSPEC for an address too short to hold one.
+    ///
+    /// ```
+    /// assert_eq!(rustpython_socket::SockAddr::empty().family(), 0);
+    /// ```
     pub fn family(&self) -> i32 {
         match self.as_bytes() {
             [a, b, ..] => i32::from(u16::from_ne_bytes([*a, *b])),
@@ -83,6 +126,15 @@ impl SockAddr {
     }
 
     /// The IP address and port of an AF_INET or AF_INET6 address.
+    ///
+    /// ```
+    /// use rustpython_socket::SockAddr;
+    /// use std::net::SocketAddrV6;
+    ///
+    /// let address: SocketAddrV6 = "[::1]:80".parse().unwrap();
+    /// let (ip, port) = SockAddr::from(address).ip().unwrap();
+    /// assert!(ip.is_loopback() && port == 80);
+    /// ```
     pub fn ip(&self) -> Option<(IpAddr, u16)> {
         let port = u16::from_be_bytes(self.field(2));
         match self.family() {

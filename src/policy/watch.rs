@@ -10,6 +10,21 @@ pub(crate) type SocketId = u64;
 
 /// Something that happened to a socket of a script. `id` is the same number in
 /// all the events of one socket.
+///
+/// ```
+/// use rustpython_socket::{Event, SocketModule};
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+///
+/// let sent = Arc::new(AtomicUsize::new(0));
+/// let sum = sent.clone();
+/// let module = SocketModule::new().on_event(move |event| {
+///     if let Event::Sent { bytes, .. } = event {
+///         sum.fetch_add(*bytes, Ordering::Relaxed);
+///     }
+/// });
+/// # drop(module);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {

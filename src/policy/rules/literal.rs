@@ -1,10 +1,11 @@
 //! Hosts that are addresses already, in any spelling that getaddrinfo(3) takes.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use crate::policy::inet;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The address that a host is, if it is no name.
 pub(super) fn ip(host: &str) -> Option<IpAddr> {
-    if let Some(ip) = aton(host) {
+    if let Some(ip) = inet::aton_exact(host.as_bytes()) {
         return Some(ip.into());
     }
     // The zone says which interface, not which address.
@@ -28,38 +29,6 @@ pub(super) fn folded(ip: IpAddr) -> IpAddr {
 
 fn folded6(ip: Ipv6Addr) -> IpAddr {
     ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4)
-}
-
-/// inet_aton(3), without anything after the address.
-pub(super) fn aton(host: &str) -> Option<Ipv4Addr> {
-    let mut parts = host.split('.');
-    let last = number(parts.next_back()?)?;
-    let mut address = 0u32;
-    let mut room = 32u32;
-    for part in parts {
-        room = room.checked_sub(8).filter(|room| *room > 0)?;
-        address |= u32::from(u8::try_from(number(part)?).ok()?) << room;
-    }
-    match room < 32 && last >> room != 0 {
-        true => None,
-        false => Some(Ipv4Addr::from(address | last)),
-    }
-}
-
-/// A number as C writes it: decimal, `0` octal, `0x` hexadecimal.
-fn number(text: &str) -> Option<u32> {
-    let (radix, digits) = match text.as_bytes() {
-        [b'0', b'x' | b'X', digits @ ..] => (16, digits),
-        [b'0', digits @ ..] if !digits.is_empty() => (8, digits),
-        digits => (10, digits),
-    };
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0u32, |value, digit| {
-        let digit = char::from(*digit).to_digit(radix)?;
-        value.checked_mul(radix)?.checked_add(digit)
-    })
 }
 
 #[cfg(test)]

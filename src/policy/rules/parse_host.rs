@@ -1,9 +1,9 @@
 //! The hosts and ports of a rule.
 
 use super::error::{Fault, Parsed, Part};
-use super::literal;
 use super::pattern::{HostPattern, Pattern};
 use super::ports::Ports;
+use crate::policy::inet;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -98,7 +98,7 @@ fn host(host: Part<'_>) -> Parsed<HostPattern> {
 }
 
 fn ipv4(address: Part<'_>) -> Parsed<Ipv4Addr> {
-    let wrong = || match literal::aton(address.text) {
+    let wrong = || match inet::aton_exact(address.text.as_bytes()) {
         Some(ip) => other_spelling(address, ip),
         None => address.fault("a subnet begins with an address"),
     };
@@ -176,7 +176,7 @@ fn name(name: Part<'_>) -> Parsed<Box<str>> {
         return Err(name.fault_at(at, message));
     }
     let text = name.text.strip_suffix('.').unwrap_or(name.text);
-    if let Some(ip) = literal::aton(text) {
+    if let Some(ip) = inet::aton_exact(text.as_bytes()) {
         return Err(other_spelling(name, ip));
     }
     let mut at = 0;
