@@ -18,6 +18,10 @@ edition = "2024"
 [dependencies]
 rustpython-socket = { path = "LIBRARY" }
 rustpython-vm = { version = "0.6.0", default-features = false, features = ["compiler", "gc"] }
+
+# As in the workspace: what both resolve to the same is built only once.
+[profile.release]
+debug = "line-tables-only"
 "#;
 
 const PROGRAM: &str = r#"
@@ -54,7 +58,7 @@ fn a_host_without_a_lock_file() {
     let output = Command::new(env!("CARGO"))
         .args(["run", "--release", "--quiet", "--ignore-rust-version"])
         .current_dir(&folder)
-        .env("CARGO_TARGET_DIR", folder.join("target"))
+        .env("CARGO_TARGET_DIR", folder.join("../.."))
         .output()
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
