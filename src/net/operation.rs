@@ -46,6 +46,9 @@ impl Ready {
 const PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
+/// How long a call waits at first, without the preparations of a longer wait.
+const GLANCE: Duration = Duration::from_millis(1);
+
 /// Runs `attempt` until it succeeds or fails for good.
 ///
 /// `attempt` must not block: MSG_DONTWAIT, or a descriptor that cannot make it
@@ -84,24 +87,21 @@ fn persist<T>(
     attempt: &mut dyn FnMut(BorrowedFd<'_>) -> Result<T, Errno>,
 ) -> Result<T, Error> {
     let mut waiting = Waiting::default();
-    if errno == Errno::EAGAIN && clock.timeout() == Timeout::Never {
-        // What a blocking call would do: fail at once on a descriptor that
-        // somebody else made non-blocking, and keep the kernel's own timeouts.
-        if sys::socket::is_nonblocking(call.fd())? {
-            return Err(errno.into());
-        }
-        let option = match ready {
-            Ready::Write => libc::SO_SNDTIMEO,
-            _ => libc::SO_RCVTIMEO,
-        };
-        if let Some(timeout) = sys::sockopt::get_duration(call.fd(), option)? {
-            clock.expire_like_the_kernel(timeout);
-        }
-    }
+    let mut glanced = ready == Ready::Unknown;
+    let mut blocking = clock.timeout() == Timeout::Never;
     loop {
         match errno {
             Errno::EINTR => host.check_signals()?,
-            Errno::EAGAIN if clock.timeout() != Timeout::Zero => {
+            Errno::EAGAIN if clock.timeout() == Timeout::Zero => return Err(errno.into()),
+            Errno::EAGAIN if !glanced => {
+                glanced = true;
+                waiting.glance(host, socket, call, clock, ready)?;
+            }
+            Errno::EAGAIN => {
+                if blocking {
+                    blocking = false;
+                    wait_like_the_kernel(call, clock, ready)?;
+                }
                 waiting.wait(host, socket, call, clock, ready)?;
             }
             errno => return Err(errno.into()),
@@ -112,6 +112,22 @@ fn persist<T>(
             Err(next) => errno = next,
         }
     }
+}
+
+/// What a blocking call would do: fail on a descriptor that somebody else made
+/// non-blocking, and keep the kernel's own timeouts.
+fn wait_like_the_kernel(call: &Use<'_>, clock: &mut Clock, ready: Ready) -> Result<(), Error> {
+    if sys::socket::is_nonblocking(call.fd())? {
+        return Err(Errno::EAGAIN.into());
+    }
+    let option = match ready {
+        Ready::Write => libc::SO_SNDTIMEO,
+        _ => libc::SO_RCVTIMEO,
+    };
+    if let Some(timeout) = sys::sockopt::get_duration(call.fd(), option)? {
+        clock.expire_like_the_kernel(timeout);
+    }
+    Ok(())
 }
 
 /// Waits until `socket` is `ready`, whatever the attempt would say. For calls
@@ -154,6 +170,28 @@ struct Waiting {
 }
 
 impl Waiting {
+    /// A first, short wait: an answer is often on its way already. It is so
+    /// short that a signal, a close or an interrupt can be noticed after it.
+    fn glance(
+        &self,
+        host: &impl Host,
+        socket: &Socket,
+        call: &Use<'_>,
+        clock: &mut Clock,
+        ready: Ready,
+    ) -> Result<(), Error> {
+        host.check_signals()?;
+        let left = socket.control.check(clock.generation, clock.remaining()?)?;
+        let left = left.map_or(GLANCE, |left| left.min(GLANCE));
+        let mut fds = [PollFd::new(call.fd(), ready.events())];
+        let timeout = Some(TimeSpec::from_duration(left));
+        match host.detached(|| ppoll(&mut fds, timeout, None)) {
+            Ok(_) => Ok(()),
+            Err(Errno::EINTR) => host.check_signals(),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
     fn wait(
         &mut self,
         host: &impl Host,

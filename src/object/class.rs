@@ -26,7 +26,7 @@ const REPR: &PyMethodDef = &PyMethodDef::new_const(
     "__repr__",
     |zelf: PyRef<BaseSocket>, vm: &VirtualMachine| lifecycle::repr(&zelf, vm),
     PyMethodFlags::METHOD,
-    ItemDoc::NONE,
+    ItemDoc::static_text("__repr__($self, /)\n--\n\nReturn repr(self)."),
 );
 
 static_cell! {
