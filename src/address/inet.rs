@@ -6,7 +6,7 @@ use super::{Parsed, Request};
 use crate::bridge::errors::to_python as raise;
 use crate::net::Error;
 use crate::policy::SockAddr;
-use crate::policy::inet::ntop6;
+use crate::policy::inet::{ntop4, ntop6};
 use nix::libc;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::net::{IpAddr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
@@ -86,7 +86,7 @@ fn scope_id(address: &SockAddr) -> u32 {
 /// `(host, port)`.
 pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef {
     let (host, port) = match address.ip() {
-        Some((IpAddr::V4(ip), port)) => (ip.to_string(), port),
+        Some((IpAddr::V4(ip), port)) => (ntop4(ip), port),
         _ => (String::new(), 0),
     };
     vm.new_tuple((host, port)).into()

@@ -3,10 +3,12 @@
 
 pub(crate) mod args;
 pub(crate) mod audit;
+mod data;
 pub(crate) mod errors;
 pub(crate) mod host;
 pub(crate) mod state;
 pub(crate) mod text;
 
+pub(crate) use data::Data;
 pub(crate) use host::blocking;
 pub(crate) use state::{Runtime, State};

@@ -25,12 +25,12 @@ pub(crate) use host::{duplicate_for_host, from_host, into_host};
 pub(crate) use lifecycle::{duplicate, pair, permit_number};
 pub(crate) use sendfile::giveup_type;
 
-use crate::bridge::State;
 use crate::bridge::args::{self, Int, Size};
+use crate::bridge::{Data, State};
 use crate::net::Socket;
 use lifecycle::InitArgs;
 use rustpython_vm::builtins::{PyTupleRef, PyType};
-use rustpython_vm::function::{ArgBytesLike, FuncArgs, OptionalArg};
+use rustpython_vm::function::{FuncArgs, OptionalArg};
 use rustpython_vm::types::{Constructor, Destructor, Initializer, Representable};
 use rustpython_vm::{Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass};
 use std::fmt;
@@ -282,7 +282,7 @@ impl BaseSocket {
     #[pymethod]
     fn send(
         zelf: &Py<Self>,
-        data: ArgBytesLike,
+        data: Data,
         flags: OptionalArg<Int>,
         vm: &VirtualMachine,
     ) -> PyResult<usize> {
@@ -296,7 +296,7 @@ impl BaseSocket {
     #[pymethod]
     fn sendall(
         zelf: &Py<Self>,
-        data: ArgBytesLike,
+        data: Data,
         flags: OptionalArg<Int>,
         vm: &VirtualMachine,
     ) -> PyResult<()> {

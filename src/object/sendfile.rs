@@ -6,7 +6,7 @@
 
 use super::{BaseSocket, is_plain, stream};
 use crate::bridge::errors::OrRaise;
-use crate::bridge::{args, blocking, errors};
+use crate::bridge::{Data, args, blocking, errors};
 use crate::net::operation::{self, Ready};
 use crate::net::{Error, Host, Timeout};
 use crate::sys::{descriptor, sendfile as sys_sendfile};
@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyInt, PySlice, PyTypeRef};
 use rustpython_vm::common::static_cell;
-use rustpython_vm::function::{ArgBytesLike, ItemDoc};
+use rustpython_vm::function::ItemDoc;
 use rustpython_vm::{
     AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyResult, TryFromBorrowedObject,
     VirtualMachine,
@@ -333,7 +333,7 @@ fn read_and_send(
         loop {
             let len = rest.length(vm)?;
             let sent = if native {
-                let data = ArgBytesLike::try_from_borrowed_object(vm, &rest)?;
+                let data = Data::try_from_borrowed_object(vm, &rest)?;
                 stream::send(zelf, &data, 0, vm).map(|n| vm.ctx.new_int(n).into())
             } else {
                 vm.call_method(zelf.as_object(), "send", (rest.clone(),))

@@ -2,7 +2,8 @@
 
 use super::{BaseSocket, connection};
 use crate::bridge::args::{self, Int, Size};
-use crate::bridge::{audit, blocking};
+use crate::bridge::errors::OrRaise;
+use crate::bridge::{Data, audit, blocking};
 use crate::net::operation::{self, Ready};
 use crate::net::{Clock, Error, Timeout};
 use crate::policy::Operation;
@@ -10,7 +11,8 @@ use crate::sys;
 use crate::sys::receive::{self, Buffer};
 use nix::errno::Errno;
 use nix::libc;
-use rustpython_vm::function::{ArgBytesLike, ArgMemoryBuffer, FuncArgs};
+use rustpython_vm::builtins::PyByteArray;
+use rustpython_vm::function::{ArgMemoryBuffer, FuncArgs};
 use rustpython_vm::{AsObject, FromArgs, Py, PyObjectRef, PyResult, VirtualMachine};
 
 /// What a receive with these flags waits for.
@@ -156,6 +158,10 @@ pub(super) fn recv_into(
     args: RecvIntoArgs,
     vm: &VirtualMachine,
 ) -> PyResult<usize> {
+    match recv_at_once(zelf, &args, vm) {
+        Some(Err(Errno::EAGAIN | Errno::EINTR)) | None => {}
+        Some(received) => return received.or_raise(vm),
+    }
     let (buffer, len) =
         args.destination("recv_into", "buffer too small for requested bytes", vm)?;
     if len == 0 {
@@ -181,6 +187,28 @@ pub(super) fn recv_into(
     Ok(n)
 }
 
+/// recv_into() of a whole bytearray for which there is something now: it need not
+/// be held still, as for a wait. `None` if anything is out of the ordinary.
+fn recv_at_once(
+    zelf: &Py<BaseSocket>,
+    args: &RecvIntoArgs,
+    vm: &VirtualMachine,
+) -> Option<Result<usize, Errno>> {
+    if args.flags.0 != 0 || args.nbytes.0 != 0 {
+        return None;
+    }
+    let array = args.buffer.downcast_ref_if_exact::<PyByteArray>(vm)?;
+    zelf.socket.control.limits.may_receive().ok()?;
+    let call = zelf.socket.begin().ok()?;
+    let mut room = array.borrow_buf_mut();
+    if room.is_empty() {
+        return None;
+    }
+    let received = receive::recv(call.fd(), &mut room, libc::MSG_DONTWAIT);
+    drop(room);
+    Some(received.inspect(|n| zelf.socket.count_received(*n)))
+}
+
 pub(super) fn recvfrom_into(
     zelf: &Py<BaseSocket>,
     args: RecvIntoArgs,
@@ -203,7 +231,7 @@ pub(super) fn recvfrom_into(
 
 pub(super) fn send(
     zelf: &Py<BaseSocket>,
-    data: &ArgBytesLike,
+    data: &Data,
     flags: i32,
     vm: &VirtualMachine,
 ) -> PyResult<usize> {
@@ -212,9 +240,10 @@ pub(super) fn send(
     let mut sent = 0;
     let sent = blocking(vm, |host| {
         operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
-            let data = data.borrow_buf();
-            send_rest(&data, &mut sent, all, |rest| {
-                sys::socket::send(fd, rest, flags | libc::MSG_DONTWAIT)
+            data.with(|data| {
+                send_rest(data, &mut sent, all, |rest| {
+                    sys::socket::send(fd, rest, flags | libc::MSG_DONTWAIT)
+                })
             })
         })
     })?;
@@ -247,7 +276,7 @@ pub(super) fn send_rest(
 
 pub(super) fn sendall(
     zelf: &Py<BaseSocket>,
-    data: &ArgBytesLike,
+    data: &Data,
     flags: i32,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
@@ -257,9 +286,10 @@ pub(super) fn sendall(
     blocking(vm, |host| {
         loop {
             let part = operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
-                let data = data.borrow_buf();
-                let rest = data.get(sent..).unwrap_or_default();
-                sys::socket::send(fd, rest, flags | libc::MSG_DONTWAIT)
+                data.with(|data| {
+                    let rest = data.get(sent..).unwrap_or_default();
+                    sys::socket::send(fd, rest, flags | libc::MSG_DONTWAIT)
+                })
             })?;
             zelf.socket.count_sent(part);
             sent += part;
@@ -286,7 +316,7 @@ pub(super) fn send_operation(zelf: &Py<BaseSocket>, flags: i32) -> Operation {
 
 /// sendto(data, address) or sendto(data, flags, address).
 pub(crate) struct SendToArgs {
-    data: ArgBytesLike,
+    data: Data,
     flags: i32,
     address: PyObjectRef,
 }
@@ -308,7 +338,7 @@ impl SendToArgs {
             }
         };
         Ok(Self {
-            data: ArgBytesLike::try_from_borrowed_object(vm, data)?,
+            data: Data::try_from_borrowed_object(vm, data)?,
             flags: flags.map_or(Ok(0), |flags| args::int(flags, vm))?,
             address: address.clone(),
         })
@@ -333,9 +363,10 @@ pub(super) fn sendto(
     let mut sent = 0;
     let sent = blocking(vm, |host| -> Result<usize, Error> {
         operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
-            let data = data.borrow_buf();
-            send_rest(&data, &mut sent, all, |rest| {
-                sys::socket::sendto(fd, rest, flags | libc::MSG_DONTWAIT, &target)
+            data.with(|data| {
+                send_rest(data, &mut sent, all, |rest| {
+                    sys::socket::sendto(fd, rest, flags | libc::MSG_DONTWAIT, &target)
+                })
             })
         })
     })?;

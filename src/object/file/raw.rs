@@ -3,6 +3,7 @@
 use super::super::class::{is_plain, plain, settable};
 use super::super::{BaseSocket, stream};
 use super::buffered::Ahead;
+use crate::bridge::Data;
 use crate::bridge::{args, blocking};
 use crate::net::operation::{self, Ready};
 use crate::net::{Error, Socket};
@@ -14,7 +15,7 @@ use rustpython_vm::builtins::{PyBaseExceptionRef, PyDictRef, PyStr, PyType};
 use rustpython_vm::class::StaticType;
 use rustpython_vm::common::lock::{PyMutex, PyRwLock};
 use rustpython_vm::convert::ToPyObject;
-use rustpython_vm::function::{ArgBytesLike, FuncArgs, OptionalArg, PySetterValue};
+use rustpython_vm::function::{FuncArgs, OptionalArg, PySetterValue};
 use rustpython_vm::types::{Constructor, Initializer};
 use rustpython_vm::{
     AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult,
@@ -374,14 +375,16 @@ impl SocketIo {
                     .or_else(|raised| foreign_failure(raised, vm));
             }
         };
-        let data = ArgBytesLike::try_from_borrowed_object(vm, &b)?;
+        let data = Data::try_from_borrowed_object(vm, &b)?;
         let mut clock = socket.clock();
         let all = socket.is_patient_stream();
         let mut sent = 0;
         let n = blocking(vm, |host| {
             operation::run(host, &socket, &mut clock, Ready::Write, |fd| {
-                stream::send_rest(&data.borrow_buf(), &mut sent, all, |rest| {
-                    sys::socket::send(fd, rest, libc::MSG_DONTWAIT)
+                data.with(|data| {
+                    stream::send_rest(data, &mut sent, all, |rest| {
+                        sys::socket::send(fd, rest, libc::MSG_DONTWAIT)
+                    })
                 })
             })
             .inspect(|n| socket.count_sent(*n))
