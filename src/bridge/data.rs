@@ -1,8 +1,10 @@
 //! Bytes that a script hands over to be sent.
 
 use rustpython_vm::builtins::PyBytes;
+use rustpython_vm::common::borrow::BorrowedValue;
 use rustpython_vm::function::ArgBytesLike;
 use rustpython_vm::{PyObject, PyRef, PyResult, TryFromBorrowedObject, VirtualMachine};
+use std::ops::Deref;
 
 /// A bytes-like argument. `bytes`, which nobody can change, is by far the most
 /// frequent one, and needs no buffer object to be held still.
@@ -20,12 +22,38 @@ impl Data {
         }
     }
 
-    /// Borrowed for one attempt alone: no lock is held over a wait.
+    /// To be kept for one attempt alone: no lock is held over a wait.
     #[inline]
-    pub(crate) fn with<R>(&self, attempt: impl FnOnce(&[u8]) -> R) -> R {
+    pub(crate) fn borrow(&self) -> Borrowed<'_> {
         match self {
-            Self::Bytes(bytes) => attempt(bytes.as_bytes()),
-            Self::Buffer(buffer) => attempt(&buffer.borrow_buf()),
+            Self::Bytes(bytes) => Borrowed::Bytes(bytes.as_bytes()),
+            Self::Buffer(buffer) => Borrowed::Buffer(buffer.borrow_buf()),
+        }
+    }
+
+    /// The object whose memory has to be locked to be read, if it has to.
+    pub(crate) fn locked(&self) -> Option<&PyObject> {
+        match self {
+            Self::Buffer(buffer) if buffer.borrow_buf().is_locked() => Some(buffer.source_object()),
+            _ => None,
+        }
+    }
+}
+
+/// The bytes of a [`Data`], which stay as they are while this lives.
+pub(crate) enum Borrowed<'a> {
+    Bytes(&'a [u8]),
+    Buffer(BorrowedValue<'a, [u8]>),
+}
+
+impl Deref for Borrowed<'_> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Buffer(buffer) => buffer,
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::{BaseSocket, connection, permit_number, stream};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::{self, OrRaise};
-use crate::bridge::{audit, blocking};
+use crate::bridge::{Data, audit, blocking};
 use crate::net::operation::{self, Ready};
 use crate::net::{Error, Host};
 use crate::policy::{Denied, Operation, Permitted, SockAddr, Target};
@@ -58,14 +58,10 @@ pub(super) fn sendmsg(
     send(zelf, &buffers, &control, flags, target.as_ref(), vm)
 }
 
-fn readable_buffers(
-    buffers: &PyObject,
-    what: &str,
-    vm: &VirtualMachine,
-) -> PyResult<Vec<ArgBytesLike>> {
+fn readable_buffers(buffers: &PyObject, what: &str, vm: &VirtualMachine) -> PyResult<Vec<Data>> {
     args::items(buffers, what, vm)?
         .iter()
-        .map(|buffer| ArgBytesLike::try_from_borrowed_object(vm, buffer))
+        .map(|buffer| Data::try_from_borrowed_object(vm, buffer))
         .collect()
 }
 
@@ -124,22 +120,15 @@ fn permit_control(zelf: &Py<BaseSocket>, control: &[u8]) -> Result<(), Denied> {
 
 fn send(
     zelf: &Py<BaseSocket>,
-    buffers: &[ArgBytesLike],
+    buffers: &[Data],
     control: &[u8],
     flags: i32,
     target: Option<&Permitted<SockAddr>>,
     vm: &VirtualMachine,
 ) -> PyResult<usize> {
-    let total: usize = buffers.iter().map(ArgBytesLike::len).sum();
-    let locked = |data: &&ArgBytesLike| data.borrow_buf().is_locked();
-    let mutable = buffers.iter().filter(locked);
-    let copies: Option<Vec<Vec<u8>>> =
-        share_memory(mutable.map(ArgBytesLike::source_object)).then(|| {
-            buffers
-                .iter()
-                .map(|data| data.borrow_buf().to_vec())
-                .collect()
-        });
+    let total: usize = buffers.iter().map(Data::len).sum();
+    let copies: Option<Vec<Vec<u8>>> = share_memory(buffers.iter().filter_map(Data::locked))
+        .then(|| buffers.iter().map(|data| data.borrow().to_vec()).collect());
     let mut clock = stream::patience(zelf, flags);
     let all = stream::is_patient_stream(zelf, &clock);
     let mut sent = 0;
@@ -149,7 +138,7 @@ fn send(
             let mut slices: Vec<_> = match &copies {
                 Some(copies) => copies.iter().map(|data| IoSlice::new(data)).collect(),
                 None => {
-                    borrowed = buffers.iter().map(ArgBytesLike::borrow_buf).collect();
+                    borrowed = buffers.iter().map(Data::borrow).collect();
                     borrowed.iter().map(|data| IoSlice::new(data)).collect()
                 }
             };

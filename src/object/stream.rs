@@ -240,10 +240,8 @@ pub(super) fn send(
     let mut sent = 0;
     let sent = blocking(vm, |host| {
         operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
-            data.with(|data| {
-                send_rest(data, &mut sent, all, |rest| {
-                    sys::socket::send(fd, rest, flags | libc::MSG_DONTWAIT)
-                })
+            send_rest(&data.borrow(), &mut sent, all, |rest| {
+                sys::socket::send(fd, rest, flags | libc::MSG_DONTWAIT)
             })
         })
     })?;
@@ -286,10 +284,9 @@ pub(super) fn sendall(
     blocking(vm, |host| {
         loop {
             let part = operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
-                data.with(|data| {
-                    let rest = data.get(sent..).unwrap_or_default();
-                    sys::socket::send(fd, rest, flags | libc::MSG_DONTWAIT)
-                })
+                let data = data.borrow();
+                let rest = data.get(sent..).unwrap_or_default();
+                sys::socket::send(fd, rest, flags | libc::MSG_DONTWAIT)
             })?;
             zelf.socket.count_sent(part);
             sent += part;
@@ -363,10 +360,8 @@ pub(super) fn sendto(
     let mut sent = 0;
     let sent = blocking(vm, |host| -> Result<usize, Error> {
         operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
-            data.with(|data| {
-                send_rest(data, &mut sent, all, |rest| {
-                    sys::socket::sendto(fd, rest, flags | libc::MSG_DONTWAIT, &target)
-                })
+            send_rest(&data.borrow(), &mut sent, all, |rest| {
+                sys::socket::sendto(fd, rest, flags | libc::MSG_DONTWAIT, &target)
             })
         })
     })?;

@@ -381,10 +381,8 @@ impl SocketIo {
         let mut sent = 0;
         let n = blocking(vm, |host| {
             operation::run(host, &socket, &mut clock, Ready::Write, |fd| {
-                data.with(|data| {
-                    stream::send_rest(data, &mut sent, all, |rest| {
-                        sys::socket::send(fd, rest, libc::MSG_DONTWAIT)
-                    })
+                stream::send_rest(&data.borrow(), &mut sent, all, |rest| {
+                    sys::socket::send(fd, rest, libc::MSG_DONTWAIT)
                 })
             })
             .inspect(|n| socket.count_sent(*n))
