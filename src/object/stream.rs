@@ -284,6 +284,27 @@ pub(super) fn send_operation(zelf: &Py<BaseSocket>, flags: i32) -> Operation {
     }
 }
 
+/// What a send came to that may also connect. Once a blocking one has begun to,
+/// it goes on as a send, which waits for the connection.
+pub(super) fn begun(
+    sent: Result<usize, Errno>,
+    flags: &mut i32,
+    all: bool,
+) -> Result<usize, Errno> {
+    if *flags & libc::MSG_FASTOPEN == 0 || !all {
+        return sent;
+    }
+    match sent {
+        Ok(_) => *flags &= !libc::MSG_FASTOPEN,
+        Err(Errno::EINPROGRESS) => {
+            *flags &= !libc::MSG_FASTOPEN;
+            return Err(Errno::EAGAIN);
+        }
+        Err(_) => {}
+    }
+    sent
+}
+
 /// sendto(data, address) or sendto(data, flags, address).
 pub(crate) struct SendToArgs {
     data: ArgBytesLike,
@@ -322,7 +343,7 @@ pub(super) fn sendto(
 ) -> PyResult<usize> {
     let SendToArgs {
         data,
-        flags,
+        mut flags,
         address,
     } = args;
     let operation = send_operation(zelf, flags);
@@ -335,7 +356,8 @@ pub(super) fn sendto(
         operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
             let data = data.borrow_buf();
             send_rest(&data, &mut sent, all, |rest| {
-                sys::socket::sendto(fd, rest, flags | libc::MSG_DONTWAIT, &target)
+                let sent = sys::socket::sendto(fd, rest, flags | libc::MSG_DONTWAIT, &target);
+                begun(sent, &mut flags, all)
             })
         })
     })?;
