@@ -8,12 +8,12 @@ use crate::policy::inet;
 use crate::policy::{Operation, Target};
 use crate::sys::{descriptor, interface, message};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyListRef, PyStrRef};
 use rustpython_vm::{PyObject, PyResult, VirtualMachine};
 use std::ffi::CString;
 use std::net::Ipv4Addr;
+use std::os::fd::{AsRawFd, IntoRawFd};
 
 #[rustpython_vm::pymodule(sub)]
 pub(crate) mod functions {
@@ -207,10 +207,9 @@ fn dup(fd: i32, vm: &VirtualMachine) -> PyResult<i32> {
         return Err(errors::os_error(Errno::EBADF, vm));
     }
     let runtime = &state::of(vm).runtime;
-    object::permit_number(runtime, fd).or_raise(vm)?;
-    let copy = descriptor::peek(fd, |fd| fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(0))).or_raise(vm)?;
-    runtime.gate.give(copy);
-    Ok(copy)
+    let copy = object::duplicate_number(runtime, fd).or_raise(vm)?;
+    runtime.gate.give(copy.as_raw_fd(), false);
+    Ok(copy.into_raw_fd())
 }
 
 fn close(fd: i32, vm: &VirtualMachine) -> PyResult<()> {
@@ -221,9 +220,9 @@ fn close(fd: i32, vm: &VirtualMachine) -> PyResult<()> {
         if let Some(socket) = runtime.control.registry.find(fd) {
             return vm.allow_threads(|| socket.close()).or_raise(vm);
         }
-        runtime.gate.descriptor(fd).or_raise(vm)?;
-        runtime.gate.take(fd);
+        runtime.gate.claim(fd).or_raise(vm)?;
     }
+    object::note_taken();
     vm.allow_threads(|| descriptor::close(fd)).or_raise(vm)
 }
 

@@ -50,7 +50,10 @@ fn attempt(
                     settle(socket, call.fd(), target);
                     Ok(())
                 }
-                errno => Err(Errno::from_raw(errno).into()),
+                errno => {
+                    give_up(socket, call.fd(), target);
+                    Err(Errno::from_raw(errno).into())
+                }
             }
         }
         Err(errno) => Err(errno.into()),
@@ -63,6 +66,18 @@ fn attempt(
 /// call would eat the error that the next recv() is to report.
 fn settle(socket: &Socket, fd: BorrowedFd<'_>, target: &Permitted<SockAddr>) {
     if socket.timeout() == Timeout::Never && sys::socket::getpeername(fd).is_ok() {
+        let _ = start(socket, fd, target);
+    }
+}
+
+/// The same after a failure: TCP goes on calling the socket "connecting", and
+/// takes neither another connect() nor listen() until it has told of the
+/// failure itself (ECONNABORTED). It begins nothing then.
+fn give_up(socket: &Socket, fd: BorrowedFd<'_>, target: &Permitted<SockAddr>) {
+    let is_tcp = socket.kind() == libc::SOCK_STREAM
+        && matches!(socket.protocol(), 0 | libc::IPPROTO_TCP)
+        && target.get().ip().is_some();
+    if socket.timeout() == Timeout::Never && is_tcp {
         let _ = start(socket, fd, target);
     }
 }

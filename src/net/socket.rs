@@ -7,7 +7,7 @@ use crate::sys::Descriptor;
 use crate::sys::descriptor::Use;
 use nix::errno::Errno;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A descriptor with its timeout, what kind of socket it is, and who waits on it.
@@ -20,6 +20,10 @@ pub(crate) struct Socket {
     family: AtomicI32,
     kind: AtomicI32,
     protocol: AtomicI32,
+    /// Whether it has an address that was permitted: then it may listen there.
+    /// The kernel does not tell; it still reports the port of a connection that
+    /// failed.
+    bound: AtomicBool,
     pub(crate) waiters: Waiters,
     pub(crate) control: Arc<Control>,
     pub(crate) id: SocketId,
@@ -41,6 +45,7 @@ impl Socket {
             family: AtomicI32::new(-1),
             kind: AtomicI32::new(-1),
             protocol: AtomicI32::new(-1),
+            bound: AtomicBool::new(false),
             waiters: Waiters::new(),
             control,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -62,6 +67,7 @@ impl Socket {
         self.family.store(family, Ordering::Relaxed);
         self.kind.store(kind, Ordering::Relaxed);
         self.protocol.store(protocol, Ordering::Relaxed);
+        self.set_bound(false);
         self.set_timeout(timeout);
         self.control.opened(number, self);
         Ok(())
@@ -160,6 +166,15 @@ impl Socket {
     /// True if a blocking call goes on until all the bytes have gone or come.
     pub(crate) fn is_patient_stream(&self) -> bool {
         self.kind() == nix::libc::SOCK_STREAM && self.timeout() == Timeout::Never
+    }
+
+    /// True once bind(2) gave it an address that was permitted.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.bound.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_bound(&self, bound: bool) {
+        self.bound.store(bound, Ordering::Relaxed);
     }
 
     /// AF_ number; −1 before the socket was opened, as are the two below.

@@ -52,7 +52,9 @@ pub(super) fn bind(zelf: &Py<BaseSocket>, address: &PyObject, vm: &VirtualMachin
     audit::bind(vm, zelf.as_object(), address)?;
     let call = zelf.socket.begin().or_raise(vm)?;
     vm.allow_threads(|| sys::socket::bind(call.fd(), &target))
-        .or_raise(vm)
+        .or_raise(vm)?;
+    zelf.socket.set_bound(true);
+    Ok(())
 }
 
 pub(super) fn listen(
@@ -61,14 +63,15 @@ pub(super) fn listen(
     vm: &VirtualMachine,
 ) -> PyResult<()> {
     let call = zelf.socket.begin().or_raise(vm)?;
-    // An unbound socket gets an address from the kernel: that is a bind. What
+    // An unbound socket gets a port from the kernel: that is a bind. What
     // bind() let through is not asked about again.
     let gate = &zelf.state.runtime.gate;
     if gate.is_guarded()
+        && !zelf.socket.is_bound()
         && let Ok(address) = sys::socket::getsockname(call.fd())
-        && address.ip().is_some_and(|(_, port)| port == 0)
+        && let Some(unbound) = address.without_port()
     {
-        gate.address(Operation::Bind, address, None).or_raise(vm)?;
+        gate.address(Operation::Bind, unbound, None).or_raise(vm)?;
     }
     let backlog = backlog.map_or(DEFAULT_BACKLOG, |n| n.max(0));
     sys::socket::listen(call.fd(), backlog).or_raise(vm)
@@ -88,7 +91,7 @@ pub(super) fn accept_number(
 ) -> PyResult<(i32, PyObjectRef)> {
     let (fd, peer) = accept_descriptor(zelf, vm)?;
     let peer = address_object(zelf, &peer, vm)?;
-    zelf.state.runtime.gate.give(fd.as_raw_fd());
+    zelf.state.runtime.gate.give(fd.as_raw_fd(), true);
     Ok((fd.into_raw_fd(), peer))
 }
 

@@ -17,7 +17,9 @@ pub(crate) fn from_host(fd: OwnedFd, vm: &VirtualMachine) -> PyResult<PyObjectRe
         false => Timeout::Never,
     };
     let object = lifecycle::unopened(vm)?;
+    let bound = lifecycle::has_port(fd.as_fd());
     lifecycle::install(&object, fd, kind, timeout, vm);
+    object.socket.set_bound(bound);
     Ok(object.into())
 }
 

@@ -4,7 +4,7 @@ use super::{BaseSocket, is_plain, socket_class};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::OrRaise;
 use crate::bridge::{Runtime, audit, state};
-use crate::net::{Socket, Timeout};
+use crate::net::{Error, Socket, Timeout};
 use crate::policy::{Denied, Operation, Target};
 use crate::sys::{self, descriptor, sockopt};
 use nix::errno::Errno;
@@ -67,10 +67,13 @@ pub(super) fn init(zelf: &Py<BaseSocket>, args: InitArgs, vm: &VirtualMachine) -
     };
     audit::new(vm, zelf.as_object(), family, kind, protocol)?;
     zelf.state.runtime.control.may_open().or_raise(vm)?;
+    let mut bound = false;
     let (fd, kind_of_socket) = match &fileno {
         Some(fileno) => {
             let fd = args::int(fileno, vm)?;
-            adopt(&zelf.state, fd, (family, kind, protocol), vm)?
+            let adopted = adopt(&zelf.state, fd, (family, kind, protocol), vm)?;
+            bound = adopted.2;
+            (adopted.0, adopted.1)
         }
         None => {
             let target = kind_target(family, kind, protocol);
@@ -83,7 +86,9 @@ pub(super) fn init(zelf: &Py<BaseSocket>, args: InitArgs, vm: &VirtualMachine) -
             (fd, (family, kind, protocol))
         }
     };
-    open(zelf, fd, kind_of_socket, vm)
+    open(zelf, fd, kind_of_socket, vm)?;
+    zelf.socket.set_bound(bound);
+    Ok(())
 }
 
 fn kind_target(family: i32, kind: i32, protocol: i32) -> Target<'static> {
@@ -94,21 +99,34 @@ fn kind_target(family: i32, kind: i32, protocol: i32) -> Target<'static> {
     }
 }
 
-/// A descriptor to take over, and what it is: whatever is -1 is asked of the
-/// kernel. The descriptor is not touched when this fails.
+/// A descriptor to take over, what it is, and whether it is bound: whatever is
+/// -1 is asked of the kernel. The descriptor is not touched when this fails.
 fn adopt(
     state: &state::State,
     fd: RawFd,
     (family, kind, protocol): (i32, i32, i32),
     vm: &VirtualMachine,
-) -> PyResult<(OwnedFd, (i32, i32, i32))> {
+) -> PyResult<(OwnedFd, (i32, i32, i32), bool)> {
     if fd < 0 {
         return Err(vm.new_value_error("negative file descriptor"));
     }
-    state.runtime.gate.descriptor(fd).or_raise(vm)?;
-    let found = descriptor::peek(fd, |fd| detect(fd, (family, kind, protocol))).or_raise(vm)?;
-    ADOPTIONS.set(ADOPTIONS.get().wrapping_add(1));
-    Ok((descriptor::adopt(fd), found))
+    let gate = &state.runtime.gate;
+    let own = gate.claim(fd).or_raise(vm)?;
+    let found = descriptor::peek(fd, |fd| detect(fd, (family, kind, protocol)));
+    if let (Err(_), Some(bound)) = (&found, own) {
+        gate.give(fd, bound);
+    }
+    let found = found.or_raise(vm)?;
+    note_taken();
+    // What the host bound is the host's affair.
+    let bound = own.unwrap_or_else(|| descriptor::peek(fd, has_port));
+    Ok((descriptor::adopt(fd), found, bound))
+}
+
+/// True of a socket that has a port, by whatever means.
+pub(super) fn has_port(fd: BorrowedFd<'_>) -> bool {
+    let address = sys::socket::getsockname(fd);
+    address.is_ok_and(|address| address.ip().is_some_and(|(_, port)| port != 0))
 }
 
 /// What a socket is: whatever is -1 is asked of the kernel. EBADF and ENOTSOCK
@@ -134,9 +152,14 @@ pub(super) fn detect(
 }
 
 thread_local! {
-    /// How often this thread took a descriptor over: tells `dup` whether a
-    /// subclass that raised had got hold of the duplicate.
-    static ADOPTIONS: Cell<u64> = const { Cell::new(0) };
+    /// How often this thread took a descriptor over or closed one by number:
+    /// tells `dup` whether a subclass that raised had got hold of the duplicate.
+    static TAKEN: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A script has taken a descriptor over, or closed it, by its number.
+pub(crate) fn note_taken() {
+    TAKEN.set(TAKEN.get().wrapping_add(1));
 }
 
 /// SOCK_NONBLOCK and SOCK_CLOEXEC are flags of the call, not of the type.
@@ -250,9 +273,8 @@ pub(crate) fn duplicate(
     if fd < 0 {
         return Err(crate::bridge::errors::os_error(Errno::EBADF, vm));
     }
-    permit_number(&state.runtime, fd).or_raise(vm)?;
     state.runtime.control.may_open().or_raise(vm)?;
-    let copy = descriptor::peek(fd, descriptor::duplicate).or_raise(vm)?;
+    let copy = duplicate_number(&state.runtime, fd).or_raise(vm)?;
     let found = detect(copy.as_fd(), kind).or_raise(vm)?;
     from_descriptor(copy, found, vm)
 }
@@ -266,13 +288,15 @@ pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     let kind = (socket.family(), socket.kind(), socket.protocol());
     if is_plain(zelf) {
         let copy = from_descriptor(fd, kind, vm)?;
+        copy.socket.set_bound(socket.is_bound());
         super::options::apply_timeout(&copy, socket.timeout(), vm)?;
         return Ok(copy.into());
     }
     // A subclass makes its own from the number, which is ours until it has.
     let number = fd.as_raw_fd();
-    zelf.state.runtime.gate.give(number);
-    let before = ADOPTIONS.get();
+    let gate = &zelf.state.runtime.gate;
+    gate.give(number, socket.is_bound());
+    let before = TAKEN.get();
     let zelf = zelf.as_object();
     let args = FuncArgs::new(
         vec![
@@ -283,8 +307,11 @@ pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
         KwArgs::from_iter([("fileno".to_owned(), vm.ctx.new_int(number).into())]),
     );
     let copy = zelf.class().as_object().call(args, vm);
-    if ADOPTIONS.get() != before || copy.is_ok() {
+    if TAKEN.get() != before || copy.is_ok() {
         let _ = fd.into_raw_fd();
+    } else {
+        // It is about to be closed, and then the number is somebody else's.
+        gate.take(number);
     }
     let copy = copy?;
     vm.call_method(
@@ -299,7 +326,7 @@ pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
 pub(super) fn detach(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> RawFd {
     let fd = vm.allow_threads(|| zelf.socket.detach());
     if fd >= 0 {
-        zelf.state.runtime.gate.give(fd);
+        zelf.state.runtime.gate.give(fd, zelf.socket.is_bound());
     }
     fd
 }
@@ -311,6 +338,16 @@ pub(crate) fn permit_number(runtime: &Runtime, fd: RawFd) -> Result<(), Denied> 
         return Ok(());
     }
     runtime.gate.descriptor(fd)
+}
+
+/// A duplicate of a descriptor that the script may have. Asked twice: by the
+/// time it is made, another thread could have closed the script's own, and the
+/// host have got the number.
+pub(crate) fn duplicate_number(runtime: &Runtime, fd: RawFd) -> Result<OwnedFd, Error> {
+    permit_number(runtime, fd)?;
+    let copy = descriptor::peek(fd, descriptor::duplicate)?;
+    permit_number(runtime, fd)?;
+    Ok(copy)
 }
 
 /// Closes the descriptor: `_real_close`, and `close` of the base type.

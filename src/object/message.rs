@@ -1,7 +1,7 @@
 //! sendmsg, recvmsg, recvmsg_into, sendmsg_afalg: data in several buffers, and
 //! ancillary data beside it.
 
-use super::{BaseSocket, connection, permit_number, stream};
+use super::{BaseSocket, connection, duplicate_number, permit_number, stream};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::{self, OrRaise};
 use crate::bridge::{Data, audit, blocking};
@@ -20,6 +20,7 @@ use rustpython_vm::{
 };
 use std::collections::HashSet;
 use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 /// ALG_SET_IV and its like (linux/if_alg.h).
 const ALG_SET_IV: i32 = 2;
@@ -43,6 +44,7 @@ pub(super) fn sendmsg(
         OptionalArg::Missing => Vec::new(),
     };
     permit_control(zelf, &control).or_raise(vm)?;
+    let (control, _rights) = hold_rights(zelf, control).or_raise(vm)?;
     let address = address.into_option().filter(|address| !vm.is_none(address));
     let target = match &address {
         Some(address) => Some(connection::destination(
@@ -118,11 +120,39 @@ fn permit_control(zelf: &Py<BaseSocket>, control: &[u8]) -> Result<(), Denied> {
     Ok(())
 }
 
+/// The control data with duplicates of the descriptors in it, if a policy
+/// judged those: while the call waits, another thread could close one, and the
+/// host get the number.
+fn hold_rights(zelf: &Py<BaseSocket>, control: Vec<u8>) -> Result<(Vec<u8>, Vec<OwnedFd>), Error> {
+    let runtime = &zelf.state.runtime;
+    let (items, _) = message::items(&control);
+    let has_rights = items
+        .iter()
+        .any(|item| message::rights(item).next().is_some());
+    if !runtime.gate.is_guarded() || !has_rights {
+        return Ok((control, Vec::new()));
+    }
+    let (mut held, mut rights) = (Vec::new(), Vec::new());
+    for item in &items {
+        let mut data = item.data.to_vec();
+        for (fd, number) in message::rights(item).zip(data.chunks_exact_mut(4)) {
+            let copy = match fd {
+                ..0 => return Err(Errno::EBADF.into()),
+                fd => duplicate_number(runtime, fd)?,
+            };
+            number.copy_from_slice(&copy.as_raw_fd().to_ne_bytes());
+            rights.push(copy);
+        }
+        message::push_control(&mut held, item.level, item.kind, &data);
+    }
+    Ok((held, rights))
+}
+
 fn send(
     zelf: &Py<BaseSocket>,
     buffers: &[Data],
     control: &[u8],
-    flags: i32,
+    mut flags: i32,
     target: Option<&Permitted<SockAddr>>,
     vm: &VirtualMachine,
 ) -> PyResult<usize> {
@@ -147,7 +177,8 @@ fn send(
             loop {
                 // The ancillary data goes with the first byte, once.
                 let control = if sent == 0 { control } else { &[] };
-                match message::send(fd, rest, control, flags | libc::MSG_DONTWAIT, target) {
+                let part = message::send(fd, rest, control, flags | libc::MSG_DONTWAIT, target);
+                match stream::begun(part, &mut flags, all) {
                     Ok(n) => {
                         sent += n;
                         IoSlice::advance_slices(&mut rest, n);
@@ -314,7 +345,7 @@ fn result(
         let address = connection::address_object(zelf, &received.address, vm)?;
         let result = vm.new_tuple((data, ancillary, received.flags, address));
         for fd in items.iter().flat_map(message::rights) {
-            gate.give(fd);
+            gate.give(fd, false);
         }
         Ok(result)
     };

@@ -22,7 +22,7 @@ pub(crate) use class::{base_class, plain, socket_class};
 pub(crate) use connection::connect_within;
 pub(crate) use file::socket_io_type;
 pub(crate) use host::{duplicate_for_host, from_host, into_host};
-pub(crate) use lifecycle::{duplicate, pair, permit_number};
+pub(crate) use lifecycle::{duplicate, duplicate_number, note_taken, pair, permit_number};
 pub(crate) use sendfile::giveup_type;
 
 use crate::bridge::args::{self, Int, Size};

@@ -19,6 +19,7 @@ use rustpython_vm::{
     AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyResult, TryFromBorrowedObject,
     VirtualMachine,
 };
+use std::os::fd::{AsRawFd, OwnedFd};
 
 /// The most that one system call is asked to send; the kernel's own limit is
 /// a little under twice as much.
@@ -166,12 +167,39 @@ fn check_blocking(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
     Ok(())
 }
 
+/// A file's descriptor; under a policy a duplicate of it. While the call waits,
+/// another thread could close the script's own, and the host get the number.
+struct Source {
+    number: i32,
+    _held: Option<OwnedFd>,
+}
+
+impl Source {
+    fn of(zelf: &Py<BaseSocket>, number: i32) -> Result<Self, Error> {
+        let gate = &zelf.state.runtime.gate;
+        if !gate.is_guarded() {
+            let _held = None;
+            return Ok(Self { number, _held });
+        }
+        // Any object can claim to be a file with any descriptor of the process:
+        // reading from it takes the same permission as making a socket of it.
+        // A file that the script can read is sent by send().
+        gate.descriptor(number)?;
+        let held = descriptor::peek(number, descriptor::duplicate)?;
+        gate.descriptor(number)?;
+        Ok(Self {
+            number: held.as_raw_fd(),
+            _held: Some(held),
+        })
+    }
+}
+
 /// The file's descriptor and size, or why it has none.
 fn descriptor_of(
     zelf: &Py<BaseSocket>,
     file: &PyObject,
     vm: &VirtualMachine,
-) -> PyResult<Result<(i32, i64), PyBaseExceptionRef>> {
+) -> PyResult<Result<(Source, i64), PyBaseExceptionRef>> {
     let unsupported = vm.import("_io", 0)?.get_attr("UnsupportedOperation", vm)?;
     let number = match vm.call_method(file, "fileno", ()) {
         Ok(number) => args::int(&number, vm)?,
@@ -186,16 +214,16 @@ fn descriptor_of(
     if number < 0 {
         return Ok(Err(errors::os_error(Errno::EBADF, vm)));
     }
-    // Any object can claim to be a file with any descriptor of the process:
-    // reading from it takes the same permission as making a socket of it. A
-    // file that the script can read is sent by send().
-    if let Err(denied) = zelf.state.runtime.gate.descriptor(number) {
-        return Ok(Err(errors::to_python(denied.into(), vm)));
-    }
-    Ok(match descriptor::peek(number, sys_sendfile::file_size) {
-        Ok(size) => Ok((number, size)),
-        Err(errno) => Err(errors::os_error(errno, vm)),
-    })
+    let file = match Source::of(zelf, number) {
+        Ok(file) => file,
+        Err(error) => return Ok(Err(errors::to_python(error, vm))),
+    };
+    Ok(
+        match descriptor::peek(file.number, sys_sendfile::file_size) {
+            Ok(size) => Ok((file, size)),
+            Err(errno) => Err(errors::os_error(errno, vm)),
+        },
+    )
 }
 
 fn by_system_call(
@@ -214,7 +242,7 @@ fn by_system_call(
     check_blocking(zelf, vm)?;
     let start = offset(args, vm)?;
     let mut sent = 0;
-    let ended = send_file(zelf, file, start, args.most(vm), &mut sent, vm);
+    let ended = send_file(zelf, file.number, start, args.most(vm), &mut sent, vm);
     if sent > 0 {
         seek(&args.file, i128::from(start) + i128::from(sent), vm)?;
     }

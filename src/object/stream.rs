@@ -311,6 +311,27 @@ pub(super) fn send_operation(zelf: &Py<BaseSocket>, flags: i32) -> Operation {
     }
 }
 
+/// What a send came to that may also connect. Once a blocking one has begun to,
+/// it goes on as a send, which waits for the connection.
+pub(super) fn begun(
+    sent: Result<usize, Errno>,
+    flags: &mut i32,
+    all: bool,
+) -> Result<usize, Errno> {
+    if *flags & libc::MSG_FASTOPEN == 0 || !all {
+        return sent;
+    }
+    match sent {
+        Ok(_) => *flags &= !libc::MSG_FASTOPEN,
+        Err(Errno::EINPROGRESS) => {
+            *flags &= !libc::MSG_FASTOPEN;
+            return Err(Errno::EAGAIN);
+        }
+        Err(_) => {}
+    }
+    sent
+}
+
 /// sendto(data, address) or sendto(data, flags, address).
 pub(crate) struct SendToArgs {
     data: Data,
@@ -349,7 +370,7 @@ pub(super) fn sendto(
 ) -> PyResult<usize> {
     let SendToArgs {
         data,
-        flags,
+        mut flags,
         address,
     } = args;
     let operation = send_operation(zelf, flags);
@@ -361,7 +382,8 @@ pub(super) fn sendto(
     let sent = blocking(vm, |host| -> Result<usize, Error> {
         operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
             send_rest(&data.borrow(), &mut sent, all, |rest| {
-                sys::socket::sendto(fd, rest, flags | libc::MSG_DONTWAIT, &target)
+                let sent = sys::socket::sendto(fd, rest, flags | libc::MSG_DONTWAIT, &target);
+                begun(sent, &mut flags, all)
             })
         })
     })?;

@@ -1,7 +1,7 @@
 //! The one place that permits: nothing else can make a [`Permitted`].
 
 use super::{SockAddr, Watch};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -163,8 +163,9 @@ pub(crate) struct Gate {
     policy: Option<Arc<dyn Policy>>,
     watch: Arc<Watch>,
     learned: Mutex<Learned>,
-    /// Descriptors that are the script's and in no socket object.
-    own: Mutex<HashSet<i32>>,
+    /// Descriptors that are the script's and in no socket object, and whether
+    /// each was bound to an address that was permitted.
+    own: Mutex<HashMap<i32, bool>>,
 }
 
 impl Gate {
@@ -243,16 +244,34 @@ impl Gate {
 
     /// Checks that a script may use a descriptor that is in no socket object.
     pub(crate) fn descriptor(&self, fd: i32) -> Result<(), Denied> {
-        if self.policy.is_none() || self.lock_own().contains(&fd) {
+        if self.policy.is_none() || self.lock_own().contains_key(&fd) {
             return Ok(());
         }
         self.check(Operation::Adopt, &Target::Descriptor(fd))
     }
 
-    /// The script was given a descriptor that is its own from now on.
-    pub(crate) fn give(&self, fd: i32) {
+    /// The same for one who takes the descriptor away from the script's own:
+    /// only one can, so that the number is not used once it is somebody else's.
+    /// Whether it was bound to an address that was permitted; None if it was
+    /// not the script's.
+    pub(crate) fn claim(&self, fd: i32) -> Result<Option<bool>, Denied> {
+        if self.policy.is_none() {
+            return Ok(None);
+        }
+        let own = self.lock_own().remove(&fd);
+        match own {
+            Some(bound) => Ok(Some(bound)),
+            None => self
+                .check(Operation::Adopt, &Target::Descriptor(fd))
+                .map(|()| None),
+        }
+    }
+
+    /// The script was given a descriptor that is its own from now on; `bound`
+    /// to an address that was permitted, or not.
+    pub(crate) fn give(&self, fd: i32, bound: bool) {
         if self.policy.is_some() {
-            self.lock_own().insert(fd);
+            self.lock_own().insert(fd, bound);
         }
     }
 
@@ -267,7 +286,7 @@ impl Gate {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_own(&self) -> MutexGuard<'_, HashSet<i32>> {
+    fn lock_own(&self) -> MutexGuard<'_, HashMap<i32, bool>> {
         self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -285,6 +304,10 @@ fn used(operation: Operation, address: SockAddr) -> SockAddr {
         }
         Some((IpAddr::V6(ip), port)) if ip.is_unspecified() => {
             SocketAddrV6::new(Ipv6Addr::LOCALHOST, port, 0, 0).into()
+        }
+        Some((IpAddr::V6(ip), port)) if ip.to_ipv4_mapped() == Some(Ipv4Addr::UNSPECIFIED) => {
+            let loopback = Ipv4Addr::LOCALHOST.to_ipv6_mapped();
+            SocketAddrV6::new(loopback, port, 0, 0).into()
         }
         _ => address,
     }

@@ -145,6 +145,16 @@ impl SockAddr {
     }
 }
 
+impl SockAddr {
+    /// The same IP address with port 0; `None` for other families.
+    pub(crate) fn without_port(mut self) -> Option<Self> {
+        self.ip()?;
+        // sockaddr_in and sockaddr_in6 have the port in the same place.
+        self.bytes[2..4].fill(0);
+        Some(self)
+    }
+}
+
 /// `struct sockaddr_in` (ip(7)).
 impl From<SocketAddrV4> for SockAddr {
     fn from(v4: SocketAddrV4) -> Self {

@@ -1,0 +1,173 @@
+//! Families, options and functions that need a rule.
+
+use super::row::Row;
+
+pub fn rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (name, arguments) in [
+        ("a raw IPv4 socket", "socket.AF_INET, socket.SOCK_RAW, 1"),
+        (
+            "a raw IPv4 socket with flags",
+            "socket.AF_INET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 255",
+        ),
+        ("a raw IPv6 socket", "socket.AF_INET6, socket.SOCK_RAW, 58"),
+        (
+            "a packet socket",
+            "socket.AF_PACKET, socket.SOCK_RAW, 0x300",
+        ),
+        (
+            "a cooked packet socket",
+            "socket.AF_PACKET, socket.SOCK_DGRAM",
+        ),
+        ("an old packet socket", "socket.AF_INET, 10"),
+        ("a netlink socket", "socket.AF_NETLINK, socket.SOCK_RAW, 0"),
+        ("a netlink socket by number", "16, 2, 15"),
+        (
+            "an algorithm socket",
+            "socket.AF_ALG, socket.SOCK_SEQPACKET",
+        ),
+        ("a CAN socket", "socket.AF_CAN, socket.SOCK_RAW, 1"),
+        ("a vsock socket", "40, socket.SOCK_STREAM"),
+        ("a Bluetooth socket", "31, socket.SOCK_STREAM, 3"),
+        ("a TIPC socket", "30, socket.SOCK_STREAM"),
+        ("a QIPCRTR socket", "42, socket.SOCK_DGRAM"),
+        ("a key socket", "15, socket.SOCK_RAW, 2"),
+        ("an XDP socket", "44, socket.SOCK_RAW"),
+        ("an RDS socket", "21, socket.SOCK_SEQPACKET"),
+        ("a SMC socket", "43, socket.SOCK_STREAM"),
+        ("a family without a name", "99, socket.SOCK_STREAM"),
+        ("a kind without a name", "socket.AF_INET, 9"),
+    ] {
+        let call = format!("socket.socket({arguments}).close()");
+        let row = Row::new(name, &call, &call).deny_only();
+        rows.push(row.allow(&["family:*"]));
+    }
+    rows.push(
+        Row::both(
+            "a pair of another family",
+            "
+for s in socket.socketpair(30, socket.SOCK_STREAM): s.close()",
+        )
+        .deny_only()
+        .allow(&["family:tipc"]),
+    );
+    rows.push(
+        Row::both(
+            "a raw socket of the base class",
+            "socket.SocketType(socket.AF_INET, socket.SOCK_RAW, 1).close()",
+        )
+        .deny_only()
+        .allow(&["family:raw"]),
+    );
+    rows.push(
+        Row::new(
+            "another family in an open object",
+            "s = tcp(); s.__init__(socket.AF_NETLINK, socket.SOCK_RAW)",
+            "
+s = tcp(); s.__init__(socket.AF_INET6); s.close()",
+        )
+        .deny_only(),
+    );
+    for (make, name, level, option) in [
+        ("tcp", "SO_BINDTODEVICE", 1, 25),
+        ("udp", "SO_BINDTODEVICE", 1, 25),
+        ("tcp", "SO_BINDTOIFINDEX", 1, 62),
+        ("tcp", "SO_MARK", 1, 36),
+        ("tcp", "SO_ATTACH_FILTER", 1, 26),
+        ("tcp", "SO_DETACH_FILTER", 1, 27),
+        ("tcp", "SO_ATTACH_BPF", 1, 50),
+        ("udp", "SO_ATTACH_REUSEPORT_CBPF", 1, 51),
+        ("udp", "SO_ATTACH_REUSEPORT_EBPF", 1, 52),
+        ("tcp", "SO_DEBUG", 1, 1),
+        ("tcp", "SO_SNDBUFFORCE", 1, 32),
+        ("tcp", "SO_RCVBUFFORCE", 1, 33),
+        ("tcp", "IP_OPTIONS", 0, 4),
+        ("tcp", "IP_HDRINCL", 0, 3),
+        ("tcp", "IP_FREEBIND", 0, 15),
+        ("tcp", "IP_TRANSPARENT", 0, 19),
+        ("udp", "IP_UNICAST_IF", 0, 50),
+        ("tcp", "IP_NETFILTER", 0, 64),
+        ("udp", "IP_NETFILTER", 0, 200),
+        ("tcp6", "IPV6_PKTINFO", 41, 50),
+        ("tcp6", "IPV6_HOPOPTS", 41, 54),
+        ("tcp6", "IPV6_RTHDR", 41, 57),
+        ("tcp6", "IPV6_DSTOPTS", 41, 59),
+        ("tcp6", "IPV6_TRANSPARENT", 41, 75),
+        ("tcp6", "IPV6_NEXTHOP", 41, 9),
+        ("tcp", "TCP_REPAIR", 6, 19),
+        ("tcp", "TCP_REPAIR_QUEUE", 6, 20),
+        ("tcp", "TCP_QUEUE_SEQ", 6, 21),
+        ("tcp", "TCP_ULP", 6, 31),
+        ("udp", "UDP_ENCAP", 17, 100),
+        ("tcp", "SCTP_SOCKOPT_CONNECTX", 132, 110),
+        ("tcp", "SCTP_SOCKOPT_BINDX_ADD", 132, 100),
+    ] {
+        for (how, value) in [
+            ("a number", "1"),
+            ("bytes", "b'lo\\0\\0\\0\\0\\0\\0'"),
+            ("a length", "None, 0"),
+        ] {
+            let call = format!("s = {make}(); s.setsockopt({level}, {option}, {value}); s.close()");
+            let row =
+                Row::new(format!("{make}: {name} ({level}) as {how}"), &call, &call).deny_only();
+            rows.push(row.allow(&["option:*"]));
+        }
+    }
+    for (make, address, name, item) in [
+        (
+            "udp",
+            "(LO, ALLOWED_U)",
+            "IP_RETOPTS",
+            "0, 7, b'\\x44\\x04\\x05\\x00'",
+        ),
+        ("udp", "(LO, ALLOWED_U)", "IP_PKTINFO", "0, 8, bytes(12)"),
+        (
+            "udp",
+            "(LO, ALLOWED_U)",
+            "SO_MARK",
+            "1, 36, b'\\1\\0\\0\\0'",
+        ),
+        (
+            "udp6",
+            "(LO6, ALLOWED_U6)",
+            "IPV6_PKTINFO",
+            "41, 50, bytes(20)",
+        ),
+        (
+            "udp6",
+            "(LO6, ALLOWED_U6)",
+            "IPV6_HOPOPTS",
+            "41, 54, bytes(8)",
+        ),
+        (
+            "udp6",
+            "(LO6, ALLOWED_U6)",
+            "IPV6_RTHDR",
+            "41, 57, bytes(8)",
+        ),
+        (
+            "udp6",
+            "(LO6, ALLOWED_U6)",
+            "IPV6_DSTOPTS",
+            "41, 59, bytes(8)",
+        ),
+    ] {
+        let call = format!("s = {make}(); s.sendmsg([b'x'], [({item})], 0, {address}); s.close()");
+        let row = Row::new(format!("{name} as ancillary data"), &call, &call).deny_only();
+        rows.push(row.allow(&["option:*"]));
+    }
+    for (name, call) in [
+        ("sethostname", "socket.sethostname('forbidden\\x7f' * 40)"),
+        (
+            "sethostname of bytes",
+            "import _socket; _socket.sethostname(b'x' * 300)",
+        ),
+        ("if_nameindex", "socket.if_nameindex()"),
+        ("if_nametoindex", "socket.if_nametoindex('lo')"),
+        ("if_indextoname", "socket.if_indextoname(1)"),
+    ] {
+        let row = Row::both(name, call).deny_only();
+        rows.push(row.allow(&["system:*"]));
+    }
+    rows
+}

@@ -1,0 +1,104 @@
+//! The suite under strace(1).
+
+use super::traps::Targets;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Runs this test binary under strace(1), with `targets` in the variable
+/// `held`, and looks for them in the trace.
+pub fn check(targets: &Targets, held: &str) {
+    let works = Command::new("strace")
+        .args(["-o", "/dev/null", "-e", "trace=connect", "true"])
+        .stderr(Stdio::null())
+        .status();
+    if !works.is_ok_and(|status| status.success()) {
+        println!("skipped: strace is not installed, or not allowed to trace");
+        return;
+    }
+    let log = Path::new(&targets.directory).join("trace");
+    let output = Command::new("strace")
+        .args(["-f", "-qq", "-s", "200", "-o"])
+        .arg(&log)
+        .args(["-e", "trace=connect,bind,sendto,sendmsg,sendmmsg"])
+        .args(["-e", "signal=none"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--test-threads=1", "--nocapture"])
+        .args(["nothing_but_the_listed", "what_is_denied"])
+        .env(held, targets.to_text())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("attempts under Deny"), "{text}");
+    let log = fs::read_to_string(log).unwrap();
+    let found = Found::in_log(&log);
+    println!(
+        "traced: {} calls with an address, of {} ports and {} paths",
+        found.calls,
+        found.ports.len(),
+        found.paths.len()
+    );
+    // The allowed targets are there: the trace is of the suite.
+    assert!(found.calls > 100 && found.ports.len() > 4 && found.paths.len() > 4);
+    for port in [targets.tcp, targets.tcp6, targets.udp, targets.udp6] {
+        assert!(!found.ports.contains(&port), "port {port}");
+    }
+    for path in &found.paths {
+        assert!(!path.contains(&targets.directory), "{path}");
+        assert!(!path.contains(&targets.name), "{path}");
+    }
+    let outside: Vec<_> = found.hosts.iter().filter(|host| !is_known(host)).collect();
+    assert!(outside.is_empty(), "{outside:?}");
+}
+
+/// True of the addresses that the suite may use.
+fn is_known(host: &str) -> bool {
+    matches!(
+        host,
+        "127.0.0.1"
+            | "127.0.0.5"
+            | "::1"
+            | "::ffff:127.0.0.1"
+            | "::ffff:127.0.0.5"
+            | "0.0.0.0"
+            | "::"
+    )
+}
+
+/// The addresses of a trace.
+#[derive(Default)]
+struct Found {
+    calls: usize,
+    ports: BTreeSet<u16>,
+    hosts: BTreeSet<String>,
+    paths: BTreeSet<String>,
+}
+
+impl Found {
+    fn in_log(log: &str) -> Self {
+        let mut found = Self::default();
+        for line in log.lines() {
+            found.calls += usize::from(line.contains("sa_family="));
+            let ports = ["sin_port=htons(", "sin6_port=htons("];
+            for port in ports.iter().flat_map(|key| after(line, key, ")")) {
+                found.ports.insert(port.parse().unwrap());
+            }
+            let v6 = after(line, "inet_pton(AF_INET6, \"", "\"");
+            for host in after(line, "inet_addr(\"", "\"").into_iter().chain(v6) {
+                found.hosts.insert(host.to_owned());
+            }
+            for path in after(line, "sun_path=", "}") {
+                found.paths.insert(path.to_owned());
+            }
+        }
+        found
+    }
+}
+
+/// What stands between `key` and `end`, each time.
+fn after<'a>(line: &'a str, key: &str, end: &str) -> Vec<&'a str> {
+    let parts = line.split(key).skip(1);
+    parts.filter_map(|part| part.split(end).next()).collect()
+}

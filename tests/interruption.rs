@@ -1,0 +1,395 @@
+//! The host ends calls that wait: each of them, at once, and none is missed.
+
+mod support;
+
+mod interruption {
+    pub mod blocked;
+    pub mod calls;
+}
+
+use interruption::blocked::Blocked;
+use interruption::calls::CALLS;
+use rustpython_socket::{Handle, SocketModule};
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use support::{Lean, count_of, wait_until};
+
+/// Descriptors and threads are counted, and latencies measured.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A file of a megabyte, to be sent.
+fn file() -> std::fs::File {
+    let name = format!("socket-test-interruption-{}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let mut options = std::fs::OpenOptions::new();
+    let file = options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&path);
+    let mut file = file.unwrap();
+    std::fs::remove_file(path).unwrap();
+    file.write_all(&vec![7; 1 << 20]).unwrap();
+    file
+}
+
+/// What an interrupt may take. A busy machine may be late one time in 1,000.
+const LATEST: Duration = Duration::from_millis(50);
+
+#[test]
+fn every_blocked_call_is_ended_in_time() {
+    const ROUNDS: u64 = 1000;
+    let _alone = alone();
+    let file = file();
+    let (descriptors, threads) = (count_of("fd"), count_of("task"));
+    let (mut all, mut late) = (0, 0);
+    let mut worst = Duration::ZERO;
+    for call in CALLS {
+        let script = format!(
+            "{}\nfor _ in range({ROUNDS}): blocked(lambda: {})\n",
+            call.setup, call.call
+        );
+        let blocked = Blocked::run(SocketModule::new(), &script, file.as_raw_fd());
+        let mut slowest = Duration::ZERO;
+        for round in 1..=ROUNDS {
+            blocked.wait_for(round);
+            let took = blocked.end_with(round, || blocked.handle.interrupt());
+            slowest = slowest.max(took);
+            all += 1;
+            late += u64::from(took > LATEST);
+            blocked.slow.release_once();
+        }
+        blocked.join();
+        println!("{}: at most {slowest:?}", call.name);
+        worst = worst.max(slowest);
+    }
+    println!("{all} interrupts: at most {worst:?}, {late} later than {LATEST:?}");
+    assert!(late * 1000 <= all, "{late} of {all} were late");
+    wait_until("no descriptor is left", || count_of("fd") <= descriptors);
+    wait_until("no thread is left", || count_of("task") <= threads);
+}
+
+/// Interrupts that come when the call begins, waits, or ends by itself.
+#[test]
+fn no_wake_up_is_lost() {
+    const ROUNDS: u64 = 10_000;
+    let _alone = alone();
+    let script = format!(
+        "
+a, b = socket.socketpair()
+got = 0
+for i in range({ROUNDS}):
+    begin()
+    try: got += len(a.recv(1))
+    except KeyboardInterrupt: pass
+    end()
+    try: a.recv(64, socket.MSG_DONTWAIT)
+    except BlockingIOError: pass
+"
+    );
+    let (peers, peer) = std::sync::mpsc::channel();
+    let module = SocketModule::new().on_event(move |event| {
+        if let rustpython_socket::Event::Opened { id, .. } = event {
+            let _ = peers.send(*id);
+        }
+    });
+    let blocked = Blocked::run(module, &script, -1);
+    let (_, id) = (peer.recv().unwrap(), peer.recv().unwrap());
+    let mut peer = writer(&blocked.handle, id);
+    let (mut first, mut second) = (0, 0);
+    for round in 1..=ROUNDS {
+        wait_until("a round begins", || {
+            blocked.has_begun(round) || blocked.is_finished()
+        });
+        // From before the call to well within its wait.
+        for _ in 0..round % 97 * 20 {
+            std::hint::spin_loop();
+        }
+        if round % 3 == 0 {
+            peer.write_all(b"x").unwrap();
+        }
+        blocked.handle.interrupt();
+        if round % 3 == 1 {
+            peer.write_all(b"x").unwrap();
+        }
+        // The interrupt ended it, or came before the call began: then the call
+        // waits by now, or it will.
+        wait_until("it ends or waits", || {
+            blocked.has_ended(round) || blocked.is_waiting(round)
+        });
+        if blocked.has_ended(round) {
+            first += 1;
+            continue;
+        }
+        // It may only have been on its way out.
+        blocked.handle.interrupt();
+        blocked.wait_end(round);
+        second += 1;
+    }
+    blocked.join();
+    println!("{first} rounds ended by the first interrupt or a byte, {second} by the second");
+}
+
+/// A way to write to one end of a pair of the script's.
+fn writer(handle: &Handle, id: u64) -> std::os::unix::net::UnixStream {
+    let sockets = handle.sockets();
+    let socket = sockets.iter().find(|socket| socket.id == id).unwrap();
+    let path = format!("/proc/self/fd/{}", socket.fd);
+    assert!(
+        std::fs::read_link(path)
+            .unwrap()
+            .to_string_lossy()
+            .starts_with("socket:")
+    );
+    // SAFETY: the script keeps its end open for as long as it runs.
+    let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(socket.fd) };
+    borrowed.try_clone_to_owned().unwrap().into()
+}
+
+#[test]
+fn the_host_chooses_the_exception() {
+    let _alone = alone();
+    let module = SocketModule::new().interrupt_with(|vm| vm.new_runtime_error("by the host"));
+    let script = "
+a, b = socket.socketpair()
+for _ in range(10):
+    e = blocked(lambda: a.recv(1), RuntimeError)
+    assert e.args == ('by the host',), e
+b.send(b'x')
+assert a.recv(1) == b'x'
+";
+    let blocked = Blocked::run(module, script, -1);
+    for round in 1..=10 {
+        blocked.wait_for(round);
+        blocked.end_with(round, || blocked.handle.interrupt());
+    }
+    blocked.join();
+}
+
+/// An interrupt concerns no call that begins later.
+#[test]
+fn later_calls_go_on() {
+    let lean = Lean::new(SocketModule::new());
+    lean.handle.interrupt();
+    lean.run(
+        "
+import socket
+a, b = socket.socketpair()
+a.settimeout(0.01)
+try: a.recv(1)
+except TimeoutError: pass
+else: assert False
+b.send(b'x')
+assert a.recv(1) == b'x'
+",
+    );
+}
+
+#[test]
+fn a_deadline_ends_calls_by_itself() {
+    let _alone = alone();
+    let script = "
+a, b = socket.socketpair()
+blocked(lambda: a.recv(1))
+# What need not wait goes on, what comes to wait does not.
+b.send(b'x')
+assert a.recv(1) == b'x'
+blocked(lambda: a.recv(1))
+blocked(lambda: socket.getaddrinfo('slow.test', 80))
+blocked(lambda: a.recv(1))
+";
+    let blocked = Blocked::run(SocketModule::new(), script, -1);
+    let wait = Duration::from_millis(50);
+    blocked.wait_for(1);
+    let took = blocked.end_with(1, || {
+        blocked.handle.set_deadline(Some(Instant::now() + wait))
+    });
+    assert!(took >= wait, "{took:?}");
+    blocked.wait_end(3);
+    // Taken back too late for the fourth round, perhaps: then that waits.
+    blocked.handle.set_deadline(None);
+    wait_until("the last round", || {
+        blocked.has_ended(4) || blocked.is_waiting(4)
+    });
+    if !blocked.has_ended(4) {
+        blocked.end_with(4, || blocked.handle.interrupt());
+    }
+    blocked.join();
+}
+
+#[test]
+fn a_deadline_can_be_taken_back() {
+    let _alone = alone();
+    let script = "
+a, b = socket.socketpair()
+blocked(lambda: a.recv(1))
+";
+    let blocked = Blocked::run(SocketModule::new(), script, -1);
+    blocked.wait_for(1);
+    let soon = Duration::from_millis(100);
+    blocked.handle.set_deadline(Some(Instant::now() + soon));
+    blocked.handle.set_deadline(None);
+    std::thread::sleep(soon * 2);
+    assert!(!blocked.has_ended(1));
+    blocked.end_with(1, || blocked.handle.interrupt());
+    blocked.join();
+}
+
+#[test]
+fn no_call_waits_longer_than_the_host_says() {
+    let _alone = alone();
+    let longest = Duration::from_millis(20);
+    for call in CALLS {
+        let script = format!(
+            "{}
+begin()
+try: {}
+except TimeoutError as e: assert str(e) == 'timed out', e
+else: raise AssertionError('no timeout')
+end()
+",
+            call.setup, call.call
+        );
+        let file = file();
+        let blocked = Blocked::run(
+            SocketModule::new().max_wait(longest),
+            &script,
+            file.as_raw_fd(),
+        );
+        wait_until(call.name, || blocked.is_finished());
+        println!("{}", call.name);
+        blocked.join();
+    }
+}
+
+#[test]
+fn stop_is_for_good() {
+    let _alone = alone();
+    let (descriptors, threads) = (count_of("fd"), count_of("task"));
+    for _ in 0..50 {
+        let script = "
+a, b = socket.socketpair()
+blocked(lambda: a.recv(1))
+for call in (lambda: a.recv(1), lambda: a.send(b'x'), lambda: b.recv(1), a.getsockname):
+    try: call()
+    except OSError as e: assert e.errno == 9, e
+    else: assert False
+for call in (socket.socket, socket.socketpair, lambda: socket.create_connection(('127.0.0.1', 9))):
+    try: call()
+    except OSError as e: assert e.errno == 24, e
+    else: assert False
+try: socket.getaddrinfo('slow.test', 80)
+except KeyboardInterrupt: pass
+else: assert False
+";
+        let blocked = Blocked::run(SocketModule::new(), script, -1);
+        blocked.wait_for(1);
+        blocked.end_with(1, || blocked.handle.stop());
+        let handle = blocked.handle.clone();
+        blocked.join();
+        assert_eq!(handle.counters().open, 0);
+        assert!(handle.sockets().is_empty());
+    }
+    wait_until("no descriptor is left", || count_of("fd") <= descriptors);
+    wait_until("no thread is left", || count_of("task") <= threads);
+}
+
+#[test]
+fn close_all_ends_calls_with_ebadf() {
+    let _alone = alone();
+    let file = file();
+    let (descriptors, threads) = (count_of("fd"), count_of("task"));
+    for call in CALLS {
+        // A look-up has no socket.
+        if call.call.contains("slow.test") {
+            continue;
+        }
+        let script = format!(
+            "{}
+begin()
+try: {}
+except OSError as e: assert e.errno == 9, e
+else: raise AssertionError('not closed')
+end()
+",
+            call.setup, call.call
+        );
+        let blocked = Blocked::run(SocketModule::new(), &script, file.as_raw_fd());
+        blocked.wait_for(1);
+        blocked.end_with(1, || blocked.handle.close_all());
+        assert_eq!(blocked.handle.counters().open, 0, "{}", call.name);
+        blocked.join();
+    }
+    wait_until("no descriptor is left", || count_of("fd") <= descriptors);
+    wait_until("no thread is left", || count_of("task") <= threads);
+}
+
+/// All the threads of an interpreter at once.
+#[cfg(feature = "threading")]
+#[test]
+fn every_thread_is_ended() {
+    use support::run_in;
+
+    const THREADS: usize = 8;
+    let _alone = alone();
+    let (descriptors, threads) = (count_of("fd"), count_of("task"));
+    for round in 0..40 {
+        let lean = Lean::new(SocketModule::new());
+        let (began, begun) = std::sync::mpsc::channel();
+        let workers: Vec<_> = (0..THREADS)
+            .map(|_| {
+                let began = began.clone();
+                let vm = lean.interpreter.new_thread();
+                std::thread::spawn(move || {
+                    vm.run(|vm| {
+                        let script = "
+import socket
+a, b = socket.socketpair()
+begin()
+try: a.recv(1)
+except KeyboardInterrupt: pass
+except OSError as e: assert e.errno == 9, e
+else: assert False
+";
+                        run_in(vm, script, |vm, scope| {
+                            let began = Mutex::new(Some(began));
+                            let begin =
+                                move || drop(began.lock().unwrap().take().map(|b| b.send(())));
+                            let begin = vm.new_function("begin", begin);
+                            scope.globals.set_item("begin", begin.into(), vm).unwrap();
+                        })
+                    })
+                })
+            })
+            .collect();
+        for _ in 0..THREADS {
+            begun.recv().unwrap();
+        }
+        match round % 3 {
+            0 => lean.handle.close_all(),
+            1 => lean.handle.stop(),
+            _ => {}
+        }
+        // Those that had not begun yet are not concerned by an interrupt.
+        wait_until("all threads end", || {
+            if round % 3 == 2 {
+                lean.handle.interrupt();
+            }
+            workers.iter().all(|worker| worker.is_finished())
+        });
+        for worker in workers {
+            worker.join().unwrap().unwrap();
+        }
+        lean.handle.close_all();
+        assert_eq!(lean.handle.counters().open, 0);
+    }
+    wait_until("no descriptor is left", || count_of("fd") <= descriptors);
+    wait_until("no thread is left", || count_of("task") <= threads);
+}

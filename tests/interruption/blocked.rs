@@ -1,0 +1,213 @@
+//! A script that blocks again and again, on a thread of its own, and its host.
+
+use crate::support::{run_in, set_int, wait_until};
+use nix::libc;
+use nix::unistd::gettid;
+use rustpython_socket::{Handle, Resolver, SocketModule};
+use rustpython_vm::Interpreter;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// What every script begins with. `blocked(call)` is one round: the call has to
+/// be ended by an interrupt, which `except Exception` must not catch.
+const PRELUDE: &str = "
+import socket
+def blocked(call, kind=KeyboardInterrupt):
+    begin()
+    try:
+        try: call()
+        except Exception as e:
+            if kind is KeyboardInterrupt: raise AssertionError('swallowed %r' % e)
+            raise
+    except kind as e:
+        end()
+        return e
+    raise AssertionError('not interrupted')
+def full(a):
+    a.setblocking(False)
+    try:
+        while True: a.send(b'x' * 65536)
+    except BlockingIOError: a.setblocking(True)
+    return a
+";
+
+/// What the two threads share.
+#[derive(Default)]
+pub struct Shared {
+    /// Rounds that have begun, and ended.
+    begun: AtomicU64,
+    ended: AtomicU64,
+    thread: AtomicU64,
+    finished: AtomicBool,
+    start: Mutex<Option<Instant>>,
+    end: Mutex<Option<Instant>>,
+}
+
+/// A script that runs on another thread.
+pub struct Blocked {
+    pub handle: Handle,
+    pub shared: Arc<Shared>,
+    pub slow: Arc<Slow>,
+    script: Option<JoinHandle<Result<(), String>>>,
+}
+
+impl Blocked {
+    /// Runs `script`; it may use the descriptor `FILE` of a file.
+    pub fn run(module: SocketModule, script: &str, file: i32) -> Self {
+        let slow = Arc::new(Slow::default());
+        let module = module.resolver(SlowNames(slow.clone()));
+        let handle = module.handle();
+        let shared = Arc::new(Shared::default());
+        let source = format!("{PRELUDE}{script}");
+        let for_script = shared.clone();
+        let script = std::thread::spawn(move || {
+            let shared = for_script;
+            shared.thread.store(gettid().as_raw() as u64, SeqCst);
+            let builder = Interpreter::builder(Default::default());
+            let interpreter = module.register(builder).build();
+            let result = interpreter.enter(|vm| {
+                run_in(vm, &source, |vm, scope| {
+                    set_int(vm, scope, "FILE", file.into());
+                    let of = shared.clone();
+                    let begin = move || {
+                        of.begun.fetch_add(1, SeqCst);
+                    };
+                    let of = shared.clone();
+                    let end = move || {
+                        *of.end.lock().unwrap() = Some(Instant::now());
+                        of.ended.fetch_add(1, SeqCst);
+                    };
+                    let begin = vm.new_function("begin", begin);
+                    scope.globals.set_item("begin", begin.into(), vm).unwrap();
+                    let end = vm.new_function("end", end);
+                    scope.globals.set_item("end", end.into(), vm).unwrap();
+                })
+            });
+            shared.finished.store(true, SeqCst);
+            result
+        });
+        Self {
+            handle,
+            shared,
+            slow,
+            script: Some(script),
+        }
+    }
+
+    /// Waits until round `round` has begun and its call waits in the kernel.
+    #[track_caller]
+    pub fn wait_for(&self, round: u64) {
+        wait_until("the script blocks", || {
+            self.is_finished() || self.is_waiting(round)
+        });
+        if self.is_finished() {
+            panic!("the script ended early");
+        }
+    }
+
+    pub fn is_waiting(&self, round: u64) -> bool {
+        self.shared.begun.load(SeqCst) == round && self.is_in_poll()
+    }
+
+    pub fn has_begun(&self, round: u64) -> bool {
+        self.shared.begun.load(SeqCst) >= round
+    }
+
+    /// True once the round is over.
+    pub fn has_ended(&self, round: u64) -> bool {
+        self.shared.ended.load(SeqCst) >= round
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.shared.finished.load(SeqCst)
+    }
+
+    /// True if the thread of the script is in ppoll(2).
+    fn is_in_poll(&self) -> bool {
+        let thread = self.shared.thread.load(SeqCst);
+        let call = std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall"));
+        let Ok(call) = call else { return false };
+        let number = call.split(' ').next().and_then(|n| n.parse().ok());
+        number == Some(libc::SYS_ppoll)
+    }
+
+    /// Does `what`, which ends the round: how long that took.
+    #[track_caller]
+    pub fn end_with(&self, round: u64, what: impl FnOnce()) -> Duration {
+        *self.shared.start.lock().unwrap() = Some(Instant::now());
+        what();
+        self.wait_end(round);
+        let start = self.shared.start.lock().unwrap().unwrap();
+        self.shared
+            .end
+            .lock()
+            .unwrap()
+            .unwrap()
+            .duration_since(start)
+    }
+
+    #[track_caller]
+    pub fn wait_end(&self, round: u64) {
+        let start = Instant::now();
+        while !self.has_ended(round) {
+            if self.is_finished() {
+                break;
+            }
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "round {round} was not ended"
+            );
+            std::hint::spin_loop();
+            std::thread::yield_now();
+        }
+    }
+
+    /// Waits for the script's end; an exception fails the test.
+    #[track_caller]
+    pub fn join(mut self) {
+        self.slow.release();
+        let script = self.script.take().unwrap();
+        if let Err(text) = script.join().unwrap() {
+            panic!("{text}");
+        }
+    }
+}
+
+/// Answers only when it is told to.
+#[derive(Default)]
+pub struct Slow {
+    released: Mutex<bool>,
+    bell: Condvar,
+    /// Look-ups that are under way.
+    pub under_way: AtomicU64,
+}
+
+impl Slow {
+    /// From now on every look-up is answered.
+    pub fn release(&self) {
+        *self.released.lock().unwrap() = true;
+        self.bell.notify_all();
+    }
+
+    /// Has the look-ups under way answered, and no later ones.
+    pub fn release_once(&self) {
+        self.release();
+        wait_until("look-ups end", || self.under_way.load(SeqCst) == 0);
+        *self.released.lock().unwrap() = false;
+    }
+}
+
+struct SlowNames(Arc<Slow>);
+
+impl Resolver for SlowNames {
+    fn addresses(&self, _: &str) -> Vec<IpAddr> {
+        self.0.under_way.fetch_add(1, SeqCst);
+        let released = self.0.released.lock().unwrap();
+        drop(self.0.bell.wait_while(released, |released| !*released));
+        self.0.under_way.fetch_sub(1, SeqCst);
+        vec![[127, 0, 0, 1].into()]
+    }
+}

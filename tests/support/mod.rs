@@ -1,0 +1,92 @@
+//! An interpreter without a standard library, for tests.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use rustpython_socket::{Handle, SocketModule};
+use rustpython_vm::builtins::PyBaseExceptionRef;
+use rustpython_vm::scope::Scope;
+use rustpython_vm::{Interpreter, VirtualMachine};
+use std::time::{Duration, Instant};
+
+/// An interpreter and its host's handle.
+pub struct Lean {
+    pub interpreter: Interpreter,
+    pub handle: Handle,
+}
+
+impl Lean {
+    pub fn new(module: SocketModule) -> Self {
+        let handle = module.handle();
+        let builder = Interpreter::builder(Default::default());
+        let interpreter = module.register(builder).build();
+        Self {
+            interpreter,
+            handle,
+        }
+    }
+
+    /// Runs `source`; an exception is the error, as text.
+    pub fn try_run(
+        &self,
+        source: &str,
+        prepare: impl FnOnce(&VirtualMachine, &Scope),
+    ) -> Result<(), String> {
+        self.interpreter.enter(|vm| run_in(vm, source, prepare))
+    }
+
+    /// Runs `source`; an exception fails the test.
+    #[track_caller]
+    pub fn run(&self, source: &str) {
+        if let Err(text) = self.try_run(source, |_, _| {}) {
+            panic!("{text}");
+        }
+    }
+}
+
+/// Runs `source` in a scope of its own; an exception is the error, as text.
+pub fn run_in(
+    vm: &VirtualMachine,
+    source: &str,
+    prepare: impl FnOnce(&VirtualMachine, &Scope),
+) -> Result<(), String> {
+    let scope = vm.new_scope_with_builtins();
+    prepare(vm, &scope);
+    match vm.run_string(scope, source, "<test>") {
+        Ok(_) => Ok(()),
+        Err(raised) => Err(text_of(vm, &raised)),
+    }
+}
+
+pub fn text_of(vm: &VirtualMachine, raised: &PyBaseExceptionRef) -> String {
+    let mut text = String::new();
+    let _ = vm.write_exception(&mut text, raised);
+    text
+}
+
+/// Gives a script an integer.
+pub fn set_int(vm: &VirtualMachine, scope: &Scope, name: &str, value: i64) {
+    let value = vm.ctx.new_int(value).into();
+    scope.globals.set_item(name, value, vm).unwrap();
+}
+
+/// Gives a script a str.
+pub fn set_str(vm: &VirtualMachine, scope: &Scope, name: &str, value: &str) {
+    let value = vm.ctx.new_str(value).into();
+    scope.globals.set_item(name, value, vm).unwrap();
+}
+
+/// Waits for `done`, as long as a busy machine may need.
+#[track_caller]
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(30), "{what}");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// The entries of a directory of /proc/self.
+pub fn count_of(directory: &str) -> usize {
+    std::fs::read_dir(format!("/proc/self/{directory}"))
+        .unwrap()
+        .count()
+}
