@@ -9,6 +9,7 @@ mod codeop;
 mod console;
 mod environment;
 mod input;
+mod network;
 mod options;
 mod prompt;
 mod script;
@@ -19,7 +20,6 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use rustpython::{InterpreterBuilder, InterpreterBuilderExt};
-use rustpython_socket::SocketModule;
 
 use crate::options::Request;
 
@@ -50,9 +50,16 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let module = match options.network.module() {
+        Ok(module) => module,
+        Err(message) => {
+            complain(&format!("{}: {message}\n", usage::PROGRAM));
+            return ExitCode::from(USAGE_ERROR);
+        }
+    };
     let builder = InterpreterBuilder::new().settings(settings).init_stdlib();
     // Last, to take the place of the standard library's own.
-    let builder = SocketModule::new().register(builder);
+    let builder = module.register(builder);
     let status = builder.build().run(|vm| session::run(vm, &options));
     // As on every Unix, a status is its lowest eight bits.
     ExitCode::from(status as u8)

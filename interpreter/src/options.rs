@@ -6,6 +6,7 @@ use std::str::FromStr;
 use lexopt::prelude::*;
 use rustpython_vm::vm::CheckHashPycsMode;
 
+use crate::network::Network;
 use crate::usage;
 
 /// What a command line asks for.
@@ -73,6 +74,8 @@ pub struct Options {
     pub x_options: Vec<(String, Option<String>)>,
     /// `--check-hash-based-pycs`
     pub check_hash_pycs: CheckHashPycsMode,
+    /// `--allow-net` and its relatives
+    pub network: Network,
 }
 
 impl Options {
@@ -116,6 +119,16 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, S
                         "--check-hash-based-pycs takes 'default', 'always' or 'never'".to_owned()
                     })?;
             }
+            Long("allow-net") => {
+                let rules = parser.optional_value().map(text);
+                options.network.allow(rules.as_deref())?;
+            }
+            Long("deny-net") => {
+                let rules = parser.optional_value().map(text);
+                options.network.deny(rules.as_deref())?;
+            }
+            Long("no-net") => options.network.deny_all(),
+            Long("net-audit") => options.network.audit(&value(&mut parser)?),
             Long("help-env") => return Ok(Request::Print(usage::environment())),
             Long("help-xoptions") => return Ok(Request::Print(usage::x_options())),
             Long("help-all") => return Ok(Request::Print(usage::everything())),

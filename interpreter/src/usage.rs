@@ -80,8 +80,24 @@ Options:
   -X OPTION   see --help-xoptions
   --check-hash-based-pycs always|default|never
               when a hash-based .pyc file is compared with its source
+  --allow-net[=RULE,...], --deny-net[=RULE,...], --no-net, --net-audit FILE
+              what the program may reach, see below
   --help-env, --help-xoptions, --help-all
               the variables, the -X options, everything
+
+Network; without these options everything is allowed, repeated ones add up:
+  --allow-net=RULE,...  only what one of the rules allows
+  --allow-net           everything that no rule denies
+  --deny-net=RULE,...   nothing that one of the rules denies, whatever allows it
+  --deny-net, --no-net  nothing at all, whatever allows it
+  --net-audit FILE      refuse nothing; append a line to FILE for each refusal that
+                        there would have been (of everything, if no rule is given)
+A rule is a name, an address, a subnet, each with or without ports, or ports alone:
+example.com:443, *.example.com, 10.0.0.0/8:8000-8999, [::1]:80, :53, unix:/run/a.sock.
+One that allows is for looking up, connecting and sending; listening takes bind=, as
+in bind=127.0.0.1:8080. The documentation of rustpython_socket::Rule has all kinds.
+What is refused is PermissionError. Subprocesses, ctypes and descriptors opened
+by other means are not covered: this guards against mistakes, not against malice.
 ";
 
 const ENVIRONMENT: &str = "\

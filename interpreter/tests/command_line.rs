@@ -129,6 +129,18 @@ mod script {
     }
 
     #[test]
+    fn of_the_examples_echoes() {
+        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/echo.py");
+        let rules = "--allow-net=127.0.0.0/8,localhost,bind=127.0.0.0/8";
+        for arguments in [&[example][..], &[rules, example]] {
+            let echo = run(arguments);
+            assert_eq!(echo.status.code(), Some(0), "{}", echo.err);
+            assert!(echo.out.starts_with("connected by ('127.0.0.1', "));
+            assert!(echo.out.ends_with("\nreceived b'Hello, world'\n"));
+        }
+    }
+
+    #[test]
     fn lies_where_its_link_points() {
         let directory = files(&[("sub/a.py", WHERE)]);
         let here = name_of(&directory);

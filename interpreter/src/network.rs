@@ -1,0 +1,154 @@
+//! `--allow-net` and its relatives: what the program may reach.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use rustpython_socket::{AuditOnly, Denied, Rule, Rules, SocketModule};
+
+use crate::usage::PROGRAM;
+
+/// The network options of a command line, added up.
+#[derive(Debug, Default)]
+pub struct Network {
+    /// `--allow-net` without rules.
+    allow_all: bool,
+    allow: Vec<Rule>,
+    /// `--no-net`, or `--deny-net` without rules.
+    deny_all: bool,
+    deny: Vec<Rule>,
+    audit: Option<PathBuf>,
+}
+
+impl Network {
+    /// Adds `--allow-net`, with what stands behind its `=`.
+    pub fn allow(&mut self, rules: Option<&str>) -> Result<(), String> {
+        match rules {
+            Some(rules) => self.allow.extend(parse("--allow-net", rules)?),
+            None => self.allow_all = true,
+        }
+        Ok(())
+    }
+
+    /// Adds `--deny-net`, with what stands behind its `=`.
+    pub fn deny(&mut self, rules: Option<&str>) -> Result<(), String> {
+        match rules {
+            Some(rules) => self.deny.extend(parse("--deny-net", rules)?),
+            None => self.deny_all = true,
+        }
+        Ok(())
+    }
+
+    /// Adds `--no-net`.
+    pub fn deny_all(&mut self) {
+        self.deny_all = true;
+    }
+
+    /// Adds `--net-audit`; the last file counts.
+    pub fn audit(&mut self, file: &str) {
+        self.audit = Some(file.into());
+    }
+
+    /// The `socket` module that obeys these options, or what is wrong with the
+    /// file for refusals.
+    pub fn module(&self) -> Result<SocketModule, String> {
+        let module = SocketModule::new();
+        let Some(file) = &self.audit else {
+            return Ok(match self.rules() {
+                Some(rules) => module.policy(rules),
+                None => module,
+            });
+        };
+        let cannot_open = |error| format!("can't open file '{}': {error}", file.display());
+        // The program may change its directory.
+        let file = std::path::absolute(file).map_err(cannot_open)?;
+        append(&file, "").map_err(cannot_open)?;
+        let rules = self.rules().unwrap_or_else(Rules::deny_all);
+        Ok(module.policy(AuditOnly::new(rules, move |_, _, denied| {
+            record(&file, denied);
+        })))
+    }
+
+    /// None if no option says anything about what is allowed.
+    fn rules(&self) -> Option<Rules> {
+        if self.deny_all {
+            return Some(Rules::deny_all());
+        }
+        let base = match (self.allow_all, self.allow.is_empty()) {
+            (false, true) if self.deny.is_empty() => return None,
+            (false, false) => Rules::deny_all(),
+            _ => Rules::allow_all(),
+        };
+        let rules = self.allow.iter().cloned().fold(base, Rules::allow_rule);
+        Some(self.deny.iter().cloned().fold(rules, Rules::deny_rule))
+    }
+}
+
+/// The rules of one option. No rule has a comma in it.
+fn parse(option: &str, rules: &str) -> Result<Vec<Rule>, String> {
+    let rules = rules.split(',').map(str::parse);
+    let rules: Result<_, rustpython_socket::RuleError> = rules.collect();
+    rules.map_err(|error| format!("{option}: {error}"))
+}
+
+/// Adds a line for a refusal. The program shall not fail for want of it.
+fn record(file: &Path, denied: &Denied) {
+    if let Err(error) = append(file, &format!("{denied}\n")) {
+        let file = file.display();
+        let _ = writeln!(io::stderr(), "{PROGRAM}: can't write to '{file}': {error}");
+    }
+}
+
+/// Appends in one write, so that lines of several processes do not mix. A file
+/// that stayed open might be closed by the program, and its number another file.
+fn append(file: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().append(true).create(true).open(file)?;
+    file.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(set: impl FnOnce(&mut Network) -> Result<(), String>) -> Option<String> {
+        let mut network = Network::default();
+        set(&mut network).unwrap();
+        network.rules().map(|rules| rules.to_string())
+    }
+
+    #[test]
+    fn without_options_there_are_no_rules() {
+        assert_eq!(rules(|_| Ok(())), None);
+        let audited = rules(|network| {
+            network.audit("x");
+            Ok(())
+        });
+        assert_eq!(audited, None);
+    }
+
+    #[test]
+    fn options_add_up() {
+        let all = rules(|network| {
+            network.allow(Some("a.example,:80"))?;
+            network.deny(Some("10.0.0.0/8"))?;
+            network.allow(Some("bind=[::1]"))
+        });
+        let expected = "deny all\nallow a.example\nallow :80\nallow bind=::1\ndeny 10.0.0.0/8";
+        assert_eq!(all.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn an_option_without_rules_is_for_everything() {
+        let allowed = rules(|network| network.allow(None));
+        assert_eq!(allowed.as_deref(), Some("allow all"));
+        let denied = rules(|network| network.deny(Some(":25")));
+        assert_eq!(denied.as_deref(), Some("allow all\ndeny :25"));
+        let denied = rules(|network| network.allow(None).and(network.deny(None)));
+        assert_eq!(denied.as_deref(), Some("deny all"));
+        let denied = rules(|network| {
+            network.deny_all();
+            network.allow(Some("*"))
+        });
+        assert_eq!(denied.as_deref(), Some("deny all"));
+    }
+}

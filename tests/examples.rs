@@ -1,0 +1,147 @@
+//! Runs every program of `examples/` and looks at what it prints.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+/// All of them end at once, or within a second or two.
+const LIMIT: Duration = Duration::from_secs(60);
+
+struct Example {
+    /// Whether it is only built with the feature `threading`.
+    threads: bool,
+    output: &'static str,
+}
+
+fn examples() -> BTreeMap<&'static str, Example> {
+    let alone = |output| Example {
+        threads: false,
+        output,
+    };
+    let threads = |output| Example {
+        threads: true,
+        output,
+    };
+    BTreeMap::from([
+        (
+            "per_connection",
+            threads(
+                "HELLO FROM CLIENT 0\n\
+                 HELLO FROM CLIENT 1\n\
+                 HELLO FROM CLIENT 2\n\
+                 sockets left open: 0\n",
+            ),
+        ),
+        (
+            "resolver",
+            alone(
+                "db.internal is 127.0.0.1\n\
+                 127.0.0.1 is db.internal\n\
+                 www.internal: Name or service not known\n",
+            ),
+        ),
+        (
+            "sandbox",
+            alone(
+                "allowed: b'hello'\n\
+                 denied: PermissionError: [Errno 13] \
+                 connect to 127.0.0.1:22 is not allowed by any rule\n\
+                 too much: OSError: [Errno 24] no more sockets: the host's limit is reached\n\
+                 waits: KeyboardInterrupt: interrupted by the host\n\
+                 loops: KeyboardInterrupt: interrupted by the host\n\
+                 withheld: ModuleNotFoundError: No module named 'time'\n",
+            ),
+        ),
+        ("smallest", alone("b'hello'\n")),
+        (
+            "tokio_host",
+            threads("hello, client 0\nhello, client 1\nhello, client 2\nhello, client 3\n"),
+        ),
+        (
+            "watchdog",
+            alone("interrupted: SystemExit\nsockets left open: 0\nthe next: b'x'\n"),
+        ),
+    ])
+}
+
+/// The Rust programs of the folder; scripts are the interpreter's to test.
+fn names() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let paths = fs::read_dir(folder).expect("the folder of the examples");
+    let mut names: Vec<_> = paths
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.is_dir() || path.extension().is_some_and(|end| end == "rs"))
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Where Cargo puts the examples: beside the folder of the tests.
+fn program(name: &str) -> PathBuf {
+    let test = env::current_exe().expect("the path of this test");
+    let profile = test.ancestors().nth(2).expect("two folders");
+    profile.join("examples").join(name)
+}
+
+/// Whether `cargo test --test examples` found what an earlier build left.
+fn is_stale(name: &str, program: &Path) -> bool {
+    let source = format!("{}/examples/{name}.rs", env!("CARGO_MANIFEST_DIR"));
+    let modified = |path: &Path| fs::metadata(path).and_then(|found| found.modified()).ok();
+    modified(program) < modified(Path::new(&source))
+}
+
+/// Runs a program; what it printed, if it ended well.
+fn run(name: &str) -> Result<String, String> {
+    let program = program(name);
+    if is_stale(name, &program) {
+        let program = program.display();
+        return Err(format!("{program} is not built: `--test` leaves it out"));
+    }
+    let child = Command::new(&program)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = child.map_err(|error| format!("{}: {error}", program.display()))?;
+    let started = Instant::now();
+    while child.try_wait().expect("its status").is_none() {
+        if started.elapsed() > LIMIT {
+            child.kill().expect("an end");
+            break;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().expect("its output");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    match output.status.success() && errors.is_empty() {
+        true => Ok(printed),
+        false => Err(format!("{}\n{printed}{errors}", output.status)),
+    }
+}
+
+#[test]
+fn all_are_tested() {
+    let tested = examples();
+    assert_eq!(names(), tested.keys().copied().collect::<Vec<_>>());
+}
+
+#[test]
+fn all_do_what_they_say() {
+    for (name, example) in examples() {
+        if example.threads && !cfg!(feature = "threading") {
+            continue;
+        }
+        assert_eq!(run(name), Ok(example.output.to_owned()), "{name}");
+    }
+}
+
+#[test]
+fn the_smallest_is_small() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/smallest.rs");
+    let lines = fs::read_to_string(source).unwrap().lines().count();
+    assert!(lines <= 15, "{lines}");
+}
