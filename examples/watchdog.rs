@@ -5,6 +5,7 @@
 
 use rustpython_socket::SocketModule;
 use rustpython_vm::{AsObject, Interpreter};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,11 +30,16 @@ fn main() {
     let interpreter = module.register(builder).build();
 
     let started = Instant::now();
+    let (over, is_over) = mpsc::channel::<()>();
     let dog = thread::spawn({
         let handle = handle.clone();
         move || {
-            thread::sleep(Duration::from_millis(100));
-            handle.interrupt();
+            // An interrupt is for calls that have begun: the script may not be there yet, or come
+            // to wait once more.
+            let time = Duration::from_millis(100);
+            while is_over.recv_timeout(time) == Err(RecvTimeoutError::Timeout) {
+                handle.interrupt();
+            }
         }
     });
     interpreter.enter(|vm| {
@@ -41,6 +47,7 @@ fn main() {
         let exception = vm.run_string(scope, WAITS, "<waits>").expect_err("an end");
         println!("interrupted: {}", exception.class().name());
     });
+    drop(over);
     dog.join().expect("the watchdog ends");
     assert!(started.elapsed() < Duration::from_secs(10));
     println!("sockets left open: {}", handle.counters().open);
