@@ -25,6 +25,9 @@
 //! });
 //! ```
 //!
+//! Such a VM has no `sys.stdout`: `print` fails there, and scripts hand results
+//! over as values.
+//!
 //! **What scripts may reach** is a [`Policy`]; [`Rules`] are one that serves
 //! nearly every host, and [`Rule`] tells how they are written. What they refuse
 //! raises PermissionError, which names the operation, the target and the rule:

@@ -211,7 +211,9 @@ impl SocketModule {
     /// Adds the module to an interpreter, as `socket` and as `_socket`.
     ///
     /// Call it after a standard library was added: of two native modules with
-    /// one name the interpreter takes the later.
+    /// one name the interpreter takes the later. Call it after init hooks that
+    /// change `vm.state`, too: from then on the module refers to it, and
+    /// `PyRc::get_mut` gives it to nobody.
     ///
     /// ```
     /// use rustpython_socket::SocketModule;

@@ -12,7 +12,8 @@ use std::time::Instant;
 ///
 /// A script that never calls a socket does not notice any of this. To stop such
 /// a one as well, the VM has a channel for functions that its main thread runs
-/// between two instructions:
+/// between two instructions. Of several interpreters in a process a busy one can
+/// take the wake-up of another, so it is sent until the script has ended:
 ///
 /// ```
 /// use rustpython_vm::Interpreter;
@@ -23,11 +24,16 @@ use std::time::Instant;
 ///     .init_hook(move |vm| vm.set_user_signal_channel(receiver))
 ///     .build();
 /// std::thread::spawn(move || {
-///     std::thread::sleep(std::time::Duration::from_millis(100));
 ///     let stop = |vm: &rustpython_vm::VirtualMachine| {
 ///         Err(vm.new_exception_empty(vm.ctx.exceptions.keyboard_interrupt.to_owned()))
 ///     };
-///     let _ = sender.send(Box::new(stop));
+///     loop {
+///         std::thread::sleep(std::time::Duration::from_millis(50));
+///         // An error says that the interpreter is gone.
+///         if sender.send(Box::new(stop)).is_err() {
+///             break;
+///         }
+///     }
 /// });
 /// interpreter.enter(|vm| {
 ///     let scope = vm.new_scope_with_builtins();
@@ -96,7 +102,8 @@ impl Handle {
     /// Ends every socket call of the interpreter that has begun: one that waits,
     /// or comes to wait, raises KeyboardInterrupt or what
     /// [`interrupt_with`](crate::SocketModule::interrupt_with) says. Calls that
-    /// begin later are not concerned.
+    /// begin later are not concerned: who wants a script to end, which may be
+    /// between two calls, repeats it until it has, or takes [`stop`](Self::stop).
     ///
     /// ```
     /// use rustpython_socket::SocketModule;

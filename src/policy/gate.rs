@@ -138,6 +138,21 @@ pub trait Policy: Send + Sync {
     /// `Ok` to allow, or the refusal that the script will see as the text of a
     /// `PermissionError`. See [`Policy`] for an example.
     fn check(&self, operation: Operation, target: &Target<'_>) -> Result<(), Denied>;
+
+    /// Whether [`check`](Self::check) would allow, asked in passing: nothing is
+    /// done yet, and nobody is to be told of a refusal. A policy that allows
+    /// what it disapproves of, as [`AuditOnly`](super::AuditOnly) does, says so
+    /// here.
+    ///
+    /// ```
+    /// use rustpython_socket::{Operation, Policy, Rules, Target};
+    ///
+    /// let target = Target::Name { host: "example.com", port: Some(443) };
+    /// assert!(!Rules::deny_all().allows(Operation::Connect, &target));
+    /// ```
+    fn allows(&self, operation: Operation, target: &Target<'_>) -> bool {
+        self.check(operation, target).is_ok()
+    }
 }
 
 /// Proof that the gate let a value through.
@@ -221,7 +236,7 @@ impl Gate {
                 name: Some(name),
             };
             self.check(operation, &target)?;
-            if operation == Operation::Resolve {
+            if operation == Operation::Resolve && policy.allows(operation, &target) {
                 self.learned().learn(&address, name);
             }
             return Ok(Permitted(used(operation, address)));
@@ -233,7 +248,7 @@ impl Gate {
         let by_name = |name: &Arc<str>| {
             let name = Some(&**name);
             let target = Target::Address { address, name };
-            policy.check(operation, &target).is_ok()
+            policy.allows(operation, &target)
         };
         if !names.iter().any(by_name) {
             let name = None;
@@ -358,4 +373,71 @@ impl Learned {
 /// The address of the packets: not an IPv4-mapped one.
 fn folded(address: &SockAddr) -> Option<IpAddr> {
     address.ip().map(|(ip, _)| ip.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{AuditOnly, Rules};
+    use super::*;
+
+    fn address(text: &str) -> SockAddr {
+        text.parse::<SocketAddrV4>().unwrap().into()
+    }
+
+    /// Looks a name up that leads to an address.
+    fn look_up(gate: &Gate, name: &str, found: &str) -> Result<(), Denied> {
+        let grant = gate.name(Operation::Resolve, name, None)?;
+        gate.address(Operation::Resolve, address(found), Some(&grant))
+            .map(drop)
+    }
+
+    #[test]
+    fn an_address_is_open_by_a_name_that_led_to_it() {
+        let rules = Rules::deny_all().allow("a.example:443").unwrap();
+        let gate = Gate::new(Some(Arc::new(rules)), Arc::default());
+        let connect = |to| gate.address(Operation::Connect, address(to), None);
+        assert!(connect("10.0.0.1:443").is_err());
+        assert!(look_up(&gate, "b.example", "10.0.0.1:0").is_err());
+        assert!(connect("10.0.0.1:443").is_err());
+        look_up(&gate, "a.example", "10.0.0.1:0").unwrap();
+        assert!(connect("10.0.0.1:443").is_ok());
+        assert!(connect("10.0.0.1:80").is_err());
+        assert!(connect("10.0.0.2:443").is_err());
+    }
+
+    #[test]
+    fn an_audit_reports_what_would_be_refused_and_no_more() {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let reports = log.clone();
+        let rules = Rules::deny_all().allow("a.example").unwrap();
+        let policy = AuditOnly::new(rules, move |operation, _, _| {
+            reports.lock().unwrap().push(operation);
+        });
+        let gate = Gate::new(Some(Arc::new(policy)), Arc::default());
+        look_up(&gate, "b.example", "10.0.0.1:0").unwrap();
+        let refused = std::mem::take(&mut *log.lock().unwrap());
+        assert!(refused.contains(&Operation::Resolve));
+        look_up(&gate, "a.example", "10.0.0.1:0").unwrap();
+        gate.address(Operation::Connect, address("10.0.0.1:443"), None)
+            .unwrap();
+        assert_eq!(*log.lock().unwrap(), []);
+        gate.address(Operation::Connect, address("10.0.0.2:443"), None)
+            .unwrap();
+        assert_eq!(*log.lock().unwrap(), [Operation::Connect]);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let gate = Gate::new(Some(Arc::new(Rules::allow_all())), Arc::default());
+        for n in 0..2 * MOST_ADDRESSES {
+            let ip = Ipv4Addr::from(n as u32);
+            let grant = gate.name(Operation::Resolve, "a.example", None).unwrap();
+            let found = SocketAddrV4::new(ip, 0).into();
+            gate.address(Operation::Resolve, found, Some(&grant))
+                .unwrap();
+        }
+        let learned = gate.learned();
+        assert_eq!(learned.names.len(), MOST_ADDRESSES);
+        assert_eq!(learned.order.len(), MOST_ADDRESSES);
+    }
 }

@@ -62,6 +62,10 @@ impl<P: Policy> Policy for AuditOnly<P> {
         }
         Ok(())
     }
+
+    fn allows(&self, operation: Operation, target: &Target<'_>) -> bool {
+        self.policy.allows(operation, target)
+    }
 }
 
 impl<P: fmt::Debug> fmt::Debug for AuditOnly<P> {
