@@ -2,7 +2,7 @@
 
 use crate::net::Timeout;
 use malachite_bigint::Sign;
-use rustpython_vm::builtins::{PyFloat, PyList, PyTuple};
+use rustpython_vm::builtins::{PyFloat, PyInt, PyList, PyTuple};
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine};
 use std::time::Duration;
 
@@ -20,6 +20,12 @@ impl TryFromObject for Int {
 /// A C `int`, from a borrowed object.
 #[inline]
 pub(crate) fn int(value: &PyObject, vm: &VirtualMachine) -> PyResult<i32> {
+    // Mostly it is one already; then there is nothing to ask it for.
+    if let Some(int) = value.downcast_ref::<PyInt>()
+        && let Ok(int) = i32::try_from(int.as_bigint())
+    {
+        return Ok(int);
+    }
     let index = value.try_index(vm)?;
     let value = index.as_bigint();
     i32::try_from(value).map_err(|_| {
@@ -38,6 +44,11 @@ pub(crate) struct Size(pub(crate) isize);
 impl TryFromObject for Size {
     #[inline]
     fn try_from_object(vm: &VirtualMachine, value: PyObjectRef) -> PyResult<Self> {
+        if let Some(int) = value.downcast_ref::<PyInt>()
+            && let Ok(int) = isize::try_from(int.as_bigint())
+        {
+            return Ok(Self(int));
+        }
         let index = value.try_index(vm)?;
         isize::try_from(index.as_bigint())
             .map(Self)
