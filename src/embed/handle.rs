@@ -155,9 +155,14 @@ impl Handle {
     /// assert!(handle.sockets().is_empty());
     /// ```
     pub fn close_all(&self) {
-        for socket in self.control.registry.sockets() {
+        let sockets = self.control.registry.sockets();
+        // Nothing is closed for the kernel before all are for the script: a call
+        // that waits on one end of a pair must not see the other one go.
+        let calls: Vec<_> = sockets.iter().map(|socket| socket.begin()).collect();
+        for socket in &sockets {
             let _ = socket.close();
         }
+        drop(calls);
     }
 
     /// What has happened so far.

@@ -4,7 +4,6 @@
 //! waits only after the kernel said EAGAIN. EINTR, signal handlers, deadlines,
 //! interruption and close-while-blocked are here and nowhere else.
 
-use super::socket::still_open;
 use super::{Clock, Control, Error, Host, Socket, Timeout, Waker};
 use crate::sys;
 use crate::sys::descriptor::Use;
@@ -106,7 +105,7 @@ fn persist<T>(
             }
             errno => return Err(errno.into()),
         }
-        still_open(call)?;
+        still_open(socket, call, clock)?;
         match attempt(call.fd()) {
             Ok(done) => return Ok(done),
             Err(next) => errno = next,
@@ -206,7 +205,7 @@ impl Waiting {
         loop {
             // Looked at after registering: whoever closes or interrupts from
             // here on finds this thread on the list.
-            still_open(call)?;
+            still_open(socket, call, clock)?;
             let left = socket.control.check(clock.generation, clock.remaining()?)?;
             let (fd, left) = match self.pause {
                 // Ready in vain twice: a pause, or this loop would spin.
@@ -232,6 +231,16 @@ impl Waiting {
             }
         }
     }
+}
+
+/// EBADF if the socket was closed or detached under the call. A host that ends
+/// all calls before it closes the sockets has ended this one.
+fn still_open(socket: &Socket, call: &Use<'_>, clock: &Clock) -> Result<(), Error> {
+    if call.is_closed() {
+        socket.control.check(clock.generation, None)?;
+        return Err(Errno::EBADF.into());
+    }
+    Ok(())
 }
 
 #[derive(PartialEq, Eq)]

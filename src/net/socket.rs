@@ -199,11 +199,3 @@ impl Drop for Socket {
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-
-/// EBADF if the socket was closed or detached under the call.
-pub(crate) fn still_open(call: &Use<'_>) -> Result<(), Error> {
-    if call.is_closed() {
-        return Err(Errno::EBADF.into());
-    }
-    Ok(())
-}

@@ -42,6 +42,10 @@ pub struct Shared {
     ended: AtomicU64,
     thread: AtomicU64,
     finished: AtomicBool,
+    failure: Mutex<String>,
+    /// True once every look-up is answered.
+    released: Mutex<bool>,
+    bell: Condvar,
     start: Mutex<Option<Instant>>,
     end: Mutex<Option<Instant>>,
 }
@@ -50,17 +54,15 @@ pub struct Shared {
 pub struct Blocked {
     pub handle: Handle,
     pub shared: Arc<Shared>,
-    pub slow: Arc<Slow>,
     script: Option<JoinHandle<Result<(), String>>>,
 }
 
 impl Blocked {
     /// Runs `script`; it may use the descriptor `FILE` of a file.
     pub fn run(module: SocketModule, script: &str, file: i32) -> Self {
-        let slow = Arc::new(Slow::default());
-        let module = module.resolver(SlowNames(slow.clone()));
-        let handle = module.handle();
         let shared = Arc::new(Shared::default());
+        let module = module.resolver(SlowNames(shared.clone()));
+        let handle = module.handle();
         let source = format!("{PRELUDE}{script}");
         let for_script = shared.clone();
         let script = std::thread::spawn(move || {
@@ -78,7 +80,9 @@ impl Blocked {
                     let of = shared.clone();
                     let end = move || {
                         *of.end.lock().unwrap() = Some(Instant::now());
+                        let _released = of.released.lock().unwrap();
                         of.ended.fetch_add(1, SeqCst);
+                        of.bell.notify_all();
                     };
                     let begin = vm.new_function("begin", begin);
                     scope.globals.set_item("begin", begin.into(), vm).unwrap();
@@ -86,13 +90,15 @@ impl Blocked {
                     scope.globals.set_item("end", end.into(), vm).unwrap();
                 })
             });
+            if let Err(text) = &result {
+                shared.failure.lock().unwrap().push_str(text);
+            }
             shared.finished.store(true, SeqCst);
             result
         });
         Self {
             handle,
             shared,
-            slow,
             script: Some(script),
         }
     }
@@ -104,7 +110,7 @@ impl Blocked {
             self.is_finished() || self.is_waiting(round)
         });
         if self.is_finished() {
-            panic!("the script ended early");
+            panic!("the script ended: {}", self.shared.failure.lock().unwrap());
         }
     }
 
@@ -153,8 +159,8 @@ impl Blocked {
     pub fn wait_end(&self, round: u64) {
         let start = Instant::now();
         while !self.has_ended(round) {
-            if self.is_finished() {
-                break;
+            if self.is_finished() && !self.has_ended(round) {
+                panic!("the script ended: {}", self.shared.failure.lock().unwrap());
             }
             assert!(
                 start.elapsed() < Duration::from_secs(20),
@@ -168,7 +174,8 @@ impl Blocked {
     /// Waits for the script's end; an exception fails the test.
     #[track_caller]
     pub fn join(mut self) {
-        self.slow.release();
+        *self.shared.released.lock().unwrap() = true;
+        self.shared.bell.notify_all();
         let script = self.script.take().unwrap();
         if let Err(text) = script.join().unwrap() {
             panic!("{text}");
@@ -176,38 +183,16 @@ impl Blocked {
     }
 }
 
-/// Answers only when it is told to.
-#[derive(Default)]
-pub struct Slow {
-    released: Mutex<bool>,
-    bell: Condvar,
-    /// Look-ups that are under way.
-    pub under_way: AtomicU64,
-}
-
-impl Slow {
-    /// From now on every look-up is answered.
-    pub fn release(&self) {
-        *self.released.lock().unwrap() = true;
-        self.bell.notify_all();
-    }
-
-    /// Has the look-ups under way answered, and no later ones.
-    pub fn release_once(&self) {
-        self.release();
-        wait_until("look-ups end", || self.under_way.load(SeqCst) == 0);
-        *self.released.lock().unwrap() = false;
-    }
-}
-
-struct SlowNames(Arc<Slow>);
+/// Answers when the round is over that it was asked in, or when it is told to.
+struct SlowNames(Arc<Shared>);
 
 impl Resolver for SlowNames {
     fn addresses(&self, _: &str) -> Vec<IpAddr> {
-        self.0.under_way.fetch_add(1, SeqCst);
-        let released = self.0.released.lock().unwrap();
-        drop(self.0.bell.wait_while(released, |released| !*released));
-        self.0.under_way.fetch_sub(1, SeqCst);
+        let shared = &*self.0;
+        let round = shared.begun.load(SeqCst);
+        let released = shared.released.lock().unwrap();
+        let early = |released: &mut bool| !*released && shared.ended.load(SeqCst) < round;
+        drop(shared.bell.wait_while(released, early));
         vec![[127, 0, 0, 1].into()]
     }
 }

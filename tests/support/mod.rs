@@ -90,3 +90,25 @@ pub fn count_of(directory: &str) -> usize {
         .unwrap()
         .count()
 }
+
+/// True in a process where the test `name` is the only one, and the harness has
+/// no thread but the test's own: there descriptors and threads can be counted.
+/// Elsewhere it runs that process, which has to succeed.
+#[track_caller]
+pub fn is_alone(name: &str) -> bool {
+    const ALONE: &str = "RUSTPYTHON_SOCKET_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--test-threads=1", "--nocapture", "--exact", name])
+        .env(ALONE, "")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    println!("{text}");
+    assert!(output.status.success(), "{text}\n{errors}");
+    assert!(text.contains("1 passed"), "{text}");
+    false
+}
