@@ -13,6 +13,8 @@ use crate::usage::PROGRAM;
 pub struct Network {
     /// `--allow-net` without rules.
     allow_all: bool,
+    /// `--allow-net=loopback`.
+    loopback: bool,
     allow: Vec<Rule>,
     /// `--no-net`, or `--deny-net` without rules.
     deny_all: bool,
@@ -24,8 +26,13 @@ impl Network {
     /// Adds `--allow-net`, with what stands behind its `=`.
     pub fn allow(&mut self, rules: Option<&str>) -> Result<(), String> {
         match rules {
-            Some(rules) => self.allow.extend(parse("--allow-net", rules)?),
             None => self.allow_all = true,
+            Some(rules) => {
+                let (loopback, rules): (Vec<_>, _) =
+                    rules.split(',').partition(|rule| *rule == LOOPBACK);
+                self.loopback |= !loopback.is_empty();
+                self.allow.extend(parse("--allow-net", rules)?);
+            }
         }
         Ok(())
     }
@@ -33,7 +40,10 @@ impl Network {
     /// Adds `--deny-net`, with what stands behind its `=`.
     pub fn deny(&mut self, rules: Option<&str>) -> Result<(), String> {
         match rules {
-            Some(rules) => self.deny.extend(parse("--deny-net", rules)?),
+            Some(rules) => {
+                let rules = rules.split(',').collect();
+                self.deny.extend(parse("--deny-net", rules)?);
+            }
             None => self.deny_all = true,
         }
         Ok(())
@@ -74,9 +84,10 @@ impl Network {
         if self.deny_all {
             return Some(Rules::deny_all());
         }
-        let base = match (self.allow_all, self.allow.is_empty()) {
-            (false, true) if self.deny.is_empty() => return None,
-            (false, false) => Rules::deny_all(),
+        let base = match (self.allow_all, self.loopback, self.allow.is_empty()) {
+            (false, false, true) if self.deny.is_empty() => return None,
+            (false, true, _) => Rules::loopback_only(),
+            (false, false, false) => Rules::deny_all(),
             _ => Rules::allow_all(),
         };
         let rules = self.allow.iter().cloned().fold(base, Rules::allow_rule);
@@ -84,9 +95,12 @@ impl Network {
     }
 }
 
-/// The rules of one option. No rule has a comma in it.
-fn parse(option: &str, rules: &str) -> Result<Vec<Rule>, String> {
-    let rules = rules.split(',').map(str::parse);
+/// What stands for all that `Rules::loopback_only` allows.
+const LOOPBACK: &str = "loopback";
+
+/// The rules of one option, which commas separate: no rule has one in it.
+fn parse(option: &str, rules: Vec<&str>) -> Result<Vec<Rule>, String> {
+    let rules = rules.into_iter().map(str::parse);
     let rules: Result<_, rustpython_socket::RuleError> = rules.collect();
     rules.map_err(|error| format!("{option}: {error}"))
 }
@@ -124,6 +138,14 @@ mod tests {
             Ok(())
         });
         assert_eq!(audited, None);
+    }
+
+    #[test]
+    fn loopback_is_a_set_of_rules() {
+        let local = rules(|network| network.allow(Some("loopback,10.0.0.1")));
+        assert_eq!(local.as_deref(), Some("allow loopback only\nallow 10.0.0.1"));
+        let local = rules(|network| network.allow(Some("loopback")));
+        assert_eq!(local.as_deref(), Some("allow loopback only"));
     }
 
     #[test]

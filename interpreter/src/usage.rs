@@ -87,6 +87,7 @@ Options:
 
 Network; without these options everything is allowed, repeated ones add up:
   --allow-net=RULE,...  only what one of the rules allows
+  --allow-net=loopback  to connect, send and listen on this machine, and `localhost`
   --allow-net           everything that no rule denies
   --deny-net=RULE,...   nothing that one of the rules denies, whatever allows it
   --deny-net, --no-net  nothing at all, whatever allows it

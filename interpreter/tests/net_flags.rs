@@ -367,7 +367,9 @@ fn the_standard_library_works_within_rules() {
     let rules = "--allow-net=127.0.0.0/8,localhost,bind=127.0.0.0/8";
     for (name, script) in LIBRARIES {
         println!("{name}");
-        run(&[rules, "-c", script]).gives(0, "done\n");
+        for allowed in [rules, "--allow-net=loopback"] {
+            run(&[allowed, "-c", script]).gives(0, "done\n");
+        }
         for refused in ["--no-net", "--allow-net=127.0.0.0/8,localhost"] {
             run(&[refused, "-c", script])
                 .gives(1, "")
