@@ -441,7 +441,8 @@ pub(super) fn repr(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<Strin
         socket.protocol()
     );
     if socket.descriptor.number() >= 0 && !zelf.closed.load(Ordering::Relaxed) {
-        let addresses: [(_, _, fn(&Py<BaseSocket>, &VirtualMachine) -> PyResult); 2] = [
+        type Address = fn(&Py<BaseSocket>, &VirtualMachine) -> PyResult;
+        let addresses: [(_, _, Address); 2] = [
             ("laddr", "getsockname", connection::getsockname),
             ("raddr", "getpeername", connection::getpeername),
         ];

@@ -197,10 +197,13 @@ impl Gate {
             return Ok(Permitted(address));
         };
         if let Some(NameGrant(name)) = name {
-            let name = Some(name.as_str());
-            self.check(operation, &Target::Address { address, name })?;
+            let target = Target::Address {
+                address,
+                name: Some(name),
+            };
+            self.check(operation, &target)?;
             if operation == Operation::Resolve {
-                self.learned().learn(&address, name.unwrap_or_default());
+                self.learned().learn(&address, name);
             }
             return Ok(Permitted(used(operation, address)));
         }
