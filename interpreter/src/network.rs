@@ -143,7 +143,10 @@ mod tests {
     #[test]
     fn loopback_is_a_set_of_rules() {
         let local = rules(|network| network.allow(Some("loopback,10.0.0.1")));
-        assert_eq!(local.as_deref(), Some("allow loopback only\nallow 10.0.0.1"));
+        assert_eq!(
+            local.as_deref(),
+            Some("allow loopback only\nallow 10.0.0.1")
+        );
         let local = rules(|network| network.allow(Some("loopback")));
         assert_eq!(local.as_deref(), Some("allow loopback only"));
     }

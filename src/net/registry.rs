@@ -36,10 +36,10 @@ impl Registry {
 }
 
 impl Control {
-    /// Whether one more socket may be opened.
-    pub(crate) fn may_open(&self) -> Result<(), Limit> {
+    /// Whether so many more sockets may be opened.
+    pub(crate) fn may_open(&self, more: usize) -> Result<(), Limit> {
         let most = self.limits.sockets.load(Ordering::Relaxed);
-        match most == usize::MAX || self.registry.len() < most {
+        match most == usize::MAX || self.registry.len() + more <= most {
             true => Ok(()),
             false => Err(Limit::Sockets),
         }

@@ -57,6 +57,9 @@ pub(super) fn sendmsg(
         None => None,
     };
     audit::sendmsg(vm, zelf.as_object(), address.as_deref())?;
+    if target.is_some() {
+        stream::may_begin(zelf, flags).or_raise(vm)?;
+    }
     send(zelf, &buffers, &control, flags, target.as_ref(), vm)
 }
 

@@ -5,7 +5,7 @@ use crate::bridge::args::{self, Int, Size};
 use crate::bridge::errors::OrRaise;
 use crate::bridge::{Data, audit, blocking};
 use crate::net::operation::{self, Ready};
-use crate::net::{Clock, Error, Timeout};
+use crate::net::{Clock, Error, Limit, Timeout};
 use crate::policy::Operation;
 use crate::sys;
 use crate::sys::receive::{self, Buffer};
@@ -311,6 +311,14 @@ pub(super) fn send_operation(zelf: &Py<BaseSocket>, flags: i32) -> Operation {
     }
 }
 
+/// A send that also connects counts as a connection.
+pub(super) fn may_begin(zelf: &Py<BaseSocket>, flags: i32) -> Result<(), Limit> {
+    match flags & libc::MSG_FASTOPEN {
+        0 => Ok(()),
+        _ => zelf.socket.control.limits.may_connect(),
+    }
+}
+
 /// What a send came to that may also connect. Once a blocking one has begun to,
 /// it goes on as a send, which waits for the connection.
 pub(super) fn begun(
@@ -376,6 +384,7 @@ pub(super) fn sendto(
     let operation = send_operation(zelf, flags);
     let target = connection::destination(zelf, &address, "sendto", operation, vm)?;
     audit::sendto(vm, zelf.as_object(), &address)?;
+    may_begin(zelf, flags).or_raise(vm)?;
     let mut clock = patience(zelf, flags);
     let all = is_patient_stream(zelf, &clock);
     let mut sent = 0;

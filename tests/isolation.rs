@@ -1,0 +1,367 @@
+//! Two interpreters in one process know nothing of each other.
+
+mod support;
+
+use rustpython_socket::{Rules, SocketModule};
+use std::net::TcpListener;
+use std::time::Duration;
+use support::{Lean, count_of, is_alone};
+
+/// A policy, a limit, a longest wait and a default timeout of its own for each.
+fn module(port: u16, other: u16, sockets: usize, wait: Duration) -> SocketModule {
+    let rules = Rules::deny_all()
+        .allow(&format!("127.0.0.1:{port}"))
+        .unwrap();
+    let rules = rules.deny(&format!("127.0.0.1:{other}")).unwrap();
+    SocketModule::new()
+        .policy(rules)
+        .max_sockets(sockets)
+        .max_wait(wait)
+        .interrupt_with(move |vm| vm.new_runtime_error(format!("interrupted at {port}")))
+}
+
+/// Checks once that everything is the interpreter's own.
+const CHECK: &str = "
+import socket
+assert socket.getdefaulttimeout() == TIMEOUT, socket.getdefaulttimeout()
+assert socket.socket.marker == PORT
+s = socket.socket()
+assert s.gettimeout() == TIMEOUT
+s.settimeout(None)
+n = s.connect_ex(('127.0.0.1', PORT))
+assert n == 0, n
+assert s.getpeername() == ('127.0.0.1', PORT)
+s.close()
+s = socket.socket()
+try: s.connect(('127.0.0.1', OTHER))
+except PermissionError as e: assert str(OTHER) in str(e), e
+else: assert False
+s.close()
+";
+
+/// Once: the limits and the longest wait.
+const LIMITS: &str = "
+import socket
+held = []
+try:
+    while True: held.append(socket.socket())
+except OSError as e: assert e.errno == 24, e
+assert len(held) == SOCKETS, len(held)
+for s in held: s.close()
+a, b = socket.socketpair()
+a.settimeout(None)
+try: a.recv(1)
+except TimeoutError: pass
+else: assert False
+a.close(); b.close()
+";
+
+/// Accepts for as long as the process lives.
+fn server() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    port
+}
+
+#[cfg(feature = "threading")]
+mod threads {
+    use super::*;
+    use rustpython_vm::VirtualMachine;
+    use rustpython_vm::scope::Scope;
+    use support::{run_in, set_int};
+
+    struct Kind {
+        port: u16,
+        other: u16,
+        sockets: usize,
+        timeout: i64,
+    }
+
+    impl Kind {
+        fn set(&self, vm: &VirtualMachine, scope: &Scope) {
+            set_int(vm, scope, "PORT", self.port.into());
+            set_int(vm, scope, "OTHER", self.other.into());
+            set_int(vm, scope, "SOCKETS", self.sockets as i64);
+            set_int(vm, scope, "TIMEOUT", self.timeout);
+        }
+    }
+
+    #[test]
+    fn two_interpreters_on_four_threads() {
+        const ROUNDS: usize = 1500;
+        let (one, two) = (server(), server());
+        let kinds = [
+            Kind {
+                port: one,
+                other: two,
+                sockets: 12,
+                timeout: 7,
+            },
+            Kind {
+                port: two,
+                other: one,
+                sockets: 33,
+                timeout: 11,
+            },
+        ];
+        let waits = [2000, 3000].map(Duration::from_millis);
+        let interpreters = [0, 1].map(|n| {
+            let kind = &kinds[n];
+            let lean = Lean::new(module(kind.port, kind.other, kind.sockets, waits[n]));
+            let setup = "
+import socket
+socket.setdefaulttimeout(TIMEOUT)
+socket.socket.marker = PORT
+";
+            lean.try_run(setup, |vm, scope| kind.set(vm, scope))
+                .unwrap();
+            lean.try_run(LIMITS, |vm, scope| kind.set(vm, scope))
+                .unwrap();
+            lean
+        });
+        std::thread::scope(|scope| {
+            let mut workers = Vec::new();
+            for _ in 0..2 {
+                for (lean, kind) in interpreters.iter().zip(&kinds) {
+                    let vm = lean.interpreter.new_thread();
+                    workers.push(scope.spawn(move || {
+                        let source = format!(
+                            "def check():\n    {}\nfor _ in range({ROUNDS}): check()\n",
+                            CHECK.trim().replace('\n', "\n    ")
+                        );
+                        vm.run(|vm| run_in(vm, &source, |vm, scope| kind.set(vm, scope)))
+                    }));
+                }
+            }
+            for worker in workers {
+                if let Err(text) = worker.join().unwrap() {
+                    panic!("{text}");
+                }
+            }
+        });
+        let rounds = 2 * ROUNDS as u64;
+        for lean in &interpreters {
+            let counters = lean.handle.counters();
+            assert_eq!(counters.refusals, rounds, "{counters:?}");
+            assert_eq!(counters.open, 0, "{counters:?}");
+            assert!(counters.opened >= 2 * rounds, "{counters:?}");
+        }
+    }
+
+    /// One thread that goes from one interpreter to the other.
+    #[test]
+    fn a_thread_that_changes_interpreters() {
+        let (one, two) = (server(), server());
+        let kinds = [
+            Kind {
+                port: one,
+                other: two,
+                sockets: 12,
+                timeout: 7,
+            },
+            Kind {
+                port: two,
+                other: one,
+                sockets: 33,
+                timeout: 11,
+            },
+        ];
+        let wait = Duration::from_millis(500);
+        let interpreters = kinds
+            .each_ref()
+            .map(|kind| Lean::new(module(kind.port, kind.other, kind.sockets, wait)));
+        for round in 0..200 {
+            for (lean, kind) in interpreters.iter().zip(&kinds) {
+                let setup = match round {
+                    0 => {
+                        "import socket; socket.setdefaulttimeout(TIMEOUT); socket.socket.marker = PORT\n"
+                    }
+                    _ => "",
+                };
+                let source = format!("{setup}{CHECK}");
+                lean.try_run(&source, |vm, scope| kind.set(vm, scope))
+                    .unwrap();
+            }
+        }
+    }
+
+    /// What the host allows an interpreter, it allows those that it makes.
+    #[test]
+    fn subinterpreters_inherit_it_all() {
+        let (one, two) = (server(), server());
+        let kind = Kind {
+            port: one,
+            other: two,
+            sockets: 12,
+            timeout: 7,
+        };
+        let wait = Duration::from_millis(500);
+        let parent = Lean::new(module(one, two, 12, wait));
+        let setup = "import socket; socket.setdefaulttimeout(3); socket.socket.marker = 0";
+        parent.run(setup);
+        for _ in 0..3 {
+            let child = parent.interpreter.create_subinterpreter();
+            let grandchild = child.create_subinterpreter();
+            for interpreter in [&child, &grandchild] {
+                // The timeout and the class are each one's own, the rest is not.
+                let source = format!(
+                    "
+import socket
+assert socket.getdefaulttimeout() is None and not hasattr(socket.socket, 'marker')
+socket.setdefaulttimeout(TIMEOUT); socket.socket.marker = PORT
+{CHECK}{LIMITS}"
+                );
+                interpreter
+                    .enter(|vm| run_in(vm, &source, |vm, scope| kind.set(vm, scope)))
+                    .unwrap();
+            }
+        }
+        parent.run(
+            "import socket; assert socket.getdefaulttimeout() == 3 and socket.socket.marker == 0",
+        );
+        assert_eq!(parent.handle.counters().refusals, 6);
+        assert_eq!(parent.handle.counters().open, 0);
+    }
+
+    /// A script makes one with the VM's own module, and runs code in it.
+    #[test]
+    fn subinterpreters_of_a_script_inherit_it() {
+        let (one, two) = (server(), server());
+        let kind = Kind {
+            port: one,
+            other: two,
+            sockets: 12,
+            timeout: 7,
+        };
+        let parent = Lean::new(module(one, two, 12, Duration::from_millis(500)));
+        let script = "
+try: import _interpreters
+except ImportError: _interpreters = None
+if _interpreters:
+    id = _interpreters.create()
+    code = '''
+import socket
+try: socket.create_connection(('127.0.0.1', %d))
+except PermissionError: pass
+else: raise SystemError
+socket.create_connection(('127.0.0.1', %d)).close()
+''' % (OTHER, PORT)
+    found = _interpreters.exec(id, code)
+    assert found is None, found
+    _interpreters.destroy(id)
+";
+        parent
+            .try_run(script, |vm, scope| kind.set(vm, scope))
+            .unwrap();
+        println!("refused: {}", parent.handle.counters().refusals);
+    }
+}
+
+#[test]
+fn an_interrupt_and_a_close_concern_one_interpreter() {
+    let (one, two) = (server(), server());
+    let wait = Duration::from_millis(50);
+    let first = Lean::new(module(one, two, 12, wait));
+    let second = Lean::new(module(two, one, 12, wait));
+    second.run("import socket; a, b = socket.socketpair(); socket.kept = a, b");
+    first.run("import socket; a, b = socket.socketpair(); socket.kept = a, b");
+    first.handle.stop();
+    assert_eq!(first.handle.counters().open, 0);
+    assert_eq!(second.handle.counters().open, 2);
+    second.run(
+        "
+import socket
+a, b = socket.kept
+a.send(b'x'); assert b.recv(1) == b'x'
+try: a.recv(1)
+except TimeoutError: pass
+else: assert False
+",
+    );
+    first.run(
+        "
+import socket
+try: socket.socket()
+except OSError as e: assert e.errno == 24, e
+else: assert False
+",
+    );
+}
+
+#[test]
+fn replaced_methods_are_seen_in_one_interpreter() {
+    let first = Lean::new(SocketModule::new());
+    let second = Lean::new(SocketModule::new());
+    first.run(
+        "
+import socket
+socket.socket.recv = lambda self, n: b'replaced'
+socket.socket.added = 1
+socket.getaddrinfo = lambda *_: []
+socket.AF_INET = 99
+",
+    );
+    let plain = "
+import socket
+a, b = socket.socketpair()
+b.send(b'x')
+assert a.recv(1) == b'x'
+assert not hasattr(socket.socket, 'added')
+assert socket.getaddrinfo('127.0.0.1', 1)
+assert socket.AF_INET == 2
+";
+    second.run(plain);
+    Lean::new(SocketModule::new()).run(plain);
+    first.run(
+        "
+import socket
+a, b = socket.socketpair()
+assert a.recv(1) == b'replaced' and a.added == 1
+",
+    );
+}
+
+#[test]
+fn interpreters_come_and_go() {
+    if !is_alone("interpreters_come_and_go") {
+        return;
+    }
+    let script = "
+import socket
+a, b = socket.socketpair()
+a.send(b'x'); assert b.recv(1) == b'x'
+a.settimeout(0.0001)
+try: a.recv(1)
+except TimeoutError: pass
+a.close()
+";
+    let round = || {
+        let lean = Lean::new(SocketModule::new().policy(Rules::loopback_only()));
+        lean.run(script);
+        let handle = lean.handle.clone();
+        drop(lean);
+        handle
+    };
+    // The first ones fill what a process has once.
+    for _ in 0..20 {
+        round().close_all();
+    }
+    let (descriptors, threads) = (count_of("fd"), count_of("task"));
+    for n in 0..500 {
+        let handle = round();
+        // One end is open until somebody closes it.
+        let counters = handle.counters();
+        assert!(counters.open <= 1, "{n}: {counters:?}");
+        assert_eq!(
+            (counters.opened, counters.sent),
+            (2, 1),
+            "{n}: {counters:?}"
+        );
+        handle.close_all();
+        assert_eq!(handle.counters().open, 0);
+        assert!(handle.sockets().is_empty());
+    }
+    assert_eq!(count_of("fd"), descriptors);
+    assert_eq!(count_of("task"), threads);
+}

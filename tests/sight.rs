@@ -1,0 +1,377 @@
+//! What the host sees: counters, live sockets, events; and the names it gives.
+
+mod support;
+
+use rustpython_socket::{Event, Operation, Resolver, Rules, SocketModule};
+use std::collections::HashMap;
+use std::net::{IpAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+use support::{Lean, set_int};
+
+#[test]
+fn counters() {
+    let lean = Lean::new(SocketModule::new().policy(Rules::loopback_only()));
+    assert_eq!(lean.handle.counters(), Default::default());
+    lean.run(
+        "
+import socket
+a, b = socket.socketpair()
+a.sendall(b'hello'); assert b.recv(3) == b'hel'
+assert b.recv(2, socket.MSG_PEEK) == b'lo' and b.recv(2) == b'lo'
+b.sendmsg([b'ab', b'c']); assert a.recv_into(bytearray(8)) == 3
+f = a.makefile('wb'); f.write(b'xyz'); f.flush(); f.close()
+assert b.makefile('rb').read(3) == b'xyz'
+c = a.dup(); d = socket.socket(fileno=c.detach())
+for target in ('10.0.0.1', '192.0.2.1'):
+    try: socket.create_connection((target, 80))
+    except PermissionError: pass
+    else: assert False
+socket.kept = a, b, d
+",
+    );
+    let counters = lean.handle.counters();
+    // The pair, a duplicate and what it became; the refused ones were none yet.
+    assert_eq!(counters.open, 3, "{counters:?}");
+    assert_eq!(counters.opened, 4, "{counters:?}");
+    assert_eq!((counters.sent, counters.received), (11, 11), "{counters:?}");
+    assert_eq!(counters.refusals, 2, "{counters:?}");
+    lean.run("import socket\nfor s in socket.kept: s.close()");
+    let closed = lean.handle.counters();
+    assert_eq!(closed.open, 0);
+    assert_eq!((closed.sent, closed.received), (11, 11), "{closed:?}");
+}
+
+#[test]
+fn live_sockets() {
+    let lean = Lean::new(SocketModule::new());
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = server.local_addr().unwrap();
+    let script = "
+import socket
+tcp = socket.create_connection(('127.0.0.1', PORT))
+tcp.sendall(b'hello')
+u = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); u.bind(('::1', 0))
+unix = socket.socket(socket.AF_UNIX); unix.bind('\\0socket-test-sight-%d' % PORT); unix.listen()
+fresh = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+socket.kept = [tcp, u, unix, fresh]
+socket.numbers = [s.fileno() for s in socket.kept]
+";
+    lean.try_run(script, |vm, scope| {
+        set_int(vm, scope, "PORT", at.port().into())
+    })
+    .unwrap();
+    let mut sockets = lean.handle.sockets();
+    sockets.sort_by_key(|socket| socket.id);
+    let kinds: Vec<_> = sockets.iter().map(|s| (s.family, s.kind)).collect();
+    assert_eq!(kinds, [(2, 1), (10, 2), (1, 1), (2, 2)]);
+    let [tcp, udp, unix, fresh] = sockets.as_slice() else {
+        panic!("{sockets:?}")
+    };
+    assert_eq!(tcp.peer.unwrap().ip(), Some((at.ip(), at.port())));
+    let (ip, port) = tcp.local.unwrap().ip().unwrap();
+    let (_, client) = server.accept().unwrap();
+    assert_eq!((ip, port), (client.ip(), client.port()));
+    assert_eq!((tcp.sent, tcp.received), (5, 0));
+    let (ip, port) = udp.local.unwrap().ip().unwrap();
+    assert!(ip.is_loopback() && port != 0 && udp.peer.is_none());
+    assert_eq!(unix.local.unwrap().family(), 1);
+    let name = format!("socket-test-sight-{}", at.port());
+    assert!(unix.local.unwrap().as_bytes().ends_with(name.as_bytes()));
+    assert_eq!(fresh.local.unwrap().ip().unwrap().1, 0);
+    assert!(fresh.peer.is_none());
+    for socket in &sockets {
+        let link = std::fs::read_link(format!("/proc/self/fd/{}", socket.fd)).unwrap();
+        assert!(link.to_string_lossy().starts_with("socket:"), "{link:?}");
+    }
+    lean.run("import socket; socket.kept.pop().close()");
+    assert_eq!(lean.handle.sockets().len(), 3);
+    lean.handle.close_all();
+    assert!(lean.handle.sockets().is_empty());
+    lean.run("import socket; assert all(s.fileno() == -1 for s in socket.kept)");
+}
+
+/// What happened, as text; ids in the order in which they were opened.
+#[derive(Default)]
+struct Log {
+    lines: Vec<String>,
+    ids: HashMap<u64, usize>,
+}
+
+impl Log {
+    fn note(&mut self, event: &Event<'_>) {
+        let known = self.ids.len();
+        let mut number = |id: &u64| *self.ids.entry(*id).or_insert(known);
+        let line = match event {
+            Event::Opened { id, family, kind } => format!("{} opened {family} {kind}", number(id)),
+            Event::Connected { id, address } => {
+                format!("{} connected to {}", number(id), address.ip().unwrap().0)
+            }
+            Event::Received { id, bytes } => format!("{} received {bytes}", number(id)),
+            Event::Sent { id, bytes } => format!("{} sent {bytes}", number(id)),
+            Event::Refused {
+                operation, denied, ..
+            } => {
+                assert_eq!(*operation, Operation::Connect);
+                format!("refused: {denied}")
+            }
+            Event::Closed { id, received, sent } => {
+                format!("{} closed {received} {sent}", number(id))
+            }
+            _ => "another event".to_owned(),
+        };
+        self.lines.push(line);
+    }
+}
+
+#[test]
+fn events_in_order() {
+    let log = Arc::new(Mutex::new(Log::default()));
+    let noted = log.clone();
+    let module = SocketModule::new()
+        .policy(Rules::loopback_only())
+        .on_event(move |event| noted.lock().unwrap().note(event));
+    let lean = Lean::new(module);
+    lean.run(
+        "
+import socket
+server = socket.socket(); server.bind(('127.0.0.1', 0)); server.listen()
+client = socket.socket()
+client.connect(server.getsockname())
+peer, _ = server.accept()
+client.sendall(b'hello')
+assert peer.recv(10) == b'hello'
+try: client.connect(('192.0.2.1', 9))
+except PermissionError: pass
+copy = peer.dup()
+copy.send(b'abc')
+assert client.recv(10) == b'abc'
+copy.close()
+number = peer.detach()
+socket.close(number)
+client.close()
+server.close()
+",
+    );
+    let log = log.lock().unwrap();
+    let expected = [
+        "0 opened 2 1",
+        "1 opened 2 1",
+        "1 connected to 127.0.0.1",
+        "2 opened 2 1",
+        "1 sent 5",
+        "2 received 5",
+        "refused: connect to 192.0.2.1:9 is not allowed by any rule",
+        "3 opened 2 1",
+        "3 sent 3",
+        "1 received 3",
+        "3 closed 0 3",
+        "2 closed 5 0",
+        "1 closed 3 5",
+        "0 closed 0 0",
+    ];
+    assert_eq!(log.lines, expected);
+}
+
+/// The hook may look at the handle and print; it runs where it happens.
+#[test]
+fn a_hook_may_use_the_handle() {
+    let handle = Arc::new(Mutex::new(None::<rustpython_socket::Handle>));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (of_hook, noted) = (handle.clone(), seen.clone());
+    let module = SocketModule::new().on_event(move |_| {
+        if let Some(handle) = &*of_hook.lock().unwrap() {
+            let open = (handle.counters().open, handle.sockets().len());
+            noted.lock().unwrap().push(open);
+        }
+    });
+    *handle.lock().unwrap() = Some(module.handle());
+    let lean = Lean::new(module);
+    lean.run("import socket; s = socket.socket(); t = socket.socket(); s.close(); t.close()");
+    assert_eq!(*seen.lock().unwrap(), [(1, 1), (2, 2), (1, 1), (0, 0)]);
+}
+
+/// A table, and what it was asked.
+struct Table(Arc<Mutex<Vec<String>>>);
+
+impl Resolver for Table {
+    fn addresses(&self, host: &str) -> Vec<IpAddr> {
+        self.0.lock().unwrap().push(host.to_owned());
+        match host {
+            "both.test" => vec![
+                [127, 0, 0, 5].into(),
+                IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
+            ],
+            "six.test" => vec![IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])],
+            "xn--bcher-kva.test" => vec![[127, 0, 0, 6].into()],
+            "here.test" | "HERE.test" => vec![[127, 0, 0, 1].into()],
+            _ => Vec::new(),
+        }
+    }
+
+    fn name(&self, address: IpAddr) -> Option<String> {
+        self.0.lock().unwrap().push(address.to_string());
+        (address == IpAddr::from([127, 0, 0, 5])).then(|| "five.both.test".to_owned())
+    }
+}
+
+/// Runs a script whose names are those of the table: what was asked.
+#[track_caller]
+fn look_up(script: &str) -> Vec<String> {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let lean = Lean::new(SocketModule::new().resolver(Table(asked.clone())));
+    let prelude = "
+import socket
+def unknown(call, kind=socket.gaierror):
+    try: call()
+    except kind: pass
+    else: assert False
+";
+    lean.run(&format!("{prelude}{script}"));
+    let asked = asked.lock().unwrap();
+    asked.clone()
+}
+
+#[test]
+fn names_for_getaddrinfo() {
+    let asked = look_up(
+        "
+found = socket.getaddrinfo('both.test', 80, type=socket.SOCK_STREAM)
+assert [f[4] for f in found] == [('127.0.0.5', 80), ('::1', 80, 0, 0)], found
+assert [f[0] for f in found] == [socket.AF_INET, socket.AF_INET6]
+found = socket.getaddrinfo('both.test', None, socket.AF_INET6, socket.SOCK_DGRAM)
+assert [f[4] for f in found] == [('::1', 0, 0, 0)], found
+found = socket.getaddrinfo(b'both.test', 80, flags=socket.AI_CANONNAME)
+assert found[0][3] == 'both.test', found
+assert socket.getaddrinfo('b\\u00fccher.test', 1)[0][4] == ('127.0.0.6', 1)
+unknown(lambda: socket.getaddrinfo('nowhere.test', 80))
+unknown(lambda: socket.getaddrinfo('six.test', 80, socket.AF_INET))
+unknown(lambda: socket.getaddrinfo('both.test', 80, flags=socket.AI_NUMERICHOST))
+# Numbers are not asked about.
+for host in ('127.0.0.1', '::1', '0x7f.1', None, ''):
+    try: socket.getaddrinfo(host, 80)
+    except socket.gaierror: assert host == ''
+",
+    );
+    let expected = [
+        "both.test",
+        "both.test",
+        "both.test",
+        "xn--bcher-kva.test",
+        "nowhere.test",
+        "six.test",
+    ];
+    assert_eq!(
+        asked
+            .iter()
+            .filter(|host| !host.is_empty())
+            .collect::<Vec<_>>(),
+        expected
+    );
+}
+
+#[test]
+fn names_for_the_older_functions() {
+    let asked = look_up(
+        "
+assert socket.gethostbyname('both.test') == '127.0.0.5'
+name, aliases, addresses = socket.gethostbyname_ex('both.test')
+assert (name, aliases, addresses) == ('both.test', [], ['127.0.0.5'])
+unknown(lambda: socket.gethostbyname('nowhere.test'))
+unknown(lambda: socket.gethostbyname_ex('nowhere.test'), OSError)
+assert socket.gethostbyname('127.0.0.9') == '127.0.0.9'
+",
+    );
+    let names = ["both.test", "both.test", "nowhere.test", "nowhere.test"];
+    assert!(
+        asked
+            .iter()
+            .filter(|host| names.contains(&host.as_str()))
+            .count()
+            >= 4,
+        "{asked:?}"
+    );
+    assert!(!asked.contains(&"127.0.0.9".to_owned()), "{asked:?}");
+}
+
+#[test]
+fn names_of_addresses() {
+    let asked = look_up(
+        "
+name, aliases, addresses = socket.gethostbyaddr('127.0.0.5')
+assert (name, aliases, addresses) == ('five.both.test', [], ['127.0.0.5'])
+assert socket.getnameinfo(('127.0.0.5', 80), socket.NI_NUMERICSERV) == ('five.both.test', '80')
+assert socket.getnameinfo(('127.0.0.9', 80), socket.NI_NUMERICSERV) == ('127.0.0.9', '80')
+assert socket.getnameinfo(('127.0.0.5', 80), 3) == ('127.0.0.5', '80')
+unknown(lambda: socket.getnameinfo(('127.0.0.9', 80), socket.NI_NAMEREQD))
+unknown(lambda: socket.gethostbyaddr('127.0.0.9'), socket.herror)
+assert socket.getfqdn('127.0.0.5') == 'five.both.test'
+assert socket.getfqdn('127.0.0.9') == '127.0.0.9'
+assert socket.getfqdn('nowhere.test') == 'nowhere.test'
+",
+    );
+    for address in ["127.0.0.5", "127.0.0.9", "nowhere.test"] {
+        assert!(asked.contains(&address.to_owned()), "{asked:?}");
+    }
+}
+
+#[test]
+fn names_to_connect_and_send_to() {
+    let asked = look_up(
+        "
+server = socket.socket(); server.bind(('here.test', 0)); server.listen()
+port = server.getsockname()[1]
+assert server.getsockname()[0] == '127.0.0.1'
+s = socket.socket(); s.connect(('here.test', port)); s.close()
+s = socket.socket(); assert s.connect_ex(('HERE.test', port)) == 0; s.close()
+s = socket.create_connection(('here.test', port), 5); assert s.getpeername()[0] == '127.0.0.1'; s.close()
+socket.create_server(('here.test', 0)).close()
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(('127.0.0.1', 0))
+v = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+v.sendto(b'x', ('here.test', u.getsockname()[1]))
+v.sendmsg([b'y'], [], 0, ('here.test', u.getsockname()[1]))
+assert u.recv(8) + u.recv(8) == b'xy'
+six = socket.socket(socket.AF_INET6); six.bind(('six.test', 0)); assert six.getsockname()[0] == '::1'
+unknown(lambda: socket.socket().connect(('nowhere.test', 1)))
+unknown(lambda: socket.create_connection(('nowhere.test', 1)))
+unknown(lambda: v.sendto(b'x', ('nowhere.test', 1)))
+",
+    );
+    assert_eq!(
+        asked.iter().filter(|host| *host == "here.test").count(),
+        6,
+        "{asked:?}"
+    );
+    assert_eq!(
+        asked.iter().filter(|host| *host == "HERE.test").count(),
+        1,
+        "{asked:?}"
+    );
+    assert_eq!(
+        asked.iter().filter(|host| *host == "nowhere.test").count(),
+        3,
+        "{asked:?}"
+    );
+}
+
+/// A resolver that panics is an error of the look-up.
+#[test]
+fn a_resolver_that_panics() {
+    struct Panics;
+
+    impl Resolver for Panics {
+        fn addresses(&self, _: &str) -> Vec<IpAddr> {
+            std::panic::resume_unwind(Box::new("on purpose"))
+        }
+    }
+
+    let lean = Lean::new(SocketModule::new().resolver(Panics));
+    lean.run(
+        "
+import socket
+for call in (lambda: socket.getaddrinfo('x.test', 1), lambda: socket.gethostbyname('x.test'), lambda: socket.socket().connect(('x.test', 1))):
+    try: call()
+    except OSError: pass
+    else: assert False
+",
+    );
+}
