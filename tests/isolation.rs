@@ -20,8 +20,23 @@ fn module(port: u16, other: u16, sockets: usize, wait: Duration) -> SocketModule
         .interrupt_with(move |vm| vm.new_runtime_error(format!("interrupted at {port}")))
 }
 
-/// Checks once that everything is the interpreter's own.
-const CHECK: &str = "
+/// Accepts for as long as the process lives.
+fn server() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    port
+}
+
+#[cfg(feature = "threading")]
+mod threads {
+    use super::*;
+    use rustpython_vm::VirtualMachine;
+    use rustpython_vm::scope::Scope;
+    use support::{run_in, set_int};
+
+    /// Checks once that everything is the interpreter's own.
+    const CHECK: &str = "
 import socket
 assert socket.getdefaulttimeout() == TIMEOUT, socket.getdefaulttimeout()
 assert socket.socket.marker == PORT
@@ -39,8 +54,8 @@ else: assert False
 s.close()
 ";
 
-/// Once: the limits and the longest wait.
-const LIMITS: &str = "
+    /// Once: the limits and the longest wait.
+    const LIMITS: &str = "
 import socket
 held = []
 try:
@@ -55,21 +70,6 @@ except TimeoutError: pass
 else: assert False
 a.close(); b.close()
 ";
-
-/// Accepts for as long as the process lives.
-fn server() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || listener.incoming().for_each(drop));
-    port
-}
-
-#[cfg(feature = "threading")]
-mod threads {
-    use super::*;
-    use rustpython_vm::VirtualMachine;
-    use rustpython_vm::scope::Scope;
-    use support::{run_in, set_int};
 
     struct Kind {
         port: u16,

@@ -402,9 +402,21 @@ pub(super) fn finalize(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(
     if zelf.socket.descriptor.number() < 0 {
         return Ok(());
     }
-    let warned = warn_unclosed(zelf, vm);
+    let warned = match is_ready(vm) {
+        true => warn_unclosed(zelf, vm),
+        false => Ok(()),
+    };
     let _ = zelf.socket.close();
     warned
+}
+
+/// False of a VM that is just being made. Without threads all the interpreters
+/// of a thread have one garbage collector, which may run then and find a socket
+/// of an interpreter that is gone; and the VM recurses without end where
+/// `sys.modules` is missing.
+fn is_ready(vm: &VirtualMachine) -> bool {
+    let sys = vm.sys_module.as_object().dict();
+    sys.is_some_and(|sys| sys.contains_key("modules", vm))
 }
 
 fn warn_unclosed(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {

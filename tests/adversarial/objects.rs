@@ -207,13 +207,12 @@ for kind in (PermissionError, OSError, Exception, BaseException):
     except kind as e: assert e.errno == 13 and type(e) is PermissionError
     else: assert False", "pass").end(Quiet),
         Row::new("another interpreter", "
-try: import _interpreters
-except ImportError: raise PermissionError('is denied by the rule')
-id = _interpreters.create()
-code = 'import socket\\ntry: socket.create_connection((%r, %d))\\nexcept PermissionError: pass\\nelse: raise SystemError' % (LO, T)
-found = _interpreters.exec(id, code)
-assert found is None, found
 check_refused(lambda: tcp().connect((LO, T)))
-raise PermissionError('is denied by the rule')", "pass"),
+try: import _interpreters; id = _interpreters.create()
+except (ImportError, RuntimeError): id = None
+if id is not None:
+    code = 'import socket\\ntry: socket.create_connection((%r, %d))\\nexcept PermissionError: pass\\nelse: raise SystemError' % (LO, T)
+    found = _interpreters.exec(id, code)
+    assert found is None, found", "pass").end(Quiet),
     ]
 }

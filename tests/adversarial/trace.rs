@@ -1,4 +1,4 @@
-//! The suite under strace(1).
+//! The suite under strace(1), which stops it for the traced calls alone.
 
 use super::traps::Targets;
 use std::collections::BTreeSet;
@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 /// `held`, and looks for them in the trace.
 pub fn check(targets: &Targets, held: &str) {
     let works = Command::new("strace")
-        .args(["-o", "/dev/null", "-e", "trace=connect", "true"])
+        .args(["-f", "--seccomp-bpf", "-o", "/dev/null"])
+        .args(["-e", "trace=connect", "true"])
         .stderr(Stdio::null())
         .status();
     if !works.is_ok_and(|status| status.success()) {
@@ -19,7 +20,7 @@ pub fn check(targets: &Targets, held: &str) {
     }
     let log = Path::new(&targets.directory).join("trace");
     let output = Command::new("strace")
-        .args(["-f", "-qq", "-s", "200", "-o"])
+        .args(["-f", "--seccomp-bpf", "-qq", "-s", "200", "-o"])
         .arg(&log)
         .args(["-e", "trace=connect,bind,sendto,sendmsg,sendmmsg"])
         .args(["-e", "signal=none"])
