@@ -94,7 +94,8 @@
 //! The policy guards this module. It cannot guard what else the interpreter
 //! has: with a full standard library, `os` and `ctypes` reach the system by
 //! other ways. For scripts that are not trusted, take a VM without `host_env`
-//! and without a standard library.
+//! and without a standard library, in a process of its own: a script can bring
+//! the VM down with the process, by endless recursion for one.
 //!
 //! # Features
 //!

@@ -2,7 +2,7 @@
 
 mod support;
 
-use rustpython_socket::SocketModule;
+use rustpython_socket::{Rules, SocketModule};
 use std::time::Duration;
 use support::Lean;
 
@@ -54,6 +54,26 @@ fails(EMFILE, 'the host', socket.socket)
 ",
     );
     assert_eq!(lean.handle.counters().open, 4);
+}
+
+#[test]
+fn descriptors_taken_out_of_sockets_count() {
+    let script = "
+numbers = [socket.socket().detach() for _ in range(2)]
+numbers.append(socket.dup(numbers[0]))
+fails_everywhere(EMFILE, 'the host', [socket.socket, lambda: socket.dup(numbers[0])])
+# Taken over, it is the same descriptor still.
+again = socket.socket(fileno=numbers.pop())
+fails(EMFILE, 'the host', socket.socket)
+again.close()
+socket.socket().close()
+for number in numbers: socket.close(number)
+kept = [socket.socket() for _ in range(3)]
+fails(EMFILE, 'the host', socket.socket)
+";
+    run(SocketModule::new().max_sockets(3), script);
+    let rules = Rules::deny_all();
+    run(SocketModule::new().policy(rules).max_sockets(3), script);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What belongs to one interpreter.
 
-use crate::net::{Control, Timeout};
+use crate::net::{Control, Limit, Timeout};
 use crate::policy::Gate;
 use rustpython_vm::VirtualMachine;
 use rustpython_vm::builtins::PyBaseExceptionRef;
@@ -28,6 +28,17 @@ pub(crate) struct Runtime {
 
 /// Makes the exception of an interrupted call.
 pub(crate) type Interruption = dyn Fn(&VirtualMachine) -> PyBaseExceptionRef + Send + Sync;
+
+impl Runtime {
+    /// Whether so many more descriptors of sockets may be opened. Those that a
+    /// script took out of its sockets count as well.
+    pub(crate) fn may_open(&self, more: usize) -> Result<(), Limit> {
+        if self.control.are_sockets_limited() {
+            self.control.may_open(more + self.gate.own())?;
+        }
+        Ok(())
+    }
+}
 
 /// The state of one interpreter.
 #[derive(Default)]

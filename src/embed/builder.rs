@@ -74,6 +74,9 @@ impl SocketModule {
     }
 
     /// How many sockets may be open at once. One more is OSError EMFILE.
+    /// Descriptors that a script took out of its sockets count too, until it
+    /// closes them with `socket.close()`: detached, duplicated by number, or
+    /// received over a unix socket.
     ///
     /// ```
     /// let module = rustpython_socket::SocketModule::new().max_sockets(64);
@@ -229,8 +232,12 @@ impl SocketModule {
     #[must_use]
     pub fn register(self, builder: InterpreterBuilder) -> InterpreterBuilder {
         let definitions = module::definitions(&builder.ctx);
+        let mut gate = Gate::new(self.policy, self.control.watch.clone());
+        if self.control.are_sockets_limited() {
+            gate.track();
+        }
         let runtime = Arc::new(Runtime {
-            gate: Gate::new(self.policy, self.control.watch.clone()),
+            gate,
             control: self.control,
             interruption: self.interruption,
         });

@@ -146,7 +146,11 @@ impl Handle {
     }
 
     /// Closes every socket that is open. Calls that wait on one fail with
-    /// OSError EBADF.
+    /// OSError EBADF. Descriptors that a script took out of its sockets
+    /// (`detach()`) stay open: they may be anybody's by now.
+    ///
+    /// A host calls this, too, before it drops an interpreter: objects in
+    /// reference cycles can outlive it, and so can their sockets.
     ///
     /// ```
     /// # let module = rustpython_socket::SocketModule::new();

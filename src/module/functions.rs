@@ -207,7 +207,7 @@ fn dup(fd: i32, vm: &VirtualMachine) -> PyResult<i32> {
         return Err(errors::os_error(Errno::EBADF, vm));
     }
     let runtime = &state::of(vm).runtime;
-    runtime.control.may_open(1).or_raise(vm)?;
+    runtime.may_open(1).or_raise(vm)?;
     let copy = object::duplicate_number(runtime, fd).or_raise(vm)?;
     runtime.gate.give(copy.as_raw_fd(), false);
     Ok(copy.into_raw_fd())
@@ -222,6 +222,8 @@ fn close(fd: i32, vm: &VirtualMachine) -> PyResult<()> {
             return vm.allow_threads(|| socket.close()).or_raise(vm);
         }
         runtime.gate.claim(fd).or_raise(vm)?;
+    } else {
+        runtime.gate.take(fd);
     }
     object::note_taken();
     vm.allow_threads(|| descriptor::close(fd)).or_raise(vm)

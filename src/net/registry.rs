@@ -36,10 +36,15 @@ impl Registry {
 }
 
 impl Control {
+    /// Whether there is a limit to how many sockets may be open.
+    pub(crate) fn are_sockets_limited(&self) -> bool {
+        self.limits.sockets.load(Ordering::Relaxed) != usize::MAX
+    }
+
     /// Whether so many more sockets may be opened.
     pub(crate) fn may_open(&self, more: usize) -> Result<(), Limit> {
         let most = self.limits.sockets.load(Ordering::Relaxed);
-        match most == usize::MAX || self.registry.len() + more <= most {
+        match self.registry.len() + more <= most {
             true => Ok(()),
             false => Err(Limit::Sockets),
         }

@@ -79,7 +79,7 @@ pub(super) fn listen(
 
 fn accept_descriptor(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(OwnedFd, SockAddr)> {
     let socket = &zelf.socket;
-    zelf.state.runtime.control.may_open(1).or_raise(vm)?;
+    zelf.state.runtime.may_open(1).or_raise(vm)?;
     let mut clock = socket.clock();
     blocking(vm, |host| listener::accept(host, socket, &mut clock))
 }

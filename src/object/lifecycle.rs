@@ -66,16 +66,19 @@ pub(super) fn init(zelf: &Py<BaseSocket>, args: InitArgs, vm: &VirtualMachine) -
         }
     };
     audit::new(vm, zelf.as_object(), family, kind, protocol)?;
-    zelf.state.runtime.control.may_open(1).or_raise(vm)?;
     let mut bound = false;
     let (fd, kind_of_socket) = match &fileno {
         Some(fileno) => {
             let fd = args::int(fileno, vm)?;
+            let runtime = &zelf.state.runtime;
+            let more = if runtime.gate.owns(fd) { 0 } else { 1 };
+            runtime.may_open(more).or_raise(vm)?;
             let adopted = adopt(&zelf.state, fd, (family, kind, protocol), vm)?;
             bound = adopted.2;
             (adopted.0, adopted.1)
         }
         None => {
+            zelf.state.runtime.may_open(1).or_raise(vm)?;
             let target = kind_target(family, kind, protocol);
             zelf.state
                 .runtime
@@ -256,7 +259,7 @@ pub(crate) fn pair(
         .gate
         .check(Operation::Create, &target)
         .or_raise(vm)?;
-    state.runtime.control.may_open(2).or_raise(vm)?;
+    state.runtime.may_open(2).or_raise(vm)?;
     let (a, b) = sys::socket::socketpair(family, kind, protocol).or_raise(vm)?;
     let made = |fd| of_class(class, fd, (family, kind, protocol), vm);
     Ok((made(a)?, made(b)?))
@@ -273,7 +276,7 @@ pub(crate) fn duplicate(
     if fd < 0 {
         return Err(crate::bridge::errors::os_error(Errno::EBADF, vm));
     }
-    state.runtime.control.may_open(1).or_raise(vm)?;
+    state.runtime.may_open(1).or_raise(vm)?;
     let copy = duplicate_number(&state.runtime, fd).or_raise(vm)?;
     let found = detect(copy.as_fd(), kind).or_raise(vm)?;
     from_descriptor(copy, found, vm)
@@ -282,7 +285,7 @@ pub(crate) fn duplicate(
 /// `socket.dup`: a socket of the same class and timeout on a duplicate.
 pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     let socket = &zelf.socket;
-    zelf.state.runtime.control.may_open(1).or_raise(vm)?;
+    zelf.state.runtime.may_open(1).or_raise(vm)?;
     let call = socket.begin().or_raise(vm)?;
     let fd = descriptor::duplicate(call.fd()).or_raise(vm)?;
     let kind = (socket.family(), socket.kind(), socket.protocol());

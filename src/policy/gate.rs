@@ -181,16 +181,35 @@ pub(crate) struct Gate {
     /// Descriptors that are the script's and in no socket object, and whether
     /// each was bound to an address that was permitted.
     own: Mutex<HashMap<i32, bool>>,
+    /// Whether anybody wants to know which those are.
+    tracks: bool,
 }
 
 impl Gate {
     /// A gate that asks `policy` and tells `watch` of refusals.
     pub(crate) fn new(policy: Option<Arc<dyn Policy>>, watch: Arc<Watch>) -> Self {
         Self {
+            tracks: policy.is_some(),
             policy,
             watch,
             ..Self::default()
         }
+    }
+
+    /// Keeps track of the script's own descriptors also without a policy.
+    pub(crate) fn track(&mut self) {
+        self.tracks = true;
+    }
+
+    /// How many descriptors are the script's and in no socket object, as far as
+    /// that is tracked.
+    pub(crate) fn own(&self) -> usize {
+        self.lock_own().len()
+    }
+
+    /// True of a descriptor that is known to be the script's.
+    pub(crate) fn owns(&self, fd: i32) -> bool {
+        self.tracks && self.lock_own().contains_key(&fd)
     }
 
     /// True if there is anything to ask.
@@ -270,7 +289,7 @@ impl Gate {
     /// Whether it was bound to an address that was permitted; None if it was
     /// not the script's.
     pub(crate) fn claim(&self, fd: i32) -> Result<Option<bool>, Denied> {
-        if self.policy.is_none() {
+        if !self.tracks {
             return Ok(None);
         }
         let own = self.lock_own().remove(&fd);
@@ -285,14 +304,14 @@ impl Gate {
     /// The script was given a descriptor that is its own from now on; `bound`
     /// to an address that was permitted, or not.
     pub(crate) fn give(&self, fd: i32, bound: bool) {
-        if self.policy.is_some() {
+        if self.tracks {
             self.lock_own().insert(fd, bound);
         }
     }
 
     /// A descriptor is no longer the script's: closed, or in a socket object.
     pub(crate) fn take(&self, fd: i32) {
-        if self.policy.is_some() {
+        if self.tracks {
             self.lock_own().remove(&fd);
         }
     }
