@@ -5,8 +5,8 @@ use super::{BaseSocket, connection, duplicate_number, permit_number, stream};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::{self, OrRaise};
 use crate::bridge::{Data, audit, blocking};
+use crate::net::Error;
 use crate::net::operation::{self, Ready};
-use crate::net::{Error, Host};
 use crate::policy::{Denied, Operation, Permitted, SockAddr, Target};
 use crate::sys::receive::Buffer;
 use crate::sys::{descriptor, message};
@@ -20,6 +20,7 @@ use rustpython_vm::{
 };
 use std::collections::HashSet;
 use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::BorrowedFd;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// ALG_SET_IV and its like (linux/if_alg.h).
@@ -224,8 +225,8 @@ pub(super) fn recvmsg(
         .map_err(|_| vm.new_value_error("negative buffer size in recvmsg()"))?;
     let mut control = control_room(ancbufsize, vm)?;
     let mut buffer = Buffer::new(size).ok_or_else(|| vm.no_memory_error())?;
-    let received = receive(zelf, flags, vm, |fd, flags| {
-        buffer.recvmsg(fd, &mut control, flags)
+    let received = receive(zelf, size, flags, &mut control, vm, |fd, part| {
+        buffer.recvmsg(fd, part.control, part.filled, part.flags)
     })?;
     let data = vm.ctx.new_bytes(buffer.into_bytes()).into();
     result(zelf, data, &control, &received, vm)
@@ -250,16 +251,18 @@ pub(super) fn recvmsg_into(
     let mut control = control_room(ancbufsize, vm)?;
     let received = if share_memory(memory.iter().map(ArgMemoryBuffer::source_object)) {
         let mut scratch = Buffer::new(total).ok_or_else(|| vm.no_memory_error())?;
-        let received = receive(zelf, flags, vm, |fd, flags| {
-            scratch.recvmsg(fd, &mut control, flags)
+        let received = receive(zelf, total, flags, &mut control, vm, |fd, part| {
+            scratch.recvmsg(fd, part.control, part.filled, part.flags)
         })?;
         scatter(&scratch.into_bytes(), &memory);
         received
     } else {
-        receive(zelf, flags, vm, |fd, flags| {
+        receive(zelf, total, flags, &mut control, vm, |fd, part| {
             let mut borrowed: Vec<_> = memory.iter().map(|m| m.borrow_buf_mut()).collect();
             let mut slices: Vec<_> = borrowed.iter_mut().map(|m| IoSliceMut::new(m)).collect();
-            message::recv(fd, &mut slices, &mut control, flags)
+            let mut rest = slices.as_mut_slice();
+            IoSliceMut::advance_slices(&mut rest, part.filled);
+            message::recv(fd, rest, part.control, part.flags)
         })?
     };
     let len = vm.ctx.new_int(received.len.min(total)).into();
@@ -293,29 +296,70 @@ fn writable(buffer: &PyObjectRef, what: &str, vm: &VirtualMachine) -> PyResult<A
     })
 }
 
-/// Runs recvmsg(2) until there is something, or it fails.
+/// One recvmsg(2) of perhaps several that make up a call.
+struct Part<'a> {
+    control: &'a mut Vec<u8>,
+    /// How many bytes arrived before.
+    filled: usize,
+    flags: i32,
+}
+
+/// Runs recvmsg(2) until there is something, or it fails. MSG_WAITALL on a
+/// blocking stream goes on until `total` bytes are there, or what ends it in the
+/// kernel: the end, descriptors, an error after a part.
 fn receive(
     zelf: &Py<BaseSocket>,
+    total: usize,
     flags: i32,
+    control: &mut Vec<u8>,
     vm: &VirtualMachine,
-    mut attempt: impl FnMut(std::os::fd::BorrowedFd<'_>, i32) -> Result<message::Received, Errno>,
+    mut attempt: impl FnMut(BorrowedFd<'_>, Part<'_>) -> Result<message::Received, Errno>,
 ) -> PyResult<message::Received> {
     let mut clock = stream::patience(zelf, flags);
     let all = flags & libc::MSG_WAITALL != 0 && stream::is_patient_stream(zelf, &clock);
+    let room = control.capacity();
+    let mut before: Option<message::Received> = None;
     let received = blocking(vm, |host| -> Result<_, Error> {
-        operation::run(
-            host,
-            &zelf.socket,
-            &mut clock,
-            stream::readiness(flags),
-            |fd| {
-                if all {
-                    // Only the kernel can collect data and ancillary data at once.
-                    return host.detached(|| attempt(fd, flags));
+        let ready = stream::readiness(flags);
+        operation::run(host, &zelf.socket, &mut clock, ready, |fd| {
+            loop {
+                let filled = before.as_ref().map_or(0, |before| before.len);
+                let mut ancillary = Vec::new();
+                let part = Part {
+                    control: match filled {
+                        0 => &mut *control,
+                        _ => {
+                            ancillary.reserve_exact(room);
+                            &mut ancillary
+                        }
+                    },
+                    filled,
+                    flags: flags | libc::MSG_DONTWAIT,
+                };
+                let mut received = match (attempt(fd, part), before.take()) {
+                    (Ok(received), _) => received,
+                    (Err(errno @ (Errno::EAGAIN | Errno::EINTR)), so_far) => {
+                        before = so_far;
+                        return Err(errno);
+                    }
+                    (Err(_), Some(so_far)) => return Ok(so_far),
+                    (Err(errno), None) => return Err(errno),
+                };
+                let is_last = !all
+                    || received.len == 0
+                    || filled + received.len >= total
+                    || flags & libc::MSG_PEEK != 0;
+                received.len += filled;
+                if !ancillary.is_empty() {
+                    *control = ancillary;
                 }
-                attempt(fd, flags | libc::MSG_DONTWAIT)
-            },
-        )
+                let has_rights = message::items(control).0.iter().any(message::is_rights);
+                if is_last || has_rights {
+                    return Ok(received);
+                }
+                before = Some(received);
+            }
+        })
     })?;
     stream::count_received(zelf, received.len, flags);
     Ok(received)

@@ -6,7 +6,7 @@ use crate::bridge::errors::OrRaise;
 use crate::bridge::{Data, audit, blocking};
 use crate::net::operation::{self, Ready};
 use crate::net::{Clock, Error, Limit, Timeout};
-use crate::policy::Operation;
+use crate::policy::{Operation, SockAddr};
 use crate::sys;
 use crate::sys::receive::{self, Buffer};
 use nix::errno::Errno;
@@ -92,9 +92,15 @@ pub(super) fn recvfrom(
     let size = size(bufsize, "recvfrom", vm)?;
     let mut buffer = Buffer::new(size).ok_or_else(|| vm.no_memory_error())?;
     let mut clock = patience(zelf, flags);
+    let all = flags & libc::MSG_WAITALL != 0 && is_patient_stream(zelf, &clock);
     let sender = blocking(vm, |host| {
         operation::run(host, &zelf.socket, &mut clock, readiness(flags), |fd| {
-            buffer.recvfrom(fd, flags | libc::MSG_DONTWAIT)
+            let flags = flags | libc::MSG_DONTWAIT;
+            if all {
+                // A stream's bytes have no sender of their own.
+                return buffer.recv_all(fd, flags).map(|_| SockAddr::empty());
+            }
+            buffer.recvfrom(fd, flags)
         })
     })?;
     let data = buffer.into_bytes();
@@ -218,11 +224,18 @@ pub(super) fn recvfrom_into(
     let (buffer, len) = args.destination("recvfrom_into", too_small, vm)?;
     let flags = args.flags.0;
     let mut clock = patience(zelf, flags);
+    let all = flags & libc::MSG_WAITALL != 0 && is_patient_stream(zelf, &clock);
+    let mut filled = 0;
     let (n, sender) = blocking(vm, |host| {
         operation::run(host, &zelf.socket, &mut clock, readiness(flags), |fd| {
             let mut memory = buffer.borrow_buf_mut();
             let room = memory.get_mut(..len).unwrap_or_default();
-            receive::recvfrom(fd, room, flags | libc::MSG_DONTWAIT)
+            let flags = flags | libc::MSG_DONTWAIT;
+            if all {
+                let n = receive::recv_all(fd, room, &mut filled, flags)?;
+                return Ok((n, SockAddr::empty()));
+            }
+            receive::recvfrom(fd, room, flags)
         })
     })?;
     count_received(zelf, n, flags);

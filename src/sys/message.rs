@@ -93,10 +93,14 @@ pub(crate) fn items(mut control: &[u8]) -> (Vec<Item<'_>>, bool) {
     (items, false)
 }
 
+/// True of an SCM_RIGHTS item (unix(7)).
+pub(crate) fn is_rights(item: &Item<'_>) -> bool {
+    item.level == libc::SOL_SOCKET && item.kind == libc::SCM_RIGHTS
+}
+
 /// The descriptors in an SCM_RIGHTS item (unix(7)).
 pub(crate) fn rights<'a>(item: &Item<'a>) -> impl Iterator<Item = RawFd> + use<'a> {
-    let is_rights = item.level == libc::SOL_SOCKET && item.kind == libc::SCM_RIGHTS;
-    let data = if is_rights { item.data } else { &[] };
+    let data = if is_rights(item) { item.data } else { &[] };
     data.chunks_exact(4)
         .map(|fd| RawFd::from_ne_bytes([fd[0], fd[1], fd[2], fd[3]]))
 }

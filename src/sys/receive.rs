@@ -41,7 +41,13 @@ impl Buffer {
     /// bytes and write none (tcp(7)): they read as zeros then.
     fn room(&mut self, flags: i32) -> &mut [MaybeUninit<u8>] {
         self.memory.clear();
-        let room = &mut self.memory.spare_capacity_mut()[..self.size];
+        self.rest(flags)
+    }
+
+    /// The same behind what has arrived before.
+    fn rest(&mut self, flags: i32) -> &mut [MaybeUninit<u8>] {
+        let left = self.size - self.memory.len();
+        let room = &mut self.memory.spare_capacity_mut()[..left];
         if flags & libc::MSG_TRUNC != 0 {
             room.fill(MaybeUninit::new(0));
         }
@@ -68,10 +74,7 @@ impl Buffer {
     pub(crate) fn recv_all(&mut self, fd: BorrowedFd<'_>, flags: i32) -> Result<usize, Errno> {
         loop {
             let start = self.memory.len();
-            let room = &mut self.memory.spare_capacity_mut()[..self.size - start];
-            if flags & libc::MSG_TRUNC != 0 {
-                room.fill(MaybeUninit::new(0));
-            }
+            let room = self.rest(flags);
             // SAFETY: pointer and length describe the room.
             let n = Errno::result(unsafe {
                 libc::recv(fd.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), flags)
@@ -114,22 +117,27 @@ impl Buffer {
         Ok(address)
     }
 
-    /// recvmsg(2). Otherwise as [`recv`](Self::recv).
+    /// recvmsg(2), behind the `filled` bytes that arrived before. The result
+    /// counts what is new. Otherwise as [`recv`](Self::recv).
     pub(crate) fn recvmsg(
         &mut self,
         fd: BorrowedFd<'_>,
         control: &mut Vec<u8>,
+        filled: usize,
         flags: i32,
     ) -> Result<Received, Errno> {
-        let room = self.room(flags);
+        self.memory.truncate(filled);
+        let start = self.memory.len();
+        let room = self.rest(flags);
         let mut iov = libc::iovec {
             iov_base: room.as_mut_ptr().cast(),
             iov_len: room.len(),
         };
         // SAFETY: one iovec, of memory that is ours.
         let received = unsafe { message::recv_raw(fd, &raw mut iov, 1, control, flags) }?;
+        let end = start + received.len.min(self.size - start);
         // SAFETY: the kernel wrote that many bytes, and there is room for them.
-        unsafe { self.memory.set_len(received.len.min(self.size)) };
+        unsafe { self.memory.set_len(end) };
         Ok(received)
     }
 

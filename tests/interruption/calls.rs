@@ -24,6 +24,16 @@ pub const CALLS: &[Call] = &[
         "a.recv(1)",
     ),
     call("recv of everything", PAIR, "a.recv(10, socket.MSG_WAITALL)"),
+    call(
+        "recvmsg of everything, after a part",
+        "a, b = socket.socketpair(); b.send(b'part')",
+        "a.recvmsg(10, 64, socket.MSG_WAITALL)",
+    ),
+    call(
+        "recvfrom of everything, after a part",
+        "a, b = socket.socketpair(); b.send(b'part')",
+        "a.recvfrom(10, socket.MSG_WAITALL)",
+    ),
     call("recv_into", PAIR, "a.recv_into(bytearray(8))"),
     call("recvfrom", DATAGRAMS, "a.recvfrom(8)"),
     call("recvfrom_into", DATAGRAMS, "a.recvfrom_into(bytearray(8))"),
