@@ -113,6 +113,7 @@ mod net;
 mod object;
 mod policy;
 mod sys;
+mod tls;
 
 pub use embed::{Counters, Handle, SocketInfo, SocketModule, handoff};
 pub use net::Resolver;

@@ -15,10 +15,7 @@ use rustpython_vm::{Py, PyResult, VirtualMachine};
 pub(crate) fn to_python(error: Error, vm: &VirtualMachine) -> PyBaseExceptionRef {
     match error {
         Error::Errno(errno) => os_error(errno, vm),
-        Error::TimedOut => vm.new_exception_msg(
-            vm.ctx.exceptions.timeout_error.to_owned(),
-            "timed out".into(),
-        ),
+        Error::TimedOut => timed_out("timed out", vm),
         // `bridge::host` puts the handler's own exception in place of this one.
         Error::Raised => vm.new_exception_empty(vm.ctx.exceptions.keyboard_interrupt.to_owned()),
         Error::Interrupted => match &state::of(vm).runtime.interruption {
@@ -54,6 +51,12 @@ pub(crate) fn to_python(error: Error, vm: &VirtualMachine) -> PyBaseExceptionRef
         Error::HostDb(code) => pair(herror(vm), code, &text::hstrerror(code), vm),
         Error::NoMemory => vm.no_memory_error(),
     }
+}
+
+/// `TimeoutError(message)`.
+#[cold]
+pub(crate) fn timed_out(message: &str, vm: &VirtualMachine) -> PyBaseExceptionRef {
+    vm.new_exception_msg(vm.ctx.exceptions.timeout_error.to_owned(), message.into())
 }
 
 /// `OSError(errno, strerror(errno))`, of the subclass that fits.

@@ -3,7 +3,7 @@
 use crate::net::{Control, Limit, Timeout};
 use crate::policy::Gate;
 use rustpython_vm::VirtualMachine;
-use rustpython_vm::builtins::PyBaseExceptionRef;
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyModuleDef};
 use rustpython_vm::common::lock::PyRwLock;
 use rustpython_vm::common::rc::PyRc;
 use rustpython_vm::common::static_cell;
@@ -24,6 +24,8 @@ pub(crate) struct Runtime {
     pub(crate) control: Arc<Control>,
     /// What an interrupted call raises, if not KeyboardInterrupt.
     pub(crate) interruption: Option<Box<Interruption>>,
+    /// The `_ssl` that the interpreter came with.
+    pub(crate) tls: Option<&'static PyModuleDef>,
 }
 
 /// Makes the exception of an interrupted call.

@@ -2,9 +2,9 @@
 
 use super::Handle;
 use crate::bridge::{Runtime, state};
-use crate::module;
 use crate::net::{Control, Resolver};
 use crate::policy::{Event, Gate, Policy};
+use crate::{module, tls};
 use rustpython_vm::builtins::PyBaseExceptionRef;
 use rustpython_vm::{InterpreterBuilder, VirtualMachine};
 use std::sync::Arc;
@@ -214,7 +214,8 @@ impl SocketModule {
     /// Adds the module to an interpreter, as `socket` and as `_socket`.
     ///
     /// Call it after a standard library was added: of two native modules with
-    /// one name the interpreter takes the later. Call it after init hooks that
+    /// one name the interpreter takes the later. If there is an `_ssl` among
+    /// them, TLS works over the sockets of this module. Call it after init hooks that
     /// change `vm.state`, too: from then on the module refers to it, and
     /// `PyRc::get_mut` gives it to nobody.
     ///
@@ -236,13 +237,16 @@ impl SocketModule {
         if self.control.are_sockets_limited() {
             gate.track();
         }
-        let runtime = Arc::new(Runtime {
-            gate,
-            control: self.control,
-            interruption: self.interruption,
-        });
         builder
             .add_native_modules(&definitions)
-            .init_hook(move |vm| state::register(vm, runtime))
+            .init_hook(move |vm| {
+                let runtime = Runtime {
+                    gate,
+                    control: self.control,
+                    interruption: self.interruption,
+                    tls: tls::install(vm),
+                };
+                state::register(vm, Arc::new(runtime));
+            })
     }
 }

@@ -113,6 +113,45 @@ fn persist<T>(
     }
 }
 
+/// What an attempt came to that may have to wait for either direction.
+pub(crate) enum Step<T> {
+    Done(T),
+    Wait(Ready),
+}
+
+/// As [`run`], for a protocol that reads in order to write and writes in order
+/// to read: each attempt says what it waits for. It moves bytes by calls of
+/// [`run`], and must not block either.
+pub(crate) fn alternate<T>(
+    host: &impl Host,
+    socket: &Socket,
+    clock: &mut Clock,
+    mut attempt: impl FnMut() -> Step<T>,
+) -> Result<T, Error> {
+    let call = socket.begin()?;
+    let mut waiting = Waiting::default();
+    let mut glanced = false;
+    loop {
+        let before = socket.moved();
+        let ready = match attempt() {
+            Step::Done(done) => return Ok(done),
+            Step::Wait(ready) => ready,
+        };
+        if socket.moved() != before {
+            // Bytes came or went: this is not the wait that was in vain.
+            waiting = Waiting::default();
+            glanced = false;
+        }
+        if glanced {
+            waiting.wait(host, socket, &call, clock, ready)?;
+        } else {
+            glanced = true;
+            waiting.glance(host, socket, &call, clock, ready)?;
+        }
+        still_open(socket, &call, clock)?;
+    }
+}
+
 /// What a blocking call would do: fail on a descriptor that somebody else made
 /// non-blocking, and keep the kernel's own timeouts.
 fn wait_like_the_kernel(call: &Use<'_>, clock: &mut Clock, ready: Ready) -> Result<(), Error> {

@@ -119,6 +119,12 @@ impl Socket {
         }
     }
 
+    /// How many bytes have come and gone.
+    pub(crate) fn moved(&self) -> (u64, u64) {
+        let count = |bytes: &AtomicU64| bytes.load(Ordering::Relaxed);
+        (count(&self.received), count(&self.sent))
+    }
+
     /// Gives the descriptor away and ends the calls blocked on it; −1 if there
     /// is none. Returns when no call uses the number any more.
     pub(crate) fn detach(&self) -> RawFd {

@@ -43,8 +43,22 @@ impl BaseSocket {
             state,
             files: AtomicI64::new(0),
             closed: AtomicBool::new(false),
+            transport: false,
         }
     }
+}
+
+/// What TLS reads and writes the connection of `zelf` through: a socket that
+/// never waits and goes without a word.
+pub(crate) fn transport(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyRef<BaseSocket> {
+    BaseSocket {
+        socket: zelf.socket.clone(),
+        state: zelf.state.clone(),
+        files: AtomicI64::new(0),
+        closed: AtomicBool::new(false),
+        transport: true,
+    }
+    .into_ref(&vm.ctx)
 }
 
 /// `socket.__init__`: opens the socket, or takes a descriptor over. An open
@@ -402,7 +416,7 @@ pub(super) fn exit(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
 /// The object is going: warns of a socket that nobody closed, then closes it.
 /// The socket is still open while the warning is shown.
 pub(super) fn finalize(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
-    if zelf.socket.descriptor.number() < 0 {
+    if zelf.transport || zelf.socket.descriptor.number() < 0 {
         return Ok(());
     }
     let warned = match is_ready(vm) {

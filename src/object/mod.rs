@@ -22,12 +22,14 @@ pub(crate) use class::{base_class, plain, socket_class};
 pub(crate) use connection::connect_within;
 pub(crate) use file::socket_io_type;
 pub(crate) use host::{duplicate_for_host, from_host, into_host};
-pub(crate) use lifecycle::{duplicate, duplicate_number, note_taken, pair, permit_number};
+pub(crate) use lifecycle::{
+    duplicate, duplicate_number, note_taken, pair, permit_number, transport,
+};
 pub(crate) use sendfile::giveup_type;
 
 use crate::bridge::args::{self, Int, Size};
 use crate::bridge::{Data, State};
-use crate::net::Socket;
+use crate::net::{Socket, Timeout};
 use lifecycle::InitArgs;
 use rustpython_vm::builtins::{PyTupleRef, PyType};
 use rustpython_vm::function::{FuncArgs, OptionalArg};
@@ -48,6 +50,20 @@ pub(crate) struct BaseSocket {
     files: AtomicI64,
     /// `_closed`: whether `close()` was called, though files may keep it open.
     closed: AtomicBool,
+    /// Whether this is the object through which TLS reads and writes another
+    /// one's connection: it never waits, and does not own the descriptor.
+    transport: bool,
+}
+
+impl BaseSocket {
+    /// How long its calls may wait.
+    #[inline]
+    pub(super) fn patience(&self) -> Timeout {
+        match self.transport {
+            true => Timeout::Zero,
+            false => self.socket.timeout(),
+        }
+    }
 }
 
 impl fmt::Debug for BaseSocket {
@@ -171,13 +187,13 @@ impl BaseSocket {
     /// True unless the timeout is 0.
     #[pymethod]
     fn getblocking(zelf: &Py<Self>) -> bool {
-        zelf.socket.timeout() != crate::net::Timeout::Zero
+        zelf.patience() != Timeout::Zero
     }
 
     /// The timeout in seconds, None for none.
     #[pymethod]
     fn gettimeout(zelf: &Py<Self>, vm: &VirtualMachine) -> PyObjectRef {
-        args::timeout_object(zelf.socket.timeout(), vm)
+        args::timeout_object(zelf.patience(), vm)
     }
 
     /// listen($self, backlog=128, /)

@@ -30,7 +30,7 @@ pub(super) fn readiness(flags: i32) -> Ready {
 /// the kernel does not wait for MSG_DONTWAIT, nor for the error queue; with a
 /// timeout, CPython waits all the same.
 pub(super) fn patience(zelf: &Py<BaseSocket>, flags: i32) -> Clock {
-    match zelf.socket.timeout() {
+    match zelf.patience() {
         Timeout::Never if flags & (libc::MSG_DONTWAIT | libc::MSG_ERRQUEUE) != 0 => {
             Clock::new(Timeout::Zero, &zelf.socket.control)
         }
