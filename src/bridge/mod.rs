@@ -10,5 +10,5 @@ pub(crate) mod state;
 pub(crate) mod text;
 
 pub(crate) use data::Data;
-pub(crate) use host::blocking;
+pub(crate) use host::{VmHost, blocking};
 pub(crate) use state::{Runtime, State};

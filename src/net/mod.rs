@@ -10,6 +10,7 @@ mod limits;
 pub(crate) mod listener;
 mod names;
 pub(crate) mod operation;
+mod outgoing;
 mod registry;
 pub(crate) mod resolve;
 mod socket;
@@ -20,6 +21,7 @@ pub(crate) use deadline::{Clock, Timeout};
 pub(crate) use error::Error;
 pub(crate) use limits::Limit;
 pub use names::Resolver;
+pub(crate) use outgoing::Outgoing;
 pub(crate) use socket::Socket;
 pub(crate) use waker::Waker;
 

@@ -20,6 +20,7 @@ use std::time::Duration;
 pub(crate) enum Ready {
     Read,
     Write,
+    Either,
     /// Only an error can be waiting: the error queue (MSG_ERRQUEUE).
     Error,
     /// Urgent data (MSG_OOB).
@@ -33,6 +34,7 @@ impl Ready {
         match self {
             Self::Read => PollFlags::POLLIN,
             Self::Write => PollFlags::POLLOUT,
+            Self::Either => PollFlags::POLLIN | PollFlags::POLLOUT,
             Self::Urgent => PollFlags::POLLPRI,
             // POLLERR and POLLHUP are always reported.
             Self::Error | Self::Unknown => PollFlags::empty(),
@@ -126,14 +128,14 @@ pub(crate) fn alternate<T>(
     host: &impl Host,
     socket: &Socket,
     clock: &mut Clock,
-    mut attempt: impl FnMut() -> Step<T>,
+    mut attempt: impl FnMut() -> Result<Step<T>, Error>,
 ) -> Result<T, Error> {
     let call = socket.begin()?;
     let mut waiting = Waiting::default();
     let mut glanced = false;
     loop {
         let before = socket.moved();
-        let ready = match attempt() {
+        let ready = match attempt()? {
             Step::Done(done) => return Ok(done),
             Step::Wait(ready) => ready,
         };

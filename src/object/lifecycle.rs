@@ -4,7 +4,7 @@ use super::{BaseSocket, is_plain, socket_class};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::OrRaise;
 use crate::bridge::{Runtime, audit, state};
-use crate::net::{Error, Socket, Timeout};
+use crate::net::{Error, Outgoing, Socket, Timeout};
 use crate::policy::{Denied, Operation, Target};
 use crate::sys::{self, descriptor, sockopt};
 use nix::errno::Errno;
@@ -43,20 +43,24 @@ impl BaseSocket {
             state,
             files: AtomicI64::new(0),
             closed: AtomicBool::new(false),
-            transport: false,
+            transport: None,
         }
     }
 }
 
 /// What TLS reads and writes the connection of `zelf` through: a socket that
-/// never waits and goes without a word.
-pub(crate) fn transport(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyRef<BaseSocket> {
+/// never waits, puts what it sends into `outgoing`, and goes without a word.
+pub(crate) fn transport(
+    zelf: &Py<BaseSocket>,
+    outgoing: Arc<Outgoing>,
+    vm: &VirtualMachine,
+) -> PyRef<BaseSocket> {
     BaseSocket {
         socket: zelf.socket.clone(),
         state: zelf.state.clone(),
         files: AtomicI64::new(0),
         closed: AtomicBool::new(false),
-        transport: true,
+        transport: Some(outgoing),
     }
     .into_ref(&vm.ctx)
 }
@@ -416,7 +420,7 @@ pub(super) fn exit(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
 /// The object is going: warns of a socket that nobody closed, then closes it.
 /// The socket is still open while the warning is shown.
 pub(super) fn finalize(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
-    if zelf.transport || zelf.socket.descriptor.number() < 0 {
+    if zelf.transport.is_some() || zelf.socket.descriptor.number() < 0 {
         return Ok(());
     }
     let warned = match is_ready(vm) {

@@ -29,7 +29,7 @@ pub(crate) use sendfile::giveup_type;
 
 use crate::bridge::args::{self, Int, Size};
 use crate::bridge::{Data, State};
-use crate::net::{Socket, Timeout};
+use crate::net::{Outgoing, Socket, Timeout};
 use lifecycle::InitArgs;
 use rustpython_vm::builtins::{PyTupleRef, PyType};
 use rustpython_vm::function::{FuncArgs, OptionalArg};
@@ -50,9 +50,10 @@ pub(crate) struct BaseSocket {
     files: AtomicI64,
     /// `_closed`: whether `close()` was called, though files may keep it open.
     closed: AtomicBool,
-    /// Whether this is the object through which TLS reads and writes another
-    /// one's connection: it never waits, and does not own the descriptor.
-    transport: bool,
+    /// Of the object through which TLS reads and writes another one's
+    /// connection, what it has sent: such an object never waits, and does not
+    /// own the descriptor.
+    transport: Option<Arc<Outgoing>>,
 }
 
 impl BaseSocket {
@@ -60,8 +61,8 @@ impl BaseSocket {
     #[inline]
     pub(super) fn patience(&self) -> Timeout {
         match self.transport {
-            true => Timeout::Zero,
-            false => self.socket.timeout(),
+            Some(_) => Timeout::Zero,
+            None => self.socket.timeout(),
         }
     }
 }

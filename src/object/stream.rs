@@ -248,6 +248,10 @@ pub(super) fn send(
     flags: i32,
     vm: &VirtualMachine,
 ) -> PyResult<usize> {
+    if let Some(outgoing) = &zelf.transport {
+        outgoing.put(&data.borrow());
+        return Ok(data.len());
+    }
     let mut clock = patience(zelf, flags);
     let all = is_patient_stream(zelf, &clock);
     let mut sent = 0;

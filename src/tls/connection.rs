@@ -1,11 +1,13 @@
 //! `_ssl._SSLSocket`: a TLS connection that waits as a socket does.
 
-use crate::bridge::{blocking, errors};
+use crate::bridge::{Data, VmHost, blocking, errors};
 use crate::net::operation::{self, Ready, Step};
-use crate::net::{Clock, Error, Socket, Timeout};
+use crate::net::{Clock, Error, Host, Outgoing, Socket, Timeout};
 use crate::object::BaseSocket;
+use nix::errno::Errno;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyStr, PyTypeRef, PyWeak};
 use rustpython_vm::common::lock::PyThreadMutex;
+use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::function::{FuncArgs, PySetterValue};
 use rustpython_vm::types::{GetAttr, SetAttr};
 use rustpython_vm::{
@@ -13,15 +15,24 @@ use rustpython_vm::{
 };
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// How many bytes the library is given at a time: what its buffer takes.
+const PIECE: usize = 64 * 1024;
+
+const READ_TIMED_OUT: &str = "The read operation timed out";
+const WRITE_TIMED_OUT: &str = "The write operation timed out";
+
+/// SSL_ERROR_WANT_WRITE (SSL_get_error(3)).
+const WANT_WRITE: i32 = 3;
 
 /// What `SSLContext._wrap_socket` returns. It has the methods that may have to
 /// wait; everything else is the TLS library's own object, which it keeps.
 #[pyclass(module = "_ssl", name = "_SSLSocket", traverse)]
 #[derive(PyPayload)]
 pub(super) struct Connection {
-    /// The TLS library's `_SSLSocket`. It never waits: it raises one of the two
-    /// exceptions below.
+    /// The TLS library's `_SSLSocket`. It never waits: where it would, it
+    /// raises SSLWantReadError. What it sends goes into `outgoing`.
     library: PyObjectRef,
     want_read: PyTypeRef,
     want_write: PyTypeRef,
@@ -29,15 +40,20 @@ pub(super) struct Connection {
     owner: PyRef<PyWeak>,
     #[pytraverse(skip)]
     socket: Arc<Socket>,
+    #[pytraverse(skip)]
+    outgoing: Arc<Outgoing>,
     /// Held while the library works, which takes bytes out of one buffer and
     /// puts them into the next: two threads at once would mix their records.
     /// It moves bytes and never waits for any.
     #[pytraverse(skip)]
     working: PyThreadMutex<()>,
-    /// Whether a write is under way. After a part has gone, the library wants
-    /// the rest of the same bytes, and no other thread's.
+    /// Whether a write is under way, whose pieces belong together.
     #[pytraverse(skip)]
     writing: AtomicBool,
+    /// Without waiting: how many bytes a write has taken that said
+    /// SSLWantWriteError, as they had not all gone.
+    #[pytraverse(skip)]
+    taken: AtomicUsize,
 }
 
 impl fmt::Debug for Connection {
@@ -46,10 +62,21 @@ impl fmt::Debug for Connection {
     }
 }
 
+/// What the library is asked to do.
+struct Work<'a> {
+    method: &'static str,
+    args: FuncArgs,
+    /// Whether it is done only when what it had to send has gone.
+    sends: bool,
+    /// What TimeoutError says.
+    timed_out: &'a str,
+}
+
 impl Connection {
     pub(super) fn new(
         library: PyObjectRef,
         socket: &PyRef<BaseSocket>,
+        outgoing: Arc<Outgoing>,
         vm: &VirtualMachine,
     ) -> PyResult<Self> {
         let class = |name: &'static str| -> PyResult<PyTypeRef> {
@@ -61,78 +88,204 @@ impl Connection {
             want_write: class("SSLWantWriteError")?,
             owner: socket.as_object().downgrade(None, vm)?,
             socket: socket.socket.clone(),
+            outgoing,
             working: PyThreadMutex::new(()),
             writing: AtomicBool::new(false),
+            taken: AtomicUsize::new(0),
         })
     }
 
-    /// One call of the library's method.
-    fn attempt(&self, method: &str, args: &FuncArgs, vm: &VirtualMachine) -> PyResult {
-        // None for a callback of the library's that calls it again, which is
-        // the library's to answer.
-        let _working = match self.working.try_lock() {
-            Ok(guard) => Some(guard),
-            Err(_) => self.working.lock_wrapped(|lock| vm.allow_threads(lock)),
-        };
-        vm.call_method(&self.library, method, args.clone())
-    }
-
-    /// What the library waits for when it raised `exception`.
-    fn wanted(&self, exception: &PyBaseExceptionRef) -> Option<Ready> {
-        let is = |class: &PyTypeRef| exception.fast_isinstance(class);
-        if is(&self.want_read) {
-            Some(Ready::Read)
-        } else if is(&self.want_write) {
-            Some(Ready::Write)
-        } else {
-            None
+    /// Does what it is asked to, for as long as the socket may wait.
+    fn run(&self, work: &Work<'_>, vm: &VirtualMachine) -> PyResult {
+        let mut clock = self.socket.clock();
+        let (result, all_sent) = waiting(work.timed_out, vm, |host| {
+            self.work(host, &mut clock, work, || true, vm)
+        })?;
+        match &result {
+            Err(exception) if !exception.fast_isinstance(&self.want_read) => result,
+            _ if all_sent || !work.sends => result,
+            _ => Err(self.want_write(vm)),
         }
     }
 
-    /// Calls the library's method until it has done its work. The socket's
-    /// timeout is for the whole; `timed_out` is what TimeoutError says then.
-    fn run(
+    /// One piece of work: what came of it, and whether nothing is left to be
+    /// sent. On a socket that waits it waits for both, and until `is_turn`.
+    fn work(
         &self,
-        method: &'static str,
-        args: &FuncArgs,
-        timed_out: &str,
-        vm: &VirtualMachine,
-    ) -> PyResult {
-        self.run_when(|| true, method, args, timed_out, vm)
-    }
-
-    /// The same, once `is_turn`.
-    fn run_when(
-        &self,
+        host: &impl Host,
+        clock: &mut Clock,
+        work: &Work<'_>,
         mut is_turn: impl FnMut() -> bool,
-        method: &'static str,
-        args: &FuncArgs,
-        timed_out: &str,
         vm: &VirtualMachine,
-    ) -> PyResult {
-        let timeout = self.socket.timeout();
-        if timeout == Timeout::Zero {
-            return self.attempt(method, args, vm);
+    ) -> Result<(PyResult, bool), Error> {
+        let waits = clock.timeout() != Timeout::Zero;
+        let mut finished = None;
+        operation::alternate(host, &self.socket, clock, || {
+            if waits && !is_turn() {
+                return Ok(Step::Wait(Ready::Unknown));
+            }
+            // None in a callback of the library's: it knows what may be called.
+            let _working = match self.working.try_lock() {
+                Ok(guard) => Some(guard),
+                Err(_) => self.working.lock_wrapped(|lock| vm.allow_threads(lock)),
+            };
+            let result = finished
+                .take()
+                .unwrap_or_else(|| vm.call_method(&self.library, work.method, work.args.clone()));
+            let all_sent = match self.flush(host) {
+                Ok(all_sent) => all_sent,
+                // There may still be something to be read, an alert perhaps.
+                Err(Error::Errno(_)) if !work.sends || result.is_err() => true,
+                Err(error) => return Err(error),
+            };
+            let wants_more = match &result {
+                Ok(_) => false,
+                Err(exception) => exception.fast_isinstance(&self.want_read),
+            };
+            Ok(match (wants_more, all_sent) {
+                (true, true) if waits => Step::Wait(Ready::Read),
+                (true, false) if waits => Step::Wait(Ready::Either),
+                (false, false) if waits && work.sends => {
+                    finished = Some(result);
+                    Step::Wait(Ready::Write)
+                }
+                _ => Step::Done((result, all_sent)),
+            })
+        })
+    }
+
+    /// Sends what the kernel takes at once: whether nothing is left. What can
+    /// no longer be sent is forgotten.
+    fn flush(&self, host: &impl Host) -> Result<bool, Error> {
+        if self.outgoing.is_empty() {
+            return Ok(true);
         }
-        let mut clock = Clock::new(timeout, &self.socket.control);
-        let mut expired = false;
-        let result = blocking(vm, |host| {
-            let done = operation::alternate(host, &self.socket, &mut clock, || {
-                if !is_turn() {
-                    return Step::Wait(Ready::Unknown);
-                }
-                let result = self.attempt(method, args, vm);
-                match result.as_ref().err().and_then(|e| self.wanted(e)) {
-                    Some(ready) => Step::Wait(ready),
-                    None => Step::Done(result),
-                }
-            });
-            expired = matches!(done, Err(Error::TimedOut));
-            done
+        let mut at_once = Clock::new(Timeout::Zero, &self.socket.control);
+        let sent = operation::run(host, &self.socket, &mut at_once, Ready::Write, |fd| {
+            self.outgoing.send(fd)
         });
-        match result {
-            Err(_) if expired => Err(errors::timed_out(timed_out, vm)),
-            result => result?,
+        match sent {
+            Ok(sent) => self.socket.count_sent(sent),
+            Err(Error::Errno(Errno::EAGAIN)) => {}
+            Err(error) => {
+                self.outgoing.clear();
+                return Err(error);
+            }
+        }
+        Ok(self.outgoing.is_empty())
+    }
+
+    fn want_write(&self, vm: &VirtualMachine) -> PyBaseExceptionRef {
+        let message = "The operation did not complete (write)";
+        let args = vec![WANT_WRITE.to_pyobject(vm), message.to_pyobject(vm)];
+        vm.invoke_exception(&self.want_write, args)
+            .unwrap_or_else(|raised| raised)
+    }
+
+    /// Sends all of `data`, as OpenSSL does unless told otherwise. The library
+    /// takes as much at a time as its buffer has room for.
+    fn send(&self, data: &Data, vm: &VirtualMachine) -> PyResult<usize> {
+        let mut clock = self.socket.clock();
+        if clock.timeout() == Timeout::Zero {
+            return self.send_at_once(data, vm);
+        }
+        let mut turn = Turn::new(&self.writing);
+        let mut sent = 0;
+        waiting(WRITE_TIMED_OUT, vm, |host| {
+            loop {
+                let work = piece(data, sent, vm);
+                let (result, _) = self.work(host, &mut clock, &work, || turn.take(), vm)?;
+                let part = match result.and_then(|part| part.try_into_value::<usize>(vm)) {
+                    Ok(part) => part,
+                    Err(exception) => return Ok(Err(exception)),
+                };
+                sent += part;
+                if part == 0 || sent >= data.len() {
+                    return Ok(Ok(sent));
+                }
+                host.check_signals()?;
+                self.socket.may_go_on(&mut clock)?;
+            }
+        })?
+    }
+
+    /// Without waiting: sends one piece. SSLWantWriteError until it has gone,
+    /// and then, when asked to send the same bytes again, how many they were.
+    fn send_at_once(&self, data: &Data, vm: &VirtualMachine) -> PyResult<usize> {
+        let mut clock = self.socket.clock();
+        let taken = self.taken.swap(0, Ordering::Relaxed);
+        let work = piece(data, 0, vm);
+        let (taken, all_sent) = waiting(WRITE_TIMED_OUT, vm, |host| match taken {
+            0 => {
+                if !self.flush(host)? {
+                    return Ok((Ok(0), false));
+                }
+                let (result, all_sent) = self.work(host, &mut clock, &work, || true, vm)?;
+                let taken = result.and_then(|taken| taken.try_into_value::<usize>(vm));
+                Ok((taken, all_sent))
+            }
+            taken => Ok((Ok(taken), self.flush(host)?)),
+        })?;
+        let taken = taken?;
+        if all_sent {
+            return Ok(taken);
+        }
+        self.taken.store(taken, Ordering::Relaxed);
+        Err(self.want_write(vm))
+    }
+}
+
+/// The work of sending what comes after `sent` bytes of `data`.
+fn piece(data: &Data, sent: usize, vm: &VirtualMachine) -> Work<'static> {
+    let data = data.borrow();
+    let rest = data.get(sent..).unwrap_or_default();
+    let piece = vm.ctx.new_bytes(rest[..rest.len().min(PIECE)].to_vec());
+    Work {
+        method: "write",
+        args: vec![piece.into()].into(),
+        sends: true,
+        timed_out: WRITE_TIMED_OUT,
+    }
+}
+
+/// Runs `call`, which may wait. TimeoutError says `timed_out`.
+fn waiting<'a, T>(
+    timed_out: &str,
+    vm: &'a VirtualMachine,
+    call: impl FnOnce(&VmHost<'a>) -> Result<T, Error>,
+) -> PyResult<T> {
+    let mut expired = false;
+    let result = blocking(vm, |host| {
+        call(host).inspect_err(|error| expired = matches!(error, Error::TimedOut))
+    });
+    match expired {
+        true => Err(errors::timed_out(timed_out, vm)),
+        false => result,
+    }
+}
+
+/// One thread's turn at something, until this is dropped.
+struct Turn<'a> {
+    taken: &'a AtomicBool,
+    mine: bool,
+}
+
+impl<'a> Turn<'a> {
+    fn new(taken: &'a AtomicBool) -> Self {
+        Self { taken, mine: false }
+    }
+
+    /// Takes it unless another thread has it. Whether it is this thread's.
+    fn take(&mut self) -> bool {
+        self.mine = self.mine || !self.taken.swap(true, Ordering::Acquire);
+        self.mine
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if self.mine {
+            self.taken.store(false, Ordering::Release);
         }
     }
 }
@@ -145,13 +298,13 @@ impl Connection {
     /// Agree with the peer on how to talk.
     #[pymethod]
     fn do_handshake(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
-        let args = FuncArgs::default();
-        zelf.run(
-            "do_handshake",
-            &args,
-            "The handshake operation timed out",
-            vm,
-        )
+        let work = Work {
+            method: "do_handshake",
+            args: FuncArgs::default(),
+            sends: true,
+            timed_out: "The handshake operation timed out",
+        };
+        zelf.run(&work, vm)
     }
 
     /// read(size[, buffer])
@@ -160,7 +313,13 @@ impl Connection {
     /// number.
     #[pymethod]
     fn read(zelf: &Py<Self>, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
-        zelf.run("read", &args, "The read operation timed out", vm)
+        let work = Work {
+            method: "read",
+            args,
+            sends: false,
+            timed_out: READ_TIMED_OUT,
+        };
+        zelf.run(&work, vm)
     }
 
     /// write($self, b, /)
@@ -168,17 +327,8 @@ impl Connection {
     ///
     /// Send bytes encrypted: how many were sent.
     #[pymethod]
-    fn write(zelf: &Py<Self>, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
-        let mut mine = false;
-        let is_turn = || {
-            mine = mine || !zelf.writing.swap(true, Ordering::Acquire);
-            mine
-        };
-        let result = zelf.run_when(is_turn, "write", &args, "The write operation timed out", vm);
-        if mine {
-            zelf.writing.store(false, Ordering::Release);
-        }
-        result
+    fn write(zelf: &Py<Self>, b: Data, vm: &VirtualMachine) -> PyResult<usize> {
+        zelf.send(&b, vm)
     }
 
     /// shutdown($self, /)
@@ -188,8 +338,13 @@ impl Connection {
     /// and return the socket.
     #[pymethod]
     fn shutdown(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
-        let args = FuncArgs::default();
-        zelf.run("shutdown", &args, "The read operation timed out", vm)?;
+        let work = Work {
+            method: "shutdown",
+            args: FuncArgs::default(),
+            sends: true,
+            timed_out: READ_TIMED_OUT,
+        };
+        zelf.run(&work, vm)?;
         Ok(vm.unwrap_or_none(zelf.owner.upgrade()))
     }
 }

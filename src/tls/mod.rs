@@ -4,8 +4,9 @@
 //! wherever it waits, and it never waits on one that does not block. So the
 //! `_ssl` of this crate is RustPython's with one method replaced:
 //! `SSLContext._wrap_socket` gives it a [`transport`](crate::object::transport),
-//! a socket that never waits, and puts a [`Connection`] before the result that
-//! does the waiting, where interrupts, deadlines and limits hold.
+//! a socket that never waits and takes any number of bytes, and puts a
+//! [`Connection`] before the result, which sends those bytes and does the
+//! waiting, where interrupts, deadlines and limits hold.
 //!
 //! This crate does not depend on any TLS library: it takes the `_ssl` that the
 //! host has added to the interpreter, if there is one.
@@ -13,6 +14,7 @@
 mod connection;
 
 use crate::bridge::{args, state};
+use crate::net::Outgoing;
 use crate::object::{BaseSocket, transport};
 use connection::Connection;
 use rustpython_vm::builtins::{PyModuleDef, PyType};
@@ -20,6 +22,7 @@ use rustpython_vm::class::PyClassImpl;
 use rustpython_vm::common::rc::PyRc;
 use rustpython_vm::function::{FuncArgs, ItemDoc, PyMethodDef, PyMethodFlags};
 use rustpython_vm::{AsObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine};
+use std::sync::Arc;
 
 const NAME: &str = "_ssl";
 
@@ -57,7 +60,8 @@ fn wrap_socket(context: PyObjectRef, mut args: FuncArgs, vm: &VirtualMachine) ->
             "_wrap_socket() argument 'sock' must be _socket.socket, not {name}"
         ))
     })?;
-    args.prepend_arg(transport(&socket, vm).into());
+    let outgoing = Arc::new(Outgoing::default());
+    args.prepend_arg(transport(&socket, outgoing.clone(), vm).into());
     let name = vm.ctx.intern_str(WRAP_SOCKET.name);
     // The classes above this one have the method as the TLS library made it.
     let original = context
@@ -69,7 +73,7 @@ fn wrap_socket(context: PyObjectRef, mut args: FuncArgs, vm: &VirtualMachine) ->
         .ok_or_else(|| vm.new_attribute_error(WRAP_SOCKET.name))?;
     args.prepend_arg(context);
     let backend = original.call(args, vm)?;
-    Ok(Connection::new(backend, &socket, vm)?
+    Ok(Connection::new(backend, &socket, outgoing, vm)?
         .into_ref(&vm.ctx)
         .into())
 }

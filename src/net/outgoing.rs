@@ -1,0 +1,80 @@
+//! Bytes on their way to the kernel.
+
+use crate::sys;
+use nix::errno::Errno;
+use nix::libc;
+use std::collections::VecDeque;
+use std::os::fd::BorrowedFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What a protocol above a socket has to send. It takes any number of bytes at
+/// once, so that the protocol need never stop in the middle of its output, and
+/// go on with its input meanwhile.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing(Mutex<VecDeque<u8>>);
+
+impl Outgoing {
+    pub(crate) fn put(&self, bytes: &[u8]) {
+        self.bytes().extend(bytes);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes().is_empty()
+    }
+
+    /// Forgets what there is: nobody will receive it.
+    pub(crate) fn clear(&self) {
+        self.bytes().clear();
+    }
+
+    /// Sends what the kernel takes without waiting: how many bytes. EAGAIN if
+    /// it takes none.
+    ///
+    /// The lock is held across send(2), which does not wait here: what several
+    /// threads send has to go in the order in which it came.
+    pub(crate) fn send(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
+        let mut bytes = self.bytes();
+        let mut sent = 0;
+        while !bytes.is_empty() {
+            match sys::socket::send(fd, bytes.as_slices().0, libc::MSG_DONTWAIT) {
+                Ok(n) => {
+                    bytes.drain(..n);
+                    sent += n;
+                }
+                Err(_) if sent > 0 => break,
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(sent)
+    }
+
+    fn bytes(&self) -> MutexGuard<'_, VecDeque<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::receive;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn all_of_it_goes_in_order_and_nothing_waits() {
+        let (a, b) = sys::socket::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0).unwrap();
+        let outgoing = Outgoing::default();
+        let bytes: Vec<u8> = (0..1 << 22).map(|n: u32| (n / 1000) as u8).collect();
+        outgoing.put(&bytes);
+        let mut received = Vec::new();
+        let mut buffer = vec![0; 1 << 16];
+        while received.len() < bytes.len() {
+            match outgoing.send(a.as_fd()) {
+                Ok(_) | Err(Errno::EAGAIN) => {}
+                Err(errno) => panic!("{errno}"),
+            }
+            let n = receive::recv(b.as_fd(), &mut buffer, libc::MSG_DONTWAIT).unwrap();
+            received.extend_from_slice(&buffer[..n]);
+        }
+        assert!(outgoing.is_empty() && received == bytes);
+    }
+}
