@@ -17,8 +17,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// How many bytes the library is given at a time: what its buffer takes.
+/// How many bytes of a write are encrypted before they are sent.
 const PIECE: usize = 64 * 1024;
+
+/// How many bytes the library is given at first: a record of the largest size
+/// (RFC 8446, 5.1). It may have room for fewer.
+const RECORD: usize = 16 * 1024;
 
 const READ_TIMED_OUT: &str = "The read operation timed out";
 const WRITE_TIMED_OUT: &str = "The write operation timed out";
@@ -62,14 +66,11 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// What the library is asked to do.
-struct Work<'a> {
-    method: &'static str,
-    args: FuncArgs,
-    /// Whether it is done only when what it had to send has gone.
-    sends: bool,
-    /// What TimeoutError says.
-    timed_out: &'a str,
+/// Whether work is done only when what the library had to send has gone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Done {
+    WhenSent,
+    AtOnce,
 }
 
 impl Connection {
@@ -95,29 +96,39 @@ impl Connection {
         })
     }
 
-    /// Does what it is asked to, for as long as the socket may wait.
-    fn run(&self, work: &Work<'_>, vm: &VirtualMachine) -> PyResult {
+    /// Calls the library's method, for as long as the socket may wait. Then
+    /// TimeoutError says `timed_out`.
+    fn run(
+        &self,
+        method: &str,
+        args: &FuncArgs,
+        done: Done,
+        timed_out: &str,
+        vm: &VirtualMachine,
+    ) -> PyResult {
         let mut clock = self.socket.clock();
-        let (result, all_sent) = waiting(work.timed_out, vm, |host| {
-            self.work(host, &mut clock, work, || true, vm)
+        let mut act = || vm.call_method(&self.library, method, args.clone());
+        let (result, all_sent) = waiting(timed_out, vm, |host| {
+            self.work(host, &mut clock, done, || true, &mut act, vm)
         })?;
         match &result {
             Err(exception) if !exception.fast_isinstance(&self.want_read) => result,
-            _ if all_sent || !work.sends => result,
+            _ if all_sent || done == Done::AtOnce => result,
             _ => Err(self.want_write(vm)),
         }
     }
 
     /// One piece of work: what came of it, and whether nothing is left to be
     /// sent. On a socket that waits it waits for both, and until `is_turn`.
-    fn work(
+    fn work<T>(
         &self,
         host: &impl Host,
         clock: &mut Clock,
-        work: &Work<'_>,
+        done: Done,
         mut is_turn: impl FnMut() -> bool,
+        act: &mut dyn FnMut() -> PyResult<T>,
         vm: &VirtualMachine,
-    ) -> Result<(PyResult, bool), Error> {
+    ) -> Result<(PyResult<T>, bool), Error> {
         let waits = clock.timeout() != Timeout::Zero;
         let mut finished = None;
         operation::alternate(host, &self.socket, clock, || {
@@ -129,13 +140,11 @@ impl Connection {
                 Ok(guard) => Some(guard),
                 Err(_) => self.working.lock_wrapped(|lock| vm.allow_threads(lock)),
             };
-            let result = finished
-                .take()
-                .unwrap_or_else(|| vm.call_method(&self.library, work.method, work.args.clone()));
+            let result = finished.take().unwrap_or_else(&mut *act);
             let all_sent = match self.flush(host) {
                 Ok(all_sent) => all_sent,
                 // There may still be something to be read, an alert perhaps.
-                Err(Error::Errno(_)) if !work.sends || result.is_err() => true,
+                Err(Error::Errno(_)) if done == Done::AtOnce || result.is_err() => true,
                 Err(error) => return Err(error),
             };
             let wants_more = match &result {
@@ -145,7 +154,7 @@ impl Connection {
             Ok(match (wants_more, all_sent) {
                 (true, true) if waits => Step::Wait(Ready::Read),
                 (true, false) if waits => Step::Wait(Ready::Either),
-                (false, false) if waits && work.sends => {
+                (false, false) if waits && done == Done::WhenSent => {
                     finished = Some(result);
                     Step::Wait(Ready::Write)
                 }
@@ -182,25 +191,25 @@ impl Connection {
             .unwrap_or_else(|raised| raised)
     }
 
-    /// Sends all of `data`, as OpenSSL does unless told otherwise. The library
-    /// takes as much at a time as its buffer has room for.
+    /// Sends all of `data`, as OpenSSL does unless told otherwise; without
+    /// waiting, one piece of it.
     fn send(&self, data: &Data, vm: &VirtualMachine) -> PyResult<usize> {
         let mut clock = self.socket.clock();
         if clock.timeout() == Timeout::Zero {
-            return self.send_at_once(data, vm);
+            return self.send_at_once(data, &mut clock, vm);
         }
         let mut turn = Turn::new(&self.writing);
         let mut sent = 0;
         waiting(WRITE_TIMED_OUT, vm, |host| {
             loop {
-                let work = piece(data, sent, vm);
-                let (result, _) = self.work(host, &mut clock, &work, || turn.take(), vm)?;
-                let part = match result.and_then(|part| part.try_into_value::<usize>(vm)) {
-                    Ok(part) => part,
+                let mut encrypt = || self.encrypt(data, sent, vm);
+                let is_turn = || turn.take();
+                let work = self.work(host, &mut clock, Done::WhenSent, is_turn, &mut encrypt, vm);
+                match work?.0 {
+                    Ok(part) => sent += part,
                     Err(exception) => return Ok(Err(exception)),
-                };
-                sent += part;
-                if part == 0 || sent >= data.len() {
+                }
+                if sent >= data.len() {
                     return Ok(Ok(sent));
                 }
                 host.check_signals()?;
@@ -209,20 +218,14 @@ impl Connection {
         })?
     }
 
-    /// Without waiting: sends one piece. SSLWantWriteError until it has gone,
-    /// and then, when asked to send the same bytes again, how many they were.
-    fn send_at_once(&self, data: &Data, vm: &VirtualMachine) -> PyResult<usize> {
-        let mut clock = self.socket.clock();
+    /// SSLWantWriteError until all that was encrypted has gone, and then, when
+    /// asked to send the same bytes again, how many they were.
+    fn send_at_once(&self, data: &Data, clock: &mut Clock, vm: &VirtualMachine) -> PyResult<usize> {
         let taken = self.taken.swap(0, Ordering::Relaxed);
-        let work = piece(data, 0, vm);
         let (taken, all_sent) = waiting(WRITE_TIMED_OUT, vm, |host| match taken {
-            0 => {
-                if !self.flush(host)? {
-                    return Ok((Ok(0), false));
-                }
-                let (result, all_sent) = self.work(host, &mut clock, &work, || true, vm)?;
-                let taken = result.and_then(|taken| taken.try_into_value::<usize>(vm));
-                Ok((taken, all_sent))
+            0 if self.flush(host)? => {
+                let mut encrypt = || self.encrypt(data, 0, vm);
+                self.work(host, clock, Done::WhenSent, || true, &mut encrypt, vm)
             }
             taken => Ok((Ok(taken), self.flush(host)?)),
         })?;
@@ -233,18 +236,33 @@ impl Connection {
         self.taken.store(taken, Ordering::Relaxed);
         Err(self.want_write(vm))
     }
-}
 
-/// The work of sending what comes after `sent` bytes of `data`.
-fn piece(data: &Data, sent: usize, vm: &VirtualMachine) -> Work<'static> {
-    let data = data.borrow();
-    let rest = data.get(sent..).unwrap_or_default();
-    let piece = vm.ctx.new_bytes(rest[..rest.len().min(PIECE)].to_vec());
-    Work {
-        method: "write",
-        args: vec![piece.into()].into(),
-        sends: true,
-        timed_out: WRITE_TIMED_OUT,
+    /// Gives the library the next piece of `data`, after `start`: how many
+    /// bytes it took.
+    fn encrypt(&self, data: &Data, start: usize, vm: &VirtualMachine) -> PyResult<usize> {
+        let end = data.len().min(start + PIECE);
+        let mut taken = start;
+        let mut room = RECORD;
+        loop {
+            let record = {
+                let data = data.borrow();
+                let rest = data.get(taken..end).unwrap_or_default();
+                vm.ctx.new_bytes(rest[..rest.len().min(room)].to_vec())
+            };
+            let part = vm.call_method(&self.library, "write", (record,));
+            match part.and_then(|part| part.try_into_value::<usize>(vm)) {
+                Ok(part) => {
+                    taken += part;
+                    room = part;
+                }
+                // What was taken before is on its way.
+                Err(_) if taken > start => return Ok(taken - start),
+                Err(exception) => return Err(exception),
+            }
+            if room == 0 || taken >= end {
+                return Ok(taken - start);
+            }
+        }
     }
 }
 
@@ -298,13 +316,13 @@ impl Connection {
     /// Agree with the peer on how to talk.
     #[pymethod]
     fn do_handshake(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
-        let work = Work {
-            method: "do_handshake",
-            args: FuncArgs::default(),
-            sends: true,
-            timed_out: "The handshake operation timed out",
-        };
-        zelf.run(&work, vm)
+        zelf.run(
+            "do_handshake",
+            &FuncArgs::default(),
+            Done::WhenSent,
+            "The handshake operation timed out",
+            vm,
+        )
     }
 
     /// read(size[, buffer])
@@ -313,13 +331,7 @@ impl Connection {
     /// number.
     #[pymethod]
     fn read(zelf: &Py<Self>, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
-        let work = Work {
-            method: "read",
-            args,
-            sends: false,
-            timed_out: READ_TIMED_OUT,
-        };
-        zelf.run(&work, vm)
+        zelf.run("read", &args, Done::AtOnce, READ_TIMED_OUT, vm)
     }
 
     /// write($self, b, /)
@@ -338,13 +350,13 @@ impl Connection {
     /// and return the socket.
     #[pymethod]
     fn shutdown(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
-        let work = Work {
-            method: "shutdown",
-            args: FuncArgs::default(),
-            sends: true,
-            timed_out: READ_TIMED_OUT,
-        };
-        zelf.run(&work, vm)?;
+        zelf.run(
+            "shutdown",
+            &FuncArgs::default(),
+            Done::WhenSent,
+            READ_TIMED_OUT,
+            vm,
+        )?;
         Ok(vm.unwrap_or_none(zelf.owner.upgrade()))
     }
 }
