@@ -5,18 +5,15 @@ import errno
 import hashlib
 import os
 import select
-import signal
 import socket
 import ssl
 import struct
-import sys
 import tempfile
 import threading
 import time
-import unittest
 
 from support import LONG, alarms, main, only_ours, receive_exactly
-from tls_support import TlsTest, certificate, client_context, server_context
+from tls_support import TlsTest, client_context, server_context
 
 
 def of_version(context, version):

@@ -89,6 +89,7 @@ pub(super) fn init(zelf: &Py<BaseSocket>, args: InitArgs, vm: &VirtualMachine) -
         Some(fileno) => {
             let fd = args::int(fileno, vm)?;
             let runtime = &zelf.state.runtime;
+            take_from_socket(zelf, fd, vm);
             let more = if runtime.gate.owns(fd) { 0 } else { 1 };
             runtime.may_open(more).or_raise(vm)?;
             let adopted = adopt(&zelf.state, fd, (family, kind, protocol), vm)?;
@@ -117,6 +118,22 @@ fn kind_target(family: i32, kind: i32, protocol: i32) -> Target<'static> {
         family,
         kind: without_flags(kind),
         protocol,
+    }
+}
+
+/// Detaches a descriptor from the other socket of the script's that has it, as
+/// `fileno=socket.detach()` would have done. `ssl` makes its sockets from plain
+/// ones that still have theirs; a script that is held to a policy may too, but
+/// of two sockets with one number either could close it under the other.
+fn take_from_socket(zelf: &Py<BaseSocket>, fd: RawFd, vm: &VirtualMachine) {
+    let runtime = &zelf.state.runtime;
+    if !runtime.gate.tracks() {
+        return;
+    }
+    if let Some(other) = runtime.control.registry.find(fd)
+        && vm.allow_threads(|| other.detach()) == fd
+    {
+        runtime.gate.give(fd, other.is_bound());
     }
 }
 

@@ -207,6 +207,11 @@ impl Gate {
         self.lock_own().len()
     }
 
+    /// True if it is known which descriptors are the script's.
+    pub(crate) fn tracks(&self) -> bool {
+        self.tracks
+    }
+
     /// True of a descriptor that is known to be the script's.
     pub(crate) fn owns(&self, fd: i32) -> bool {
         self.tracks && self.lock_own().contains_key(&fd)
