@@ -36,6 +36,14 @@ MODULES = [
     "test.test_socketserver",
     "test.test_selectors",
     "test.test_asyncio.test_sock_lowlevel",
+    "test.test_ssl",
+    "test.test_asyncio.test_ssl",
+    "test.test_asyncio.test_sslproto",
+    "test.test_httplib",
+    "test.test_urllib2_localnet",
+    "test.test_ftplib",
+    "test.test_poplib",
+    "test.test_smtplib",
 ]
 RUN = ("pass", "fail", "error", "expected failure", "unexpected success", "crash", "timeout")
 

@@ -312,6 +312,45 @@ class Nonblocking(TlsTest):
             client.recv(1)
 
 
+class Memory(TlsTest):
+    """`SSLObject` between two `MemoryBIO`, which asyncio and trio are built on."""
+
+    def setUp(self):
+        super().setUp()
+        # [bytes in, bytes out] of each side.
+        self.near = [ssl.MemoryBIO(), ssl.MemoryBIO()]
+        self.far = [ssl.MemoryBIO(), ssl.MemoryBIO()]
+        self.client = client_context().wrap_bio(*self.near, server_hostname="localhost")
+        self.server = server_context().wrap_bio(*self.far, server_side=True)
+        done = set()
+        while len(done) < 2:
+            for end in (self.client, self.server):
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    end.do_handshake()
+                    done.add(end)
+                self.carry()
+
+    def carry(self):
+        self.far[0].write(self.near[1].read())
+        self.near[0].write(self.far[1].read())
+
+    def test_one_write_takes_all(self):
+        data = os.urandom(300_000)
+        self.assertEqual(self.client.write(data), len(data))
+        self.carry()
+        received = b""
+        while len(received) < len(data):
+            received += self.server.read(1 << 16)
+        self.assertEqual(received, data)
+
+    def test_the_rest_is_the_librarys(self):
+        self.assertEqual(self.client.version(), "TLSv1.3")
+        self.assertEqual(self.client.server_hostname, "localhost")
+        self.assertIsInstance(self.client.context, ssl.SSLContext)
+        with self.assertRaises(ssl.SSLWantReadError):
+            self.server.read(1)
+
+
 class Ends(TlsTest):
     def test_a_handler_that_raises(self):
         client, server = self.tls_pair()

@@ -1,5 +1,6 @@
 //! `_ssl._SSLSocket`: a TLS connection that waits as a socket does.
 
+use super::library::{self, encrypt};
 use crate::bridge::{Data, VmHost, blocking, errors};
 use crate::net::operation::{self, Ready, Step};
 use crate::net::{Clock, Error, Host, Outgoing, Socket, Timeout};
@@ -14,15 +15,12 @@ use rustpython_vm::{
     AsObject, Py, PyObjectRef, PyPayload, PyRef, PyResult, Traverse, VirtualMachine, pyclass,
 };
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// How many bytes of a write are encrypted before they are sent.
 const PIECE: usize = 64 * 1024;
-
-/// How many bytes the library is given at first: a record of the largest size
-/// (RFC 8446, 5.1). It may have room for fewer.
-const RECORD: usize = 16 * 1024;
 
 const READ_TIMED_OUT: &str = "The read operation timed out";
 const WRITE_TIMED_OUT: &str = "The write operation timed out";
@@ -202,7 +200,7 @@ impl Connection {
         let mut sent = 0;
         waiting(WRITE_TIMED_OUT, vm, |host| {
             loop {
-                let mut encrypt = || self.encrypt(data, sent, vm);
+                let mut encrypt = || encrypt(&self.library, data, piece(data, sent), vm);
                 let is_turn = || turn.take();
                 let work = self.work(host, &mut clock, Done::WhenSent, is_turn, &mut encrypt, vm);
                 match work?.0 {
@@ -224,7 +222,7 @@ impl Connection {
         let taken = self.taken.swap(0, Ordering::Relaxed);
         let (taken, all_sent) = waiting(WRITE_TIMED_OUT, vm, |host| match taken {
             0 if self.flush(host)? => {
-                let mut encrypt = || self.encrypt(data, 0, vm);
+                let mut encrypt = || encrypt(&self.library, data, piece(data, 0), vm);
                 self.work(host, clock, Done::WhenSent, || true, &mut encrypt, vm)
             }
             taken => Ok((Ok(taken), self.flush(host)?)),
@@ -236,34 +234,11 @@ impl Connection {
         self.taken.store(taken, Ordering::Relaxed);
         Err(self.want_write(vm))
     }
+}
 
-    /// Gives the library the next piece of `data`, after `start`: how many
-    /// bytes it took.
-    fn encrypt(&self, data: &Data, start: usize, vm: &VirtualMachine) -> PyResult<usize> {
-        let end = data.len().min(start + PIECE);
-        let mut taken = start;
-        let mut room = RECORD;
-        loop {
-            let record = {
-                let data = data.borrow();
-                let rest = data.get(taken..end).unwrap_or_default();
-                vm.ctx.new_bytes(rest[..rest.len().min(room)].to_vec())
-            };
-            let part = vm.call_method(&self.library, "write", (record,));
-            match part.and_then(|part| part.try_into_value::<usize>(vm)) {
-                Ok(part) => {
-                    taken += part;
-                    room = part;
-                }
-                // What was taken before is on its way.
-                Err(_) if taken > start => return Ok(taken - start),
-                Err(exception) => return Err(exception),
-            }
-            if room == 0 || taken >= end {
-                return Ok(taken - start);
-            }
-        }
-    }
+/// What of `data` comes next after `sent` bytes.
+fn piece(data: &Data, sent: usize) -> Range<usize> {
+    sent..data.len().min(sent + PIECE)
 }
 
 /// Runs `call`, which may wait. TimeoutError says `timed_out`.
@@ -363,10 +338,7 @@ impl Connection {
 
 impl GetAttr for Connection {
     fn getattro(zelf: &Py<Self>, name: &Py<PyStr>, vm: &VirtualMachine) -> PyResult {
-        match zelf.as_object().generic_getattr_opt(name, None, vm)? {
-            Some(value) => Ok(value),
-            None => zelf.library.get_attr(name, vm),
-        }
+        library::get(zelf.as_object(), &zelf.library, name, vm)
     }
 }
 
@@ -377,9 +349,6 @@ impl SetAttr for Connection {
         value: PySetterValue,
         vm: &VirtualMachine,
     ) -> PyResult<()> {
-        match value {
-            PySetterValue::Assign(value) => zelf.library.set_attr(name, value, vm),
-            PySetterValue::Delete => zelf.library.del_attr(name, vm),
-        }
+        library::set(&zelf.library, name, value, vm)
     }
 }

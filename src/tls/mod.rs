@@ -2,21 +2,25 @@
 //!
 //! RustPython's `_ssl` takes no socket but that of RustPython's own `_socket`
 //! wherever it waits, and it never waits on one that does not block. So the
-//! `_ssl` of this crate is RustPython's with one method replaced:
+//! `_ssl` of this crate is RustPython's with two methods replaced:
 //! `SSLContext._wrap_socket` gives it a [`transport`](crate::object::transport),
 //! a socket that never waits and takes any number of bytes, and puts a
 //! [`Connection`] before the result, which sends those bytes and does the
-//! waiting, where interrupts, deadlines and limits hold.
+//! waiting, where interrupts, deadlines and limits hold. `_wrap_bio` puts a
+//! [`Memory`] before its result, which writes as much as OpenSSL would.
 //!
 //! This crate does not depend on any TLS library: it takes the `_ssl` that the
 //! host has added to the interpreter, if there is one.
 
 mod connection;
+mod library;
+mod memory;
 
 use crate::bridge::{args, state};
 use crate::net::Outgoing;
 use crate::object::{BaseSocket, transport};
 use connection::Connection;
+use memory::Memory;
 use rustpython_vm::builtins::{PyModuleDef, PyType};
 use rustpython_vm::class::PyClassImpl;
 use rustpython_vm::common::rc::PyRc;
@@ -35,18 +39,29 @@ pub(crate) fn install(vm: &mut VirtualMachine) -> Option<&'static PyModuleDef> {
     Some(std::mem::replace(place, ours))
 }
 
-const WRAP_SOCKET: &PyMethodDef = &PyMethodDef::new_const(
-    "_wrap_socket",
-    wrap_socket,
-    PyMethodFlags::METHOD,
-    ItemDoc::static_text(
-        "_wrap_socket($self, /, sock, server_side, server_hostname=None, *, owner=None, session=None)\n--\n\n\
-         The TLS side of a connected socket.",
+/// The methods that `_SSLContext` of this crate has instead of the library's.
+const METHODS: &[PyMethodDef] = &[
+    PyMethodDef::new_const(
+        "_wrap_socket",
+        wrap_socket,
+        PyMethodFlags::METHOD,
+        ItemDoc::static_text(
+            "_wrap_socket($self, /, sock, server_side, server_hostname=None, *, owner=None, session=None)\n--\n\n\
+             The TLS side of a connected socket.",
+        ),
     ),
-);
+    PyMethodDef::new_const(
+        "_wrap_bio",
+        wrap_bio,
+        PyMethodFlags::METHOD,
+        ItemDoc::static_text(
+            "_wrap_bio($self, /, incoming, outgoing, server_side, server_hostname=None, *, owner=None, session=None)\n--\n\n\
+             The TLS side of two MemoryBIO.",
+        ),
+    ),
+];
 
-/// Wraps the transport of `sock` as RustPython's method of the same name would
-/// wrap `sock` itself.
+/// Wraps the transport of `sock` as the library's method would wrap `sock`.
 fn wrap_socket(context: PyObjectRef, mut args: FuncArgs, vm: &VirtualMachine) -> PyResult {
     let sock = match args.args.is_empty() {
         false => args.args.remove(0),
@@ -62,27 +77,41 @@ fn wrap_socket(context: PyObjectRef, mut args: FuncArgs, vm: &VirtualMachine) ->
     })?;
     let outgoing = Arc::new(Outgoing::default());
     args.prepend_arg(transport(&socket, outgoing.clone(), vm).into());
-    let name = vm.ctx.intern_str(WRAP_SOCKET.name);
-    // The classes above this one have the method as the TLS library made it.
-    let original = context
+    let library = original("_wrap_socket", context, args, vm)?;
+    let connection = Connection::new(library, &socket, outgoing, vm)?;
+    Ok(connection.into_ref(&vm.ctx).into())
+}
+
+fn wrap_bio(context: PyObjectRef, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
+    let library = original("_wrap_bio", context, args, vm)?;
+    Ok(Memory { library }.into_ref(&vm.ctx).into())
+}
+
+/// Calls the library's own method: the one of the class furthest from
+/// `context`'s, above the one that has ours.
+fn original(
+    name: &'static str,
+    context: PyObjectRef,
+    mut args: FuncArgs,
+    vm: &VirtualMachine,
+) -> PyResult {
+    let interned = vm.ctx.intern_str(name);
+    let method = context
         .class()
-        .mro_map_collect(|class| class.get_direct_attr(name))
+        .mro_map_collect(|class| class.get_direct_attr(interned))
         .into_iter()
         .flatten()
         .last()
-        .ok_or_else(|| vm.new_attribute_error(WRAP_SOCKET.name))?;
+        .ok_or_else(|| vm.new_attribute_error(name))?;
     args.prepend_arg(context);
-    let backend = original.call(args, vm)?;
-    Ok(Connection::new(backend, &socket, outgoing, vm)?
-        .into_ref(&vm.ctx)
-        .into())
+    method.call(args, vm)
 }
 
 /// TLS for `ssl`: the module that came with the interpreter, over the sockets of
 /// `socket`.
 #[rustpython_vm::pymodule]
 mod _ssl {
-    use super::{Connection, NAME, PyClassImpl, PyType, WRAP_SOCKET, state};
+    use super::{Connection, METHODS, Memory, NAME, PyClassImpl, PyType, state};
     use rustpython_vm::builtins::{PyModule, PyTypeRef};
     use rustpython_vm::types::PyTypeFlags;
     use rustpython_vm::{Py, PyObjectRef, PyResult, VirtualMachine};
@@ -102,19 +131,21 @@ mod _ssl {
         }
         let context: PyTypeRef = library.get_attr("_SSLContext", vm)?.try_into_value(vm)?;
         dict.set_item("_SSLContext", context_class(&context, vm)?, vm)?;
-        let _ = Connection::make_static_type();
+        let _ = (Connection::make_static_type(), Memory::make_static_type());
         Ok(())
     }
 
-    /// What `class _SSLContext(_ssl._SSLContext)` with another `_wrap_socket`
-    /// would make.
+    /// What `class _SSLContext(_ssl._SSLContext)` with other [`METHODS`] would
+    /// make; as immutable as the library's own.
     fn context_class(base: &Py<PyType>, vm: &VirtualMachine) -> PyResult {
         let dict = vm.ctx.new_dict();
         dict.set_item("__module__", vm.ctx.new_str(NAME).into(), vm)?;
         dict.set_item("__slots__", vm.ctx.empty_tuple.clone().into(), vm)?;
-        // Of the type that lives for ever, as a method's class has to.
-        let method = WRAP_SOCKET.to_proper_method(vm.ctx.types.object_type, &vm.ctx);
-        dict.set_item(WRAP_SOCKET.name, method, vm)?;
+        for method in METHODS {
+            // Of the type that lives for ever, as a method's class has to.
+            let object = method.to_proper_method(vm.ctx.types.object_type, &vm.ctx);
+            dict.set_item(method.name, object, vm)?;
+        }
         let bases = vm.ctx.new_tuple(vec![base.to_owned().into()]);
         let metaclass: PyObjectRef = vm.ctx.types.type_type.to_owned().into();
         let class = metaclass.call((base.name().to_owned(), bases, dict), vm)?;

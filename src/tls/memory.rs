@@ -1,0 +1,49 @@
+//! `_ssl._SSLSocket` between two `MemoryBIO`: what `ssl.SSLObject`, and so
+//! asyncio, works with. Nothing waits here.
+
+use super::library::{self, encrypt};
+use crate::bridge::Data;
+use rustpython_vm::builtins::PyStr;
+use rustpython_vm::function::PySetterValue;
+use rustpython_vm::types::{GetAttr, SetAttr};
+use rustpython_vm::{
+    AsObject, Py, PyObjectRef, PyPayload, PyResult, Traverse, VirtualMachine, pyclass,
+};
+
+/// What `SSLContext._wrap_bio` returns: the TLS library's own object, but for
+/// one method.
+#[pyclass(module = "_ssl", name = "_SSLSocket", traverse)]
+#[derive(Debug, PyPayload)]
+pub(super) struct Memory {
+    pub(super) library: PyObjectRef,
+}
+
+#[pyclass(with(GetAttr, SetAttr))]
+impl Memory {
+    /// write($self, b, /)
+    /// --
+    ///
+    /// Encrypt bytes: how many. All of them, as OpenSSL does, since there is
+    /// always room; the TLS library stops after a few KiB.
+    #[pymethod]
+    fn write(zelf: &Py<Self>, b: Data, vm: &VirtualMachine) -> PyResult<usize> {
+        encrypt(&zelf.library, &b, 0..b.len(), vm)
+    }
+}
+
+impl GetAttr for Memory {
+    fn getattro(zelf: &Py<Self>, name: &Py<PyStr>, vm: &VirtualMachine) -> PyResult {
+        library::get(zelf.as_object(), &zelf.library, name, vm)
+    }
+}
+
+impl SetAttr for Memory {
+    fn setattro(
+        zelf: &Py<Self>,
+        name: &Py<PyStr>,
+        value: PySetterValue,
+        vm: &VirtualMachine,
+    ) -> PyResult<()> {
+        library::set(&zelf.library, name, value, vm)
+    }
+}
