@@ -47,7 +47,7 @@ WORKLOADS = [
     ("mqtt_client", "paho", [servers.Mosquitto]),
     ("requests_client", "requests", [servers.Nginx, servers.Tinyproxy]),
     ("httpx_client", "httpx", [servers.Nginx, servers.Tinyproxy]),
-    ("trio_framework", "trio", []),
+    ("trio_framework", "trio", [servers.Nginx]),
 ]
 
 
@@ -82,7 +82,7 @@ class Outcome:
 
     def summary(self):
         run = len(self.checks) - self.count("skip")
-        text = "%d of %d" % (self.count("pass"), run)
+        text = "%d of %d passed" % (self.count("pass"), run)
         if self.count("skip"):
             text += ", %d skipped" % self.count("skip")
         return text
@@ -146,12 +146,13 @@ def run(program, script, needed, limit):
                 one = server(folder)
                 started.append(one)
                 one.start()
-            told = started[0].says() if started else {}
+            told = started[0].says()
             told.update((one.title, one.says()) for one in started[1:])
             environment = dict(os.environ, PYTHONPATH=PACKAGES, PYTHONDONTWRITEBYTECODE="1",
                                RUST_BACKTRACE="0", PACKAGES_SERVER=json.dumps(told))
             for name in list(environment):
-                if name.lower().endswith("_proxy"):
+                # What the caller's HTTP clients use is not for these.
+                if name.lower().endswith(("_proxy", "_ca_bundle", "ssl_cert_file", "ssl_cert_dir")):
                     del environment[name]
             begun = time.monotonic()
             with open(os.path.join(folder, "errors"), "w+", errors="replace") as errors:
@@ -252,7 +253,9 @@ def report(script, side, outcome, listed, verbose):
         else:
             unlisted += 1
             print("  %-8s %s on %s" % (result.upper(), name, side))
-            print("    " + message.strip().replace("\n", "\n    "))
+            # What is said last is what happened; --verbose shows the way there.
+            lines = message.strip().splitlines()
+            print("    " + "\n    ".join(lines if verbose else lines[-12:]))
     return unlisted
 
 
@@ -298,11 +301,11 @@ def main():
             outcome = run(program, script, needed, options.limit)
             versions = versions or outcome.versions
             columns.append(outcome.summary())
-            print("%s on %s: %s passed, %.1f s" % (
+            print("%s on %s: %s, %.1f s" % (
                 script, side, outcome.summary(), outcome.seconds), flush=True)
             failed += report(script, side, outcome, listed, options.verbose)
         package, version = next(iter(versions.items()), (package, ""))
-        rows.append((package, version, ", ".join(server.title for server in needed) or "its own",
+        rows.append((package, version, ", ".join(server.title for server in needed),
                      ", ".join(server.version() for server in needed), *columns))
     print()
     row("package", "version", "server", "version", "CPython 3.13", "interpreter")

@@ -127,7 +127,7 @@ class Server:
         """What the workload is told."""
         told = {"host": "127.0.0.1", "port": self.port, "unix": self.unix}
         if self.certificate:
-            told["certificate"] = self.certificate
+            told.update(certificate=self.certificate, key=self.key)
         else:
             told["no_certificate"] = told["no_tls_port"] = "no openssl to make a certificate with"
         return told
@@ -139,6 +139,7 @@ class Server:
     def start(self):
         user = unprivileged()
         with open(self.path("log"), "ab") as log:
+            self.log_begins = log.tell()
             self.process = subprocess.Popen(
                 self.command(), cwd=self.folder, start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
@@ -147,7 +148,7 @@ class Server:
         while True:
             if self.process.poll() is not None:
                 raise RuntimeError("%s ended with status %d:\n%s" % (
-                    self.title, self.process.returncode, self.log()))
+                    self.title, self.process.returncode, self.log()[-2000:]))
             try:
                 if self.ready():
                     return
@@ -155,7 +156,7 @@ class Server:
                 pass
             if time.monotonic() > deadline:
                 self.stop()
-                raise RuntimeError("%s does not answer:\n%s" % (self.title, self.log()))
+                raise RuntimeError("%s does not answer:\n%s" % (self.title, self.log()[-2000:]))
             time.sleep(0.05)
 
     def stop(self):
@@ -176,8 +177,10 @@ class Server:
         process.wait()
 
     def log(self):
-        with open(self.path("log"), errors="replace") as file:
-            return file.read()[-2000:]
+        """What it said since it was started last."""
+        with open(self.path("log"), "rb") as file:
+            file.seek(self.log_begins)
+            return file.read().decode(errors="replace")
 
 
 def first_version(program, *arguments):
@@ -263,9 +266,8 @@ class PostgreSQL(Server):
         return told
 
     def ready(self):
-        super().ready()
-        with open(self.path("log")) as log:
-            return "ready to accept connections" in log.read()
+        # It listens before it lets anybody in.
+        return super().ready() and "ready to accept connections" in self.log()
 
 
 class MariaDB(Server):
@@ -308,10 +310,7 @@ class MariaDB(Server):
         return told
 
     def ready(self):
-        super().ready()
-        # The log goes on with every start.
-        with open(self.path("log")) as log:
-            return "ready for connections" in log.read()
+        return super().ready() and "ready for connections" in self.log()
 
 
 class Mosquitto(Server):

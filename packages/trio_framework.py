@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,8 @@ import trio
 import trio.testing
 
 import support
+
+HOST, PORT = support.SERVER["host"], support.SERVER["port"]
 
 
 def checks(work):
@@ -93,12 +96,37 @@ class Streams(unittest.TestCase):
 
         async def clogged():
             one, other = await pair()
+            for stream in (one, other):
+                with trio.CancelScope() as scope:
+                    while True:
+                        scope.deadline = trio.current_time() + 0.05
+                        await stream.socket.send(b"x" * (1 << 14))
             return one, other
 
         with self.subTest("a stream that can end one way"):
             trio.run(trio.testing.check_half_closeable_stream, pair, clogged)
         with self.subTest("a stream"):
             trio.run(trio.testing.check_two_way_stream, pair, clogged)
+
+    @checks
+    async def test_http_by_hand(self):
+        async def fetch(path):
+            async with await trio.open_tcp_stream(HOST, PORT) as stream:
+                await stream.send_all(b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+                                      % path)
+                head, body = b"", bytearray()
+                async for data in stream:
+                    body += data
+                head, _, body = bytes(body).partition(b"\r\n\r\n")
+                sizes[path] = head.split()[1], len(body)
+
+        sizes = {}
+        async with trio.open_nursery() as nursery:
+            for path in (b"/hello.txt", b"/big", b"/nowhere"):
+                nursery.start_soon(fetch, path)
+        self.assertEqual(sizes[b"/hello.txt"], (b"200", 13))
+        self.assertEqual(sizes[b"/big"], (b"200", 32 << 20))
+        self.assertEqual(sizes[b"/nowhere"][0], b"404")
 
     @checks
     async def test_a_listener_of_every_address(self):
@@ -290,11 +318,10 @@ class Sockets(unittest.TestCase):
     def test_the_names(self):
         for name in ("AF_INET", "SOL_SOCKET", "SO_REUSEADDR", "IPPROTO_TCP", "TCP_NODELAY",
                      "SOMAXCONN", "MSG_PEEK", "AI_PASSIVE", "NI_NUMERICHOST", "EAI_NONAME",
-                     "htons", "inet_pton", "gaierror", "AddressFamily", "SocketKind", "CMSG_LEN"):
+                     "htons", "inet_pton", "gaierror", "SO_PEERCRED", "CMSG_LEN"):
             self.assertIs(getattr(trio.socket, name), getattr(socket, name), name)
-        for name in ("create_server", "setdefaulttimeout", "timeout", "SocketType"):
-            if name != "SocketType":
-                self.assertFalse(hasattr(trio.socket, name), name)
+        for name in ("create_server", "setdefaulttimeout", "timeout"):
+            self.assertFalse(hasattr(trio.socket, name), name)
 
     @checks
     async def test_datagrams(self):
@@ -423,28 +450,51 @@ class Around(unittest.TestCase):
                     nursery.start_soon(trio.lowlevel.wait_readable, one)
                     nursery.start_soon(trio.lowlevel.wait_readable, one)
 
-    @checks
-    async def test_tls_in_both_directions(self):
-        if "certificate" not in support.SERVER:
-            self.skipTest(support.SERVER.get("no_certificate", "no certificate"))
-        import ssl
+    async def tls(self, send):
+        """An echo of megabytes to a server of trio's, and one that is refused."""
         server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         server.load_cert_chain(support.SERVER["certificate"], support.SERVER["key"])
         client = ssl.create_default_context(cafile=support.SERVER["certificate"])
         blob = os.urandom(1 << 20) * 4
+
+        async def answer(stream):
+            try:
+                async with stream:
+                    async for data in stream:
+                        await send(stream, data)
+            except trio.BrokenResourceError:
+                refused.append(stream)
+
+        refused = []
         async with trio.open_nursery() as nursery:
             listeners = await nursery.start(lambda task_status: trio.serve_ssl_over_tcp(
-                echo, 0, server, host="127.0.0.1", task_status=task_status))
+                answer, 0, server, host="127.0.0.1", task_status=task_status))
             port = listeners[0].transport_listener.socket.getsockname()[1]
             async with await trio.open_ssl_over_tcp_stream(
                     "localhost", port, ssl_context=client) as stream:
-                nursery.start_soon(stream.send_all, blob)
+                await stream.do_handshake()
+                self.assertIn(stream.version(), ("TLSv1.2", "TLSv1.3"))
+                nursery.start_soon(send, stream, blob)
                 self.assertTrue(await receive_exactly(stream, len(blob)) == blob)
             with self.assertRaises(trio.BrokenResourceError) as caught:
                 stream = await trio.open_ssl_over_tcp_stream("localhost", port)
                 await stream.do_handshake()
             self.assertIsInstance(caught.exception.__cause__, ssl.SSLCertVerificationError)
             nursery.cancel_scope.cancel()
+
+    @support.needs("certificate")
+    @checks
+    async def test_tls(self):
+        async def send(stream, data):
+            for start in range(0, len(data), 4096):
+                await stream.send_all(data[start:start + 4096])
+
+        await self.tls(send)
+
+    @support.needs("certificate")
+    @checks
+    async def test_tls_in_long_writes(self):
+        await self.tls(lambda stream, data: stream.send_all(data))
 
     def test_from_another_program(self):
         # netcat-like: a child of another kind than this one talks to a server here.
