@@ -78,10 +78,11 @@ class Server:
 
     def __init__(self, folder):
         self.folder = os.path.join(folder, self.title)
-        os.mkdir(self.folder)
+        os.makedirs(self.folder)
         self.port, *self.more_ports = free_ports(self.ports)
         self.unix = os.path.join(self.folder, "socket")
         self.process = None
+        self.log_begins = 0
         self.certificate = self.key = None
         self.make_certificate()
         self.give_away()

@@ -494,7 +494,8 @@ class Around(unittest.TestCase):
     @support.needs("certificate")
     @checks
     async def test_tls_in_long_writes(self):
-        await self.tls(lambda stream, data: stream.send_all(data))
+        with trio.fail_after(10):
+            await self.tls(lambda stream, data: stream.send_all(data))
 
     def test_from_another_program(self):
         # netcat-like: a child of another kind than this one talks to a server here.
