@@ -65,7 +65,8 @@ def install(workloads):
     if os.geteuid() != 0:
         apt.insert(0, "sudo")
     subprocess.run(apt + ["update"])
-    subprocess.run(apt + ["install", "--yes", "--no-install-recommends"] + sorted(wanted), check=True)
+    subprocess.run(apt + ["install", "--yes", "--no-install-recommends"] + sorted(wanted),
+                   stdout=subprocess.DEVNULL, check=True)
 
 
 class Outcome:
