@@ -112,9 +112,13 @@ def in_threads(work, arguments):
     return results
 
 
+def versions(*packages):
+    say("versions", versions={name: importlib.metadata.version(name) for name in packages})
+
+
 def main(*packages):
     """Runs the checks of the script that calls this."""
-    say("versions", versions={name: importlib.metadata.version(name) for name in packages})
+    versions(*packages)
     loader = unittest.TestLoader()
     tests = loader.loadTestsFromModule(sys.modules["__main__"])
     tests.run(Result())
