@@ -89,6 +89,10 @@
 //!
 //! **Names** come from the system, or from a [`Resolver`] of the host's.
 //!
+//! **TLS** works over these sockets, in force with all of the above, where the
+//! interpreter has a TLS library: `ssl` of the standard library with the `_ssl`
+//! that RustPython's features `ssl-rustls` and `ssl-openssl` add.
+//!
 //! # Untrusted scripts
 //!
 //! The policy guards this module. It cannot guard what else the interpreter
