@@ -1,0 +1,86 @@
+"""The compared programs: where they are, how they are built, what they are."""
+
+import glob
+import os
+import platform
+import shutil
+import subprocess
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+TARGET = os.path.join(os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target"), "release")
+
+INTERPRETER, STOCK, CPYTHON, RAW = "interpreter", "stock", "cpython", "raw"
+ALL = [INTERPRETER, STOCK, CPYTHON, RAW]
+TITLES = {
+    INTERPRETER: "interpreter",
+    STOCK: "RustPython's own socket",
+    CPYTHON: "CPython 3.13",
+    RAW: "system calls",
+}
+
+
+class Missing(Exception):
+    """A program that cannot be found."""
+
+
+def build():
+    command = ["cargo", "build", "--release", "--ignore-rust-version", "-p", "interpreter"]
+    command += ["--bin", "interpreter", "--examples"]
+    if subprocess.call(command, cwd=ROOT):
+        raise Missing("the programs do not build")
+
+
+def locate(name):
+    if name == CPYTHON:
+        return cpython()
+    path = {
+        INTERPRETER: os.path.join(TARGET, "interpreter"),
+        STOCK: os.path.join(TARGET, "examples", "stock"),
+        RAW: os.path.join(TARGET, "examples", "raw"),
+        "load": os.path.join(TARGET, "examples", "load"),
+    }.get(name)
+    if not path:
+        raise Missing(f"no program is called {name}; there are {', '.join(ALL)}")
+    if not os.path.exists(path):
+        raise Missing(f"{path} is not built")
+    return path
+
+
+def cpython():
+    found = [shutil.which("python3.13"), shutil.which("python3")]
+    found += sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.13*/bin/python3")))
+    for path in filter(None, found):
+        if version(path).startswith("3.13.") and "RustPython" not in version(path):
+            return path
+    raise Missing("no CPython 3.13 here: give its path with --programs cpython=PATH")
+
+
+def version(path):
+    """`sys.version` of a Python, or nothing of what is none."""
+    run = subprocess.run(
+        [path, "-c", "import sys; print(sys.version)"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    return " ".join(run.stdout.decode().split())
+
+
+def facts(paths):
+    """What a reader needs to judge the numbers by."""
+    model = ""
+    with open("/proc/cpuinfo") as file:
+        for line in file:
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    with open("/proc/meminfo") as file:
+        memory = int(file.readline().split()[1]) // 1024
+    return {
+        "processor": model or platform.machine(),
+        "cores": os.cpu_count(),
+        "memory_mib": memory,
+        "kernel": platform.release(),
+        "load_before": os.getloadavg()[0],
+        "programs": {name: version(path) for name, path in paths.items() if name != RAW},
+    }
