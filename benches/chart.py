@@ -37,7 +37,7 @@ def write(found, directory):
 
 class Drawing:
     def __init__(self, width, height, description):
-        self.width, self.height = width, height
+        self.labels = []
         self.parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
             f'width="{width}" height="{height}" role="img">',
@@ -62,6 +62,13 @@ class Drawing:
 
     def text(self, x, y, text, kind=""):
         self.parts.append(f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>')
+
+    def label(self, x, y, text):
+        """A number under an axis, unless another one is in its place."""
+        wide = 7 * len(text) + 6
+        if all(abs(x - other) > (wide + others) / 2 or y != line for other, others, line in self.labels):
+            self.labels.append((x, wide, y))
+            self.text(x, y, text, "small middle")
 
     def mark(self, x, y, kind):
         """A point; each program has a shape of its own."""
@@ -118,10 +125,10 @@ def ratios(found, group):
     for index in range(count):
         if index % 2 == 0:
             drawing.box(8, top + step * index, 804, step, "band")
-    for tick in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000):
+    for tick in (0.01, 0.1, 1, 10, 100, 0.2, 0.5, 2, 5, 20, 50):
         if low <= tick <= high:
             drawing.line(place(tick), top, place(tick), bottom, "base" if tick == 1 else "grid")
-            drawing.text(place(tick), bottom + 18, f"{tick:g}", "small middle")
+            drawing.label(place(tick), bottom + 18, f"{tick:g}")
     rows = [(entry["title"], entry["ratios"], entry["target"]) for entry in entries]
     if means:
         mean = {name: {"median": value} for name, value in means.items() if name != CPYTHON}
@@ -193,8 +200,8 @@ def growth(drawing, left, top, heading, curves):
         drawing.line(left, y, left + WIDE, y, "grid")
         drawing.text(left - 8, y + 4, duration(tick), "small end")
         tick *= 10
-    for x in sorted(set(xs)):
-        drawing.text(place(x, y_low)[0], top + HIGH + 38, short(x), "small middle")
+    for x in sorted(set(xs), reverse=True):
+        drawing.label(place(x, y_low)[0], top + HIGH + 38, short(x))
     for name, curve in reversed(curves.items()):
         places = [place(x, y) for x, y in curve if y]
         drawing.path(places, name)

@@ -11,6 +11,7 @@ ROOT = os.path.dirname(HERE)
 TARGET = os.path.join(os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target"), "release")
 
 INTERPRETER, STOCK, CPYTHON, RAW = "interpreter", "stock", "cpython", "raw"
+LOAD = "load"
 ALL = [INTERPRETER, STOCK, CPYTHON, RAW]
 TITLES = {
     INTERPRETER: "interpreter",
@@ -38,7 +39,7 @@ def locate(name):
         INTERPRETER: os.path.join(TARGET, "interpreter"),
         STOCK: os.path.join(TARGET, "examples", "stock"),
         RAW: os.path.join(TARGET, "examples", "raw"),
-        "load": os.path.join(TARGET, "examples", "load"),
+        LOAD: os.path.join(TARGET, "examples", "load"),
     }.get(name)
     if not path:
         raise Missing(f"no program is called {name}; there are {', '.join(ALL)}")
@@ -48,7 +49,7 @@ def locate(name):
 
 
 def cpython():
-    found = [shutil.which("python3.13"), shutil.which("python3")]
+    found = [os.environ.get("PYTHON313"), shutil.which("python3.13"), shutil.which("python3")]
     found += sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.13*/bin/python3")))
     for path in filter(None, found):
         if version(path).startswith("3.13.") and "RustPython" not in version(path):
@@ -58,11 +59,14 @@ def cpython():
 
 def version(path):
     """`sys.version` of a Python, or nothing of what is none."""
-    run = subprocess.run(
-        [path, "-c", "import sys; print(sys.version)"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
+    try:
+        run = subprocess.run(
+            [path, "-c", "import sys; print(sys.version)"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError:
+        return ""
     return " ".join(run.stdout.decode().split())
 
 

@@ -8,7 +8,8 @@ Builds what it needs, measures every row in every program, several times and in
 changing order, and prints medians, ratios against CPython and their geometric
 mean. The same goes as JSON, text and charts into --out.
 
---rows      only rows whose title or group (calls, programs, scaling) contains a TEXT
+--rows      only rows whose title or group (calls, programs, start, scaling) contains a TEXT
+--programs  some of interpreter, stock, cpython and raw; also from where
 --quick     one short look at each row: whether all runs, not how fast
 --readme    put the results into benches/results and the README
 
@@ -56,14 +57,14 @@ def main():
         for program in chosen.programs.split(","):
             name, _, path = program.partition("=")
             paths[name] = path or programs.locate(name)
-        load = programs.locate("load")
+        load = paths.pop(programs.LOAD, None) or programs.locate(programs.LOAD)
     except programs.Missing as missing:
         print(missing, file=sys.stderr)
         return 2
     rows = [
         row
         for row in suite.rows()
-        if any(text in row.title or text == row.group for text in chosen.rows)
+        if any(text == row.group or text in row.title for text in chosen.rows)
     ]
     # For 10,000 sockets at once; children inherit it.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

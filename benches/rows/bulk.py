@@ -6,7 +6,7 @@ import tempfile
 from rows.timing import seconds
 
 MIB = 1 << 20
-# A request to count up to this many MiB and answer then.
+# How many MiB the receiver confirms at a time.
 LARGE = 16
 
 
@@ -49,6 +49,6 @@ def sendfile(address):
 
 
 ROWS = {
-    "sendall to another process": sendall,
-    "sendfile to another process": sendfile,
+    "sendall: a MiB to another process": sendall,
+    "sendfile: a MiB to another process": sendfile,
 }
