@@ -101,13 +101,13 @@ class Drawing:
 def ratios(found, group):
     """A line for each row, a point for each program's time relative to CPython's."""
     entries = [entry for entry in found["rows"] if entry["group"] == group and entry["ratios"]]
-    names = [name for name in found["names"] if name != CPYTHON]
+    names = [name for name in found["names"] if any(name in entry["ratios"] for entry in entries)]
     if not entries:
         return None
     values = [ratio[key] for entry in entries for ratio in entry["ratios"].values() for key in ratio]
     values += [entry["target"] for entry in entries if entry["target"]]
     low, high = min(values + [0.5]) / 1.15, max(values + [2]) * 1.15
-    left, right, top, step = 330, 700, 76, 26
+    left, right, top, step = 350, 700, 76, 26
     means = found["geometric_means"] if group == "calls" else {}
     count = len(entries) + bool(means)
     drawing = Drawing(820, top + step * count + 46, f"{group}: cost relative to CPython 3.13")

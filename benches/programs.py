@@ -5,6 +5,7 @@ import os
 import platform
 import shutil
 import subprocess
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
@@ -70,6 +71,20 @@ def version(path):
     return " ".join(run.stdout.decode().split())
 
 
+def busy():
+    """The cores' share that others use, in percent, looked at for a second."""
+
+    def spent():
+        with open("/proc/stat") as file:
+            ticks = [int(field) for field in file.readline().split()[1:9]]
+        return sum(ticks), ticks[3] + ticks[4]
+
+    total, idle = spent()
+    time.sleep(1)
+    later_total, later_idle = spent()
+    return round(100 * (1 - (later_idle - idle) / max(1, later_total - total)))
+
+
 def facts(paths):
     """What a reader needs to judge the numbers by."""
     model = ""
@@ -85,6 +100,6 @@ def facts(paths):
         "cores": os.cpu_count(),
         "memory_mib": memory,
         "kernel": platform.release(),
-        "load_before": os.getloadavg()[0],
+        "busy": busy(),
         "programs": {name: version(path) for name, path in paths.items() if name != RAW},
     }

@@ -75,8 +75,7 @@ def text(found):
     names = found["names"]
     facts = found["facts"]
     lines = [
-        f"{facts['processor']}, {facts['cores']} cores, Linux {facts['kernel']}; "
-        f"median of {facts['runs']} runs.",
+        machine(facts) + ".",
         "Ratios are against CPython: below 1 is faster. In brackets their range over the runs.",
     ]
     width = max([len(entry["title"]) for entry in found["rows"]] + [20])
@@ -99,6 +98,13 @@ def text(found):
     for name, title, failure in failed(found):
         lines.append(f"failed: {title}, {TITLES[name]}: {failure}")
     return "\n".join(lines)
+
+
+def machine(facts):
+    return (
+        f"{facts['processor']}, {facts['cores']} cores, Linux {facts['kernel']}, "
+        f"{facts['busy']} % busy before the run; median of {facts['runs']} runs"
+    )
 
 
 def line(entry, names, width):
@@ -155,8 +161,7 @@ def summary(found):
     lines = [
         "![Time of each call relative to CPython](benches/results/calls.svg)",
         "",
-        f"{facts['processor']}, {facts['cores']} cores, Linux {facts['kernel']}, "
-        f"median of {facts['runs']} runs:",
+        machine(facts) + ". All rows, with their spread: [results.txt](benches/results/results.txt).",
         "",
         "| | interpreter | RustPython's own | CPython 3.13 | interpreter / CPython |",
         "|---|---|---|---|---|",
@@ -190,6 +195,7 @@ def summary(found):
     lines += [
         "",
         "Targets missed: " + ("; ".join(missed) or "none") + ".",
+        "",
         "Slower or larger than RustPython's own module by more than 2 %: " + ("; ".join(slower) or "nothing") + ".",
         "",
         "![Cost by size, buffers, sockets and threads](benches/results/scaling.svg)",

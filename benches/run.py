@@ -31,6 +31,10 @@ import report
 import suite
 
 
+# Percent of the machine that others may use before the results are worth a warning.
+BUSY = 10
+
+
 def options():
     parser = argparse.ArgumentParser(usage=__doc__, add_help=True)
     parser.add_argument("--runs", type=int, default=5)
@@ -72,6 +76,8 @@ def main():
 
     facts = programs.facts(paths)
     facts["runs"] = chosen.runs
+    if facts["busy"] > BUSY:
+        print(f"others use {facts['busy']} % of this machine: expect noise", file=sys.stderr)
     values, failures = measure(rows, paths, load, chosen)
     results = report.results(rows, list(paths), values, failures, facts)
     print(report.text(results))

@@ -62,7 +62,10 @@ def selector():
         chosen.register(connection, selectors.EVENT_READ, echo)
 
     def echo(connection):
-        data = connection.recv(4096)
+        try:
+            data = connection.recv(4096)
+        except ConnectionResetError:
+            data = b""
         if data:
             connection.send(data)
         else:
