@@ -46,6 +46,8 @@ def options():
     parser.add_argument("--readme", action="store_true")
     chosen = parser.parse_args()
     if chosen.readme:
+        if chosen.quick or chosen.rows != [""] or chosen.programs != ",".join(programs.ALL):
+            parser.error("--readme takes all rows and programs, and no --quick")
         chosen.out = os.path.join(programs.HERE, "results")
     if chosen.quick:
         chosen.runs = 1
