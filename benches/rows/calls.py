@@ -1,49 +1,21 @@
-"""The rows of the benchmark, measured in the interpreter that runs this file.
+"""Single calls: the cost of one, or of one exchange, on connections in one process."""
 
-    PROGRAM benches/rows.py [ROW ...]
-
-Prints a line of JSON for each row: its name and the seconds that one round took,
-the best of several passes. Every row runs on any Python that has sockets.
-"""
-
-import json
 import socket
-import sys
 import threading
-import time
 
-PASSES = 5
-# How long one pass should take; the number of rounds follows from it.
-PASS = 0.15
+from rows.timing import seconds
 
 ROWS = {}
 
 
 def row(title):
+    """Registers what makes the row's `work(n)`, which does n rounds."""
+
     def register(make):
-        ROWS[title] = make
+        ROWS[title] = lambda: seconds(make())
         return make
 
     return register
-
-
-def measure(work):
-    """Seconds a round, the best of some passes. `work(n)` runs n rounds."""
-    rounds = 1
-    while True:
-        start = time.perf_counter()
-        work(rounds)
-        took = time.perf_counter() - start
-        if took > PASS / 4:
-            break
-        rounds *= 2
-    rounds = max(1, int(rounds * PASS / took))
-    best = float("inf")
-    for _ in range(PASSES):
-        start = time.perf_counter()
-        work(rounds)
-        best = min(best, time.perf_counter() - start)
-    return best / rounds
 
 
 def tcp_pair():
@@ -249,7 +221,7 @@ def _():
     return work
 
 
-@row("row 1 in two threads at once")
+@row("send 1 byte + recv(64), two threads at once")
 def _():
     pair = [ping(64), ping(64)]
 
@@ -284,13 +256,3 @@ def _():
             recv(64)
 
     return work
-
-
-def main():
-    wanted = sys.argv[1:] or list(ROWS)
-    for title in wanted:
-        print(json.dumps([title, measure(ROWS[title]())]), flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,34 @@
+"""Measures rows of the benchmark in the interpreter that runs this file.
+
+    PROGRAM benches/measure.py [--quick] ROW [ARGUMENT]
+    PROGRAM benches/measure.py --calls
+
+Prints a line of JSON for each row: its name and the value, in seconds unless the
+row says otherwise. `--calls` measures all single calls. Any Python that has
+sockets can run this.
+"""
+
+import json
+import sys
+
+from rows import bulk, calls, memory, scaling, timing
+
+ROWS = {**calls.ROWS, **bulk.ROWS, **memory.ROWS, **scaling.ROWS}
+
+
+def main(arguments):
+    if "--quick" in arguments:
+        arguments.remove("--quick")
+        timing.settle(0.002, 1)
+    if arguments == ["--calls"]:
+        runs = [(title,) for title in calls.ROWS]
+    elif arguments:
+        runs = [tuple(arguments)]
+    else:
+        sys.exit(__doc__)
+    for title, *rest in runs:
+        print(json.dumps([title, ROWS[title](*rest)]), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

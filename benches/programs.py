@@ -1,0 +1,105 @@
+"""The compared programs: where they are, how they are built, what they are."""
+
+import glob
+import os
+import platform
+import shutil
+import subprocess
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+TARGET = os.path.join(os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target"), "release")
+
+INTERPRETER, STOCK, CPYTHON, RAW = "interpreter", "stock", "cpython", "raw"
+LOAD = "load"
+ALL = [INTERPRETER, STOCK, CPYTHON, RAW]
+TITLES = {
+    INTERPRETER: "interpreter",
+    STOCK: "RustPython's own socket",
+    CPYTHON: "CPython 3.13",
+    RAW: "system calls",
+}
+
+
+class Missing(Exception):
+    """A program that cannot be found."""
+
+
+def build():
+    command = ["cargo", "build", "--release", "--ignore-rust-version", "-p", "interpreter"]
+    command += ["--bin", "interpreter", "--examples"]
+    if subprocess.call(command, cwd=ROOT):
+        raise Missing("the programs do not build")
+
+
+def locate(name):
+    if name == CPYTHON:
+        return cpython()
+    path = {
+        INTERPRETER: os.path.join(TARGET, "interpreter"),
+        STOCK: os.path.join(TARGET, "examples", "stock"),
+        RAW: os.path.join(TARGET, "examples", "raw"),
+        LOAD: os.path.join(TARGET, "examples", "load"),
+    }.get(name)
+    if not path:
+        raise Missing(f"no program is called {name}; there are {', '.join(ALL)}")
+    if not os.path.exists(path):
+        raise Missing(f"{path} is not built")
+    return path
+
+
+def cpython():
+    found = [os.environ.get("PYTHON313"), shutil.which("python3.13"), shutil.which("python3")]
+    found += sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.13*/bin/python3")))
+    for path in filter(None, found):
+        if version(path).startswith("3.13.") and "RustPython" not in version(path):
+            return path
+    raise Missing("no CPython 3.13 here: give its path with --programs cpython=PATH")
+
+
+def version(path):
+    """`sys.version` of a Python, or nothing of what is none."""
+    try:
+        run = subprocess.run(
+            [path, "-c", "import sys; print(sys.version)"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError:
+        return ""
+    return " ".join(run.stdout.decode().split())
+
+
+def busy():
+    """The cores' share that others use, in percent, looked at for a second."""
+
+    def spent():
+        with open("/proc/stat") as file:
+            ticks = [int(field) for field in file.readline().split()[1:9]]
+        return sum(ticks), ticks[3] + ticks[4]
+
+    total, idle = spent()
+    time.sleep(1)
+    later_total, later_idle = spent()
+    return round(100 * (1 - (later_idle - idle) / max(1, later_total - total)))
+
+
+def facts(paths):
+    """What a reader needs to judge the numbers by."""
+    model = ""
+    with open("/proc/cpuinfo") as file:
+        for line in file:
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    with open("/proc/meminfo") as file:
+        memory = int(file.readline().split()[1]) // 1024
+    return {
+        "processor": model or platform.machine(),
+        "cores": os.cpu_count(),
+        "memory_mib": memory,
+        "kernel": platform.release(),
+        "busy": busy(),
+        "programs": {name: version(path) for name, path in paths.items() if name != RAW},
+    }

@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Compares `interpreter` with CPython 3.13, RustPython's own socket module and bare system calls.
+
+    python3 benches/run.py [--runs N] [--rows TEXT ...] [--programs NAME[=PATH],...]
+                           [--quick] [--no-build] [--out DIRECTORY] [--readme]
+
+Builds what it needs, measures every row in every program, several times and in
+changing order, and prints medians, ratios against CPython and their geometric
+mean. The same goes as JSON, text and charts into --out.
+
+--rows      only rows whose title or group (calls, programs, start, scaling) contains a TEXT
+--programs  some of interpreter, stock, cpython and raw; also from where
+--quick     one short look at each row: whether all runs, not how fast
+--readme    put the results into benches/results and the README
+
+Exit status: 0 all rows ran, 1 some failed, 2 a program is missing.
+"""
+
+import argparse
+import os
+import random
+import resource
+import subprocess
+import sys
+import time
+
+import chart
+import measuring
+import programs
+import report
+import suite
+
+
+# Percent of the machine that others may use before the results are worth a warning.
+BUSY = 10
+
+
+def options():
+    parser = argparse.ArgumentParser(usage=__doc__, add_help=True)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--rows", nargs="+", default=[""])
+    parser.add_argument("--programs", default=",".join(programs.ALL))
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--no-build", action="store_true")
+    parser.add_argument("--out", default=os.path.join(programs.ROOT, "target", "benchmark"))
+    parser.add_argument("--readme", action="store_true")
+    chosen = parser.parse_args()
+    if chosen.readme:
+        if chosen.quick or chosen.rows != [""] or chosen.programs != ",".join(programs.ALL):
+            parser.error("--readme takes all rows and programs, and no --quick")
+        chosen.out = os.path.join(programs.HERE, "results")
+    if chosen.quick:
+        chosen.runs = 1
+    return chosen
+
+
+def main():
+    chosen = options()
+    try:
+        if not chosen.no_build:
+            programs.build()
+        paths = {}
+        for program in chosen.programs.split(","):
+            name, _, path = program.partition("=")
+            paths[name] = path or programs.locate(name)
+        load = paths.pop(programs.LOAD, None) or programs.locate(programs.LOAD)
+    except programs.Missing as missing:
+        print(missing, file=sys.stderr)
+        return 2
+    rows = [
+        row
+        for row in suite.rows()
+        if any(text == row.group or text in row.title for text in chosen.rows)
+    ]
+    # For 10,000 sockets at once; children inherit it.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+    facts = programs.facts(paths)
+    facts["runs"] = chosen.runs
+    if facts["busy"] > BUSY:
+        print(f"others use {facts['busy']} % of this machine: expect noise", file=sys.stderr)
+    values, failures = measure(rows, paths, load, chosen)
+    results = report.results(rows, list(paths), values, failures, facts)
+    print(report.text(results))
+    os.makedirs(chosen.out, exist_ok=True)
+    report.write(results, chosen.out)
+    chart.write(results, chosen.out)
+    if chosen.readme:
+        report.into_readme(results, os.path.join(programs.ROOT, "README.md"))
+    print(f"\nJSON, text and charts: {chosen.out}")
+    return 1 if failures else 0
+
+
+def measure(rows, paths, load, chosen):
+    """The values of each row and program, and what failed."""
+    values = {(row.title, name): [] for row in rows for name in paths}
+    failures = {}
+    progress = Progress(
+        sum(measuring.applies(row, name) for row in rows for name in paths) * chosen.runs
+    )
+    for run in range(chosen.runs):
+        for row in rows:
+            # One after the other, so that what else the machine does meets them
+            # all; in changing order, so that it favours none.
+            order = [name for name in paths if measuring.applies(row, name)]
+            random.shuffle(order)
+            for name in order:
+                progress.step(f"run {run + 1} of {chosen.runs}: {row.title}, {name}")
+                if (row.title, name) in failures:
+                    continue
+                try:
+                    measured = measuring.value(row, name, paths[name], load, chosen.quick)
+                    values[row.title, name].append(measured)
+                except (measuring.Failed, subprocess.TimeoutExpired, ValueError) as failure:
+                    failures[row.title, name] = str(failure)
+    progress.end()
+    return values, failures
+
+
+class Progress:
+    """A line on standard error that says how far the run is."""
+
+    def __init__(self, total):
+        self.total = total
+        self.done = 0
+        self.start = time.monotonic()
+        self.alive = sys.stderr.isatty()
+
+    def step(self, what):
+        spent = time.monotonic() - self.start
+        left = spent / self.done * (self.total - self.done) if self.done > 5 else 0
+        about = f", {left / 60:.0f} min left" if left else ""
+        line = f"[{self.done}/{self.total}{about}] {what}"
+        if self.alive:
+            print(f"\r\x1b[K{line[:100]}", end="", file=sys.stderr, flush=True)
+        elif self.done % max(1, self.total // 20) == 0:
+            print(line, file=sys.stderr, flush=True)
+        self.done += 1
+
+    def end(self):
+        if self.alive:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
