@@ -5,7 +5,6 @@ import os
 import platform
 import shutil
 import subprocess
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
@@ -71,18 +70,24 @@ def version(path):
     return " ".join(run.stdout.decode().split())
 
 
-def busy():
-    """The cores' share that others use, in percent, looked at for a second."""
+class Others:
+    """How much of the machine is used by what is not the benchmark."""
 
+    def __init__(self):
+        self.start = self.spent()
+
+    @staticmethod
     def spent():
+        """Seconds of all cores, of those that were busy, and of this benchmark."""
         with open("/proc/stat") as file:
             ticks = [int(field) for field in file.readline().split()[1:9]]
-        return sum(ticks), ticks[3] + ticks[4]
+        tick = 1 / os.sysconf("SC_CLK_TCK")
+        total, idle = sum(ticks) * tick, (ticks[3] + ticks[4]) * tick
+        return total, total - idle, sum(os.times()[:4])
 
-    total, idle = spent()
-    time.sleep(1)
-    later_total, later_idle = spent()
-    return round(100 * (1 - (later_idle - idle) / max(1, later_total - total)))
+    def percent(self):
+        total, busy, own = (now - then for now, then in zip(self.spent(), self.start))
+        return max(0, round(100 * (busy - own) / total)) if total else 0
 
 
 def facts(paths):
@@ -100,6 +105,5 @@ def facts(paths):
         "cores": os.cpu_count(),
         "memory_mib": memory,
         "kernel": platform.release(),
-        "busy": busy(),
         "programs": {name: version(path) for name, path in paths.items() if name != RAW},
     }

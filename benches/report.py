@@ -6,7 +6,7 @@ import os
 import statistics
 
 from programs import CPYTHON, INTERPRETER, STOCK, TITLES
-from suite import CALLS_TARGET, TIMES
+from suite import CALLS, CALLS_TARGET, TIMES
 
 # Less is no difference between two medians.
 NOISE = 1.02
@@ -40,7 +40,7 @@ def results(rows, names, values, failures, facts):
     for name in names:
         of_name = [entry["ratios"][name]["median"] for entry in calls if name in entry["ratios"]]
         # Of all the calls or of none: a mean of some would not be comparable.
-        if calls and len(of_name) == len(calls):
+        if len(of_name) == len(CALLS):
             means[name] = math.exp(statistics.fmean(math.log(ratio) for ratio in of_name))
     return {
         "facts": facts,
@@ -103,7 +103,7 @@ def text(found):
 def machine(facts):
     return (
         f"{facts['processor']}, {facts['cores']} cores, Linux {facts['kernel']}, "
-        f"{facts['busy']} % busy before the run; median of {facts['runs']} runs"
+        f"{facts['others']} % of it used by others; median of {facts['runs']} runs"
     )
 
 
@@ -190,7 +190,10 @@ def summary(found):
         for entry in found["rows"]
         if entry["unit"] != TIMES
         and {INTERPRETER, STOCK} <= set(entry["medians"])
-        and entry["medians"][INTERPRETER] > entry["medians"][STOCK] * NOISE
+        and statistics.median(
+            ours / own for ours, own in zip(entry["values"][INTERPRETER], entry["values"][STOCK])
+        )
+        > NOISE
     ]
     lines += [
         "",

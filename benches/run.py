@@ -31,7 +31,7 @@ import report
 import suite
 
 
-# Percent of the machine that others may use before the results are worth a warning.
+# Percent of the machine that others may use without a warning.
 BUSY = 10
 
 
@@ -78,11 +78,13 @@ def main():
 
     facts = programs.facts(paths)
     facts["runs"] = chosen.runs
-    if facts["busy"] > BUSY:
-        print(f"others use {facts['busy']} % of this machine: expect noise", file=sys.stderr)
+    others = programs.Others()
     values, failures = measure(rows, paths, load, chosen)
+    facts["others"] = others.percent()
     results = report.results(rows, list(paths), values, failures, facts)
     print(report.text(results))
+    if facts["others"] > BUSY:
+        print("\nOther programs took much of this machine: do not trust these numbers.")
     os.makedirs(chosen.out, exist_ok=True)
     report.write(results, chosen.out)
     chart.write(results, chosen.out)
