@@ -14,7 +14,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 
 /// How long anything may take on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The size of the terminal.
+const COLUMNS: u16 = 100;
+const LINES: u16 = 40;
 
 /// A program in the foreground of a terminal of its own.
 pub struct Terminal {
@@ -24,6 +28,8 @@ pub struct Terminal {
     shown: String,
     /// Up to where a test has looked at it.
     seen: usize,
+    /// What a person would see now.
+    screen: vt100::Parser,
 }
 
 impl Terminal {
@@ -50,8 +56,8 @@ impl Terminal {
         let child = command
             .env("TERM", "xterm")
             .env("NO_COLOR", "1")
-            .env("COLUMNS", "100")
-            .env("LINES", "40")
+            .env("COLUMNS", COLUMNS.to_string())
+            .env("LINES", LINES.to_string())
             .envs(variables.iter().copied())
             .stdin(slave.try_clone().unwrap())
             .stdout(slave.try_clone().unwrap())
@@ -63,6 +69,7 @@ impl Terminal {
             child,
             shown: String::new(),
             seen: 0,
+            screen: vt100::Parser::new(LINES, COLUMNS, 0),
         }
     }
 
@@ -129,6 +136,16 @@ impl Terminal {
         (status, self.shown[self.seen..].to_owned())
     }
 
+    /// Waits for more to be shown; false if there is nothing for that long.
+    pub fn shows_more(&mut self, patience: Duration) -> bool {
+        self.reads_until(Instant::now() + patience)
+    }
+
+    /// What a person would see now.
+    pub fn screen(&self) -> &vt100::Screen {
+        self.screen.screen()
+    }
+
     /// Reads what there is to read; false at the end, or when time is over.
     fn reads_until(&mut self, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -141,6 +158,7 @@ impl Terminal {
         match self.master.read(&mut buffer) {
             Ok(0) => false,
             Ok(length) => {
+                self.screen.process(&buffer[..length]);
                 self.shown += &String::from_utf8_lossy(&buffer[..length]);
                 true
             }
