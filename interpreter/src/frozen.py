@@ -40,7 +40,11 @@ class FrozenFolder:
 
 
 def iter_modules(prefix=''):
-    return [(prefix + name, package) for name, package in contents('')]
+    # A module of the program's own comes before a frozen one of that name.
+    own = set(sys.builtin_module_names)
+    return [
+        (prefix + name, package) for name, package in contents('') if name not in own
+    ]
 
 
 FrozenImporter.iter_modules = iter_modules

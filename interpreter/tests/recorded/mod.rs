@@ -63,7 +63,7 @@ fn play(part: &str, record: bool) -> String {
     let lines: Vec<&str> = part.trim_end().lines().collect();
     let mut result = String::new();
     let mut arguments = vec![];
-    let mut variables = vec![("NO_COLOR", "1"), ("PAGER", "cat")];
+    let mut variables = vec![("PAGER", "cat")];
     let mut session = None;
     let mut colours = false;
     let mut at = 0;
@@ -79,10 +79,14 @@ fn play(part: &str, record: bool) -> String {
             "==" | "#" => continue,
             "arguments" => arguments.extend(rest.split(' ')),
             "set" => variables.push(rest.split_once('=').unwrap()),
-            "unset" => variables.retain(|(name, _)| *name != rest),
             "colours" => colours = true,
             "starts" | "types" | "pastes" | "ends" => {
-                let session = session.get_or_insert_with(|| Session::open(&arguments, &variables));
+                let session = session.get_or_insert_with(|| {
+                    let mut session = Session::open(&arguments, &variables);
+                    // What is typed earlier is shown twice, by the terminal as well.
+                    session.terminal.shows(">>> ");
+                    session
+                });
                 let mut text = keys(rest);
                 if word == "pastes" {
                     while let Some(more) = lines.get(at).and_then(|l| l.strip_prefix("pastes")) {
@@ -166,6 +170,7 @@ fn keys(text: &str) -> String {
 fn screen_of(session: &Session, colours: bool) -> String {
     let screen = session.terminal.screen();
     let (rows, columns) = screen.size();
+    let (rows, columns) = (rows.get(), columns.get());
     let plain = screen.rows(0, columns);
     let lines: Vec<String> = if colours {
         (0..rows)

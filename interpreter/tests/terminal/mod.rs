@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::num::NonZero;
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, Command, ExitStatus};
@@ -17,8 +18,8 @@ use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The size of the terminal.
-const COLUMNS: u16 = 100;
-const LINES: u16 = 40;
+const COLUMNS: NonZero<u16> = NonZero::new(100).unwrap();
+const LINES: NonZero<u16> = NonZero::new(40).unwrap();
 
 /// A program in the foreground of a terminal of its own.
 pub struct Terminal {
