@@ -108,8 +108,8 @@ impl BaseSocket {
     /// scope_id) with the last two optional, for AF_UNIX a path. An empty host
     /// is every address of this machine, port 0 any free one.
     #[pymethod]
-    fn bind(zelf: &Py<Self>, address: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
-        connection::bind(zelf, &address, vm)
+    fn bind(zelf: &Py<Self>, object: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
+        connection::bind(zelf, &object, vm)
     }
 
     /// Close the socket. Calls that wait on it in other threads fail with EBADF.
@@ -123,16 +123,16 @@ impl BaseSocket {
     /// Addresses are as for bind(). With a timeout, TimeoutError is raised if
     /// there is no connection in time.
     #[pymethod]
-    fn connect(zelf: &Py<Self>, address: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
-        connection::connect(zelf, &address, vm)
+    fn connect(zelf: &Py<Self>, object: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
+        connection::connect(zelf, &object, vm)
     }
 
     /// Connect to a peer, and return an errno number instead of raising OSError.
     ///
     /// 0 is success. A host that cannot be found is raised all the same.
     #[pymethod]
-    fn connect_ex(zelf: &Py<Self>, address: PyObjectRef, vm: &VirtualMachine) -> PyResult<i32> {
-        connection::connect_ex(zelf, &address, vm)
+    fn connect_ex(zelf: &Py<Self>, object: PyObjectRef, vm: &VirtualMachine) -> PyResult<i32> {
+        connection::connect_ex(zelf, &object, vm)
     }
 
     /// Give the descriptor away without closing it: its number, -1 if closed.
@@ -327,8 +327,8 @@ impl BaseSocket {
     ///
     /// The same as settimeout(None) and settimeout(0).
     #[pymethod]
-    fn setblocking(zelf: &Py<Self>, flag: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
-        options::setblocking(zelf, &flag, vm)
+    fn setblocking(zelf: &Py<Self>, object: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
+        options::setblocking(zelf, &object, vm)
     }
 
     /// Let every call wait that many seconds at most; None for ever, 0 not at all.
@@ -336,8 +336,8 @@ impl BaseSocket {
     /// A call that is out of time raises TimeoutError; one that would have to
     /// wait and may not, BlockingIOError.
     #[pymethod]
-    fn settimeout(zelf: &Py<Self>, timeout: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
-        options::settimeout(zelf, &timeout, vm)
+    fn settimeout(zelf: &Py<Self>, object: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
+        options::settimeout(zelf, &object, vm)
     }
 
     /// setsockopt(level, option, value), setsockopt(level, option, None, optlen)
@@ -361,8 +361,8 @@ impl BaseSocket {
     ///
     /// After SHUT_WR the peer's recv() returns b'' once it has everything.
     #[pymethod]
-    fn shutdown(zelf: &Py<Self>, how: Int, vm: &VirtualMachine) -> PyResult<()> {
-        connection::shutdown(zelf, how.0, vm)
+    fn shutdown(zelf: &Py<Self>, object: Int, vm: &VirtualMachine) -> PyResult<()> {
+        connection::shutdown(zelf, object.0, vm)
     }
 
     /// The address family's number.

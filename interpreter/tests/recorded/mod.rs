@@ -104,7 +104,7 @@ fn play(part: &str, record: bool) -> String {
                 let screen = lines[at..]
                     .iter()
                     .take_while(|line| line.starts_with("  |"));
-                let expected: Vec<&str> = screen.map(|line| *line).collect();
+                let expected: Vec<&str> = screen.copied().collect();
                 at += expected.len();
                 let shown = if record {
                     while session.terminal.shows_more(QUIET) {}
