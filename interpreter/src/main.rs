@@ -8,6 +8,7 @@
 mod codeop;
 mod console;
 mod environment;
+mod frozen;
 mod input;
 mod network;
 mod options;

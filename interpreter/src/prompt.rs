@@ -11,7 +11,7 @@ use rustpython_vm::scope::Scope;
 use rustpython_vm::{AsObject, PyObjectRef, PyResult, VirtualMachine};
 
 use crate::options::Options;
-use crate::{codeop, console, usage};
+use crate::{codeop, console, frozen, usage};
 
 /// Prints the banner.
 pub fn greet(vm: &VirtualMachine) {
@@ -54,6 +54,7 @@ pub fn run_hook(vm: &VirtualMachine) -> PyResult<()> {
 /// Prompts until the input ends or the session is left.
 pub fn run(vm: &VirtualMachine, options: &Options, scope: Scope) -> PyResult<()> {
     codeop::complete(vm)?;
+    frozen::list(vm)?;
     match line_editor(vm, options) {
         Some(interactive_console) => {
             let main = vm.import("__main__", 0)?;

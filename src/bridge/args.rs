@@ -3,11 +3,13 @@
 use crate::net::Timeout;
 use malachite_bigint::Sign;
 use rustpython_vm::builtins::{PyFloat, PyInt, PyList, PyTuple};
+use rustpython_vm::function::{ArgumentError, DefaultRepr, FromArgs, FuncArgs, Param, ParamKind};
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// A C `int` (format unit `i`).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Int(pub(crate) i32);
 
 impl TryFromObject for Int {
@@ -37,8 +39,31 @@ pub(crate) fn int(value: &PyObject, vm: &VirtualMachine) -> PyResult<i32> {
     })
 }
 
+/// A number that is 0 where it is left out, and `help()` says so.
+pub(crate) struct OrZero<T>(pub(crate) T);
+
+impl<T: TryFromObject + Default> FromArgs for OrZero<T> {
+    const PARAMS: Option<&'static [Param]> = Some(&[Param {
+        name: "",
+        kind: ParamKind::PositionalOnly,
+        default: Some(DefaultRepr::Int(0)),
+    }]);
+
+    fn arity() -> RangeInclusive<usize> {
+        0..=1
+    }
+
+    #[inline]
+    fn from_args(vm: &VirtualMachine, args: &mut FuncArgs) -> Result<Self, ArgumentError> {
+        Ok(Self(match args.take_positional() {
+            Some(value) => value.try_into_value(vm)?,
+            None => T::default(),
+        }))
+    }
+}
+
 /// A C `Py_ssize_t` (format unit `n`).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Size(pub(crate) isize);
 
 impl TryFromObject for Size {

@@ -131,6 +131,18 @@ pub(crate) fn install(module: &Py<PyModule>, vm: &VirtualMachine) -> PyResult<()
     Ok(())
 }
 
+const GETATTR_DOC: &str = "\
+__getattr__(name, /)
+--
+
+Make the enumerations and their members at the first use of one.";
+
+const DIR_DOC: &str = "\
+__dir__()
+--
+
+The names of the module, those of the enumerations included.";
+
 /// What a module's `__getattr__` and `__dir__` (PEP 562) are bound to.
 #[derive(Debug, PyPayload)]
 #[pyclass(module = false, name = "lazy_names")]
@@ -150,10 +162,14 @@ impl LazyNames {
         "__getattr__",
         Self::getattr,
         PyMethodFlags::empty(),
-        ItemDoc::NONE,
+        ItemDoc::static_text(GETATTR_DOC),
     );
-    const DIR: &PyMethodDef =
-        &PyMethodDef::new_const("__dir__", Self::dir, PyMethodFlags::empty(), ItemDoc::NONE);
+    const DIR: &PyMethodDef = &PyMethodDef::new_const(
+        "__dir__",
+        Self::dir,
+        PyMethodFlags::empty(),
+        ItemDoc::static_text(DIR_DOC),
+    );
 
     fn getattr(zelf: PyRef<Self>, name: PyStrRef, vm: &VirtualMachine) -> PyResult {
         let module = zelf.module(vm)?;

@@ -25,9 +25,6 @@ pub(crate) mod helpers {
     use crate::object;
     use rustpython_vm::{PyObjectRef, PyResult, VirtualMachine};
 
-    /// create_connection(address, timeout=..., source_address=None, *, all_errors=False)
-    /// --
-    ///
     /// Connect to a TCP service, (host, port), and return the socket.
     ///
     /// Each address of the host is tried until one answers. The timeout, in
@@ -41,9 +38,6 @@ pub(crate) mod helpers {
         super::create_connection(args, vm)
     }
 
-    /// create_server(address, *, family=2, backlog=None, reuse_port=False, dualstack_ipv6=False)
-    /// --
-    ///
     /// A TCP socket that listens on an address, (host, port).
     ///
     /// The family is AF_INET or AF_INET6; with dualstack_ipv6 an AF_INET6 socket
@@ -55,18 +49,12 @@ pub(crate) mod helpers {
         super::create_server(args, vm)
     }
 
-    /// has_dualstack_ipv6()
-    /// --
-    ///
     /// True if one TCP socket can take IPv4 and IPv6 connections.
     #[pyfunction]
     fn has_dualstack_ipv6(vm: &VirtualMachine) -> PyResult<bool> {
         super::has_dualstack_ipv6(vm)
     }
 
-    /// socketpair(family=None, type=1, proto=0)
-    /// --
-    ///
     /// Two sockets connected to each other, of family AF_UNIX unless told
     /// otherwise. socketpair(2).
     #[pyfunction]
@@ -75,9 +63,6 @@ pub(crate) mod helpers {
         super::socketpair(&class, args, vm)
     }
 
-    /// _fallback_socketpair(family=2, type=1, proto=0)
-    /// --
-    ///
     /// Two TCP sockets connected to each other over the loopback interface, for
     /// what socketpair(2) does not give.
     #[pyfunction]
@@ -88,9 +73,6 @@ pub(crate) mod helpers {
         super::fallback_socketpair(args, vm)
     }
 
-    /// fromfd(fd, family, type, proto=0)
-    /// --
-    ///
     /// A socket on a duplicate of a descriptor, which the caller keeps. What is
     /// -1 the socket finds out for itself. dup(2).
     #[pyfunction]
@@ -98,9 +80,6 @@ pub(crate) mod helpers {
         super::fromfd(args, vm)
     }
 
-    /// send_fds(sock, buffers, fds, flags=0, address=None)
-    /// --
-    ///
     /// Send descriptors, and the bytes of buffers, over an AF_UNIX socket: how
     /// many bytes were sent. As in CPython flags and address have no effect.
     /// unix(7).
@@ -109,9 +88,6 @@ pub(crate) mod helpers {
         super::send_fds(args, vm)
     }
 
-    /// recv_fds(sock, bufsize, maxfds, flags=0)
-    /// --
-    ///
     /// Receive up to bufsize bytes and maxfds descriptors from an AF_UNIX socket:
     /// the tuple (bytes, [descriptor, ...], flags, address), with the flags of
     /// recvmsg(). As in CPython flags has no effect. unix(7).

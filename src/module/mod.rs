@@ -14,8 +14,40 @@ pub(crate) fn definitions(ctx: &Context) -> [&'static PyModuleDef; 2] {
     [socket::module_def(ctx), _socket::module_def(ctx)]
 }
 
-/// The socket module: the system calls as methods of objects, names and addresses, and
-/// helpers for the usual clients and servers.
+/// The socket module: connections and datagrams over the network, and names.
+///
+/// A client, and a server that answers one:
+///
+/// >>> with socket.create_connection(("localhost", 8000)) as s:
+/// ...     s.sendall(b"ping")
+/// ...     print(s.recv(1024))
+///
+/// >>> with socket.create_server(("localhost", 8000)) as server:
+/// ...     s, address = server.accept()
+/// ...     with s:
+/// ...         s.sendall(s.recv(1024))
+///
+/// Making sockets:
+/// - socket(family, type): AF_INET, AF_INET6, AF_UNIX; SOCK_STREAM, SOCK_DGRAM
+/// - create_connection(), create_server(): TCP, by host and port
+/// - socketpair(): two that are connected to each other
+/// - fromfd(): from an open descriptor
+///
+/// Names and addresses:
+/// - getaddrinfo(), getnameinfo(): hosts and services, both ways, IPv6 included
+/// - gethostbyname(), gethostbyaddr(), gethostname(), getfqdn(): hosts
+/// - getservbyname(), getservbyport(), getprotobyname(): ports and protocols
+/// - inet_pton(), inet_ntop(), inet_aton(), inet_ntoa(): addresses, text and bytes
+/// - htons(), htonl(), ntohs(), ntohl(): numbers to network byte order and back
+/// - if_nameindex(), if_nametoindex(), if_indextoname(): network interfaces
+///
+/// And:
+/// - setdefaulttimeout(), getdefaulttimeout(): how long the calls of new sockets wait
+/// - send_fds(), recv_fds(): descriptors, to another process
+///
+/// The methods of a socket are the system calls. An error is an OSError with the
+/// errno of the call; TimeoutError, gaierror (a name that cannot be looked up) and
+/// herror are kinds of it. Ctrl-C ends every call that waits.
 #[rustpython_vm::pymodule(with(functions::functions, helpers::helpers, netdb::netdb))]
 pub(crate) mod socket {
     use crate::bridge::errors;
@@ -67,9 +99,6 @@ pub(crate) mod _socket {
     use rustpython_vm::builtins::{PyDict, PyModule};
     use rustpython_vm::{Py, PyObjectRef, PyResult, VirtualMachine};
 
-    /// socketpair(family=1, type=1, proto=0)
-    /// --
-    ///
     /// Two sockets connected to each other, of the base type. socketpair(2).
     #[pyfunction]
     fn socketpair(args: PairArgs, vm: &VirtualMachine) -> PyResult<(PyObjectRef, PyObjectRef)> {

@@ -41,6 +41,8 @@ pub(crate) mod netdb {
     }
 
     /// Translate an address into (host, service); flags are NI_ numbers.
+    ///
+    /// With NI_NUMERICHOST and NI_NUMERICSERV nothing is looked up.
     #[pyfunction]
     fn getnameinfo(sockaddr: PyObjectRef, flags: Int, vm: &VirtualMachine) -> PyResult<PyTupleRef> {
         super::getnameinfo(&sockaddr, flags.0, vm)
@@ -77,6 +79,8 @@ pub(crate) mod netdb {
     }
 
     /// Return the port of a service, of the named protocol or of any.
+    ///
+    /// getservbyname('https') and getservbyname('domain', 'udp') are examples.
     #[pyfunction]
     fn getservbyname(
         servicename: PyObjectRef,

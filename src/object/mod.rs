@@ -27,7 +27,7 @@ pub(crate) use lifecycle::{
 };
 pub(crate) use sendfile::giveup_type;
 
-use crate::bridge::args::{self, Int, Size};
+use crate::bridge::args::{self, Int, OrZero, Size};
 use crate::bridge::{Data, State};
 use crate::net::{Outgoing, Socket, Timeout};
 use lifecycle::InitArgs;
@@ -113,9 +113,6 @@ impl Representable for BaseSocket {
     flags(BASETYPE, HAS_WEAKREF)
 )]
 impl BaseSocket {
-    /// _accept($self, /)
-    /// --
-    ///
     /// Wait for a connection: the pair (descriptor, peer's address). accept(2).
     #[pymethod]
     fn _accept(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<(i32, PyObjectRef)> {
@@ -123,6 +120,10 @@ impl BaseSocket {
     }
 
     /// Give the socket a local address. bind(2).
+    ///
+    /// For AF_INET it is (host, port), for AF_INET6 (host, port, flowinfo,
+    /// scope_id) with the last two optional, for AF_UNIX a path. An empty host
+    /// is every address of this machine, port 0 any free one.
     #[pymethod]
     fn bind(zelf: &Py<Self>, object: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
         connection::bind(zelf, &object, vm)
@@ -135,12 +136,17 @@ impl BaseSocket {
     }
 
     /// Connect to a peer. connect(2).
+    ///
+    /// Addresses are as for bind(). With a timeout, TimeoutError is raised if
+    /// there is no connection in time.
     #[pymethod]
     fn connect(zelf: &Py<Self>, object: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
         connection::connect(zelf, &object, vm)
     }
 
     /// Connect to a peer, and return an errno number instead of raising OSError.
+    ///
+    /// 0 is success. A host that cannot be found is raised all the same.
     #[pymethod]
     fn connect_ex(zelf: &Py<Self>, object: PyObjectRef, vm: &VirtualMachine) -> PyResult<i32> {
         connection::connect_ex(zelf, &object, vm)
@@ -170,19 +176,19 @@ impl BaseSocket {
         connection::getsockname(zelf, vm)
     }
 
-    /// getsockopt($self, level, option, buflen=0, /)
-    /// --
-    ///
     /// A socket option: an int, or with buflen up to that many bytes. getsockopt(2).
+    ///
+    /// The level is SOL_SOCKET or a protocol, as IPPROTO_TCP; the option one of
+    /// that level, as SO_ERROR or TCP_NODELAY.
     #[pymethod]
     fn getsockopt(
         zelf: &Py<Self>,
         level: Int,
         option: Int,
-        buflen: OptionalArg<Int>,
+        buflen: OrZero<Int>,
         vm: &VirtualMachine,
     ) -> PyResult {
-        options::getsockopt(zelf, level.0, option.0, buflen.map_or(0, |n| n.0), vm)
+        options::getsockopt(zelf, level.0, option.0, buflen.0.0, vm)
     }
 
     /// True unless the timeout is 0.
@@ -197,58 +203,48 @@ impl BaseSocket {
         args::timeout_object(zelf.patience(), vm)
     }
 
-    /// listen($self, backlog=128, /)
-    /// --
+    /// Accept connections. listen(2).
     ///
-    /// Accept connections; at most backlog wait to be accepted. listen(2).
+    /// At most backlog of them wait to be accepted; left out, a usual number.
     #[pymethod]
     fn listen(zelf: &Py<Self>, backlog: OptionalArg<Int>, vm: &VirtualMachine) -> PyResult<()> {
         connection::listen(zelf, backlog.into_option().map(|n| n.0), vm)
     }
 
-    /// recv($self, bufsize, flags=0, /)
-    /// --
-    ///
     /// Receive up to bufsize bytes; b'' when the peer has finished. recv(2).
+    ///
+    /// Waits until there is at least one byte: with a timeout no longer than
+    /// that, then TimeoutError; not at all if the socket does not block, then
+    /// BlockingIOError. A stream has no messages: one recv() may return less
+    /// than the peer sent at once, or more. flags are MSG_ numbers, such as
+    /// MSG_PEEK to leave the bytes where they are.
     ///
     /// Never returns more than arrived in the buffer: MSG_TRUNC does not make
     /// the result longer, as it does in CPython, by bytes that nobody sent.
     #[pymethod]
-    fn recv(
-        zelf: &Py<Self>,
-        bufsize: Size,
-        flags: OptionalArg<Int>,
-        vm: &VirtualMachine,
-    ) -> PyResult {
-        stream::recv(zelf, bufsize.0, flags.map_or(0, |n| n.0), vm)
+    fn recv(zelf: &Py<Self>, bufsize: Size, flags: OrZero<Int>, vm: &VirtualMachine) -> PyResult {
+        stream::recv(zelf, bufsize.0, flags.0.0, vm)
     }
 
-    /// recvfrom($self, bufsize, flags=0, /)
-    /// --
-    ///
     /// Receive up to bufsize bytes: the pair (bytes, sender's address). recvfrom(2).
+    ///
+    /// Of a datagram that is longer the rest is lost. Waits as recv() does.
     #[pymethod]
     fn recvfrom(
         zelf: &Py<Self>,
         bufsize: Size,
-        flags: OptionalArg<Int>,
+        flags: OrZero<Int>,
         vm: &VirtualMachine,
     ) -> PyResult<(PyObjectRef, PyObjectRef)> {
-        stream::recvfrom(zelf, bufsize.0, flags.map_or(0, |n| n.0), vm)
+        stream::recvfrom(zelf, bufsize.0, flags.0.0, vm)
     }
 
-    /// recv_into($self, /, buffer, nbytes=0, flags=0)
-    /// --
-    ///
     /// Receive into a writable buffer, all of it if nbytes is 0: the number of bytes.
     #[pymethod]
     fn recv_into(zelf: &Py<Self>, args: RecvIntoArgs, vm: &VirtualMachine) -> PyResult<usize> {
         stream::recv_into(zelf, args, vm)
     }
 
-    /// recvfrom_into($self, /, buffer, nbytes=0, flags=0)
-    /// --
-    ///
     /// Receive into a writable buffer: the pair (number of bytes, sender's address).
     #[pymethod]
     fn recvfrom_into(
@@ -259,80 +255,67 @@ impl BaseSocket {
         stream::recvfrom_into(zelf, args, vm)
     }
 
-    /// recvmsg($self, bufsize, ancbufsize=0, flags=0, /)
-    /// --
-    ///
     /// Receive data and ancillary data: the tuple (bytes, [(level, type, bytes),
     /// ...], flags, sender's address). recvmsg(2).
     #[pymethod]
     fn recvmsg(
         zelf: &Py<Self>,
         bufsize: Size,
-        ancbufsize: OptionalArg<Size>,
-        flags: OptionalArg<Int>,
+        ancbufsize: OrZero<Size>,
+        flags: OrZero<Int>,
         vm: &VirtualMachine,
     ) -> PyResult<PyTupleRef> {
-        let ancillary = ancbufsize.map_or(0, |n| n.0);
-        message::recvmsg(zelf, bufsize.0, ancillary, flags.map_or(0, |n| n.0), vm)
+        let ancillary = ancbufsize.0.0;
+        message::recvmsg(zelf, bufsize.0, ancillary, flags.0.0, vm)
     }
 
-    /// recvmsg_into($self, buffers, ancbufsize=0, flags=0, /)
-    /// --
-    ///
     /// As recvmsg(), into writable buffers: the first item is the number of bytes.
     #[pymethod]
     fn recvmsg_into(
         zelf: &Py<Self>,
         buffers: PyObjectRef,
-        ancbufsize: OptionalArg<Size>,
-        flags: OptionalArg<Int>,
+        ancbufsize: OrZero<Size>,
+        flags: OrZero<Int>,
         vm: &VirtualMachine,
     ) -> PyResult<PyTupleRef> {
-        let ancillary = ancbufsize.map_or(0, |n| n.0);
-        message::recvmsg_into(zelf, &buffers, ancillary, flags.map_or(0, |n| n.0), vm)
+        let ancillary = ancbufsize.0.0;
+        message::recvmsg_into(zelf, &buffers, ancillary, flags.0.0, vm)
     }
 
-    /// send($self, data, flags=0, /)
-    /// --
-    ///
     /// Send bytes: how many were sent, which can be fewer. send(2).
+    ///
+    /// Use sendall() to have all of them sent. flags are MSG_ numbers.
     #[pymethod]
     fn send(
         zelf: &Py<Self>,
         data: Data,
-        flags: OptionalArg<Int>,
+        flags: OrZero<Int>,
         vm: &VirtualMachine,
     ) -> PyResult<usize> {
-        stream::send(zelf, &data, flags.map_or(0, |n| n.0), vm)
+        stream::send(zelf, &data, flags.0.0, vm)
     }
 
-    /// sendall($self, data, flags=0, /)
-    /// --
-    ///
     /// Send all of the bytes. The timeout is for the whole, not for each part.
+    ///
+    /// After an error nobody can say how many were sent.
     #[pymethod]
     fn sendall(
         zelf: &Py<Self>,
         data: Data,
-        flags: OptionalArg<Int>,
+        flags: OrZero<Int>,
         vm: &VirtualMachine,
     ) -> PyResult<()> {
-        stream::sendall(zelf, &data, flags.map_or(0, |n| n.0), vm)
+        stream::sendall(zelf, &data, flags.0.0, vm)
     }
 
-    /// sendto($self, data, flags_or_address, address=<unrepresentable>, /)
-    /// --
+    /// sendto(data[, flags], address)
     ///
-    /// sendto(data[, flags], address): send bytes to an address; how many were
-    /// sent. sendto(2).
+    /// Send bytes to an address: how many were sent. sendto(2).
     #[pymethod]
     fn sendto(zelf: &Py<Self>, args: FuncArgs, vm: &VirtualMachine) -> PyResult<usize> {
         stream::sendto(zelf, SendToArgs::from_args(args, vm)?, vm)
     }
 
-    /// sendmsg($self, buffers, ancdata=(), flags=0, address=None, /)
-    /// --
-    ///
     /// Send the bytes of several buffers and ancillary data, each item of which
     /// is (level, type, bytes): how many bytes were sent. sendmsg(2).
     #[pymethod]
@@ -340,16 +323,15 @@ impl BaseSocket {
         zelf: &Py<Self>,
         buffers: PyObjectRef,
         ancdata: OptionalArg<PyObjectRef>,
-        flags: OptionalArg<Int>,
+        flags: OrZero<Int>,
         address: OptionalArg<PyObjectRef>,
         vm: &VirtualMachine,
     ) -> PyResult<usize> {
-        let flags = flags.map_or(0, |n| n.0);
+        let flags = flags.0.0;
         message::sendmsg(zelf, &buffers, ancdata, flags, address, vm)
     }
 
-    /// sendmsg_afalg($self, /, msg=(), *, op, iv=None, assoclen=0, flags=0)
-    /// --
+    /// sendmsg_afalg([msg], *, op[, iv[, assoclen[, flags]]])
     ///
     /// Send to an AF_ALG socket with the operation, the initialization vector
     /// and the length of the associated data that it needs.
@@ -358,23 +340,27 @@ impl BaseSocket {
         message::sendmsg_afalg(zelf, args, vm)
     }
 
-    /// Blocking for ever if true, not at all if false: settimeout(None or 0.0).
+    /// Let every call wait as long as it takes if true, not at all if false.
+    ///
+    /// The same as settimeout(None) and settimeout(0).
     #[pymethod]
     fn setblocking(zelf: &Py<Self>, object: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
         options::setblocking(zelf, &object, vm)
     }
 
     /// Let every call wait that many seconds at most; None for ever, 0 not at all.
+    ///
+    /// A call that is out of time raises TimeoutError; one that would have to
+    /// wait and may not, BlockingIOError.
     #[pymethod]
     fn settimeout(zelf: &Py<Self>, object: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
         options::settimeout(zelf, &object, vm)
     }
 
-    /// setsockopt($self, level, option, value, optlen=<unrepresentable>, /)
-    /// --
+    /// setsockopt(level, option, value), setsockopt(level, option, None, optlen)
     ///
-    /// Set a socket option to an int, to bytes, or with (None, optlen) to
-    /// nothing of that length. setsockopt(2).
+    /// Set a socket option to an int, to bytes, or to nothing of that length.
+    /// setsockopt(2). Levels and options are as for getsockopt().
     #[pymethod]
     fn setsockopt(
         zelf: &Py<Self>,
@@ -389,6 +375,8 @@ impl BaseSocket {
 
     /// Shut down one half of the connection or both: SHUT_RD, SHUT_WR,
     /// SHUT_RDWR. shutdown(2).
+    ///
+    /// After SHUT_WR the peer's recv() returns b'' once it has everything.
     #[pymethod]
     fn shutdown(zelf: &Py<Self>, object: Int, vm: &VirtualMachine) -> PyResult<()> {
         connection::shutdown(zelf, object.0, vm)
@@ -427,6 +415,8 @@ struct PySocket(BaseSocket);
 #[pyclass(flags(BASETYPE))]
 impl PySocket {
     /// Wait for a connection: the pair (socket, peer's address). accept(2).
+    ///
+    /// The new socket's timeout is getdefaulttimeout(), not that of this one.
     #[pymethod]
     fn accept(
         zelf: PyRef<BaseSocket>,
@@ -470,9 +460,6 @@ impl PySocket {
         options::set_inheritable(&zelf, &inheritable, vm)
     }
 
-    /// makefile($self, /, mode='r', buffering=None, *, encoding=None, errors=None, newline=None)
-    /// --
-    ///
     /// A file that reads from the socket, writes to it, or both. Arguments as
     /// for open(), modes of 'r', 'w' and 'b' only.
     #[pymethod]
@@ -484,9 +471,6 @@ impl PySocket {
         file::makefile(&zelf, args, vm)
     }
 
-    /// sendfile($self, /, file, offset=0, count=None)
-    /// --
-    ///
     /// Send a file opened in binary mode, to its end or count bytes of it: how
     /// many bytes were sent. The file's position is moved past them. sendfile(2).
     #[pymethod]

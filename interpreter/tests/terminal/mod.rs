@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::num::NonZero;
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, Command, ExitStatus};
@@ -14,7 +15,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 
 /// How long anything may take on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The size of the terminal.
+const COLUMNS: NonZero<u16> = NonZero::new(100).unwrap();
+const LINES: NonZero<u16> = NonZero::new(40).unwrap();
 
 /// A program in the foreground of a terminal of its own.
 pub struct Terminal {
@@ -24,6 +29,8 @@ pub struct Terminal {
     shown: String,
     /// Up to where a test has looked at it.
     seen: usize,
+    /// What a person would see now.
+    screen: vt100::Parser,
 }
 
 impl Terminal {
@@ -50,8 +57,8 @@ impl Terminal {
         let child = command
             .env("TERM", "xterm")
             .env("NO_COLOR", "1")
-            .env("COLUMNS", "100")
-            .env("LINES", "40")
+            .env("COLUMNS", COLUMNS.to_string())
+            .env("LINES", LINES.to_string())
             .envs(variables.iter().copied())
             .stdin(slave.try_clone().unwrap())
             .stdout(slave.try_clone().unwrap())
@@ -63,6 +70,7 @@ impl Terminal {
             child,
             shown: String::new(),
             seen: 0,
+            screen: vt100::Parser::new(LINES, COLUMNS, 0),
         }
     }
 
@@ -129,6 +137,16 @@ impl Terminal {
         (status, self.shown[self.seen..].to_owned())
     }
 
+    /// Waits for more to be shown; false if there is nothing for that long.
+    pub fn shows_more(&mut self, patience: Duration) -> bool {
+        self.reads_until(Instant::now() + patience)
+    }
+
+    /// What a person would see now.
+    pub fn screen(&self) -> &vt100::Screen {
+        self.screen.screen()
+    }
+
     /// Reads what there is to read; false at the end, or when time is over.
     fn reads_until(&mut self, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -141,6 +159,7 @@ impl Terminal {
         match self.master.read(&mut buffer) {
             Ok(0) => false,
             Ok(length) => {
+                self.screen.process(&buffer[..length]);
                 self.shown += &String::from_utf8_lossy(&buffer[..length]);
                 true
             }

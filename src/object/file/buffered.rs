@@ -373,9 +373,6 @@ impl IterNext for SocketReader {
 
 #[pyclass(with(Iterable, IterNext), flags(BASETYPE, HAS_DICT, HAS_WEAKREF))]
 impl SocketReader {
-    /// readline($self, size=-1, /)
-    /// --
-    ///
     /// The next line with its end, at most size bytes of it unless size is
     /// negative. Without an end if the peer has finished, or there is no more
     /// now and the socket does not wait.
@@ -388,9 +385,6 @@ impl SocketReader {
         readline(&zelf, optional_size(size, vm)?, vm)
     }
 
-    /// read($self, size=-1, /)
-    /// --
-    ///
     /// Receive size bytes, or all until the peer has finished if size is
     /// negative. Fewer if the peer has finished before, or there is no more now
     /// and the socket does not wait; None if there is nothing at all then.
@@ -399,9 +393,6 @@ impl SocketReader {
         read(&zelf, optional_size(size, vm)?, vm)
     }
 
-    /// read1($self, size=-1, /)
-    /// --
-    ///
     /// Up to size bytes that were received before; if there are none, those of
     /// one receive.
     #[pymethod]
@@ -413,9 +404,6 @@ impl SocketReader {
         read1(&zelf, size.unwrap_or(-1), vm)
     }
 
-    /// peek($self, size=0, /)
-    /// --
-    ///
     /// Bytes that the next read will return; if there are none yet, those of
     /// one receive. The size is ignored.
     #[pymethod]
@@ -426,9 +414,6 @@ impl SocketReader {
         peek(&zelf, vm)
     }
 
-    /// readinto($self, buffer, /)
-    /// --
-    ///
     /// Fill a writable buffer: how many bytes there were, which can be fewer,
     /// or None, as for read().
     #[pymethod]
@@ -436,18 +421,12 @@ impl SocketReader {
         readinto(&zelf, &buffer, vm)
     }
 
-    /// readinto1($self, buffer, /)
-    /// --
-    ///
     /// As readinto(), with at most one receive.
     #[pymethod]
     fn readinto1(zelf: PyObjectRef, buffer: PyObjectRef, vm: &VirtualMachine) -> PyResult {
         readinto1(&zelf, &buffer, vm)
     }
 
-    /// detach($self, /)
-    /// --
-    ///
     /// Separate the raw file from the reader and return it. What the reader had
     /// received is lost.
     #[pymethod]

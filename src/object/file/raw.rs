@@ -283,9 +283,6 @@ impl Initializer for SocketIo {
 
 #[pyclass(with(Constructor, Initializer), flags(BASETYPE, HAS_DICT, HAS_WEAKREF))]
 impl SocketIo {
-    /// readinto($self, /, b)
-    /// --
-    ///
     /// Receive into a writable buffer: the number of bytes, 0 when the peer has
     /// finished, None if there is nothing now and the socket does not wait.
     ///
@@ -320,9 +317,6 @@ impl SocketIo {
         Ok(n.to_pyobject(vm))
     }
 
-    /// read($self, size=-1, /)
-    /// --
-    ///
     /// Receive up to size bytes, all until the peer has finished if size is
     /// negative; None if there is nothing now and the socket does not wait.
     #[pymethod]
@@ -358,9 +352,6 @@ impl SocketIo {
         })
     }
 
-    /// write($self, /, b)
-    /// --
-    ///
     /// Send bytes: how many were sent, which can be fewer, None if the socket
     /// has no room now and does not wait.
     #[pymethod]
@@ -396,9 +387,6 @@ impl SocketIo {
         Ok(n.to_pyobject(vm))
     }
 
-    /// readable($self, /)
-    /// --
-    ///
     /// True if the file was opened for reading.
     #[pymethod]
     fn readable(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<bool> {
@@ -406,9 +394,6 @@ impl SocketIo {
         Ok(zelf.has(READING))
     }
 
-    /// writable($self, /)
-    /// --
-    ///
     /// True if the file was opened for writing.
     #[pymethod]
     fn writable(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<bool> {
@@ -416,9 +401,6 @@ impl SocketIo {
         Ok(zelf.has(WRITING))
     }
 
-    /// seekable($self, /)
-    /// --
-    ///
     /// False: a socket has no position.
     #[pymethod]
     fn seekable(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<bool> {
@@ -426,9 +408,6 @@ impl SocketIo {
         Ok(false)
     }
 
-    /// fileno($self, /)
-    /// --
-    ///
     /// The number of the socket's descriptor.
     #[pymethod]
     fn fileno(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
@@ -438,9 +417,6 @@ impl SocketIo {
         }
     }
 
-    /// close($self, /)
-    /// --
-    ///
     /// Close the file. The socket stays open, unless it was closed before and
     /// this was its last open file.
     #[pymethod]
