@@ -5,8 +5,8 @@
 //! interruption and close-while-blocked are here and nowhere else.
 
 use super::{Clock, Control, Error, Host, Socket, Timeout, Waker};
-use crate::sys;
 use crate::sys::descriptor::Use;
+use crate::sys::{self, Stop};
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -56,12 +56,12 @@ const GLANCE: Duration = Duration::from_millis(1);
 /// wait. Between attempts the loop waits for `ready`, for as long as `clock`
 /// allows. EBADF if the socket is closed meanwhile.
 #[inline]
-pub(crate) fn run<T>(
+pub(crate) fn run<T, E: Into<Stop>>(
     host: &impl Host,
     socket: &Socket,
     clock: &mut Clock,
     ready: Ready,
-    mut attempt: impl FnMut(BorrowedFd<'_>) -> Result<T, Errno>,
+    mut attempt: impl FnMut(BorrowedFd<'_>) -> Result<T, E>,
 ) -> Result<T, Error> {
     let limits = &socket.control.limits;
     match ready {
@@ -72,7 +72,9 @@ pub(crate) fn run<T>(
     let call = socket.begin()?;
     match attempt(call.fd()) {
         Ok(done) => Ok(done),
-        Err(errno) => persist(host, socket, &call, clock, ready, errno, &mut attempt),
+        Err(stop) => persist(host, socket, &call, clock, ready, stop.into(), &mut |fd| {
+            attempt(fd).map_err(E::into)
+        }),
     }
 }
 
@@ -84,16 +86,21 @@ fn persist<T>(
     call: &Use<'_>,
     clock: &mut Clock,
     ready: Ready,
-    mut errno: Errno,
-    attempt: &mut dyn FnMut(BorrowedFd<'_>) -> Result<T, Errno>,
+    mut stop: Stop,
+    attempt: &mut dyn FnMut(BorrowedFd<'_>) -> Result<T, Stop>,
 ) -> Result<T, Error> {
     let mut waiting = Waiting::default();
     let mut glanced = ready == Ready::Unknown;
     let mut blocking = clock.timeout() == Timeout::Never;
     loop {
-        match errno {
+        if stop.moved {
+            // Bytes came or went: the wait before was not in vain.
+            waiting = Waiting::default();
+            glanced = ready == Ready::Unknown;
+        }
+        match stop.errno {
             Errno::EINTR => host.check_signals()?,
-            Errno::EAGAIN if clock.timeout() == Timeout::Zero => return Err(errno.into()),
+            errno @ Errno::EAGAIN if clock.timeout() == Timeout::Zero => return Err(errno.into()),
             Errno::EAGAIN if !glanced => {
                 glanced = true;
                 waiting.glance(host, socket, call, clock, ready)?;
@@ -110,7 +117,7 @@ fn persist<T>(
         still_open(socket, call, clock)?;
         match attempt(call.fd()) {
             Ok(done) => return Ok(done),
-            Err(next) => errno = next,
+            Err(next) => stop = next,
         }
     }
 }
@@ -450,6 +457,20 @@ mod tests {
         });
         assert!(matches!(result, Err(Error::TimedOut)));
         assert!(attempts < 60, "{attempts} attempts");
+    }
+
+    #[test]
+    fn ready_for_a_part_is_not_in_vain() {
+        // Each pause would be up to 20 ms: 10 s in all, and the time is up before.
+        let (socket, peer) = idle(Timeout::After(Duration::from_secs(5)));
+        sys::socket::shutdown(std::os::fd::AsFd::as_fd(&peer), libc::SHUT_WR).unwrap();
+        let mut parts = 0;
+        let result = run(&Plain, &socket, &mut socket.clock(), Ready::Read, |_| {
+            parts += 1;
+            let (errno, moved) = (Errno::EAGAIN, true);
+            (parts > 600).then_some(parts).ok_or(Stop { errno, moved })
+        });
+        assert_eq!(result.unwrap(), 601);
     }
 
     #[test]

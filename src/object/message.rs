@@ -9,7 +9,7 @@ use crate::net::Error;
 use crate::net::operation::{self, Ready};
 use crate::policy::{Denied, Operation, Permitted, SockAddr, Target};
 use crate::sys::receive::Buffer;
-use crate::sys::{descriptor, message};
+use crate::sys::{Stop, descriptor, message};
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyTupleRef};
@@ -20,8 +20,8 @@ use rustpython_vm::{
 };
 use std::collections::HashSet;
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::BorrowedFd;
-use std::os::fd::{AsRawFd, OwnedFd};
+
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 /// ALG_SET_IV and its like (linux/if_alg.h).
 const ALG_SET_IV: i32 = 2;
@@ -322,6 +322,7 @@ fn receive(
     let received = blocking(vm, |host| -> Result<_, Error> {
         let ready = stream::readiness(flags);
         operation::run(host, &zelf.socket, &mut clock, ready, |fd| {
+            let mut moved = false;
             loop {
                 let filled = before.as_ref().map_or(0, |before| before.len);
                 let mut ancillary = Vec::new();
@@ -340,10 +341,10 @@ fn receive(
                     (Ok(received), _) => received,
                     (Err(errno @ (Errno::EAGAIN | Errno::EINTR)), so_far) => {
                         before = so_far;
-                        return Err(errno);
+                        return Err(Stop { errno, moved });
                     }
                     (Err(_), Some(so_far)) => return Ok(so_far),
-                    (Err(errno), None) => return Err(errno),
+                    (Err(errno), None) => return Err(errno.into()),
                 };
                 let is_last = !all
                     || received.len == 0
@@ -358,6 +359,7 @@ fn receive(
                     return Ok(received);
                 }
                 before = Some(received);
+                moved = true;
             }
         })
     })?;

@@ -7,8 +7,8 @@ use crate::bridge::{Data, audit, blocking};
 use crate::net::operation::{self, Ready};
 use crate::net::{Clock, Error, Limit, Timeout};
 use crate::policy::{Operation, SockAddr};
-use crate::sys;
 use crate::sys::receive::{self, Buffer};
+use crate::sys::{self, Stop};
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::PyByteArray;
@@ -75,7 +75,7 @@ pub(super) fn recv(
             if all {
                 return buffer.recv_all(fd, flags);
             }
-            buffer.recv(fd, flags)
+            Ok(buffer.recv(fd, flags)?)
         })
     })?;
     let data = buffer.into_bytes();
@@ -100,7 +100,7 @@ pub(super) fn recvfrom(
                 // A stream's bytes have no sender of their own.
                 return buffer.recv_all(fd, flags).map(|_| SockAddr::empty());
             }
-            buffer.recvfrom(fd, flags)
+            Ok(buffer.recvfrom(fd, flags)?)
         })
     })?;
     let data = buffer.into_bytes();
@@ -186,7 +186,7 @@ pub(super) fn recv_into(
             if all {
                 return receive::recv_all(fd, room, &mut filled, flags);
             }
-            receive::recv(fd, room, flags)
+            Ok(receive::recv(fd, room, flags)?)
         })
     })?;
     count_received(zelf, n, flags);
@@ -227,16 +227,23 @@ pub(super) fn recvfrom_into(
     let all = flags & libc::MSG_WAITALL != 0 && is_patient_stream(zelf, &clock);
     let mut filled = 0;
     let (n, sender) = blocking(vm, |host| {
-        operation::run(host, &zelf.socket, &mut clock, readiness(flags), |fd| {
-            let mut memory = buffer.borrow_buf_mut();
-            let room = memory.get_mut(..len).unwrap_or_default();
-            let flags = flags | libc::MSG_DONTWAIT;
-            if all {
-                let n = receive::recv_all(fd, room, &mut filled, flags)?;
-                return Ok((n, SockAddr::empty()));
-            }
-            receive::recvfrom(fd, room, flags)
-        })
+        let ready = readiness(flags);
+        operation::run(
+            host,
+            &zelf.socket,
+            &mut clock,
+            ready,
+            |fd| -> Result<_, Stop> {
+                let mut memory = buffer.borrow_buf_mut();
+                let room = memory.get_mut(..len).unwrap_or_default();
+                let flags = flags | libc::MSG_DONTWAIT;
+                if all {
+                    let n = receive::recv_all(fd, room, &mut filled, flags)?;
+                    return Ok((n, SockAddr::empty()));
+                }
+                Ok(receive::recvfrom(fd, room, flags)?)
+            },
+        )
     })?;
     count_received(zelf, n, flags);
     Ok((n, connection::address_object(zelf, &sender, vm)?))
@@ -275,13 +282,17 @@ pub(super) fn send_rest(
     sent: &mut usize,
     all: bool,
     mut attempt: impl FnMut(&[u8]) -> Result<usize, Errno>,
-) -> Result<usize, Errno> {
+) -> Result<usize, Stop> {
+    let before = *sent;
     loop {
         match attempt(data.get(*sent..).unwrap_or_default()) {
             Ok(n) => *sent += n,
-            Err(errno @ (Errno::EAGAIN | Errno::EINTR)) => return Err(errno),
+            Err(errno @ (Errno::EAGAIN | Errno::EINTR)) => {
+                let moved = *sent > before;
+                return Err(Stop { errno, moved });
+            }
             Err(_) if *sent > 0 => return Ok(*sent),
-            Err(errno) => return Err(errno),
+            Err(errno) => return Err(errno.into()),
         }
         if !all || *sent >= data.len() {
             return Ok(*sent);

@@ -1,5 +1,6 @@
 //! recv(2) and recvfrom(2), into memory that is new or the caller's.
 
+use super::Stop;
 use super::message::{self, Received};
 use super::socket::with_storage;
 use crate::policy::SockAddr;
@@ -71,7 +72,8 @@ impl Buffer {
     /// recv(2) until the buffer is full, the peer has finished, or there is
     /// nothing more for now (EAGAIN; call again to go on). An error after a
     /// part has arrived ends the receive with that part.
-    pub(crate) fn recv_all(&mut self, fd: BorrowedFd<'_>, flags: i32) -> Result<usize, Errno> {
+    pub(crate) fn recv_all(&mut self, fd: BorrowedFd<'_>, flags: i32) -> Result<usize, Stop> {
+        let before = self.memory.len();
         loop {
             let start = self.memory.len();
             let room = self.rest(flags);
@@ -83,8 +85,11 @@ impl Buffer {
             match n {
                 // SAFETY: the kernel wrote that many bytes, and there is room for them.
                 Ok(n) => unsafe { self.memory.set_len(start + (n as usize).min(room)) },
-                Err(errno @ (Errno::EAGAIN | Errno::EINTR)) => return Err(errno),
-                Err(errno) if start == 0 => return Err(errno),
+                Err(errno @ (Errno::EAGAIN | Errno::EINTR)) => {
+                    let moved = start > before;
+                    return Err(Stop { errno, moved });
+                }
+                Err(errno) if start == 0 => return Err(errno.into()),
                 Err(_) => return Ok(start),
             }
             let len = self.memory.len();
@@ -179,14 +184,18 @@ pub(crate) fn recv_all(
     buf: &mut [u8],
     filled: &mut usize,
     flags: i32,
-) -> Result<usize, Errno> {
+) -> Result<usize, Stop> {
+    let before = *filled;
     loop {
         let rest = buf.get_mut(*filled..).unwrap_or_default();
         let n = match recv(fd, rest, flags) {
             Ok(n) => n,
-            Err(errno @ (Errno::EAGAIN | Errno::EINTR)) => return Err(errno),
+            Err(errno @ (Errno::EAGAIN | Errno::EINTR)) => {
+                let moved = *filled > before;
+                return Err(Stop { errno, moved });
+            }
             Err(_) if *filled > 0 => return Ok(*filled),
-            Err(errno) => return Err(errno),
+            Err(errno) => return Err(errno.into()),
         };
         *filled += n;
         if n == 0 || *filled == buf.len() || flags & libc::MSG_PEEK != 0 {
