@@ -3,17 +3,19 @@
 use crate::net::Timeout;
 use malachite_bigint::Sign;
 use rustpython_vm::builtins::{PyFloat, PyInt, PyList, PyTuple};
-use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine};
+use rustpython_vm::{
+    AsObject, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, VirtualMachine,
+};
 use std::time::Duration;
 
 /// A C `int` (format unit `i`).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Int(pub(crate) i32);
 
-impl TryFromObject for Int {
+impl<'a> TryFromBorrowedObject<'a> for Int {
     #[inline]
-    fn try_from_object(vm: &VirtualMachine, value: PyObjectRef) -> PyResult<Self> {
-        int(&value, vm).map(Self)
+    fn try_from_borrowed_object(vm: &VirtualMachine, value: &'a PyObject) -> PyResult<Self> {
+        int(value, vm).map(Self)
     }
 }
 
@@ -41,9 +43,9 @@ pub(crate) fn int(value: &PyObject, vm: &VirtualMachine) -> PyResult<i32> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size(pub(crate) isize);
 
-impl TryFromObject for Size {
+impl<'a> TryFromBorrowedObject<'a> for Size {
     #[inline]
-    fn try_from_object(vm: &VirtualMachine, value: PyObjectRef) -> PyResult<Self> {
+    fn try_from_borrowed_object(vm: &VirtualMachine, value: &'a PyObject) -> PyResult<Self> {
         if let Some(int) = value.downcast_ref::<PyInt>()
             && let Ok(int) = isize::try_from(int.as_bigint())
         {
