@@ -4,7 +4,9 @@ use crate::net::Timeout;
 use malachite_bigint::Sign;
 use rustpython_vm::builtins::{PyFloat, PyInt, PyList, PyTuple};
 use rustpython_vm::function::{ArgumentError, DefaultRepr, FromArgs, FuncArgs, Param, ParamKind};
-use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine};
+use rustpython_vm::{
+    AsObject, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, TryFromObject, VirtualMachine,
+};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -12,10 +14,10 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Int(pub(crate) i32);
 
-impl TryFromObject for Int {
+impl<'a> TryFromBorrowedObject<'a> for Int {
     #[inline]
-    fn try_from_object(vm: &VirtualMachine, value: PyObjectRef) -> PyResult<Self> {
-        int(&value, vm).map(Self)
+    fn try_from_borrowed_object(vm: &VirtualMachine, value: &'a PyObject) -> PyResult<Self> {
+        int(value, vm).map(Self)
     }
 }
 
@@ -66,9 +68,9 @@ impl<T: TryFromObject + Default> FromArgs for OrZero<T> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Size(pub(crate) isize);
 
-impl TryFromObject for Size {
+impl<'a> TryFromBorrowedObject<'a> for Size {
     #[inline]
-    fn try_from_object(vm: &VirtualMachine, value: PyObjectRef) -> PyResult<Self> {
+    fn try_from_borrowed_object(vm: &VirtualMachine, value: &'a PyObject) -> PyResult<Self> {
         if let Some(int) = value.downcast_ref::<PyInt>()
             && let Ok(int) = isize::try_from(int.as_bigint())
         {
