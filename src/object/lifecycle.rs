@@ -130,10 +130,11 @@ fn take_from_socket(zelf: &Py<BaseSocket>, fd: RawFd, vm: &VirtualMachine) {
     if !runtime.gate.tracks() {
         return;
     }
-    if let Some(other) = runtime.control.registry.find(fd)
-        && vm.allow_threads(|| other.detach()) == fd
-    {
-        runtime.gate.give(fd, other.is_bound());
+    if let Some(other) = runtime.control.registry.find(fd) {
+        let number = vm.allow_threads(|| other.detach());
+        if number >= 0 {
+            runtime.gate.give(number, other.is_bound());
+        }
     }
 }
 
