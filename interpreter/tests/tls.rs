@@ -51,7 +51,7 @@ fn run(
         let tests = concat!(env!("CARGO_MANIFEST_DIR"), "/../py_tests");
         let set = |name, value| scope.globals.set_item(name, value, vm);
         set("TESTS", vm.ctx.new_str(tests).into())?;
-        set("ready", vm.new_function("ready", move || ready()).into())?;
+        set("ready", vm.new_function("ready", ready).into())?;
         let source = format!("{PRELUDE}{script}");
         if let Err(raised) = vm.run_string(scope, &source, "<script>") {
             let _ = vm.write_exception(&mut text, &raised);
