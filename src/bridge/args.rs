@@ -4,9 +4,7 @@ use crate::net::Timeout;
 use malachite_bigint::Sign;
 use rustpython_vm::builtins::{PyFloat, PyInt, PyList, PyTuple};
 use rustpython_vm::function::{ArgumentError, DefaultRepr, FromArgs, FuncArgs, Param, ParamKind};
-use rustpython_vm::{
-    AsObject, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, TryFromObject, VirtualMachine,
-};
+use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -14,10 +12,10 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Int(pub(crate) i32);
 
-impl<'a> TryFromBorrowedObject<'a> for Int {
+impl TryFromObject for Int {
     #[inline]
-    fn try_from_borrowed_object(vm: &VirtualMachine, value: &'a PyObject) -> PyResult<Self> {
-        int(value, vm).map(Self)
+    fn try_from_object(vm: &VirtualMachine, value: PyObjectRef) -> PyResult<Self> {
+        int(&value, vm).map(Self)
     }
 }
 
@@ -68,9 +66,9 @@ impl<T: TryFromObject + Default> FromArgs for OrZero<T> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Size(pub(crate) isize);
 
-impl<'a> TryFromBorrowedObject<'a> for Size {
+impl TryFromObject for Size {
     #[inline]
-    fn try_from_borrowed_object(vm: &VirtualMachine, value: &'a PyObject) -> PyResult<Self> {
+    fn try_from_object(vm: &VirtualMachine, value: PyObjectRef) -> PyResult<Self> {
         if let Some(int) = value.downcast_ref::<PyInt>()
             && let Ok(int) = isize::try_from(int.as_bigint())
         {

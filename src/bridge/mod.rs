@@ -3,7 +3,6 @@
 
 pub(crate) mod args;
 pub(crate) mod audit;
-pub(crate) mod call;
 mod data;
 pub(crate) mod errors;
 pub(crate) mod host;

@@ -28,12 +28,11 @@ pub(crate) use lifecycle::{
 pub(crate) use sendfile::giveup_type;
 
 use crate::bridge::args::{self, Int, OrZero, Size};
-use crate::bridge::call::method;
 use crate::bridge::{Data, State};
 use crate::net::{Outgoing, Socket, Timeout};
 use lifecycle::InitArgs;
 use rustpython_vm::builtins::{PyTupleRef, PyType};
-use rustpython_vm::function::{Callee, FuncArgs, OptionalArg};
+use rustpython_vm::function::{FuncArgs, OptionalArg};
 use rustpython_vm::types::{Constructor, Destructor, Initializer, Representable};
 use rustpython_vm::{Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass};
 use std::fmt;
@@ -177,24 +176,19 @@ impl BaseSocket {
         connection::getsockname(zelf, vm)
     }
 
-    /// getsockopt($self, level, option, buflen=0, /)
-    /// --
-    ///
     /// A socket option: an int, or with buflen up to that many bytes. getsockopt(2).
     ///
     /// The level is SOL_SOCKET or a protocol, as IPPROTO_TCP; the option one of
     /// that level, as SO_ERROR or TCP_NODELAY.
-    #[pymethod(raw)]
-    fn getsockopt(vm: &VirtualMachine, args: FuncArgs, callee: Callee) -> PyResult {
-        type Args = (Int, Int, OptionalArg<Int>);
-        method(
-            vm,
-            args,
-            callee,
-            |zelf: &Py<Self>, (level, option, buflen): Args| {
-                options::getsockopt(zelf, level.0, option.0, buflen.map_or(0, |n| n.0), vm)
-            },
-        )
+    #[pymethod]
+    fn getsockopt(
+        zelf: &Py<Self>,
+        level: Int,
+        option: Int,
+        buflen: OrZero<Int>,
+        vm: &VirtualMachine,
+    ) -> PyResult {
+        options::getsockopt(zelf, level.0, option.0, buflen.0.0, vm)
     }
 
     /// True unless the timeout is 0.
@@ -217,9 +211,6 @@ impl BaseSocket {
         connection::listen(zelf, backlog.into_option().map(|n| n.0), vm)
     }
 
-    /// recv($self, bufsize, flags=0, /)
-    /// --
-    ///
     /// Receive up to bufsize bytes; b'' when the peer has finished. recv(2).
     ///
     /// Waits until there is at least one byte: with a timeout no longer than
@@ -230,79 +221,52 @@ impl BaseSocket {
     ///
     /// Never returns more than arrived in the buffer: MSG_TRUNC does not make
     /// the result longer, as it does in CPython, by bytes that nobody sent.
-    #[pymethod(raw)]
-    fn recv(vm: &VirtualMachine, args: FuncArgs, callee: Callee) -> PyResult {
-        type Args = (Size, OptionalArg<Int>);
-        method(
-            vm,
-            args,
-            callee,
-            |zelf: &Py<Self>, (bufsize, flags): Args| {
-                stream::recv(zelf, bufsize.0, flags.map_or(0, |n| n.0), vm)
-            },
-        )
+    #[pymethod]
+    fn recv(zelf: &Py<Self>, bufsize: Size, flags: OrZero<Int>, vm: &VirtualMachine) -> PyResult {
+        stream::recv(zelf, bufsize.0, flags.0.0, vm)
     }
 
-    /// recvfrom($self, bufsize, flags=0, /)
-    /// --
-    ///
     /// Receive up to bufsize bytes: the pair (bytes, sender's address). recvfrom(2).
     ///
     /// Of a datagram that is longer the rest is lost. Waits as recv() does.
-    #[pymethod(raw)]
-    fn recvfrom(vm: &VirtualMachine, args: FuncArgs, callee: Callee) -> PyResult {
-        type Args = (Size, OptionalArg<Int>);
-        method(
-            vm,
-            args,
-            callee,
-            |zelf: &Py<Self>, (bufsize, flags): Args| {
-                stream::recvfrom(zelf, bufsize.0, flags.map_or(0, |n| n.0), vm)
-            },
-        )
+    #[pymethod]
+    fn recvfrom(
+        zelf: &Py<Self>,
+        bufsize: Size,
+        flags: OrZero<Int>,
+        vm: &VirtualMachine,
+    ) -> PyResult<(PyObjectRef, PyObjectRef)> {
+        stream::recvfrom(zelf, bufsize.0, flags.0.0, vm)
     }
 
-    /// recv_into($self, /, buffer, nbytes=0, flags=0)
-    /// --
-    ///
     /// Receive into a writable buffer, all of it if nbytes is 0: the number of bytes.
-    #[pymethod(raw)]
-    fn recv_into(vm: &VirtualMachine, args: FuncArgs, callee: Callee) -> PyResult {
-        type Args = RecvIntoArgs;
-        method(vm, args, callee, |zelf: &Py<Self>, given: Args| {
-            stream::recv_into(zelf, given, vm)
-        })
+    #[pymethod]
+    fn recv_into(zelf: &Py<Self>, args: RecvIntoArgs, vm: &VirtualMachine) -> PyResult<usize> {
+        stream::recv_into(zelf, args, vm)
     }
 
-    /// recvfrom_into($self, /, buffer, nbytes=0, flags=0)
-    /// --
-    ///
     /// Receive into a writable buffer: the pair (number of bytes, sender's address).
-    #[pymethod(raw)]
-    fn recvfrom_into(vm: &VirtualMachine, args: FuncArgs, callee: Callee) -> PyResult {
-        type Args = RecvIntoArgs;
-        method(vm, args, callee, |zelf: &Py<Self>, given: Args| {
-            stream::recvfrom_into(zelf, given, vm)
-        })
+    #[pymethod]
+    fn recvfrom_into(
+        zelf: &Py<Self>,
+        args: RecvIntoArgs,
+        vm: &VirtualMachine,
+    ) -> PyResult<(usize, PyObjectRef)> {
+        stream::recvfrom_into(zelf, args, vm)
     }
 
-    /// recvmsg($self, bufsize, ancbufsize=0, flags=0, /)
-    /// --
-    ///
     /// Receive data and ancillary data: the tuple (bytes, [(level, type, bytes),
     /// ...], flags, sender's address). recvmsg(2).
-    #[pymethod(raw)]
-    fn recvmsg(vm: &VirtualMachine, args: FuncArgs, callee: Callee) -> PyResult {
-        type Args = (Size, OptionalArg<Size>, OptionalArg<Int>);
-        method(
-            vm,
-            args,
-            callee,
-            |zelf: &Py<Self>, (bufsize, ancbufsize, flags): Args| {
-                let ancillary = ancbufsize.map_or(0, |n| n.0);
-                message::recvmsg(zelf, bufsize.0, ancillary, flags.map_or(0, |n| n.0), vm)
-            },
-        )
+    #[pymethod]
+    fn recvmsg(
+        zelf: &Py<Self>,
+        bufsize: Size,
+        ancbufsize: OrZero<Size>,
+        flags: OrZero<Int>,
+        vm: &VirtualMachine,
+    ) -> PyResult<PyTupleRef> {
+        let ancillary = ancbufsize.0.0;
+        message::recvmsg(zelf, bufsize.0, ancillary, flags.0.0, vm)
     }
 
     /// As recvmsg(), into writable buffers: the first item is the number of bytes.
@@ -318,70 +282,53 @@ impl BaseSocket {
         message::recvmsg_into(zelf, &buffers, ancillary, flags.0.0, vm)
     }
 
-    /// send($self, data, flags=0, /)
-    /// --
-    ///
     /// Send bytes: how many were sent, which can be fewer. send(2).
     ///
     /// Use sendall() to have all of them sent. flags are MSG_ numbers.
-    #[pymethod(raw)]
-    fn send(vm: &VirtualMachine, args: FuncArgs, callee: Callee) -> PyResult {
-        type Args = (Data, OptionalArg<Int>);
-        method(vm, args, callee, |zelf: &Py<Self>, (data, flags): Args| {
-            stream::send(zelf, &data, flags.map_or(0, |n| n.0), vm)
-        })
+    #[pymethod]
+    fn send(
+        zelf: &Py<Self>,
+        data: Data,
+        flags: OrZero<Int>,
+        vm: &VirtualMachine,
+    ) -> PyResult<usize> {
+        stream::send(zelf, &data, flags.0.0, vm)
     }
 
-    /// sendall($self, data, flags=0, /)
-    /// --
-    ///
     /// Send all of the bytes. The timeout is for the whole, not for each part.
     ///
     /// After an error nobody can say how many were sent.
-    #[pymethod(raw)]
-    fn sendall(vm: &VirtualMachine, args: FuncArgs, callee: Callee) -> PyResult {
-        type Args = (Data, OptionalArg<Int>);
-        method(vm, args, callee, |zelf: &Py<Self>, (data, flags): Args| {
-            stream::sendall(zelf, &data, flags.map_or(0, |n| n.0), vm)
-        })
+    #[pymethod]
+    fn sendall(
+        zelf: &Py<Self>,
+        data: Data,
+        flags: OrZero<Int>,
+        vm: &VirtualMachine,
+    ) -> PyResult<()> {
+        stream::sendall(zelf, &data, flags.0.0, vm)
     }
 
-    /// sendto($self, data, flags_or_address, address=<unrepresentable>, /)
-    /// --
-    ///
     /// sendto(data[, flags], address)
     ///
     /// Send bytes to an address: how many were sent. sendto(2).
-    #[pymethod(raw)]
-    fn sendto(vm: &VirtualMachine, args: FuncArgs, callee: Callee) -> PyResult {
-        type Args = SendToArgs;
-        method(vm, args, callee, |zelf: &Py<Self>, given: Args| {
-            stream::sendto(zelf, given, vm)
-        })
+    #[pymethod]
+    fn sendto(zelf: &Py<Self>, args: FuncArgs, vm: &VirtualMachine) -> PyResult<usize> {
+        stream::sendto(zelf, SendToArgs::from_args(args, vm)?, vm)
     }
 
-    /// sendmsg($self, buffers, ancdata=(), flags=0, address=None, /)
-    /// --
-    ///
     /// Send the bytes of several buffers and ancillary data, each item of which
     /// is (level, type, bytes): how many bytes were sent. sendmsg(2).
-    #[pymethod(raw)]
-    fn sendmsg(vm: &VirtualMachine, args: FuncArgs, callee: Callee) -> PyResult {
-        type Args = (
-            PyObjectRef,
-            OptionalArg<PyObjectRef>,
-            OptionalArg<Int>,
-            OptionalArg<PyObjectRef>,
-        );
-        method(
-            vm,
-            args,
-            callee,
-            |zelf: &Py<Self>, (buffers, ancdata, flags, address): Args| {
-                let flags = flags.map_or(0, |n| n.0);
-                message::sendmsg(zelf, &buffers, ancdata, flags, address, vm)
-            },
-        )
+    #[pymethod]
+    fn sendmsg(
+        zelf: &Py<Self>,
+        buffers: PyObjectRef,
+        ancdata: OptionalArg<PyObjectRef>,
+        flags: OrZero<Int>,
+        address: OptionalArg<PyObjectRef>,
+        vm: &VirtualMachine,
+    ) -> PyResult<usize> {
+        let flags = flags.0.0;
+        message::sendmsg(zelf, &buffers, ancdata, flags, address, vm)
     }
 
     /// sendmsg_afalg([msg], *, op[, iv[, assoclen[, flags]]])

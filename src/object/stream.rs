@@ -2,7 +2,6 @@
 
 use super::{BaseSocket, connection};
 use crate::bridge::args::{self, Int, Size};
-use crate::bridge::call::Arguments;
 use crate::bridge::errors::OrRaise;
 use crate::bridge::{Data, audit, blocking};
 use crate::net::operation::{self, Ready};
@@ -13,8 +12,8 @@ use crate::sys::{self, Stop};
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::PyByteArray;
-use rustpython_vm::function::{ArgMemoryBuffer, ArgumentError, FuncArgs};
-use rustpython_vm::{AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
+use rustpython_vm::function::{ArgMemoryBuffer, FuncArgs};
+use rustpython_vm::{AsObject, FromArgs, Py, PyObjectRef, PyResult, VirtualMachine};
 
 /// What a receive with these flags waits for.
 pub(super) fn readiness(flags: i32) -> Ready {
@@ -119,23 +118,6 @@ pub(crate) struct RecvIntoArgs {
     nbytes: Size,
     #[pyarg(any, default = Int(0), py_default = "0")]
     flags: Int,
-}
-
-impl Arguments for RecvIntoArgs {
-    #[inline]
-    fn read(given: &[PyObjectRef], vm: &VirtualMachine) -> PyResult<Option<Self>> {
-        let (buffer, nbytes, flags) = match given {
-            [buffer] => (buffer, None, None),
-            [buffer, nbytes] => (buffer, Some(nbytes), None),
-            [buffer, nbytes, flags] => (buffer, Some(nbytes), Some(flags)),
-            _ => return Ok(None),
-        };
-        Ok(Some(Self {
-            buffer: buffer.clone(),
-            nbytes: nbytes.map_or(Ok(Size(0)), |n| n.try_to_value(vm))?,
-            flags: Int(flags.map_or(Ok(0), |flags| args::int(flags, vm))?),
-        }))
-    }
 }
 
 impl RecvIntoArgs {
@@ -394,43 +376,26 @@ pub(crate) struct SendToArgs {
 }
 
 impl SendToArgs {
-    fn new(
-        data: &PyObject,
-        flags: Option<&PyObjectRef>,
-        address: &PyObjectRef,
-        vm: &VirtualMachine,
-    ) -> PyResult<Self> {
+    pub(super) fn from_args(args: FuncArgs, vm: &VirtualMachine) -> PyResult<Self> {
+        use rustpython_vm::TryFromBorrowedObject;
+        if !args.kwargs.is_empty() {
+            return Err(vm.new_type_error("socket.sendto() takes no keyword arguments"));
+        }
+        let (data, flags, address) = match args.args.as_slice() {
+            [data, address] => (data, None, address),
+            [data, flags, address] => (data, Some(flags), address),
+            args => {
+                return Err(vm.new_type_error(format!(
+                    "sendto() takes 2 or 3 arguments ({} given)",
+                    args.len()
+                )));
+            }
+        };
         Ok(Self {
-            data: data.try_to_value(vm)?,
+            data: Data::try_from_borrowed_object(vm, data)?,
             flags: flags.map_or(Ok(0), |flags| args::int(flags, vm))?,
             address: address.clone(),
         })
-    }
-}
-
-impl Arguments for SendToArgs {
-    #[inline]
-    fn read(given: &[PyObjectRef], vm: &VirtualMachine) -> PyResult<Option<Self>> {
-        match given {
-            [data, address] => Self::new(data, None, address, vm).map(Some),
-            [data, flags, address] => Self::new(data, Some(flags), address, vm).map(Some),
-            _ => Ok(None),
-        }
-    }
-}
-
-/// For what is left, which is all wrong.
-impl rustpython_vm::function::FromArgs for SendToArgs {
-    fn from_args(vm: &VirtualMachine, args: &mut FuncArgs) -> Result<Self, ArgumentError> {
-        if !args.kwargs.is_empty() {
-            return Err(vm
-                .new_type_error("socket.sendto() takes no keyword arguments")
-                .into());
-        }
-        let given = args.args.len();
-        Err(vm
-            .new_type_error(format!("sendto() takes 2 or 3 arguments ({given} given)"))
-            .into())
     }
 }
 

@@ -60,12 +60,9 @@ pub(crate) fn pton6(text: &[u8]) -> Option<Ipv6Addr> {
 }
 
 /// inet_ntop(3) of AF_INET. Without the machinery of `format!`: scripts get an
-/// address with every datagram and every connection. Of exactly the capacity
-/// that it needs, so that it becomes a Python string without moving.
+/// address with every datagram and every connection.
 pub(crate) fn ntop4(ip: Ipv4Addr) -> String {
-    let digits = |byte: u8| 1 + usize::from(byte >= 10) + usize::from(byte >= 100);
-    let len = 3 + ip.octets().into_iter().map(digits).sum::<usize>();
-    let mut text = String::with_capacity(len);
+    let mut text = String::with_capacity(15);
     for (at, byte) in ip.octets().into_iter().enumerate() {
         if at > 0 {
             text.push('.');
