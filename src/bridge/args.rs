@@ -3,9 +3,8 @@
 use crate::net::Timeout;
 use malachite_bigint::Sign;
 use rustpython_vm::builtins::{PyFloat, PyInt, PyList, PyTuple};
-use rustpython_vm::function::{ArgumentError, DefaultRepr, FromArgs, FuncArgs, Param, ParamKind};
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine};
-use std::ops::RangeInclusive;
+use smallvec::SmallVec;
 use std::time::Duration;
 
 /// A C `int` (format unit `i`).
@@ -37,29 +36,6 @@ pub(crate) fn int(value: &PyObject, vm: &VirtualMachine) -> PyResult<i32> {
             Err(_) => "Python int too large to convert to C long",
         })
     })
-}
-
-/// A number that is 0 where it is left out, and `help()` says so.
-pub(crate) struct OrZero<T>(pub(crate) T);
-
-impl<T: TryFromObject + Default> FromArgs for OrZero<T> {
-    const PARAMS: Option<&'static [Param]> = Some(&[Param {
-        name: "",
-        kind: ParamKind::PositionalOnly,
-        default: Some(DefaultRepr::Int(0)),
-    }]);
-
-    fn arity() -> RangeInclusive<usize> {
-        0..=1
-    }
-
-    #[inline]
-    fn from_args(vm: &VirtualMachine, args: &mut FuncArgs) -> Result<Self, ArgumentError> {
-        Ok(Self(match args.take_positional() {
-            Some(value) => value.try_into_value(vm)?,
-            None => T::default(),
-        }))
-    }
 }
 
 /// A C `Py_ssize_t` (format unit `n`).
@@ -97,6 +73,9 @@ pub(crate) fn unsigned_long(value: &PyObject, vm: &VirtualMachine) -> PyResult<u
     Ok(low)
 }
 
+/// Mostly so few that they need no allocation.
+pub(crate) type Few<T> = SmallVec<[T; 4]>;
+
 /// The items of an iterable, or CPython's TypeError about `what`.
 ///
 /// All are fetched before any is used: an item that changes the list it is in
@@ -105,12 +84,12 @@ pub(crate) fn items(
     value: &PyObject,
     what: &str,
     vm: &VirtualMachine,
-) -> PyResult<Vec<PyObjectRef>> {
+) -> PyResult<Few<PyObjectRef>> {
     if let Some(list) = value.downcast_ref::<PyList>() {
-        return Ok(list.borrow_vec().to_vec());
+        return Ok(list.borrow_vec().iter().cloned().collect());
     }
     if let Some(tuple) = value.downcast_ref::<PyTuple>() {
-        return Ok(tuple.as_slice().to_vec());
+        return Ok(tuple.iter().cloned().collect());
     }
     let iterator = value.to_owned().get_iter(vm).map_err(|raised| {
         if raised.fast_isinstance(vm.ctx.exceptions.type_error) {

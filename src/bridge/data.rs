@@ -3,7 +3,9 @@
 use rustpython_vm::builtins::PyBytes;
 use rustpython_vm::common::borrow::BorrowedValue;
 use rustpython_vm::function::ArgBytesLike;
-use rustpython_vm::{PyObject, PyRef, PyResult, TryFromBorrowedObject, VirtualMachine};
+use rustpython_vm::{
+    PyObject, PyObjectRef, PyRef, PyResult, TryFromBorrowedObject, TryFromObject, VirtualMachine,
+};
 use std::ops::Deref;
 
 /// A bytes-like argument. `bytes`, which nobody can change, is by far the most
@@ -58,12 +60,12 @@ impl Deref for Borrowed<'_> {
     }
 }
 
-impl<'a> TryFromBorrowedObject<'a> for Data {
+impl TryFromObject for Data {
     #[inline]
-    fn try_from_borrowed_object(vm: &VirtualMachine, object: &'a PyObject) -> PyResult<Self> {
-        match object.downcast_ref_if_exact::<PyBytes>(vm) {
-            Some(bytes) => Ok(Self::Bytes(bytes.to_owned())),
-            None => ArgBytesLike::try_from_borrowed_object(vm, object).map(Self::Buffer),
+    fn try_from_object(vm: &VirtualMachine, object: PyObjectRef) -> PyResult<Self> {
+        match object.downcast_exact::<PyBytes>(vm) {
+            Ok(bytes) => Ok(Self::Bytes(bytes.into_pyref())),
+            Err(object) => ArgBytesLike::try_from_borrowed_object(vm, &object).map(Self::Buffer),
         }
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod audit;
 mod data;
 pub(crate) mod errors;
 pub(crate) mod host;
+pub(crate) mod method;
 pub(crate) mod state;
 pub(crate) mod text;
 

@@ -1,4 +1,4 @@
-//! connect(2), which is never called twice for one connection.
+//! connect(2), for whose end the one loop waits.
 
 use super::operation::{self, Ready};
 use super::{Clock, Error, Host, Socket, Timeout};
@@ -74,12 +74,15 @@ fn settle(socket: &Socket, fd: BorrowedFd<'_>, target: &Permitted<SockAddr>) {
 /// takes neither another connect() nor listen() until it has told of the
 /// failure itself (ECONNABORTED). It begins nothing then.
 fn give_up(socket: &Socket, fd: BorrowedFd<'_>, target: &Permitted<SockAddr>) {
-    let is_tcp = socket.kind() == libc::SOCK_STREAM
-        && matches!(socket.protocol(), 0 | libc::IPPROTO_TCP)
-        && target.get().ip().is_some();
-    if socket.timeout() == Timeout::Never && is_tcp {
+    if socket.timeout() == Timeout::Never && is_tcp(socket, target) {
         let _ = start(socket, fd, target);
     }
+}
+
+fn is_tcp(socket: &Socket, target: &Permitted<SockAddr>) -> bool {
+    socket.kind() == libc::SOCK_STREAM
+        && matches!(socket.protocol(), 0 | libc::IPPROTO_TCP)
+        && target.get().ip().is_some()
 }
 
 /// Begins to connect, without waiting.
@@ -90,7 +93,16 @@ fn start(socket: &Socket, fd: BorrowedFd<'_>, target: &Permitted<SockAddr>) -> R
     // connect(2) has no flag for this; nothing else on a socket that is not
     // connected yet minds the mode.
     sys::socket::set_nonblocking(fd, true)?;
-    let result = sys::socket::connect(fd, target);
+    let mut result = sys::socket::connect(fd, target);
+    if result == Err(Errno::EINPROGRESS) && is_tcp(socket, target) {
+        // A peer on this machine has answered while the call was on its way
+        // out. Asked again the kernel says so, and nothing is left to wait for
+        // or to settle.
+        result = match sys::socket::connect(fd, target) {
+            Err(Errno::EALREADY) => Err(Errno::EINPROGRESS),
+            answer => answer,
+        };
+    }
     sys::socket::set_nonblocking(fd, false)?;
     result
 }

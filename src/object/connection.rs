@@ -3,16 +3,33 @@
 use super::{BaseSocket, lifecycle};
 use crate::address::{self, Request};
 use crate::bridge::errors::OrRaise;
-use crate::bridge::{audit, blocking};
+use crate::bridge::method::Argument;
+use crate::bridge::{args, audit, blocking};
 use crate::net::{Clock, Error, Timeout, connect as net_connect, listener};
 use crate::policy::{Operation, Permitted, SockAddr};
 use crate::sys;
+use rustpython_vm::function::DefaultRepr;
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 
 /// The backlog of `listen()` without one: what most systems allow, but not so
 /// much that a dead server looks alive.
 const DEFAULT_BACKLOG: i32 = 128;
+
+/// The argument of `listen()`.
+pub(super) struct Backlog(i32);
+
+impl Argument for Backlog {
+    const DEFAULT: Option<DefaultRepr> = Some(DefaultRepr::Int(DEFAULT_BACKLOG as i128));
+
+    fn read(given: PyObjectRef, vm: &VirtualMachine) -> PyResult<Self> {
+        Ok(Self(args::int(&given, vm)?.max(0)))
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self(DEFAULT_BACKLOG))
+    }
+}
 
 /// The address argument of `caller`, checked by the gate.
 pub(super) fn destination(
@@ -59,7 +76,7 @@ pub(super) fn bind(zelf: &Py<BaseSocket>, address: &PyObject, vm: &VirtualMachin
 
 pub(super) fn listen(
     zelf: &Py<BaseSocket>,
-    backlog: Option<i32>,
+    backlog: Backlog,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
     let call = zelf.socket.begin().or_raise(vm)?;
@@ -73,8 +90,7 @@ pub(super) fn listen(
     {
         gate.address(Operation::Bind, unbound, None).or_raise(vm)?;
     }
-    let backlog = backlog.map_or(DEFAULT_BACKLOG, |n| n.max(0));
-    sys::socket::listen(call.fd(), backlog).or_raise(vm)
+    sys::socket::listen(call.fd(), backlog.0).or_raise(vm)
 }
 
 fn accept_descriptor(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(OwnedFd, SockAddr)> {

@@ -2,7 +2,7 @@
 //! ancillary data beside it.
 
 use super::{BaseSocket, connection, duplicate_number, permit_number, stream};
-use crate::bridge::args::{self, Int};
+use crate::bridge::args::{self, Few, Int};
 use crate::bridge::errors::{self, OrRaise};
 use crate::bridge::{Data, audit, blocking};
 use crate::net::Error;
@@ -13,7 +13,7 @@ use crate::sys::{Stop, descriptor, message};
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyTupleRef};
-use rustpython_vm::function::{ArgBytesLike, ArgMemoryBuffer, FuncArgs, OptionalArg};
+use rustpython_vm::function::{ArgBytesLike, ArgMemoryBuffer, FuncArgs};
 use rustpython_vm::warn::warn;
 use rustpython_vm::{
     AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, VirtualMachine,
@@ -34,20 +34,19 @@ const IP_UNICAST_IF: i32 = 50;
 pub(super) fn sendmsg(
     zelf: &Py<BaseSocket>,
     buffers: &PyObject,
-    ancdata: OptionalArg<PyObjectRef>,
+    ancdata: Option<&PyObject>,
     flags: i32,
-    address: OptionalArg<PyObjectRef>,
+    address: Option<&PyObject>,
     vm: &VirtualMachine,
 ) -> PyResult<usize> {
     let buffers = readable_buffers(buffers, "sendmsg() argument 1", vm)?;
     let control = match ancdata {
-        OptionalArg::Present(ancdata) => control_data(&ancdata, vm)?,
-        OptionalArg::Missing => Vec::new(),
+        Some(ancdata) => control_data(ancdata, vm)?,
+        None => Vec::new(),
     };
     permit_control(zelf, &control).or_raise(vm)?;
     let (control, _rights) = hold_rights(zelf, control).or_raise(vm)?;
-    let address = address.into_option().filter(|address| !vm.is_none(address));
-    let target = match &address {
+    let target = match address {
         Some(address) => Some(connection::destination(
             zelf,
             address,
@@ -57,17 +56,17 @@ pub(super) fn sendmsg(
         )?),
         None => None,
     };
-    audit::sendmsg(vm, zelf.as_object(), address.as_deref())?;
+    audit::sendmsg(vm, zelf.as_object(), address)?;
     if target.is_some() {
         stream::may_begin(zelf, flags).or_raise(vm)?;
     }
     send(zelf, &buffers, &control, flags, target.as_ref(), vm)
 }
 
-fn readable_buffers(buffers: &PyObject, what: &str, vm: &VirtualMachine) -> PyResult<Vec<Data>> {
+fn readable_buffers(buffers: &PyObject, what: &str, vm: &VirtualMachine) -> PyResult<Few<Data>> {
     args::items(buffers, what, vm)?
-        .iter()
-        .map(|buffer| Data::try_from_borrowed_object(vm, buffer))
+        .into_iter()
+        .map(|buffer| buffer.try_into_value(vm))
         .collect()
 }
 
@@ -168,8 +167,8 @@ fn send(
     let mut sent = 0;
     let sent = blocking(vm, |host| {
         operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
-            let borrowed: Vec<_>;
-            let mut slices: Vec<_> = match &copies {
+            let borrowed: Few<_>;
+            let mut slices: Few<_> = match &copies {
                 Some(copies) => copies.iter().map(|data| IoSlice::new(data)).collect(),
                 None => {
                     borrowed = buffers.iter().map(Data::borrow).collect();
@@ -240,7 +239,7 @@ pub(super) fn recvmsg_into(
     vm: &VirtualMachine,
 ) -> PyResult<PyTupleRef> {
     const WHAT: &str = "recvmsg_into() argument 1";
-    let mut memory = Vec::new();
+    let mut memory = Few::new();
     for buffer in args::items(buffers, WHAT, vm)? {
         memory.push(writable(&buffer, WHAT, vm)?);
     }
@@ -258,8 +257,8 @@ pub(super) fn recvmsg_into(
         received
     } else {
         receive(zelf, total, flags, &mut control, vm, |fd, part| {
-            let mut borrowed: Vec<_> = memory.iter().map(|m| m.borrow_buf_mut()).collect();
-            let mut slices: Vec<_> = borrowed.iter_mut().map(|m| IoSliceMut::new(m)).collect();
+            let mut borrowed: Few<_> = memory.iter().map(|m| m.borrow_buf_mut()).collect();
+            let mut slices: Few<_> = borrowed.iter_mut().map(|m| IoSliceMut::new(m)).collect();
             let mut rest = slices.as_mut_slice();
             IoSliceMut::advance_slices(&mut rest, part.filled);
             message::recv(fd, rest, part.control, part.flags)
@@ -463,7 +462,7 @@ pub(super) fn sendmsg_afalg(
     }
     let buffers = match args.msg.filter(|msg| !vm.is_none(msg)) {
         Some(msg) => readable_buffers(&msg, "sendmsg_afalg() argument 1", vm)?,
-        None => Vec::new(),
+        None => Few::new(),
     };
     audit::sendmsg(vm, zelf.as_object(), None)?;
     send(zelf, &buffers, &control, args.flags.0, None, vm)

@@ -11,6 +11,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
 use rustpython_vm::function::ArgBytesLike;
 use rustpython_vm::{Py, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, VirtualMachine};
+use std::vec::IntoIter;
 
 /// The most bytes that getsockopt() fetches, as in CPython.
 const LONGEST_OPTION: usize = 1024;
@@ -42,14 +43,24 @@ pub(super) fn getsockopt(
     Ok(vm.ctx.new_bytes(value[..n].to_vec()).into())
 }
 
+/// setsockopt(level, option, value) or setsockopt(level, option, None, optlen).
 pub(super) fn setsockopt(
     zelf: &Py<BaseSocket>,
-    level: i32,
-    option: i32,
-    value: &PyObject,
-    optlen: Option<PyObjectRef>,
+    given: IntoIter<PyObjectRef>,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
+    let (level, option, value, optlen) = match given.as_slice() {
+        [level, option, value] => (level, option, value, None),
+        [level, option, value, optlen] => (level, option, value, Some(optlen)),
+        given => {
+            return Err(vm.new_type_error(format!(
+                "setsockopt() takes 3 or 4 arguments ({} given)",
+                given.len()
+            )));
+        }
+    };
+    let level = args::int(level, vm)?;
+    let option = args::int(option, vm)?;
     let target = Target::SocketOption {
         level,
         name: option,
@@ -68,7 +79,7 @@ pub(super) fn setsockopt(
                 args::type_name(value)
             )));
         }
-        let optlen = args::unsigned(&optlen, vm)?;
+        let optlen = args::unsigned(optlen, vm)?;
         permit()?;
         let call = zelf.socket.begin().or_raise(vm)?;
         return sockopt::set_length(call.fd(), level, option, optlen).or_raise(vm);

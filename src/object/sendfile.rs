@@ -16,7 +16,7 @@ use rustpython_vm::builtins::{PyBaseExceptionRef, PyInt, PySlice, PyTypeRef};
 use rustpython_vm::common::static_cell;
 use rustpython_vm::function::ItemDoc;
 use rustpython_vm::{
-    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyResult, TryFromBorrowedObject,
+    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyResult, TryFromObject,
     VirtualMachine,
 };
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -361,7 +361,7 @@ fn read_and_send(
         loop {
             let len = rest.length(vm)?;
             let sent = if native {
-                let data = Data::try_from_borrowed_object(vm, &rest)?;
+                let data = Data::try_from_object(vm, rest.clone())?;
                 stream::send(zelf, &data, 0, vm).map(|n| vm.ctx.new_int(n).into())
             } else {
                 vm.call_method(zelf.as_object(), "send", (rest.clone(),))

@@ -1,7 +1,7 @@
 //! recv, recvfrom, send, sendto, sendall.
 
 use super::{BaseSocket, connection};
-use crate::bridge::args::{self, Int, Size};
+use crate::bridge::args;
 use crate::bridge::errors::OrRaise;
 use crate::bridge::{Data, audit, blocking};
 use crate::net::operation::{self, Ready};
@@ -12,8 +12,9 @@ use crate::sys::{self, Stop};
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::PyByteArray;
-use rustpython_vm::function::{ArgMemoryBuffer, FuncArgs};
-use rustpython_vm::{AsObject, FromArgs, Py, PyObjectRef, PyResult, VirtualMachine};
+use rustpython_vm::function::ArgMemoryBuffer;
+use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
+use std::vec::IntoIter;
 
 /// What a receive with these flags waits for.
 pub(super) fn readiness(flags: i32) -> Ready {
@@ -109,33 +110,21 @@ pub(super) fn recvfrom(
     Ok((data, connection::address_object(zelf, &sender, vm)?))
 }
 
-/// The arguments of recv_into() and recvfrom_into().
-#[derive(FromArgs)]
-pub(crate) struct RecvIntoArgs {
-    #[pyarg(any)]
-    buffer: PyObjectRef,
-    #[pyarg(any, default = Size(0), py_default = "0")]
-    nbytes: Size,
-    #[pyarg(any, default = Int(0), py_default = "0")]
-    flags: Int,
-}
-
-impl RecvIntoArgs {
-    /// The buffer, and how much of it to fill: all of it for 0.
-    fn destination(
-        &self,
-        caller: &str,
-        too_small: &str,
-        vm: &VirtualMachine,
-    ) -> PyResult<(ArgMemoryBuffer, usize)> {
-        let buffer = writable(&self.buffer, &format!("{caller}() argument 1"), vm)?;
-        let len = match size(self.nbytes.0, caller, vm)? {
-            0 => buffer.len(),
-            n if n > buffer.len() => return Err(vm.new_value_error(too_small)),
-            n => n,
-        };
-        Ok((buffer, len))
-    }
+/// The buffer, and how much of it to fill: all of it for 0.
+fn destination(
+    buffer: &PyObjectRef,
+    nbytes: isize,
+    caller: &str,
+    too_small: &str,
+    vm: &VirtualMachine,
+) -> PyResult<(ArgMemoryBuffer, usize)> {
+    let buffer = writable(buffer, &format!("{caller}() argument 1"), vm)?;
+    let len = match size(nbytes, caller, vm)? {
+        0 => buffer.len(),
+        n if n > buffer.len() => return Err(vm.new_value_error(too_small)),
+        n => n,
+    };
+    Ok((buffer, len))
 }
 
 /// A writable buffer, or CPython's TypeError about `what`.
@@ -161,19 +150,22 @@ pub(super) fn writable(
 
 pub(super) fn recv_into(
     zelf: &Py<BaseSocket>,
-    args: RecvIntoArgs,
+    buffer: &PyObjectRef,
+    nbytes: isize,
+    flags: i32,
     vm: &VirtualMachine,
 ) -> PyResult<usize> {
-    match recv_at_once(zelf, &args, vm) {
-        Some(Err(Errno::EAGAIN | Errno::EINTR)) | None => {}
-        Some(received) => return received.or_raise(vm),
+    if flags == 0 && nbytes == 0 {
+        match recv_at_once(zelf, buffer, vm) {
+            Some(Err(Errno::EAGAIN | Errno::EINTR)) | None => {}
+            Some(received) => return received.or_raise(vm),
+        }
     }
-    let (buffer, len) =
-        args.destination("recv_into", "buffer too small for requested bytes", vm)?;
+    let too_small = "buffer too small for requested bytes";
+    let (buffer, len) = destination(buffer, nbytes, "recv_into", too_small, vm)?;
     if len == 0 {
         return Ok(0);
     }
-    let flags = args.flags.0;
     let mut clock = patience(zelf, flags);
     let all = flags & libc::MSG_WAITALL != 0 && is_patient_stream(zelf, &clock);
     let mut filled = 0;
@@ -197,13 +189,10 @@ pub(super) fn recv_into(
 /// be held still, as for a wait. `None` if anything is out of the ordinary.
 fn recv_at_once(
     zelf: &Py<BaseSocket>,
-    args: &RecvIntoArgs,
+    buffer: &PyObject,
     vm: &VirtualMachine,
 ) -> Option<Result<usize, Errno>> {
-    if args.flags.0 != 0 || args.nbytes.0 != 0 {
-        return None;
-    }
-    let array = args.buffer.downcast_ref_if_exact::<PyByteArray>(vm)?;
+    let array = buffer.downcast_ref_if_exact::<PyByteArray>(vm)?;
     zelf.socket.control.limits.may_receive().ok()?;
     let call = zelf.socket.begin().ok()?;
     let mut room = array.borrow_buf_mut();
@@ -217,12 +206,13 @@ fn recv_at_once(
 
 pub(super) fn recvfrom_into(
     zelf: &Py<BaseSocket>,
-    args: RecvIntoArgs,
+    buffer: &PyObjectRef,
+    nbytes: isize,
+    flags: i32,
     vm: &VirtualMachine,
 ) -> PyResult<(usize, PyObjectRef)> {
     let too_small = "nbytes is greater than the length of the buffer";
-    let (buffer, len) = args.destination("recvfrom_into", too_small, vm)?;
-    let flags = args.flags.0;
+    let (buffer, len) = destination(buffer, nbytes, "recvfrom_into", too_small, vm)?;
     let mut clock = patience(zelf, flags);
     let all = flags & libc::MSG_WAITALL != 0 && is_patient_stream(zelf, &clock);
     let mut filled = 0;
@@ -369,49 +359,26 @@ pub(super) fn begun(
 }
 
 /// sendto(data, address) or sendto(data, flags, address).
-pub(crate) struct SendToArgs {
-    data: Data,
-    flags: i32,
-    address: PyObjectRef,
-}
-
-impl SendToArgs {
-    pub(super) fn from_args(args: FuncArgs, vm: &VirtualMachine) -> PyResult<Self> {
-        use rustpython_vm::TryFromBorrowedObject;
-        if !args.kwargs.is_empty() {
-            return Err(vm.new_type_error("socket.sendto() takes no keyword arguments"));
-        }
-        let (data, flags, address) = match args.args.as_slice() {
-            [data, address] => (data, None, address),
-            [data, flags, address] => (data, Some(flags), address),
-            args => {
-                return Err(vm.new_type_error(format!(
-                    "sendto() takes 2 or 3 arguments ({} given)",
-                    args.len()
-                )));
-            }
-        };
-        Ok(Self {
-            data: Data::try_from_borrowed_object(vm, data)?,
-            flags: flags.map_or(Ok(0), |flags| args::int(flags, vm))?,
-            address: address.clone(),
-        })
-    }
-}
-
 pub(super) fn sendto(
     zelf: &Py<BaseSocket>,
-    args: SendToArgs,
+    given: IntoIter<PyObjectRef>,
     vm: &VirtualMachine,
 ) -> PyResult<usize> {
-    let SendToArgs {
-        data,
-        mut flags,
-        address,
-    } = args;
+    let (data, flags, address) = match given.as_slice() {
+        [data, address] => (data, None, address),
+        [data, flags, address] => (data, Some(flags), address),
+        given => {
+            return Err(vm.new_type_error(format!(
+                "sendto() takes 2 or 3 arguments ({} given)",
+                given.len()
+            )));
+        }
+    };
+    let data: Data = data.clone().try_into_value(vm)?;
+    let mut flags = flags.map_or(Ok(0), |flags| args::int(flags, vm))?;
     let operation = send_operation(zelf, flags);
-    let target = connection::destination(zelf, &address, "sendto", operation, vm)?;
-    audit::sendto(vm, zelf.as_object(), &address)?;
+    let target = connection::destination(zelf, address, "sendto", operation, vm)?;
+    audit::sendto(vm, zelf.as_object(), address)?;
     may_begin(zelf, flags).or_raise(vm)?;
     let mut clock = patience(zelf, flags);
     let all = is_patient_stream(zelf, &clock);

@@ -62,18 +62,26 @@ pub(crate) fn pton6(text: &[u8]) -> Option<Ipv6Addr> {
 /// inet_ntop(3) of AF_INET. Without the machinery of `format!`: scripts get an
 /// address with every datagram and every connection.
 pub(crate) fn ntop4(ip: Ipv4Addr) -> String {
-    let mut text = String::with_capacity(15);
+    let mut text = [0; 15];
+    let mut len = 0;
+    let mut push = |letter| {
+        text[len] = letter;
+        len += 1;
+    };
     for (at, byte) in ip.octets().into_iter().enumerate() {
         if at > 0 {
-            text.push('.');
+            push(b'.');
         }
-        for power in [100, 10, 1] {
-            if byte >= power || power == 1 {
-                text.push(char::from(b'0' + byte / power % 10));
-            }
+        if byte >= 100 {
+            push(b'0' + byte / 100);
         }
+        if byte >= 10 {
+            push(b'0' + byte / 10 % 10);
+        }
+        push(b'0' + byte % 10);
     }
-    text
+    // A string of just its size, for it is kept as it is.
+    str::from_utf8(&text[..len]).unwrap_or_default().to_owned()
 }
 
 /// inet_ntop(3) of AF_INET6.

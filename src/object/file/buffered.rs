@@ -19,9 +19,10 @@ use crate::net::operation::{self, Ready};
 use crate::net::{Error, Socket};
 use crate::object::stream;
 use crate::sys::receive;
+use memchr::memchr;
 use nix::errno::Errno;
 use nix::libc;
-use rustpython_vm::builtins::{PyByteArray, PyInt, PyStrInterned};
+use rustpython_vm::builtins::{PyByteArray, PyInt};
 use rustpython_vm::class::StaticType;
 use rustpython_vm::common::static_cell;
 use rustpython_vm::convert::ToPyObject;
@@ -32,7 +33,6 @@ use rustpython_vm::{
     AsObject, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass,
 };
 use std::fmt;
-use std::io::BufRead;
 use std::os::fd::BorrowedFd;
 
 /// Stands in for `_io.BufferedReader`. No object has it for a payload: the
@@ -152,14 +152,14 @@ impl Ahead {
     fn line(&mut self, limit: usize) -> Option<usize> {
         let bytes = self.bytes();
         let bytes = bytes.get(..limit).unwrap_or(bytes);
-        let mut rest = bytes.get(self.searched..).unwrap_or_default();
-        // Reading from memory does not fail.
-        let n = rest.skip_until(b'\n').unwrap_or(0);
-        let end = self.searched + n;
-        if n > 0 && bytes.get(end - 1) == Some(&b'\n') || bytes.len() == limit {
-            return Some(end.max(self.searched).min(limit));
+        let rest = bytes.get(self.searched..).unwrap_or_default();
+        if let Some(at) = memchr(b'\n', rest) {
+            return Some(self.searched + at + 1);
         }
-        self.searched = end;
+        if bytes.len() == limit {
+            return Some(limit);
+        }
+        self.searched = bytes.len();
         None
     }
 }
@@ -295,9 +295,16 @@ pub(super) fn open(raw: &PyObject, size: Option<PyObjectRef>, vm: &VirtualMachin
 /// detached: then `_io`'s own method is the one to call.
 fn file(zelf: &PyObject, vm: &VirtualMachine) -> PyResult<Option<PyRef<SocketIo>>> {
     static_cell! {
-        static RAW: &'static PyStrInterned;
+        /// The member of `_io.BufferedReader`, which cannot be replaced.
+        static RAW: Option<PyObjectRef>;
     }
-    let raw = zelf.get_attr(*RAW.get_or_init(|| vm.ctx.intern_str("raw")), vm)?;
+    let name = || BufferedReader::static_type().get_attr(vm.ctx.intern_str("raw"));
+    let member = RAW.get_or_init(name).as_deref();
+    let get = member.and_then(|member| Some((member, member.class().slots.descr_get.load()?)));
+    let raw = match get {
+        Some((member, get)) => get(member, Some(zelf), None, vm)?,
+        None => zelf.get_attr("raw", vm)?,
+    };
     if exact(&raw).is_none() {
         return Ok(None);
     }

@@ -19,7 +19,7 @@ use rustpython_vm::function::{FuncArgs, OptionalArg, PySetterValue};
 use rustpython_vm::types::{Constructor, Initializer};
 use rustpython_vm::{
     AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult,
-    TryFromBorrowedObject, VirtualMachine, pyclass,
+    TryFromObject, VirtualMachine, pyclass,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -366,7 +366,7 @@ impl SocketIo {
                     .or_else(|raised| foreign_failure(raised, vm));
             }
         };
-        let data = Data::try_from_borrowed_object(vm, &b)?;
+        let data = Data::try_from_object(vm, b)?;
         let mut clock = socket.clock();
         let all = socket.is_patient_stream();
         let mut sent = 0;

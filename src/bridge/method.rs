@@ -1,0 +1,393 @@
+//! Methods of a native type, declared with [`methods!`].
+//!
+//! The VM's own `#[pymethod]` takes the arguments off its list one by one, at
+//! half the cost of a short call. Here they are read where they lie, with the
+//! messages of `PyArg_ParseTuple` about their number and names, and the
+//! signature that `help()` shows comes from the same declaration.
+
+use super::Data;
+use super::args::{Int, Size};
+use rustpython_vm::function::{DefaultRepr, FuncArgs, Param, ParamKind};
+use rustpython_vm::{PyObjectRef, PyPayload, PyResult, VirtualMachine};
+use std::vec::IntoIter;
+
+/// One argument: how it is read, and what stands for one that is left out.
+pub(crate) trait Argument: Sized {
+    /// What `help()` shows for one that may be left out; `None` if it may not.
+    const DEFAULT: Option<DefaultRepr> = None;
+
+    fn read(given: PyObjectRef, vm: &VirtualMachine) -> PyResult<Self>;
+
+    /// What it is when it is left out; `None` if it may not be.
+    #[inline]
+    fn absent() -> Option<Self> {
+        None
+    }
+}
+
+macro_rules! converted {
+    ($($kind:ty),*) => {$(
+        impl Argument for $kind {
+            #[inline]
+            fn read(given: PyObjectRef, vm: &VirtualMachine) -> PyResult<Self> {
+                given.try_into_value(vm)
+            }
+        }
+    )*};
+}
+
+converted!(Data, Int, Size);
+
+impl Argument for PyObjectRef {
+    #[inline]
+    fn read(given: PyObjectRef, _vm: &VirtualMachine) -> PyResult<Self> {
+        Ok(given)
+    }
+}
+
+/// An object that may be left out, for which None can be given.
+impl Argument for Option<PyObjectRef> {
+    const DEFAULT: Option<DefaultRepr> = Some(DefaultRepr::None);
+
+    #[inline]
+    fn read(given: PyObjectRef, vm: &VirtualMachine) -> PyResult<Self> {
+        Ok(Some(given).filter(|object| !vm.is_none(object)))
+    }
+
+    #[inline]
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+}
+
+/// A number that is 0 where it is left out.
+pub(crate) struct OrZero<T>(pub(crate) T);
+
+impl<T: Argument + Default> Argument for OrZero<T> {
+    const DEFAULT: Option<DefaultRepr> = Some(DefaultRepr::Int(0));
+
+    #[inline]
+    fn read(given: PyObjectRef, vm: &VirtualMachine) -> PyResult<Self> {
+        T::read(given, vm).map(Self)
+    }
+
+    #[inline]
+    fn absent() -> Option<Self> {
+        Some(Self(T::default()))
+    }
+}
+
+/// Several objects, of which there are none where they are left out.
+pub(crate) struct OrNone(pub(crate) Option<PyObjectRef>);
+
+impl Argument for OrNone {
+    const DEFAULT: Option<DefaultRepr> = Some(DefaultRepr::Raw("()"));
+
+    #[inline]
+    fn read(given: PyObjectRef, _vm: &VirtualMachine) -> PyResult<Self> {
+        Ok(Self(Some(given)))
+    }
+
+    #[inline]
+    fn absent() -> Option<Self> {
+        Some(Self(None))
+    }
+}
+
+/// What the signature says of a method's argument.
+pub(crate) const fn param<T: Argument>(name: &'static str, kind: ParamKind) -> Param {
+    Param {
+        name,
+        kind,
+        default: T::DEFAULT,
+    }
+}
+
+/// How many of a method's arguments have to be given.
+const fn required(params: &[Param]) -> usize {
+    let (mut n, mut i) = (0, 0);
+    while i < params.len() {
+        if params[i].default.is_none() {
+            n += 1;
+        }
+        i += 1;
+    }
+    n
+}
+
+/// The arguments of one call.
+pub(crate) enum Given {
+    Listed(IntoIter<PyObjectRef>),
+    /// Some by their names.
+    Named(IntoIter<Option<PyObjectRef>>),
+}
+
+impl Given {
+    /// Checks their number and their names. The first, on which the method is
+    /// called, comes apart.
+    #[inline]
+    pub(crate) fn new(
+        method: &str,
+        params: &[Param],
+        args: FuncArgs,
+        vm: &VirtualMachine,
+    ) -> PyResult<(PyObjectRef, Self)> {
+        let number = args.args.len().wrapping_sub(1);
+        if !args.kwargs.is_empty() || number < required(params) || number > params.len() {
+            return unusual(method, params, args, vm);
+        }
+        let mut given = args.args.into_iter();
+        match given.next() {
+            Some(zelf) => Ok((zelf, Self::Listed(given))),
+            None => Err(no_instance(method, vm)),
+        }
+    }
+
+    /// The next one.
+    #[inline]
+    pub(crate) fn next<T: Argument>(&mut self, vm: &VirtualMachine) -> PyResult<T> {
+        let given = match self {
+            Self::Listed(given) => given.next(),
+            Self::Named(given) => given.next().flatten(),
+        };
+        match given {
+            Some(object) => T::read(object, vm),
+            None => T::absent().ok_or_else(|| vm.new_type_error("an argument is missing")),
+        }
+    }
+}
+
+/// The object on which a method is called.
+#[inline]
+pub(crate) fn instance<'a, T: PyPayload>(
+    zelf: &'a PyObjectRef,
+    method: &str,
+    vm: &VirtualMachine,
+) -> PyResult<&'a rustpython_vm::Py<T>> {
+    // The descriptor has seen to it.
+    zelf.downcast_ref::<T>()
+        .ok_or_else(|| no_instance(method, vm))
+}
+
+#[cold]
+fn no_instance(method: &str, vm: &VirtualMachine) -> rustpython_vm::builtins::PyBaseExceptionRef {
+    vm.new_type_error(format!("unbound method {method}() needs an argument"))
+}
+
+/// Arguments with names, or too many or too few of them.
+#[cold]
+fn unusual(
+    method: &str,
+    params: &[Param],
+    mut args: FuncArgs,
+    vm: &VirtualMachine,
+) -> PyResult<(PyObjectRef, Given)> {
+    if args.args.is_empty() {
+        return Err(no_instance(method, vm));
+    }
+    let zelf = args.args.remove(0);
+    let takes_names = matches!(
+        params,
+        [
+            Param {
+                kind: ParamKind::PositionalOrKeyword,
+                ..
+            },
+            ..
+        ]
+    );
+    let given = args.args.len() + args.kwargs.len();
+    if !takes_names {
+        let text = match args.kwargs.is_empty() {
+            true => wrong_number(method, params, given),
+            false => format!("socket.{method}() takes no keyword arguments"),
+        };
+        return Err(vm.new_type_error(text));
+    }
+    if given > params.len() {
+        return Err(vm.new_type_error(wrong_number(method, params, given)));
+    }
+    let mut listed = args.args.into_iter();
+    let mut named = Vec::new();
+    for (position, param) in params.iter().enumerate() {
+        let value = match (listed.next(), args.kwargs.swap_remove(param.name)) {
+            (Some(_), Some(_)) => {
+                return Err(vm.new_type_error(format!(
+                    "argument for {method}() given by name ('{}') and position ({})",
+                    param.name,
+                    position + 1
+                )));
+            }
+            (listed, named) => listed.or(named),
+        };
+        if value.is_none() && param.default.is_none() {
+            return Err(vm.new_type_error(format!(
+                "{method}() missing required argument '{}' (pos {})",
+                param.name,
+                position + 1
+            )));
+        }
+        named.push(value);
+    }
+    match args.kwargs.keys().next() {
+        Some(name) => Err(vm.new_type_error(format!(
+            "{method}() got an unexpected keyword argument '{name}'"
+        ))),
+        None => Ok((zelf, Given::Named(named.into_iter()))),
+    }
+}
+
+/// CPython's words for it, which differ by how a method declares its arguments.
+fn wrong_number(method: &str, params: &[Param], given: usize) -> String {
+    let least = required(params);
+    let (bound, limit) = match params.len() {
+        0 => return format!("socket.{method}() takes no arguments ({given} given)"),
+        1 if least == 1 => {
+            return format!("socket.{method}() takes exactly one argument ({given} given)");
+        }
+        most if least == most => ("exactly", most),
+        most if given > most => ("at most", most),
+        _ => ("at least", least),
+    };
+    let plural = if limit == 1 { "" } else { "s" };
+    format!("{method}() takes {bound} {limit} argument{plural} ({given} given)")
+}
+
+/// The arguments of a method that reads them itself, behind the object it is
+/// called on. It takes no names.
+#[inline]
+pub(crate) fn listed(
+    method: &str,
+    args: FuncArgs,
+    vm: &VirtualMachine,
+) -> PyResult<(PyObjectRef, IntoIter<PyObjectRef>)> {
+    if !args.kwargs.is_empty() {
+        let text = format!("socket.{method}() takes no keyword arguments");
+        return Err(vm.new_type_error(text));
+    }
+    let mut given = args.args.into_iter();
+    match given.next() {
+        Some(zelf) => Ok((zelf, given)),
+        None => Err(no_instance(method, vm)),
+    }
+}
+
+/// Doc comments have a space before each line, and a line end after the last.
+pub(crate) const fn dedent<const N: usize>(text: &str) -> [u8; N] {
+    let bytes = text.as_bytes();
+    let mut out = [0; N];
+    let (mut from, mut to, mut starts) = (0, 0, true);
+    while to < N {
+        let skip = starts && bytes[from] == b' ';
+        starts = bytes[from] == b'\n';
+        if !skip {
+            out[to] = bytes[from];
+            to += 1;
+        }
+        from += 1;
+    }
+    out
+}
+
+/// The text of a constant made of a text.
+pub(crate) const fn utf8(bytes: &[u8]) -> &str {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) => panic!(),
+    }
+}
+
+/// How long [`dedent`]'s result is.
+pub(crate) const fn dedented(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let (mut from, mut n, mut starts) = (0, 0, true);
+    while from + 1 < bytes.len() {
+        if !(starts && bytes[from] == b' ') {
+            n += 1;
+        }
+        starts = bytes[from] == b'\n';
+        from += 1;
+    }
+    n
+}
+
+/// Declares methods of a native type as a table of `PyMethodDef`s.
+///
+/// Each is written like a function of the object, the VM and the [`Argument`]s;
+/// those under `named` can be given by their names. One under `listed` gets the
+/// list of its arguments, and has no signature, as its like in CPython.
+macro_rules! methods {
+    (
+        $vis:vis const $table:ident: $payload:ty;
+        $($group:ident {$(
+            $(#[doc = $doc:literal])*
+            fn $name:ident($zelf:ident, $vm:ident $(, $field:ident: $kind:ty)* $(,)?) $body:block
+        )*})*
+    ) => {
+        $vis const $table: &[::rustpython_vm::function::PyMethodDef] = &[$($({
+            use ::rustpython_vm::function as vm_function;
+            use $crate::bridge::method;
+
+            const NAME: &str = stringify!($name);
+            const COMMENT: &str = concat!($($doc, "\n"),*);
+            const TEXT: [u8; method::dedented(COMMENT)] = method::dedent(COMMENT);
+            const BODY: &str = method::utf8(&TEXT);
+
+            fn call(
+                $vm: &::rustpython_vm::VirtualMachine,
+                args: vm_function::FuncArgs,
+                _callee: vm_function::Callee,
+            ) -> ::rustpython_vm::PyResult {
+                method::methods!(@call $group $payload, args, $vm, $zelf $(, $field: $kind)*; $body)
+            }
+            vm_function::PyMethodDef::new_raw_const(
+                NAME,
+                call,
+                vm_function::PyMethodFlags::METHOD,
+                vm_function::ItemDoc::static_text(
+                    method::methods!(@doc $group $(, $field: $kind)*)
+                ),
+            )
+        },)*)*];
+    };
+
+    (@call listed $payload:ty, $args:ident, $vm:ident, $zelf:ident, $given:ident: $kind:ty; $body:block) => {{
+        let (zelf, $given): (_, $kind) = method::listed(NAME, $args, $vm)?;
+        let $zelf = method::instance::<$payload>(&zelf, NAME, $vm)?;
+        ::rustpython_vm::convert::ToPyResult::to_pyresult($body, $vm)
+    }};
+    (
+        @call $group:ident $payload:ty, $args:ident, $vm:ident, $zelf:ident
+        $(, $field:ident: $kind:ty)*; $body:block
+    ) => {{
+        const PARAMS: &[vm_function::Param] = method::methods!(@params $group $(, $field: $kind)*);
+        #[allow(unused_mut)]
+        let (zelf, mut given) = method::Given::new(NAME, PARAMS, $args, $vm)?;
+        let $zelf = method::instance::<$payload>(&zelf, NAME, $vm)?;
+        $(let $field: $kind = given.next($vm)?;)*
+        drop(given);
+        ::rustpython_vm::convert::ToPyResult::to_pyresult($body, $vm)
+    }};
+
+    (@doc listed $(, $field:ident: $kind:ty)*) => { BODY };
+    (@doc $group:ident $(, $field:ident: $kind:ty)*) => {{
+        const SIGNATURE: &[vm_function::SigArg] = &[
+            vm_function::SigArg::marker("$self"),
+            vm_function::SigArg {
+                name: "",
+                params: Some(method::methods!(@params $group $(, $field: $kind)*)),
+            },
+        ];
+        const LEN: usize = vm_function::internal_doc_len(NAME, SIGNATURE, BODY);
+        const DOC: [u8; LEN] = vm_function::internal_doc_bytes(NAME, SIGNATURE, BODY);
+        method::utf8(&DOC)
+    }};
+
+    (@params $group:ident $(, $field:ident: $kind:ty)*) => {
+        &[$(method::param::<$kind>(stringify!($field), method::methods!(@kind $group)),)*]
+    };
+    (@kind positional) => { vm_function::ParamKind::PositionalOnly };
+    (@kind named) => { vm_function::ParamKind::PositionalOrKeyword };
+}
+
+pub(crate) use methods;
