@@ -123,8 +123,12 @@ class Arguments(SocketTest):
         for method in socket.socket.recv, socket.socket.getsockname:
             with self.assertRaises(TypeError):
                 method(object(), 1)
-            with self.assertRaises(TypeError):
+            with self.assertRaises(TypeError) as raised:
                 method()
+            self.assertEqual(
+                str(raised.exception),
+                f"unbound method socket.{method.__name__}() needs an argument",
+            )
 
     @only_ours("CPython declares no signatures for these; an editor can show ours")
     def test_signatures(self):

@@ -1,18 +1,22 @@
 //! The live sockets of one runtime.
 
 use super::{Control, Limit, Socket};
-use crate::policy::{Event, SocketId};
-use std::collections::HashMap;
+use crate::policy::Event;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::os::fd::RawFd;
+use std::ptr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Every socket with a descriptor, by its number.
 #[derive(Debug, Default)]
-pub(crate) struct Registry(Mutex<HashMap<RawFd, (SocketId, Weak<Socket>)>>);
+pub(crate) struct Registry(Mutex<Live>);
+
+type Live = BTreeMap<RawFd, Weak<Socket>>;
 
 impl Registry {
-    fn lock(&self) -> MutexGuard<'_, HashMap<RawFd, (SocketId, Weak<Socket>)>> {
+    fn lock(&self) -> MutexGuard<'_, Live> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -24,14 +28,12 @@ impl Registry {
     /// The open sockets.
     pub(crate) fn sockets(&self) -> Vec<Arc<Socket>> {
         let live = self.lock();
-        live.values()
-            .filter_map(|(_, weak)| weak.upgrade())
-            .collect()
+        live.values().filter_map(Weak::upgrade).collect()
     }
 
     /// The open socket with a descriptor.
     pub(crate) fn find(&self, fd: RawFd) -> Option<Arc<Socket>> {
-        self.lock().get(&fd)?.1.upgrade()
+        self.lock().get(&fd)?.upgrade()
     }
 }
 
@@ -52,8 +54,7 @@ impl Control {
 
     /// A socket got its descriptor.
     pub(super) fn opened(&self, fd: RawFd, socket: &Arc<Socket>) {
-        let entry = (socket.id, Arc::downgrade(socket));
-        self.registry.lock().insert(fd, entry);
+        self.registry.lock().insert(fd, Arc::downgrade(socket));
         self.watch.opened.fetch_add(1, Ordering::Relaxed);
         if self.watch.is_hooked() {
             self.watch.tell(&Event::Opened {
@@ -68,8 +69,8 @@ impl Control {
     pub(super) fn closed(&self, fd: RawFd, socket: &Socket) {
         {
             let mut live = self.registry.lock();
-            match live.get(&fd) {
-                Some((id, _)) if *id == socket.id => live.remove(&fd),
+            match live.entry(fd) {
+                Entry::Occupied(entry) if ptr::eq(entry.get().as_ptr(), socket) => entry.remove(),
                 _ => return,
             };
         }

@@ -49,23 +49,31 @@ impl Waker {
     }
 }
 
-/// The threads that wait for one thing.
+/// The threads that wait for one thing. Small, since every socket has one and
+/// few are ever waited for.
 #[derive(Debug, Default)]
-pub(crate) struct Waiters(Mutex<Vec<Arc<Waker>>>);
+pub(crate) struct Waiters(Mutex<List>);
+
+/// The box is made for the first that waits, and kept.
+#[expect(
+    clippy::box_collection,
+    reason = "a word is all that most of them need"
+)]
+type List = Option<Box<Vec<Arc<Waker>>>>;
 
 impl Waiters {
     pub(crate) const fn new() -> Self {
-        Self(Mutex::new(Vec::new()))
+        Self(Mutex::new(None))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Waker>>> {
+    fn lock(&self) -> MutexGuard<'_, List> {
         // Nothing that holds this lock can panic half-way.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts `waker` on the list for as long as the result lives.
     pub(crate) fn register<'a>(&'a self, waker: &'a Arc<Waker>) -> Registration<'a> {
-        self.lock().push(waker.clone());
+        self.lock().get_or_insert_default().push(waker.clone());
         Registration {
             waiters: self,
             waker,
@@ -74,7 +82,7 @@ impl Waiters {
 
     /// Wakes every thread on the list.
     pub(crate) fn wake_all(&self) {
-        for waker in self.lock().iter() {
+        for waker in self.lock().iter().flat_map(|list| list.iter()) {
             waker.wake();
         }
     }
@@ -89,7 +97,9 @@ pub(crate) struct Registration<'a> {
 impl Drop for Registration<'_> {
     fn drop(&mut self) {
         let mut list = self.waiters.lock();
-        if let Some(at) = list.iter().position(|w| Arc::ptr_eq(w, self.waker)) {
+        if let Some(list) = list.as_mut()
+            && let Some(at) = list.iter().position(|w| Arc::ptr_eq(w, self.waker))
+        {
             list.swap_remove(at);
         }
     }
@@ -120,6 +130,6 @@ mod tests {
         waiters.wake_all();
         assert_eq!(waker.event.read(), Ok(1));
         drop(registration);
-        assert!(waiters.lock().is_empty());
+        assert!(waiters.lock().as_ref().is_some_and(|list| list.is_empty()));
     }
 }

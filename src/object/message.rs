@@ -39,7 +39,8 @@ pub(super) fn sendmsg(
     address: Option<&PyObject>,
     vm: &VirtualMachine,
 ) -> PyResult<usize> {
-    let buffers = readable_buffers(buffers, "sendmsg() argument 1", vm)?;
+    let mut data = Few::new();
+    readable_buffers(buffers, "sendmsg() argument 1", &mut data, vm)?;
     let control = match ancdata {
         Some(ancdata) => control_data(ancdata, vm)?,
         None => Vec::new(),
@@ -60,14 +61,19 @@ pub(super) fn sendmsg(
     if target.is_some() {
         stream::may_begin(zelf, flags).or_raise(vm)?;
     }
-    send(zelf, &buffers, &control, flags, target.as_ref(), vm)
+    send(zelf, &data, &control, flags, target.as_ref(), vm)
 }
 
-fn readable_buffers(buffers: &PyObject, what: &str, vm: &VirtualMachine) -> PyResult<Few<Data>> {
-    args::items(buffers, what, vm)?
-        .into_iter()
-        .map(|buffer| buffer.try_into_value(vm))
-        .collect()
+fn readable_buffers(
+    buffers: &PyObject,
+    what: &str,
+    data: &mut Few<Data>,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    for buffer in args::items(buffers, what, vm)? {
+        data.push(buffer.try_into_value(vm)?);
+    }
+    Ok(())
 }
 
 /// The ancillary items of sendmsg() in the kernel's encoding.
@@ -224,11 +230,12 @@ pub(super) fn recvmsg(
         .map_err(|_| vm.new_value_error("negative buffer size in recvmsg()"))?;
     let mut control = control_room(ancbufsize, vm)?;
     let mut buffer = Buffer::new(size).ok_or_else(|| vm.no_memory_error())?;
+    let mut sender = SockAddr::empty();
     let received = receive(zelf, size, flags, &mut control, vm, |fd, part| {
-        buffer.recvmsg(fd, part.control, part.filled, part.flags)
+        buffer.recvmsg(fd, part.control, part.filled, part.flags, &mut sender)
     })?;
     let data = vm.ctx.new_bytes(buffer.into_bytes()).into();
-    result(zelf, data, &control, &received, vm)
+    result(zelf, data, &control, received.flags, &sender, vm)
 }
 
 pub(super) fn recvmsg_into(
@@ -248,10 +255,11 @@ pub(super) fn recvmsg_into(
         return Err(errors::os_error(Errno::EMSGSIZE, vm));
     }
     let mut control = control_room(ancbufsize, vm)?;
+    let mut sender = SockAddr::empty();
     let received = if share_memory(memory.iter().map(ArgMemoryBuffer::source_object)) {
         let mut scratch = Buffer::new(total).ok_or_else(|| vm.no_memory_error())?;
         let received = receive(zelf, total, flags, &mut control, vm, |fd, part| {
-            scratch.recvmsg(fd, part.control, part.filled, part.flags)
+            scratch.recvmsg(fd, part.control, part.filled, part.flags, &mut sender)
         })?;
         scatter(&scratch.into_bytes(), &memory);
         received
@@ -261,11 +269,11 @@ pub(super) fn recvmsg_into(
             let mut slices: Few<_> = borrowed.iter_mut().map(|m| IoSliceMut::new(m)).collect();
             let mut rest = slices.as_mut_slice();
             IoSliceMut::advance_slices(&mut rest, part.filled);
-            message::recv(fd, rest, part.control, part.flags)
+            message::recv(fd, rest, part.control, part.flags, &mut sender)
         })?
     };
     let len = vm.ctx.new_int(received.len.min(total)).into();
-    result(zelf, len, &control, &received, vm)
+    result(zelf, len, &control, received.flags, &sender, vm)
 }
 
 /// True if one object's memory is borrowed twice. Borrowing can mean a lock,
@@ -372,7 +380,8 @@ fn result(
     zelf: &Py<BaseSocket>,
     data: PyObjectRef,
     control: &[u8],
-    received: &message::Received,
+    flags: i32,
+    sender: &SockAddr,
     vm: &VirtualMachine,
 ) -> PyResult<PyTupleRef> {
     let (items, malformed) = message::items(control);
@@ -390,8 +399,8 @@ fn result(
             vm.new_tuple((item.level, item.kind, data)).into()
         });
         let ancillary = vm.ctx.new_list(ancillary.collect());
-        let address = connection::address_object(zelf, &received.address, vm)?;
-        let result = vm.new_tuple((data, ancillary, received.flags, address));
+        let address = connection::address_object(zelf, sender, vm)?;
+        let result = vm.new_tuple((data, ancillary, flags, address));
         for fd in items.iter().flat_map(message::rights) {
             gate.give(fd, false);
         }
@@ -460,10 +469,10 @@ pub(super) fn sendmsg_afalg(
             .map_err(|_| vm.new_type_error("assoclen must be positive"))?;
         push(ALG_SET_AEAD_ASSOCLEN, &assoclen.to_ne_bytes())?;
     }
-    let buffers = match args.msg.filter(|msg| !vm.is_none(msg)) {
-        Some(msg) => readable_buffers(&msg, "sendmsg_afalg() argument 1", vm)?,
-        None => Few::new(),
-    };
+    let mut buffers = Few::new();
+    if let Some(msg) = args.msg.filter(|msg| !vm.is_none(msg)) {
+        readable_buffers(&msg, "sendmsg_afalg() argument 1", &mut buffers, vm)?;
+    }
     audit::sendmsg(vm, zelf.as_object(), None)?;
     send(zelf, &buffers, &control, args.flags.0, None, vm)
 }

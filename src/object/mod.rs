@@ -36,10 +36,12 @@ use lifecycle::InitArgs;
 use rustpython_vm::builtins::PyType;
 use rustpython_vm::function::FuncArgs;
 use rustpython_vm::types::{Constructor, Destructor, Initializer, Representable};
-use rustpython_vm::{Context, Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass};
+use rustpython_vm::{
+    Context, Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass,
+};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 /// The payload of every socket object.
 #[pyclass(module = "_socket", name = "socket")]
@@ -48,7 +50,7 @@ pub(crate) struct BaseSocket {
     pub(crate) socket: Arc<Socket>,
     pub(super) state: Arc<State>,
     /// `_io_refs`: how many files made from the socket are open.
-    files: AtomicI64,
+    files: AtomicI32,
     /// `_closed`: whether `close()` was called, though files may keep it open.
     closed: AtomicBool,
     /// Of the object through which TLS reads and writes another one's

@@ -94,14 +94,15 @@ pub(super) fn recvfrom(
     let mut buffer = Buffer::new(size).ok_or_else(|| vm.no_memory_error())?;
     let mut clock = patience(zelf, flags);
     let all = flags & libc::MSG_WAITALL != 0 && is_patient_stream(zelf, &clock);
-    let sender = blocking(vm, |host| {
+    let mut sender = SockAddr::empty();
+    blocking(vm, |host| {
         operation::run(host, &zelf.socket, &mut clock, readiness(flags), |fd| {
             let flags = flags | libc::MSG_DONTWAIT;
             if all {
                 // A stream's bytes have no sender of their own.
-                return buffer.recv_all(fd, flags).map(|_| SockAddr::empty());
+                return buffer.recv_all(fd, flags);
             }
-            Ok(buffer.recvfrom(fd, flags)?)
+            Ok(buffer.recvfrom(fd, flags, &mut sender)?)
         })
     })?;
     let data = buffer.into_bytes();
@@ -216,7 +217,8 @@ pub(super) fn recvfrom_into(
     let mut clock = patience(zelf, flags);
     let all = flags & libc::MSG_WAITALL != 0 && is_patient_stream(zelf, &clock);
     let mut filled = 0;
-    let (n, sender) = blocking(vm, |host| {
+    let mut sender = SockAddr::empty();
+    let n = blocking(vm, |host| {
         let ready = readiness(flags);
         operation::run(
             host,
@@ -228,10 +230,9 @@ pub(super) fn recvfrom_into(
                 let room = memory.get_mut(..len).unwrap_or_default();
                 let flags = flags | libc::MSG_DONTWAIT;
                 if all {
-                    let n = receive::recv_all(fd, room, &mut filled, flags)?;
-                    return Ok((n, SockAddr::empty()));
+                    return receive::recv_all(fd, room, &mut filled, flags);
                 }
-                Ok(receive::recvfrom(fd, room, flags)?)
+                Ok(receive::recvfrom(fd, room, flags, &mut sender)?)
             },
         )
     })?;

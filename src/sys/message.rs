@@ -143,7 +143,6 @@ pub(crate) struct Received {
     /// How many bytes the kernel reports, which can be more than it wrote.
     pub(crate) len: usize,
     pub(crate) flags: i32,
-    pub(crate) address: SockAddr,
 }
 
 /// recvmsg(2) into the caller's buffers. `control` ends up with the ancillary
@@ -153,9 +152,11 @@ pub(crate) fn recv(
     data: &mut [IoSliceMut<'_>],
     control: &mut Vec<u8>,
     flags: i32,
+    sender: &mut SockAddr,
 ) -> Result<Received, Errno> {
+    let (pointer, count) = (data.as_mut_ptr().cast(), data.len());
     // SAFETY: IoSliceMut has the layout of iovec.
-    unsafe { recv_raw(fd, data.as_mut_ptr().cast(), data.len(), control, flags) }
+    unsafe { recv_raw(fd, pointer, count, control, flags, sender) }
 }
 
 /// # Safety
@@ -167,10 +168,10 @@ pub(super) unsafe fn recv_raw(
     count: usize,
     control: &mut Vec<u8>,
     flags: i32,
+    address: &mut SockAddr,
 ) -> Result<Received, Errno> {
     control.clear();
     let room = control.spare_capacity_mut();
-    let mut address = SockAddr::empty();
     // SAFETY: all zeros is a valid, empty msghdr.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_name = address.storage_mut().as_mut_ptr().cast();
@@ -197,7 +198,6 @@ pub(super) unsafe fn recv_raw(
     Ok(Received {
         len,
         flags: message.msg_flags,
-        address,
     })
 }
 

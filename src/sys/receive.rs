@@ -2,7 +2,7 @@
 
 use super::Stop;
 use super::message::{self, Received};
-use super::socket::with_storage;
+use super::socket::fill;
 use crate::policy::SockAddr;
 use nix::errno::Errno;
 use nix::libc;
@@ -100,10 +100,15 @@ impl Buffer {
     }
 
     /// recvfrom(2), with the sender's address. Otherwise as [`recv`](Self::recv).
-    pub(crate) fn recvfrom(&mut self, fd: BorrowedFd<'_>, flags: i32) -> Result<SockAddr, Errno> {
+    pub(crate) fn recvfrom(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        flags: i32,
+        sender: &mut SockAddr,
+    ) -> Result<usize, Errno> {
         let room = self.room(flags);
         let mut n = 0;
-        let address = with_storage(|pointer, len| {
+        fill(sender, |pointer, len| {
             // SAFETY: the pointers and lengths describe the room and the storage.
             n = Errno::result(unsafe {
                 libc::recvfrom(
@@ -117,9 +122,10 @@ impl Buffer {
             })? as usize;
             Ok(())
         })?;
+        let n = n.min(self.size);
         // SAFETY: the kernel wrote that many bytes, and there is room for them.
-        unsafe { self.memory.set_len(n.min(self.size)) };
-        Ok(address)
+        unsafe { self.memory.set_len(n) };
+        Ok(n)
     }
 
     /// recvmsg(2), behind the `filled` bytes that arrived before. The result
@@ -130,6 +136,7 @@ impl Buffer {
         control: &mut Vec<u8>,
         filled: usize,
         flags: i32,
+        sender: &mut SockAddr,
     ) -> Result<Received, Errno> {
         self.memory.truncate(filled);
         let start = self.memory.len();
@@ -139,7 +146,7 @@ impl Buffer {
             iov_len: room.len(),
         };
         // SAFETY: one iovec, of memory that is ours.
-        let received = unsafe { message::recv_raw(fd, &raw mut iov, 1, control, flags) }?;
+        let received = unsafe { message::recv_raw(fd, &raw mut iov, 1, control, flags, sender) }?;
         let end = start + received.len.min(self.size - start);
         // SAFETY: the kernel wrote that many bytes, and there is room for them.
         unsafe { self.memory.set_len(end) };
@@ -209,9 +216,10 @@ pub(crate) fn recvfrom(
     fd: BorrowedFd<'_>,
     buf: &mut [u8],
     flags: i32,
-) -> Result<(usize, SockAddr), Errno> {
+    sender: &mut SockAddr,
+) -> Result<usize, Errno> {
     let mut n = 0;
-    let address = with_storage(|pointer, len| {
+    fill(sender, |pointer, len| {
         // SAFETY: the pointers and lengths describe `buf` and the storage.
         n = Errno::result(unsafe {
             libc::recvfrom(
@@ -225,5 +233,5 @@ pub(crate) fn recvfrom(
         })? as usize;
         Ok(())
     })?;
-    Ok((n.min(buf.len()), address))
+    Ok(n.min(buf.len()))
 }

@@ -151,8 +151,18 @@ pub(super) fn with_storage(
     call: impl FnOnce(*mut libc::sockaddr, *mut libc::socklen_t) -> Result<(), Errno>,
 ) -> Result<SockAddr, Errno> {
     let mut address = SockAddr::empty();
+    fill(&mut address, call)?;
+    Ok(address)
+}
+
+/// The same into an address that is there: one is too large to be handed on
+/// through the layers of a call for nothing.
+pub(super) fn fill(
+    address: &mut SockAddr,
+    call: impl FnOnce(*mut libc::sockaddr, *mut libc::socklen_t) -> Result<(), Errno>,
+) -> Result<(), Errno> {
     let mut len = SockAddr::CAPACITY as libc::socklen_t;
     call(address.storage_mut().as_mut_ptr().cast(), &raw mut len)?;
     address.set_len(len as usize);
-    Ok(address)
+    Ok(())
 }

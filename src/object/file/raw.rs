@@ -18,8 +18,8 @@ use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::function::{FuncArgs, OptionalArg, PySetterValue};
 use rustpython_vm::types::{Constructor, Initializer};
 use rustpython_vm::{
-    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult,
-    TryFromObject, VirtualMachine, pyclass,
+    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, TryFromObject,
+    VirtualMachine, pyclass,
 };
 use std::fmt;
 use std::sync::Arc;
