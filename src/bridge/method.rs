@@ -171,7 +171,9 @@ pub(crate) fn instance<'a, T: PyPayload>(
 
 #[cold]
 fn no_instance(method: &str, vm: &VirtualMachine) -> rustpython_vm::builtins::PyBaseExceptionRef {
-    vm.new_type_error(format!("unbound method socket.{method}() needs an argument"))
+    vm.new_type_error(format!(
+        "unbound method socket.{method}() needs an argument"
+    ))
 }
 
 /// Arguments with names, or too many or too few of them.

@@ -295,16 +295,14 @@ pub(super) fn open(raw: &PyObject, size: Option<PyObjectRef>, vm: &VirtualMachin
 /// detached: then `_io`'s own method is the one to call.
 fn file(zelf: &PyObject, vm: &VirtualMachine) -> PyResult<Option<PyRef<SocketIo>>> {
     static_cell! {
-        /// The member of `_io.BufferedReader`, which cannot be replaced.
         static RAW: Option<PyObjectRef>;
     }
-    let name = || BufferedReader::static_type().get_attr(vm.ctx.intern_str("raw"));
-    let member = RAW.get_or_init(name).as_deref();
-    let get = member.and_then(|member| Some((member, member.class().slots.descr_get.load()?)));
-    let raw = match get {
-        Some((member, get)) => get(member, Some(zelf), None, vm)?,
-        None => zelf.get_attr("raw", vm)?,
-    };
+    let raw = attribute(
+        zelf,
+        "raw",
+        RAW.get_or_init(|| inherited_attribute("raw", vm)),
+        vm,
+    )?;
     if exact(&raw).is_none() {
         return Ok(None);
     }
@@ -322,6 +320,26 @@ fn open_file(
         return Err(vm.new_value_error(format!("{what} of closed file")));
     }
     Ok(file)
+}
+
+/// What `_io.BufferedReader` has under a name, which no script can replace.
+fn inherited_attribute(name: &'static str, vm: &VirtualMachine) -> Option<PyObjectRef> {
+    BufferedReader::static_type().get_attr(vm.ctx.intern_str(name))
+}
+
+/// The value of an attribute of `_io.BufferedReader`'s, by its descriptor.
+fn attribute(
+    zelf: &PyObject,
+    name: &'static str,
+    descriptor: &Option<PyObjectRef>,
+    vm: &VirtualMachine,
+) -> PyResult {
+    if let Some(descriptor) = descriptor.as_deref()
+        && let Some(get) = descriptor.class().slots.descr_get.load()
+    {
+        return get(descriptor, Some(zelf), None, vm);
+    }
+    Err(vm.new_attribute_error(name))
 }
 
 /// `_io`'s method of that name.
@@ -432,6 +450,18 @@ impl SocketReader {
     #[pymethod]
     fn readinto1(zelf: PyObjectRef, buffer: PyObjectRef, vm: &VirtualMachine) -> PyResult {
         readinto1(&zelf, &buffer, vm)
+    }
+
+    /// True once the file was closed.
+    ///
+    /// `_io`'s own takes the reader's lock and asks the raw file; its text files
+    /// look here before each line.
+    #[pygetset]
+    fn closed(zelf: PyObjectRef, vm: &VirtualMachine) -> PyResult {
+        match file(&zelf, vm)? {
+            Some(file) => Ok(vm.ctx.new_bool(file.is_closed()).into()),
+            None => attribute(&zelf, "closed", &inherited_attribute("closed", vm), vm),
+        }
     }
 
     /// Separate the raw file from the reader and return it. What the reader had
