@@ -4,6 +4,7 @@ SOCKET_TEST_ROUNDS sets the length of the endurance test (2,000 unless told; 10,
 """
 
 import collections
+import contextlib
 import errno
 import gc
 import os
@@ -72,6 +73,30 @@ class CloseWakes(SocketTest):
     def test_connect(self):
         _, address = full_listener(self)
         self.assertWoken(self.make, lambda s: s.connect(address))
+
+    @does_not_wake
+    def test_connect_while_others_do(self):
+        # connect(2) has no flag not to wait, and each of these puts the descriptor into
+        # another mode for the others.
+        _, address = full_listener(self)
+
+        def connect(made):
+            while made.fileno() >= 0:
+                made.connect_ex(address)
+
+        def change(made):
+            with contextlib.suppress(OSError):
+                while True:
+                    made.setblocking(True)
+
+        for _ in range(40):
+            made = self.make()
+            calls = [self.background(connect, made) for _ in range(4)]
+            calls.append(self.background(change, made))
+            time.sleep(0.005)
+            made.close()
+            for call in calls:
+                call.result()
 
     @does_not_wake
     def test_every_waiting_thread(self):

@@ -55,6 +55,7 @@ class Gather(SocketTest):
     def test_too_many_buffers(self):
         # IOV_MAX is the kernel's to enforce.
         self.assertErrno(errno.EMSGSIZE, self.one.sendmsg, [b"x"] * 1025)
+        self.assertErrno(errno.EMSGSIZE, self.one.sendmsg, [b""] * 1025)
         self.other.settimeout(None)
         self.assertErrno(errno.EMSGSIZE, self.other.recvmsg_into, [bytearray(1)] * 1025)
         self.assertEqual(self.one.sendmsg([b"x"] * 1024), 1024)

@@ -7,11 +7,29 @@ import os
 import select
 import socket
 
-from support import (LONG, OURS, SocketTest, fill, main, needs_ipv6, only_ours, python,
+from support import (LONG, OURS, SocketTest, fill, full_listener, main, needs_ipv6, only_ours, python,
                      receive_exactly, resident_kilobytes)
 
 
 class Connection(SocketTest):
+    def test_connect_goes_on_with_one_that_has_begun(self):
+        listener, address = full_listener(self)
+        client = self.make()
+        client.setblocking(False)
+        self.assertEqual(client.connect_ex(address), errno.EINPROGRESS)
+        self.assertEqual(client.connect_ex(address), errno.EALREADY)
+        client.setblocking(True)
+        connecting = self.background(client.connect, address)
+        connecting.wait_blocked()
+        # Now there is room, and the kernel tries again.
+        accepted = [listener.accept()[0]]
+        connecting.result()
+        accepted.append(listener.accept()[0])
+        self.assertIn(client.getsockname(), [each.getpeername() for each in accepted])
+        self.assertErrno(errno.EISCONN, client.connect, address)
+        for each in accepted:
+            each.close()
+
     def test_round_trip(self):
         client, server = self.tcp_pair()
         self.assertEqual(client.send(b"question"), 8)

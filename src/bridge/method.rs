@@ -207,7 +207,11 @@ fn unusual(
         return Err(vm.new_type_error(text));
     }
     if given > params.len() {
-        return Err(vm.new_type_error(wrong_number(method, params, given)));
+        let named = if args.args.is_empty() { "keyword " } else { "" };
+        return Err(vm.new_type_error(format!(
+            "{method}() takes at most {} {named}arguments ({given} given)",
+            params.len()
+        )));
     }
     let mut listed = args.args.into_iter();
     let mut named = Vec::new();
@@ -263,13 +267,10 @@ pub(crate) fn listed(
     args: FuncArgs,
     vm: &VirtualMachine,
 ) -> PyResult<(PyObjectRef, IntoIter<PyObjectRef>)> {
-    if !args.kwargs.is_empty() {
-        let text = format!("socket.{method}() takes no keyword arguments");
-        return Err(vm.new_type_error(text));
-    }
     let mut given = args.args.into_iter();
     match given.next() {
-        Some(zelf) => Ok((zelf, given)),
+        Some(zelf) if args.kwargs.is_empty() => Ok((zelf, given)),
+        Some(_) => Err(vm.new_type_error(format!("socket.{method}() takes no keyword arguments"))),
         None => Err(no_instance(method, vm)),
     }
 }

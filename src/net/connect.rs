@@ -81,12 +81,16 @@ fn give_up(socket: &Socket, fd: BorrowedFd<'_>, target: &Permitted<SockAddr>) {
 
 fn is_tcp(socket: &Socket, target: &Permitted<SockAddr>) -> bool {
     socket.kind() == libc::SOCK_STREAM
-        && matches!(socket.protocol(), 0 | libc::IPPROTO_TCP)
+        && matches!(
+            socket.protocol(),
+            0 | libc::IPPROTO_TCP | libc::IPPROTO_MPTCP
+        )
         && target.get().ip().is_some()
 }
 
 /// Begins to connect, without waiting.
 fn start(socket: &Socket, fd: BorrowedFd<'_>, target: &Permitted<SockAddr>) -> Result<(), Errno> {
+    let _mode = socket.hold_mode();
     if socket.timeout().is_nonblocking() {
         return sys::socket::connect(fd, target);
     }
@@ -98,11 +102,12 @@ fn start(socket: &Socket, fd: BorrowedFd<'_>, target: &Permitted<SockAddr>) -> R
         // A peer on this machine has answered while the call was on its way
         // out. Asked again the kernel says so, and nothing is left to wait for
         // or to settle.
-        result = match sys::socket::connect(fd, target) {
-            Err(Errno::EALREADY) => Err(Errno::EINPROGRESS),
-            answer => answer,
-        };
+        result = sys::socket::connect(fd, target);
     }
     sys::socket::set_nonblocking(fd, false)?;
-    result
+    match result {
+        // It has begun, now or before: a blocking connect waits for the end.
+        Err(Errno::EALREADY) => Err(Errno::EINPROGRESS),
+        answer => answer,
+    }
 }

@@ -8,7 +8,6 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::PoisonError;
 
 /// The next connection and the peer's address, within what `clock` allows.
 pub(crate) fn accept(
@@ -16,18 +15,11 @@ pub(crate) fn accept(
     socket: &Socket,
     clock: &mut Clock,
 ) -> Result<(OwnedFd, SockAddr), Error> {
-    let nonblocking = clock.timeout().is_nonblocking();
     operation::run(host, socket, clock, Ready::Read, |fd| {
-        if nonblocking {
-            return sys::socket::accept(fd, 0);
-        }
-        // accept(2) has no flag not to wait. It is called only when it need
-        // not; another thread that saw the same connection waits for its turn.
-        let _turn = socket
-            .accepting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if !is_readable(fd)? && is_listening(fd)? {
+        // On a blocking descriptor accept(2) is called only when it need not
+        // wait; another thread that saw the same connection has its turn then.
+        let _mode = socket.hold_mode();
+        if !socket.timeout().is_nonblocking() && !is_readable(fd)? && is_listening(fd)? {
             return Err(Errno::EAGAIN);
         }
         sys::socket::accept(fd, 0)

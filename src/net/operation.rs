@@ -177,8 +177,8 @@ fn wait_like_the_kernel(call: &Use<'_>, clock: &mut Clock, ready: Ready) -> Resu
     Ok(())
 }
 
-/// Waits until `socket` is `ready`, whatever the attempt would say. For calls
-/// that must not be repeated, such as connect(2).
+/// Waits until `socket` is `ready`, whatever the attempt would say. For
+/// connect(2), which tells how it ended by other means than being repeated.
 pub(crate) fn wait(
     host: &impl Host,
     socket: &Socket,

@@ -8,7 +8,7 @@ use crate::sys::descriptor::Use;
 use nix::errno::Errno;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A descriptor with its timeout, what kind of socket it is, and who waits on it.
 ///
@@ -30,10 +30,7 @@ pub(crate) struct Socket {
     /// Bytes, for the host to see.
     pub(crate) received: AtomicU64,
     pub(crate) sent: AtomicU64,
-    /// Held from readiness to accept(2) on a blocking listener, neither of
-    /// which waits: of the threads woken for one connection only one may go on
-    /// to accept, or the others would block where nothing wakes them.
-    pub(crate) accepting: Mutex<()>,
+    mode: Mutex<()>,
 }
 
 impl Socket {
@@ -51,7 +48,7 @@ impl Socket {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
-            accepting: Mutex::new(()),
+            mode: Mutex::new(()),
         }
     }
 
@@ -163,6 +160,15 @@ impl Socket {
             _ => clock.remaining()?,
         };
         self.control.check(clock.generation, left).map(drop)
+    }
+
+    /// To be held while it matters whether the descriptor is in non-blocking
+    /// mode, and while that changes. accept(2) and connect(2) take no flag not
+    /// to wait: without this, another thread's settimeout() or connect(), or
+    /// its being first to accept, would let them wait in the kernel, where
+    /// nothing wakes them. Nobody waits while holding it.
+    pub(crate) fn hold_mode(&self) -> MutexGuard<'_, ()> {
+        self.mode.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn set_timeout(&self, timeout: Timeout) {

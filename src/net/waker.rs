@@ -54,11 +54,8 @@ impl Waker {
 #[derive(Debug, Default)]
 pub(crate) struct Waiters(Mutex<List>);
 
-/// The box is made for the first that waits, and kept.
-#[expect(
-    clippy::box_collection,
-    reason = "a word is all that most of them need"
-)]
+/// The box is made for the first that waits, and kept. A word is all that most
+/// sockets need.
 type List = Option<Box<Vec<Arc<Waker>>>>;
 
 impl Waiters {

@@ -144,13 +144,13 @@ fn kind(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     enums::socket_kind(vm, zelf.socket.kind())
 }
 
-fn io_refs(zelf: PyRef<BaseSocket>) -> i32 {
+fn io_refs(zelf: PyRef<BaseSocket>) -> i64 {
     zelf.files.load(Ordering::Relaxed)
 }
 
 fn set_io_refs(
     zelf: PyRef<BaseSocket>,
-    value: PySetterValue<i32>,
+    value: PySetterValue<i64>,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
     let value = settable("_io_refs", value, vm)?;

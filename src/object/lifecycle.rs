@@ -19,7 +19,7 @@ use rustpython_vm::{
 use std::cell::Cell;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// What socket() takes; -1 stands for what is not given.
 #[derive(FromArgs)]
@@ -41,7 +41,7 @@ impl BaseSocket {
         Self {
             socket: Arc::new(Socket::new(state.runtime.control.clone())),
             state,
-            files: AtomicI32::new(0),
+            files: AtomicI64::new(0),
             closed: AtomicBool::new(false),
             transport: None,
         }
@@ -58,7 +58,7 @@ pub(crate) fn transport(
     BaseSocket {
         socket: zelf.socket.clone(),
         state: zelf.state.clone(),
-        files: AtomicI32::new(0),
+        files: AtomicI64::new(0),
         closed: AtomicBool::new(false),
         transport: Some(outgoing),
     }

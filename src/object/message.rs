@@ -182,7 +182,9 @@ fn send(
                 }
             };
             let mut rest = slices.as_mut_slice();
-            IoSlice::advance_slices(&mut rest, sent);
+            if sent > 0 {
+                IoSlice::advance_slices(&mut rest, sent);
+            }
             loop {
                 // The ancillary data goes with the first byte, once.
                 let control = if sent == 0 { control } else { &[] };

@@ -54,7 +54,7 @@ pub(super) fn setsockopt(
         [level, option, value, optlen] => (level, option, value, Some(optlen)),
         given => {
             return Err(vm.new_type_error(format!(
-                "setsockopt() takes 3 or 4 arguments ({} given)",
+                "setsockopt() takes exactly 3 arguments ({} given)",
                 given.len()
             )));
         }
@@ -152,6 +152,7 @@ pub(super) fn apply_timeout(
     timeout: Timeout,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
+    let _mode = zelf.socket.hold_mode();
     zelf.socket.set_timeout(timeout);
     let call = zelf.socket.begin().or_raise(vm)?;
     sys::socket::set_nonblocking(call.fd(), timeout.is_nonblocking()).or_raise(vm)

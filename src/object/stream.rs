@@ -142,9 +142,12 @@ pub(super) fn writable(
         {
             return raised;
         }
+        let kind = match vm.is_none(value) {
+            true => "None".to_owned(),
+            false => args::type_name(value),
+        };
         vm.new_type_error(format!(
-            "{what} must be read-write bytes-like object, not {}",
-            args::type_name(value)
+            "{what} must be read-write bytes-like object, not {kind}"
         ))
     })
 }
