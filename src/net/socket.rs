@@ -3,8 +3,8 @@
 use super::waker::Waiters;
 use super::{Clock, Control, Error, Timeout};
 use crate::policy::{Event, SocketId};
-use crate::sys::Descriptor;
 use crate::sys::descriptor::Use;
+use crate::sys::{self, Descriptor};
 use nix::errno::Errno;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
@@ -167,11 +167,21 @@ impl Socket {
     /// to wait: without this, another thread's settimeout() or connect(), or
     /// its being first to accept, would let them wait in the kernel, where
     /// nothing wakes them. Nobody waits while holding it.
-    pub(crate) fn hold_mode(&self) -> MutexGuard<'_, ()> {
+    pub(super) fn hold_mode(&self) -> MutexGuard<'_, ()> {
         self.mode.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn set_timeout(&self, timeout: Timeout) {
+    /// Lets calls that begin from now on wait so long, and puts the descriptor
+    /// into the mode for it (FIONBIO, ioctl(2)). EBADF once closed; the timeout
+    /// is remembered all the same.
+    pub(crate) fn apply_timeout(&self, timeout: Timeout) -> Result<(), Errno> {
+        let _mode = self.hold_mode();
+        self.set_timeout(timeout);
+        let call = self.begin()?;
+        sys::socket::set_nonblocking(call.fd(), timeout.is_nonblocking())
+    }
+
+    fn set_timeout(&self, timeout: Timeout) {
         self.timeout.store(timeout.as_nanos(), Ordering::Relaxed);
     }
 

@@ -328,7 +328,7 @@ pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     if is_plain(zelf) {
         let copy = from_descriptor(fd, kind, vm)?;
         copy.socket.set_bound(socket.is_bound());
-        super::options::apply_timeout(&copy, socket.timeout(), vm)?;
+        copy.socket.apply_timeout(socket.timeout()).or_raise(vm)?;
         return Ok(copy.into());
     }
     // A subclass makes its own from the number, which is ours until it has.

@@ -5,7 +5,6 @@ use crate::bridge::args;
 use crate::bridge::errors::{self, OrRaise};
 use crate::net::Timeout;
 use crate::policy::{Operation, Target};
-use crate::sys;
 use crate::sys::sockopt;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
@@ -129,7 +128,8 @@ pub(super) fn settimeout(
     timeout: &PyObject,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
-    apply_timeout(zelf, args::timeout(timeout, vm)?, vm)
+    let timeout = args::timeout(timeout, vm)?;
+    zelf.socket.apply_timeout(timeout).or_raise(vm)
 }
 
 pub(super) fn setblocking(
@@ -142,20 +142,7 @@ pub(super) fn setblocking(
     } else {
         Timeout::Zero
     };
-    apply_timeout(zelf, timeout, vm)
-}
-
-/// Keeps the timeout, then sets the descriptor's mode; as in CPython the
-/// timeout stays although the socket is closed and the mode cannot be set.
-pub(super) fn apply_timeout(
-    zelf: &Py<BaseSocket>,
-    timeout: Timeout,
-    vm: &VirtualMachine,
-) -> PyResult<()> {
-    let _mode = zelf.socket.hold_mode();
-    zelf.socket.set_timeout(timeout);
-    let call = zelf.socket.begin().or_raise(vm)?;
-    sys::socket::set_nonblocking(call.fd(), timeout.is_nonblocking()).or_raise(vm)
+    zelf.socket.apply_timeout(timeout).or_raise(vm)
 }
 
 pub(super) fn get_inheritable(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<bool> {

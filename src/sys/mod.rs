@@ -6,6 +6,8 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod descriptor;
+#[cfg(test)]
+mod inet;
 pub(crate) mod interface;
 pub(crate) mod message;
 pub(crate) mod netdb;
