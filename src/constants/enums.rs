@@ -3,20 +3,21 @@
 //! Importing the standard library's `enum` and making four classes with it takes
 //! many times as long as the rest of `import socket`. So the module starts
 //! without these names, and the first use of one of them makes them all and
-//! puts them into the module, as if they had always been there.
+//! puts them into the module, as if they had always been there. Then its
+//! `__getattr__` goes: the VM looks names up faster in a module without one.
 
 mod native;
 mod stdlib;
 
 use super::{ADDRESS_FAMILY, ENUMERATIONS, SOCKET_KIND};
-use rustpython_vm::builtins::{PyListRef, PyModule, PyStrInterned, PyStrRef, PyWeak};
+use rustpython_vm::builtins::{PyDict, PyListRef, PyModule, PyStrInterned, PyStrRef, PyWeak};
 use rustpython_vm::class::PyClassImpl;
 use rustpython_vm::common::lock::{OnceCell, PyRwLock};
 use rustpython_vm::common::static_cell;
 use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::function::{ItemDoc, PyMethodDef, PyMethodFlags};
 use rustpython_vm::{
-    AsObject, Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass,
+    AsObject, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -183,6 +184,7 @@ impl LazyNames {
                     }
                 }
                 zelf.stored.store(true, Ordering::Release);
+                Self::retire(&zelf, &dict, vm)?;
             }
             // Another thread may have stored it since this one looked.
             if let Some(value) = dict.get_item_opt(&*name, vm)? {
@@ -193,9 +195,16 @@ impl LazyNames {
         Err(vm.new_attribute_error(format!("module '{module}' has no attribute '{name}'")))
     }
 
+    /// The names of the module but for the two functions, which say nothing about
+    /// sockets.
     fn dir(zelf: PyRef<Self>, vm: &VirtualMachine) -> PyResult<PyListRef> {
         let dict = zelf.module(vm)?.dict();
-        let mut names: Vec<PyObjectRef> = dict.clone().into_iter().map(|(name, _)| name).collect();
+        let mut names: Vec<PyObjectRef> = dict
+            .clone()
+            .into_iter()
+            .filter(|(_, value)| !Self::has(&zelf, value, vm))
+            .map(|(name, _)| name)
+            .collect();
         if !zelf.stored.load(Ordering::Acquire) {
             let ours = our_names().map(|name| vm.ctx.intern_str(name));
             let lacking = ours.filter(|name| !dict.contains_key(*name, vm));
@@ -204,12 +213,47 @@ impl LazyNames {
         Ok(vm.ctx.new_list(names))
     }
 
+    /// Takes `__getattr__` out of the module, if no script has put another there.
+    /// `__dir__` stays: the members are kept by what it is bound to.
+    fn retire(zelf: &Py<Self>, dict: &Py<PyDict>, vm: &VirtualMachine) -> PyResult<()> {
+        let name = Self::GETATTR.name;
+        if is_alone(vm)
+            && let Some(function) = dict.get_item_opt(name, vm)?
+            && Self::has(zelf, &function, vm)
+        {
+            dict.del_item(name, vm)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the object is one of the two functions.
+    fn has(zelf: &Py<Self>, object: &PyObject, vm: &VirtualMachine) -> bool {
+        let native = vm.ctx.types.builtin_function_or_method_type;
+        object.class().is(native)
+            && object
+                .get_attr("__self__", vm)
+                .is_ok_and(|bound| bound.is(zelf))
+    }
+
     fn module(&self, vm: &VirtualMachine) -> PyResult<PyRef<PyModule>> {
         self.module
             .upgrade()
             .and_then(|module| module.downcast().ok())
             .ok_or_else(|| vm.new_attribute_error("the module is gone"))
     }
+}
+
+/// Whether no other thread can have missed a name in the module and be about to
+/// ask for its `__getattr__`. One that enters the interpreter later finds the name.
+#[cfg(feature = "threading")]
+fn is_alone(vm: &VirtualMachine) -> bool {
+    vm.state.thread_frames.lock().len() <= 1
+}
+
+/// Objects of a VM without threads are bound to the thread they were made on.
+#[cfg(not(feature = "threading"))]
+fn is_alone(_vm: &VirtualMachine) -> bool {
+    true
 }
 
 /// Every name that the module starts without.
@@ -228,6 +272,8 @@ fn is_ours(name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::constants::testing::{interpreter, run};
+    #[cfg(feature = "threading")]
+    use std::{sync::Barrier, thread};
 
     #[test]
     fn members_are_ints_with_a_name() {
@@ -363,6 +409,64 @@ socket.AF_UNIX = 'mine'
 assert dir(socket).count('AF_UNIX') == 1
 assert socket.AF_INET == 2 and socket.AF_UNIX == 'mine'
 ");
+        run("import socket
+asked, before = [], socket.__getattr__
+def __getattr__(name):
+    asked.append(name)
+    return before(name)
+socket.__getattr__ = __getattr__
+assert '__getattr__' in dir(socket)
+assert socket.AF_INET == 2 and asked == ['AF_INET'] and socket.MSG_PEEK == 2
+assert socket.__getattr__ is __getattr__
+");
+    }
+
+    #[test]
+    fn what_makes_the_names_goes_when_it_has() {
+        run("import socket
+names = vars(socket)
+assert '__getattr__' in names and 'AF_INET' not in names
+assert '__getattr__' not in dir(socket) and '__dir__' not in dir(socket)
+listed = dir(socket)
+family = socket.AF_INET
+assert '__getattr__' not in names and 'SOCK_STREAM' in names
+assert dir(socket) == listed
+del socket.AF_INET
+for name in 'AF_INET', 'nothing':
+    try:
+        getattr(socket, name)
+    except AttributeError as error:
+        assert str(error) == f\"module 'socket' has no attribute '{name}'\", error
+    else:
+        assert False, name
+assert socket.family_of(2) is family
+");
+    }
+
+    /// Another thread may have missed a name and be about to ask for the function.
+    #[cfg(feature = "threading")]
+    #[test]
+    fn what_makes_the_names_stays_while_others_may_ask_for_it() {
+        let interpreter = interpreter();
+        let (about_to_ask, asked) = (Barrier::new(2), Barrier::new(2));
+        interpreter.enter(|vm| {
+            let module = vm.import("socket", 0).unwrap();
+            let other = vm.new_thread();
+            let in_the_other = module.clone();
+            let (about_to_ask, asked) = (&about_to_ask, &asked);
+            thread::scope(|scope| {
+                scope.spawn(move || {
+                    other.run(|vm| {
+                        vm.allow_threads(|| about_to_ask.wait());
+                        vm.allow_threads(|| asked.wait());
+                        in_the_other.get_attr("__getattr__", vm).unwrap();
+                    });
+                });
+                vm.allow_threads(|| about_to_ask.wait());
+                module.get_attr("AF_INET", vm).unwrap();
+                vm.allow_threads(|| asked.wait());
+            });
+        });
     }
 
     #[test]
