@@ -3,24 +3,23 @@
 //! Importing the standard library's `enum` and making four classes with it takes
 //! many times as long as the rest of `import socket`. So the module starts
 //! without these names, and the first use of one of them makes them all and
-//! puts them into the module, as if they had always been there. Then its
-//! `__getattr__` goes: the VM looks names up faster in a module without one.
+//! puts them into the module, as if they had always been there.
 
+mod lazy;
 mod native;
 mod stdlib;
 
 use super::{ADDRESS_FAMILY, ENUMERATIONS, SOCKET_KIND};
-use rustpython_vm::builtins::{PyDict, PyListRef, PyModule, PyStrInterned, PyStrRef, PyWeak};
+use rustpython_vm::builtins::{PyModule, PyStrInterned};
 use rustpython_vm::class::PyClassImpl;
 use rustpython_vm::common::lock::{OnceCell, PyRwLock};
 use rustpython_vm::common::static_cell;
 use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::function::{ItemDoc, PyMethodDef, PyMethodFlags};
 use rustpython_vm::{
-    AsObject, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass,
+    AsObject, Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass,
 };
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 /// The classes of one interpreter, once made.
@@ -115,158 +114,52 @@ fn member(vm: &VirtualMachine, enumeration: usize, number: i32) -> PyResult {
     Ok(number.to_pyobject(vm))
 }
 
-/// Prepares a module to have the classes and members, at import.
+/// Gives a module the classes and members, at import.
 pub(crate) fn install(module: &Py<PyModule>, vm: &VirtualMachine) -> PyResult<()> {
-    let _ = LazyNames::make_static_type();
-    let names = LazyNames {
-        module: module.as_object().downgrade(None, vm)?,
-        enums: of_or_new(vm),
-        stored: AtomicBool::new(false),
-    };
-    let names = names.into_ref(&vm.ctx);
-    let dict = module.dict();
-    for method in [LazyNames::GETATTR, LazyNames::DIR] {
-        let function = method.build_bound_function(&vm.ctx, names.clone().into());
-        dict.set_item(vm.ctx.intern_str(method.name), function.into(), vm)?;
-    }
+    let _ = Converter::make_static_type();
+    let converter = Converter(of_or_new(vm)).into_ref(&vm.ctx).into();
+    let function = Converter::CONVERT.build_bound_function(&vm.ctx, converter);
+    let name = vm.ctx.intern_str(Converter::CONVERT.name);
+    module.dict().set_item(name, function.into(), vm)?;
+    lazy::begin(module, vm);
     Ok(())
 }
 
-const GETATTR_DOC: &str = "\
-__getattr__(name, /)
---
-
-Make the enumerations and their members at the first use of one.";
-
-const DIR_DOC: &str = "\
-__dir__()
---
-
-The names of the module, those of the enumerations included.";
-
-/// What a module's `__getattr__` and `__dir__` (PEP 562) are bound to.
+/// What `_intenum_converter` is bound to: the owner of the members, in the module
+/// as long as that lives.
 #[derive(Debug, PyPayload)]
-#[pyclass(module = false, name = "lazy_names")]
-struct LazyNames {
-    /// Not owned: the module owns this.
-    module: PyRef<PyWeak>,
-    enums: Arc<Enums>,
-    /// Whether the module has the names. Those it lacks now were deleted.
-    stored: AtomicBool,
-}
+#[pyclass(module = false, name = "enums")]
+struct Converter(#[expect(dead_code, reason = "kept, not read")] Arc<Enums>);
 
 #[pyclass(flags(DISALLOW_INSTANTIATION))]
-impl LazyNames {}
+impl Converter {}
 
-impl LazyNames {
-    const GETATTR: &PyMethodDef = &PyMethodDef::new_const(
-        "__getattr__",
-        Self::getattr,
+impl Converter {
+    const CONVERT: &PyMethodDef = &PyMethodDef::new_const(
+        "_intenum_converter",
+        Self::convert,
         PyMethodFlags::empty(),
-        ItemDoc::static_text(GETATTR_DOC),
-    );
-    const DIR: &PyMethodDef = &PyMethodDef::new_const(
-        "__dir__",
-        Self::dir,
-        PyMethodFlags::empty(),
-        ItemDoc::static_text(DIR_DOC),
+        ItemDoc::static_text(CONVERT_DOC),
     );
 
-    fn getattr(zelf: PyRef<Self>, name: PyStrRef, vm: &VirtualMachine) -> PyResult {
-        let module = zelf.module(vm)?;
-        let dict = module.dict();
-        if name.to_str().is_some_and(is_ours) {
-            if !zelf.stored.load(Ordering::Acquire) {
-                for (name, value) in &zelf.enums.made(vm)?.names {
-                    // Not over what the script has put there.
-                    if !dict.contains_key(*name, vm) {
-                        dict.set_item(*name, value.clone(), vm)?;
-                    }
-                }
-                zelf.stored.store(true, Ordering::Release);
-                Self::retire(&zelf, &dict, vm)?;
-            }
-            // Another thread may have stored it since this one looked.
-            if let Some(value) = dict.get_item_opt(&*name, vm)? {
-                return Ok(value);
-            }
+    fn convert(
+        _zelf: PyRef<Self>,
+        value: PyObjectRef,
+        enum_klass: PyObjectRef,
+        vm: &VirtualMachine,
+    ) -> PyResult {
+        match enum_klass.call((value.clone(),), vm) {
+            Err(error) if error.fast_isinstance(vm.ctx.exceptions.value_error) => Ok(value),
+            result => result,
         }
-        let module = dict.get_item("__name__", vm)?.str(vm)?;
-        Err(vm.new_attribute_error(format!("module '{module}' has no attribute '{name}'")))
-    }
-
-    /// The names of the module but for the two functions, which say nothing about
-    /// sockets.
-    fn dir(zelf: PyRef<Self>, vm: &VirtualMachine) -> PyResult<PyListRef> {
-        let dict = zelf.module(vm)?.dict();
-        let mut names: Vec<PyObjectRef> = dict
-            .clone()
-            .into_iter()
-            .filter(|(_, value)| !Self::has(&zelf, value, vm))
-            .map(|(name, _)| name)
-            .collect();
-        if !zelf.stored.load(Ordering::Acquire) {
-            let ours = our_names().map(|name| vm.ctx.intern_str(name));
-            let lacking = ours.filter(|name| !dict.contains_key(*name, vm));
-            names.extend(lacking.map(|name| name.to_owned().into()));
-        }
-        Ok(vm.ctx.new_list(names))
-    }
-
-    /// Takes `__getattr__` out of the module, if no script has put another there.
-    /// `__dir__` stays: the members are kept by what it is bound to.
-    fn retire(zelf: &Py<Self>, dict: &Py<PyDict>, vm: &VirtualMachine) -> PyResult<()> {
-        let name = Self::GETATTR.name;
-        if is_alone(vm)
-            && let Some(function) = dict.get_item_opt(name, vm)?
-            && Self::has(zelf, &function, vm)
-        {
-            dict.del_item(name, vm)?;
-        }
-        Ok(())
-    }
-
-    /// Whether the object is one of the two functions.
-    fn has(zelf: &Py<Self>, object: &PyObject, vm: &VirtualMachine) -> bool {
-        let native = vm.ctx.types.builtin_function_or_method_type;
-        object.class().is(native)
-            && object
-                .get_attr("__self__", vm)
-                .is_ok_and(|bound| bound.is(zelf))
-    }
-
-    fn module(&self, vm: &VirtualMachine) -> PyResult<PyRef<PyModule>> {
-        self.module
-            .upgrade()
-            .and_then(|module| module.downcast().ok())
-            .ok_or_else(|| vm.new_attribute_error("the module is gone"))
     }
 }
 
-/// Whether no other thread can have missed a name in the module and be about to
-/// ask for its `__getattr__`. One that enters the interpreter later finds the name.
-#[cfg(feature = "threading")]
-fn is_alone(vm: &VirtualMachine) -> bool {
-    vm.state.thread_frames.lock().len() <= 1
-}
+const CONVERT_DOC: &str = "\
+_intenum_converter($self, value, enum_klass, /)
+--
 
-/// Objects of a VM without threads are bound to the thread they were made on.
-#[cfg(not(feature = "threading"))]
-fn is_alone(_vm: &VirtualMachine) -> bool {
-    true
-}
-
-/// Every name that the module starts without.
-fn our_names() -> impl Iterator<Item = &'static str> {
-    ENUMERATIONS.iter().flat_map(|enumeration| {
-        let members = enumeration.members().iter().map(|&(name, _)| name);
-        members.chain([enumeration.name])
-    })
-}
-
-fn is_ours(name: &str) -> bool {
-    our_names().any(|ours| ours == name)
-}
+Return the member of a class with a value, or the value if there is none.";
 
 #[cfg(test)]
 mod tests {
@@ -382,91 +275,118 @@ assert 5 in MsgFlag and 'x' not in MsgFlag
 
     #[test]
     fn the_names_come_when_they_are_used() {
-        run("import socket
+        run("import socket, sys
+Module = type(sys)
+assert type(socket) is not Module and isinstance(socket, Module)
+assert repr(type(socket)) == repr(Module) and repr(socket).startswith(\"<module 'socket'\")
+assert socket.SOL_SOCKET == 1 and not hasattr(socket, 'AF_NONSENSE')
+assert type(socket) is not Module
+assert socket.AF_INET == 2 and type(socket) is Module
 names = vars(socket)
-assert 'AF_INET' not in names and 'MsgFlag' not in names and 'SOL_SOCKET' in names
+assert 'SOCK_STREAM' in names and 'MsgFlag' in names
 listed = dir(socket)
-assert 'AF_INET' in listed and 'AddressFamily' in listed and 'AF_INET' not in names
-assert listed == sorted(listed) and len(set(listed)) == len(listed)
-assert hasattr(socket, 'SOCK_STREAM') and not hasattr(socket, 'AF_NONSENSE')
-assert 'AF_INET' in names and 'MsgFlag' in names
-assert sorted(dir(socket)) == listed
-try:
-    socket.nonsense
-except AttributeError as error:
-    assert str(error) == \"module 'socket' has no attribute 'nonsense'\", error
-else:
-    assert False
+assert listed == sorted(names) and '__getattr__' not in listed
 del socket.AF_UNIX
-assert not hasattr(socket, 'AF_UNIX')
-");
-    }
-
-    #[test]
-    fn what_a_script_has_put_there_stays() {
-        run("import socket
-socket.AF_UNIX = 'mine'
-assert dir(socket).count('AF_UNIX') == 1
-assert socket.AF_INET == 2 and socket.AF_UNIX == 'mine'
-");
-        run("import socket
-asked, before = [], socket.__getattr__
-def __getattr__(name):
-    asked.append(name)
-    return before(name)
-socket.__getattr__ = __getattr__
-assert '__getattr__' in dir(socket)
-assert socket.AF_INET == 2 and asked == ['AF_INET'] and socket.MSG_PEEK == 2
-assert socket.__getattr__ is __getattr__
-");
-    }
-
-    #[test]
-    fn what_makes_the_names_goes_when_it_has() {
-        run("import socket
-names = vars(socket)
-assert '__getattr__' in names and 'AF_INET' not in names
-assert '__getattr__' not in dir(socket) and '__dir__' not in dir(socket)
-listed = dir(socket)
-family = socket.AF_INET
-assert '__getattr__' not in names and 'SOCK_STREAM' in names
-assert dir(socket) == listed
-del socket.AF_INET
-for name in 'AF_INET', 'nothing':
+for name in 'AF_UNIX', 'nonsense':
     try:
         getattr(socket, name)
     except AttributeError as error:
         assert str(error) == f\"module 'socket' has no attribute '{name}'\", error
     else:
         assert False, name
-assert socket.family_of(2) is family
+");
+        for use_of_one in [
+            "'AF_INET' in dir(socket)",
+            "'AF_INET' in vars(socket)",
+            "socket.__dict__['AF_INET'] == 2",
+            "hasattr(socket, 'AddressInfo')",
+            "socket.__getattribute__('AF_INET') == 2",
+        ] {
+            run(&format!(
+                "import socket, sys
+assert {use_of_one}
+assert type(socket) is type(sys)
+"
+            ));
+        }
+    }
+
+    #[test]
+    fn what_a_script_has_put_there_stays() {
+        run("import socket
+socket.AF_UNIX = 'mine'
+assert socket.AF_INET == 2 and socket.AF_UNIX == 'mine'
+assert dir(socket).count('AF_UNIX') == 1
+");
+        run("import socket
+asked = []
+socket.__getattr__ = lambda name: asked.append(name)
+assert socket.AF_INET == 2 and socket.nonsense is None and asked == ['nonsense']
 ");
     }
 
-    /// Another thread may have missed a name and be about to ask for the function.
+    #[test]
+    fn a_scripts_class_of_modules_has_them() {
+        run("import socket, sys
+class Module(type(sys)):
+    more = 1
+socket.__class__ = Module
+assert socket.more == 1 and socket.AF_INET == 2
+");
+        run("import socket
+class Module(type(socket)):
+    def __init__(self, name):
+        super().__init__(name)
+        self.more = 1
+other = Module('other')
+assert type(other) is Module and other.more == 1 and other.__name__ == 'other'
+plain = type(socket)('plain')
+for module in other, plain:
+    assert not hasattr(module, 'AF_INET') and not hasattr(module, 'nonsense')
+    assert 'AF_INET' not in vars(module)
+assert type(plain).__name__ == 'module' and socket.AF_INET == 2 and type(plain) is type(socket)
+socket.__class__ = Module
+assert socket.AF_UNIX == 1
+");
+    }
+
+    /// A thread that missed a name while another one makes them finds it.
     #[cfg(feature = "threading")]
     #[test]
-    fn what_makes_the_names_stays_while_others_may_ask_for_it() {
-        let interpreter = interpreter();
-        let (about_to_ask, asked) = (Barrier::new(2), Barrier::new(2));
-        interpreter.enter(|vm| {
-            let module = vm.import("socket", 0).unwrap();
-            let other = vm.new_thread();
-            let in_the_other = module.clone();
-            let (about_to_ask, asked) = (&about_to_ask, &asked);
-            thread::scope(|scope| {
-                scope.spawn(move || {
-                    other.run(|vm| {
-                        vm.allow_threads(|| about_to_ask.wait());
-                        vm.allow_threads(|| asked.wait());
-                        in_the_other.get_attr("__getattr__", vm).unwrap();
+    fn threads_may_use_the_first_name_together() {
+        for _ in 0..200 {
+            let interpreter = interpreter();
+            interpreter.enter(|vm| {
+                let module = vm.import("socket", 0).unwrap();
+                let threads = ["AF_INET", "MsgFlag"].map(|name| (name, vm.new_thread()));
+                let (module, both) = (&module, &Barrier::new(2));
+                vm.allow_threads(|| {
+                    thread::scope(|scope| {
+                        for (name, other) in threads {
+                            scope.spawn(move || {
+                                both.wait();
+                                other.run(|vm| module.get_attr(name, vm).map(drop).unwrap());
+                            });
+                        }
                     });
                 });
-                vm.allow_threads(|| about_to_ask.wait());
-                module.get_attr("AF_INET", vm).unwrap();
-                vm.allow_threads(|| asked.wait());
             });
-        });
+        }
+    }
+
+    #[test]
+    fn the_converter_is_cpythons() {
+        run("import socket
+convert, Family = socket._intenum_converter, socket.AddressFamily
+assert convert(2, Family) is socket.AF_INET and convert(999, Family) == 999
+assert convert.__name__ == '_intenum_converter'
+try:
+    convert(2, 3)
+except TypeError:
+    pass
+else:
+    assert False
+");
     }
 
     #[test]

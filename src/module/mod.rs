@@ -96,7 +96,7 @@ pub(crate) mod _socket {
     use crate::constants::enums;
     use crate::module::helpers::{self, PairArgs};
     use crate::object;
-    use rustpython_vm::builtins::{PyDict, PyModule};
+    use rustpython_vm::builtins::PyModule;
     use rustpython_vm::{Py, PyObjectRef, PyResult, VirtualMachine};
 
     /// Two sockets connected to each other, of the base type. socketpair(2).
@@ -109,7 +109,8 @@ pub(crate) mod _socket {
         __module_exec(vm, module);
         let socket = vm.import("socket", 0)?;
         let dict = module.dict();
-        for (name, value) in socket.get_attr("__dict__", vm)?.try_to_ref::<PyDict>(vm)? {
+        // Not as an attribute: that would make the enumerations.
+        for (name, value) in socket.dict().into_iter().flatten() {
             if !dict.contains_key(&*name, vm) {
                 dict.set_item(&*name, value, vm)?;
             }

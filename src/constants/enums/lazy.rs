@@ -1,0 +1,104 @@
+//! The names of the enumerations come into a module at the first use of one.
+
+use super::of;
+use crate::constants::ENUMERATIONS;
+use rustpython_vm::builtins::{PyModule, PyStr, PyTypeRef};
+use rustpython_vm::class::{PyClassImpl, StaticType};
+use rustpython_vm::function::{FuncArgs, PySetterValue};
+use rustpython_vm::types::GetAttr;
+use rustpython_vm::{AsObject, Py, PyObject, PyPayload, PyResult, VirtualMachine, pyclass};
+
+/// The class of a module until it has the names. Then it gets the class of every
+/// other module, in which the VM looks names up faster.
+///
+/// A module-level `__getattr__` (PEP 562) would make that as slow for ever: to take
+/// it away is not safe while another thread, which missed a name, is about to ask
+/// for it. A thread that is in a method of this class stays in it.
+#[pyclass(module = false, name = "module", base = PyModule)]
+#[derive(Debug)]
+#[repr(transparent)]
+struct LazyModule(PyModule);
+
+/// Makes a module get the names when they are needed, unless it has them.
+pub(super) fn begin(module: &Py<PyModule>, vm: &VirtualMachine) {
+    let dict = module.dict();
+    if names().any(|name| !dict.contains_key(name, vm)) {
+        let class = LazyModule::make_static_type();
+        module.as_object().set_class(class.to_owned(), vm);
+    }
+}
+
+#[pyclass(flags(BASETYPE, HAS_DICT, HAS_WEAKREF))]
+impl LazyModule {
+    #[pyslot]
+    fn slot_getattro(module: &PyObject, name: &Py<PyStr>, vm: &VirtualMachine) -> PyResult {
+        let text = name.to_str().unwrap_or_default();
+        if text == "__dict__" {
+            complete(module, vm)?;
+        }
+        if let Some(value) = module.generic_getattr_opt(name, None, vm)? {
+            return Ok(value);
+        }
+        if is_ours(text) {
+            complete(module, vm)?;
+        }
+        // Finds it, or says what is wrong.
+        PyModule::slot_getattro(module, name, vm)
+    }
+
+    #[pyslot]
+    fn slot_setattro(
+        module: &PyObject,
+        name: &Py<PyStr>,
+        value: PySetterValue,
+        vm: &VirtualMachine,
+    ) -> PyResult<()> {
+        // A script's own class of modules knows nothing of the names.
+        if name.to_str() == Some("__class__") {
+            complete(module, vm)?;
+        }
+        module.generic_setattr(name, value, vm)
+    }
+
+    /// `type(socket)(...)` makes a plain module.
+    #[pyslot]
+    fn slot_new(class: PyTypeRef, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
+        let module_type = vm.ctx.types.module_type;
+        match class.is(Self::static_type()) {
+            true => module_type.as_object().call(args, vm),
+            false => Ok(PyModule::new().into_ref_with_type(vm, class)?.into()),
+        }
+    }
+}
+
+/// Puts the names into a module, once, and makes it one like any other.
+fn complete(module: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
+    let is_lazy = || module.class().is(LazyModule::static_type());
+    let Some(enums) = of(vm).filter(|_| is_lazy()) else {
+        return Ok(());
+    };
+    // Runs Python, and another thread may do the same.
+    let made = enums.made(vm)?;
+    if let Some(dict) = module.dict().filter(|_| is_lazy()) {
+        for (name, value) in &made.names {
+            // Not over what the script has put there.
+            if !dict.contains_key(*name, vm) {
+                dict.set_item(*name, value.clone(), vm)?;
+            }
+        }
+        module.set_class(vm.ctx.types.module_type.to_owned(), vm);
+    }
+    Ok(())
+}
+
+/// Every name that a module starts without.
+fn names() -> impl Iterator<Item = &'static str> {
+    ENUMERATIONS.iter().flat_map(|enumeration| {
+        let members = enumeration.members().iter().map(|&(name, _)| name);
+        members.chain([enumeration.name])
+    })
+}
+
+fn is_ours(name: &str) -> bool {
+    names().any(|ours| ours == name)
+}
