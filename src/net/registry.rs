@@ -2,18 +2,69 @@
 
 use super::{Control, Limit, Socket};
 use crate::policy::Event;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::os::fd::RawFd;
-use std::ptr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::{array, mem, ptr};
 
 /// Every socket with a descriptor, by its number.
 #[derive(Debug, Default)]
 pub(crate) struct Registry(Mutex<Live>);
 
-type Live = BTreeMap<RawFd, Weak<Socket>>;
+/// A table in two levels, so that one that grows copies nothing: a word for each
+/// number, as in the kernel's own.
+#[derive(Debug, Default)]
+struct Live {
+    pages: Vec<Option<Box<Page>>>,
+    open: usize,
+}
+
+/// At a number that is no socket's is one that leads nowhere.
+type Page = [Weak<Socket>; PAGE];
+
+const PAGE: usize = 64;
+
+/// The page of a number, and its place there.
+fn place(fd: RawFd) -> Option<(usize, usize)> {
+    let number = usize::try_from(fd).ok()?;
+    Some((number / PAGE, number % PAGE))
+}
+
+impl Live {
+    fn insert(&mut self, fd: RawFd, socket: Weak<Socket>) {
+        let Some((page, at)) = place(fd) else {
+            return;
+        };
+        if page >= self.pages.len() {
+            self.pages.resize_with(page + 1, || None);
+        }
+        let new = || Box::new(array::from_fn(|_| Weak::new()));
+        let before = mem::replace(&mut self.pages[page].get_or_insert_with(new)[at], socket);
+        if before.ptr_eq(&Weak::new()) {
+            self.open += 1;
+        }
+    }
+
+    fn get(&self, fd: RawFd) -> Option<&Weak<Socket>> {
+        let (page, at) = place(fd)?;
+        Some(&self.pages.get(page)?.as_ref()?[at])
+    }
+
+    fn get_mut(&mut self, fd: RawFd) -> Option<&mut Weak<Socket>> {
+        let (page, at) = place(fd)?;
+        Some(&mut self.pages.get_mut(page)?.as_mut()?[at])
+    }
+
+    /// False if another socket, or none, has the number.
+    fn remove(&mut self, fd: RawFd, socket: &Socket) -> bool {
+        match self.get_mut(fd) {
+            Some(slot) if ptr::eq(slot.as_ptr(), socket) => *slot = Weak::new(),
+            _ => return false,
+        }
+        self.open -= 1;
+        true
+    }
+}
 
 impl Registry {
     fn lock(&self) -> MutexGuard<'_, Live> {
@@ -22,18 +73,19 @@ impl Registry {
 
     /// The number of open sockets.
     pub(crate) fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().open
     }
 
     /// The open sockets.
     pub(crate) fn sockets(&self) -> Vec<Arc<Socket>> {
         let live = self.lock();
-        live.values().filter_map(Weak::upgrade).collect()
+        let slots = live.pages.iter().flatten().flat_map(|page| page.iter());
+        slots.filter_map(Weak::upgrade).collect()
     }
 
     /// The open socket with a descriptor.
     pub(crate) fn find(&self, fd: RawFd) -> Option<Arc<Socket>> {
-        self.lock().get(&fd)?.upgrade()
+        self.lock().get(fd)?.upgrade()
     }
 }
 
@@ -67,12 +119,8 @@ impl Control {
 
     /// A socket is about to lose its descriptor.
     pub(super) fn closed(&self, fd: RawFd, socket: &Socket) {
-        {
-            let mut live = self.registry.lock();
-            match live.entry(fd) {
-                Entry::Occupied(entry) if ptr::eq(entry.get().as_ptr(), socket) => entry.remove(),
-                _ => return,
-            };
+        if !self.registry.lock().remove(fd, socket) {
+            return;
         }
         let received = socket.received.swap(0, Ordering::Relaxed);
         let sent = socket.sent.swap(0, Ordering::Relaxed);

@@ -6,9 +6,10 @@ use crate::policy::{Event, SocketId};
 use crate::sys::descriptor::Use;
 use crate::sys::{self, Descriptor};
 use nix::errno::Errno;
+use parking_lot::{Mutex, MutexGuard};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A descriptor with its timeout, what kind of socket it is, and who waits on it.
 ///
@@ -30,6 +31,7 @@ pub(crate) struct Socket {
     /// Bytes, for the host to see.
     pub(crate) received: AtomicU64,
     pub(crate) sent: AtomicU64,
+    /// See [`hold_mode`](Self::hold_mode).
     mode: Mutex<()>,
 }
 
@@ -168,7 +170,7 @@ impl Socket {
     /// its being first to accept, would let them wait in the kernel, where
     /// nothing wakes them. Nobody waits while holding it.
     pub(super) fn hold_mode(&self) -> MutexGuard<'_, ()> {
-        self.mode.lock().unwrap_or_else(PoisonError::into_inner)
+        self.mode.lock()
     }
 
     /// Lets calls that begin from now on wait so long, and puts the descriptor

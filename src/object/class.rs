@@ -144,13 +144,13 @@ fn kind(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     enums::socket_kind(vm, zelf.socket.kind())
 }
 
-fn io_refs(zelf: PyRef<BaseSocket>) -> i64 {
+fn io_refs(zelf: PyRef<BaseSocket>) -> i32 {
     zelf.files.load(Ordering::Relaxed)
 }
 
 fn set_io_refs(
     zelf: PyRef<BaseSocket>,
-    value: PySetterValue<i64>,
+    value: PySetterValue<i32>,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
     let value = settable("_io_refs", value, vm)?;

@@ -19,7 +19,7 @@ use rustpython_vm::{
 use std::cell::Cell;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 /// What socket() takes; -1 stands for what is not given.
 #[derive(FromArgs)]
@@ -41,7 +41,7 @@ impl BaseSocket {
         Self {
             socket: Arc::new(Socket::new(state.runtime.control.clone())),
             state,
-            files: AtomicI64::new(0),
+            files: AtomicI32::new(0),
             closed: AtomicBool::new(false),
             transport: None,
         }
@@ -58,7 +58,7 @@ pub(crate) fn transport(
     BaseSocket {
         socket: zelf.socket.clone(),
         state: zelf.state.clone(),
-        files: AtomicI64::new(0),
+        files: AtomicI32::new(0),
         closed: AtomicBool::new(false),
         transport: Some(outgoing),
     }
@@ -424,7 +424,9 @@ pub(super) fn file_closed(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResul
 
 /// One more file is open.
 pub(super) fn file_opened(zelf: &Py<BaseSocket>) {
-    zelf.files.fetch_add(1, Ordering::Relaxed);
+    let _ = zelf
+        .files
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_add(1));
 }
 
 /// `close()`, a subclass's if it has one.

@@ -41,7 +41,7 @@ use rustpython_vm::{
 };
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 /// The payload of every socket object.
 #[pyclass(module = "_socket", name = "socket")]
@@ -50,7 +50,7 @@ pub(crate) struct BaseSocket {
     pub(crate) socket: Arc<Socket>,
     pub(super) state: Arc<State>,
     /// `_io_refs`: how many files made from the socket are open.
-    files: AtomicI64,
+    files: AtomicI32,
     /// `_closed`: whether `close()` was called, though files may keep it open.
     closed: AtomicBool,
     /// Of the object through which TLS reads and writes another one's

@@ -13,6 +13,10 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 /// The largest buffer that a thread keeps for its next receive.
 const KEPT: usize = 256 * 1024;
 
+/// Up to so many bytes it costs less to copy what arrived than to make a buffer
+/// for the next receive.
+const COPIED: usize = 1024;
+
 /// New memory for a receive of at most `size` bytes; `None` if it is not to be had.
 ///
 /// A thread keeps one buffer of moderate size, since most receives ask for much
@@ -156,7 +160,7 @@ impl Buffer {
     /// What arrived, in memory of about its own size.
     pub(crate) fn into_bytes(mut self) -> Vec<u8> {
         let len = self.memory.len();
-        if len >= self.memory.capacity() / 2 {
+        if len > COPIED && len >= self.memory.capacity() / 2 {
             return std::mem::take(&mut self.memory);
         }
         if self.memory.capacity() > KEPT && len > KEPT {
