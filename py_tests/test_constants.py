@@ -7,7 +7,7 @@ import pickle
 import socket
 import unittest
 
-from support import OURS, main, only_ours
+from support import OURS, main, only_ours, python
 
 with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "constants.json")) as file:
     REFERENCE = json.load(file)
@@ -279,6 +279,27 @@ class Enumerations(unittest.TestCase):
         self.assertIn(socket.SOCK_STREAM, socket.SocketKind)
         self.assertIn(1, socket.SocketKind)
         self.assertNotIn(99, socket.SocketKind)
+
+    def test_converter(self):
+        convert = socket._intenum_converter
+        self.assertIs(convert(2, socket.AddressFamily), socket.AF_INET)
+        self.assertEqual(convert(value=9999, enum_klass=socket.AddressFamily), 9999)
+        self.assertRaises(TypeError, convert, 2)
+
+    def test_first_use(self):
+        """However a module that was just imported is asked for them, they are there."""
+        for use in (
+            "socket.AF_INET == 2",
+            "vars(socket)['AF_INET'] == 2",
+            "'MsgFlag' in dir(socket) and '__getattr__' not in dir(socket)",
+            "hasattr(socket, 'AF_UNIX') and not hasattr(socket, 'AF_NONE')",
+            "socket.__class__ is type(sys) or isinstance(socket, type(sys))",
+            "setattr(socket, 'AF_UNIX', 7) or (socket.AF_INET, socket.AF_UNIX) == (2, 7)",
+            "exec('from socket import *', globals()) or AF_INET == 2",
+            "socket.socket().family is socket.AF_INET",
+        ):
+            with self.subTest(use):
+                python(f"import socket, sys\nassert {use}")
 
     def test_members_cannot_be_replaced(self):
         with self.assertRaises(AttributeError):

@@ -17,7 +17,7 @@ use rustpython_vm::common::static_cell;
 use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::function::{ItemDoc, PyMethodDef, PyMethodFlags};
 use rustpython_vm::{
-    AsObject, Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass,
+    AsObject, FromArgs, Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -144,8 +144,7 @@ impl Converter {
 
     fn convert(
         _zelf: PyRef<Self>,
-        value: PyObjectRef,
-        enum_klass: PyObjectRef,
+        ConverterArgs { value, enum_klass }: ConverterArgs,
         vm: &VirtualMachine,
     ) -> PyResult {
         match enum_klass.call((value.clone(),), vm) {
@@ -155,8 +154,16 @@ impl Converter {
     }
 }
 
+#[derive(FromArgs)]
+struct ConverterArgs {
+    #[pyarg(any)]
+    value: PyObjectRef,
+    #[pyarg(any)]
+    enum_klass: PyObjectRef,
+}
+
 const CONVERT_DOC: &str = "\
-_intenum_converter($self, value, enum_klass, /)
+_intenum_converter($self, value, enum_klass)
 --
 
 Return the member of a class with a value, or the value if there is none.";
@@ -378,7 +385,7 @@ assert socket.AF_UNIX == 1
     fn the_converter_is_cpythons() {
         run("import socket
 convert, Family = socket._intenum_converter, socket.AddressFamily
-assert convert(2, Family) is socket.AF_INET and convert(999, Family) == 999
+assert convert(2, Family) is socket.AF_INET and convert(value=999, enum_klass=Family) == 999
 assert convert.__name__ == '_intenum_converter'
 try:
     convert(2, 3)
