@@ -10,6 +10,7 @@ mod native;
 mod stdlib;
 
 use super::{ADDRESS_FAMILY, ENUMERATIONS, SOCKET_KIND};
+use parking_lot::Mutex;
 use rustpython_vm::builtins::{PyModule, PyStrInterned};
 use rustpython_vm::class::PyClassImpl;
 use rustpython_vm::common::lock::{OnceCell, PyRwLock};
@@ -24,7 +25,11 @@ use std::sync::{Arc, Weak};
 
 /// The classes of one interpreter, once made.
 #[derive(Debug, Default)]
-struct Enums(OnceCell<Made>);
+struct Enums {
+    made: OnceCell<Made>,
+    /// Held while the names go into a module.
+    storing: Mutex<()>,
+}
 
 #[derive(Debug)]
 struct Made {
@@ -37,12 +42,12 @@ struct Made {
 
 impl Enums {
     fn made(&self, vm: &VirtualMachine) -> PyResult<&Made> {
-        if let Some(made) = self.0.get() {
+        if let Some(made) = self.made.get() {
             return Ok(made);
         }
         // Runs Python, so under no lock: of two threads the first to finish wins.
         let made = Made::new(vm)?;
-        Ok(self.0.get_or_init(|| made))
+        Ok(self.made.get_or_init(|| made))
     }
 }
 
@@ -307,7 +312,8 @@ for name in 'AF_UNIX', 'nonsense':
             "'AF_INET' in vars(socket)",
             "socket.__dict__['AF_INET'] == 2",
             "hasattr(socket, 'AddressInfo')",
-            "socket.__getattribute__('AF_INET') == 2",
+            "[*map(socket.__getattribute__, ('AF_INET', 'AF_UNIX'))] == [2, 1]",
+            "socket.__setattr__('AF_INET', 7) or socket.__delattr__('AF_INET') or socket.AF_UNIX",
         ] {
             run(&format!(
                 "import socket, sys
@@ -329,6 +335,37 @@ assert dir(socket).count('AF_UNIX') == 1
 asked = []
 socket.__getattr__ = lambda name: asked.append(name)
 assert socket.AF_INET == 2 and socket.nonsense is None and asked == ['nonsense']
+");
+        run("import socket
+del socket.AF_UNIX
+socket.AF_INET6 = 'mine'
+del socket.AF_INET6
+assert not hasattr(socket, 'AF_UNIX') and not hasattr(socket, 'AF_INET6')
+assert socket.AF_INET == 2 and not hasattr(socket, 'AF_UNIX')
+");
+    }
+
+    #[test]
+    fn nothing_that_a_script_removes_is_needed() {
+        run("import socket
+for name in '__dict__', '__class__':
+    for change in lambda: delattr(socket, name), lambda: setattr(socket, name, {}):
+        try:
+            change()
+        except (AttributeError, TypeError):
+            pass
+        else:
+            assert False, name
+assert not hasattr(socket, 'nonsense')
+");
+        run("import socket
+try:
+    del socket.__dict__
+except AttributeError:
+    pass
+del socket._intenum_converter
+assert not hasattr(socket, 'nonsense') and socket.AF_INET.name == 'AF_INET'
+assert socket.family_of(2) == 2
 ");
     }
 

@@ -1,6 +1,6 @@
 //! The names of the enumerations come into a module at the first use of one.
 
-use super::of;
+use super::of_or_new;
 use crate::constants::ENUMERATIONS;
 use rustpython_vm::builtins::{PyModule, PyStr, PyTypeRef};
 use rustpython_vm::class::{PyClassImpl, StaticType};
@@ -8,12 +8,15 @@ use rustpython_vm::function::{FuncArgs, PySetterValue};
 use rustpython_vm::types::GetAttr;
 use rustpython_vm::{AsObject, Py, PyObject, PyPayload, PyResult, VirtualMachine, pyclass};
 
-/// The class of a module until it has the names. Then it gets the class of every
-/// other module, in which the VM looks names up faster.
-///
-/// A module-level `__getattr__` (PEP 562) would make that as slow for ever: to take
-/// it away is not safe while another thread, which missed a name, is about to ask
-/// for it. A thread that is in a method of this class stays in it.
+// The class of a module until it has the names. Then it gets the class of every
+// other module, in which the VM looks names up faster.
+//
+// A module-level `__getattr__` (PEP 562) would make that as slow for ever: to take
+// it away is not safe while another thread, which missed a name, is about to ask
+// for it. A thread that is in a method of this class stays in it.
+//
+// Rust's `Py<PyModule>::get_attr` asks no class: before the names are there, only
+// `as_object().get_attr` finds them.
 #[pyclass(module = false, name = "module", base = PyModule)]
 #[derive(Debug)]
 #[repr(transparent)]
@@ -28,12 +31,13 @@ pub(super) fn begin(module: &Py<PyModule>, vm: &VirtualMachine) {
     }
 }
 
-#[pyclass(flags(BASETYPE, HAS_DICT, HAS_WEAKREF))]
+// Without HAS_DICT, which is inherited: it would add a `__dict__` to be deleted.
+#[pyclass(flags(BASETYPE))]
 impl LazyModule {
     #[pyslot]
     fn slot_getattro(module: &PyObject, name: &Py<PyStr>, vm: &VirtualMachine) -> PyResult {
         let text = name.to_str().unwrap_or_default();
-        if text == "__dict__" {
+        if SEES_ALL.contains(&text) {
             complete(module, vm)?;
         }
         if let Some(value) = module.generic_getattr_opt(name, None, vm)? {
@@ -53,8 +57,12 @@ impl LazyModule {
         value: PySetterValue,
         vm: &VirtualMachine,
     ) -> PyResult<()> {
-        // A script's own class of modules knows nothing of the names.
-        if name.to_str() == Some("__class__") {
+        // A name that is deleted must not come back, and a script's own class of
+        // modules knows nothing of them.
+        if name
+            .to_str()
+            .is_some_and(|name| name == "__class__" || is_ours(name))
+        {
             complete(module, vm)?;
         }
         module.generic_setattr(name, value, vm)
@@ -71,14 +79,20 @@ impl LazyModule {
     }
 }
 
+/// What reaches names past the methods of the class.
+const SEES_ALL: [&str; 4] = ["__dict__", "__getattribute__", "__setattr__", "__delattr__"];
+
 /// Puts the names into a module, once, and makes it one like any other.
 fn complete(module: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
     let is_lazy = || module.class().is(LazyModule::static_type());
-    let Some(enums) = of(vm).filter(|_| is_lazy()) else {
+    if !is_lazy() {
         return Ok(());
-    };
+    }
+    // Made anew if a script has removed their owner.
+    let enums = of_or_new(vm);
     // Runs Python, and another thread may do the same.
     let made = enums.made(vm)?;
+    let _storing = enums.storing.lock();
     if let Some(dict) = module.dict().filter(|_| is_lazy()) {
         for (name, value) in &made.names {
             // Not over what the script has put there.
