@@ -135,3 +135,33 @@ impl Control {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_may_be_any_and_come_again() {
+        let control = Arc::<Control>::default();
+        let new = || Arc::new(Socket::new(control.clone()));
+        let (first, second) = (new(), new());
+        let mut live = Live::default();
+        for fd in [0, 63, 64, 100_000] {
+            live.insert(fd, Arc::downgrade(&first));
+            assert!(live.get(fd).unwrap().upgrade().is_some());
+        }
+        assert_eq!(live.open, 4);
+        // Closed by others, and the number is another socket's now.
+        live.insert(64, Arc::downgrade(&second));
+        assert_eq!(live.open, 4);
+        assert!(!live.remove(64, &first) && live.remove(64, &second));
+        assert!(!live.remove(64, &second) && live.remove(100_000, &first));
+        assert_eq!(live.open, 2);
+        for fd in [-1, i32::MIN, 1, 64, i32::MAX] {
+            assert!(live.get(fd).is_none_or(|slot| slot.upgrade().is_none()));
+            assert!(!live.remove(fd, &first));
+        }
+        live.insert(-1, Arc::downgrade(&first));
+        assert_eq!(live.open, 2);
+    }
+}

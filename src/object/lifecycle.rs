@@ -422,7 +422,8 @@ pub(super) fn file_closed(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResul
     Ok(())
 }
 
-/// One more file is open.
+/// One more file is open. A script may have set the count to anything: it stops
+/// at the highest number.
 pub(super) fn file_opened(zelf: &Py<BaseSocket>) {
     let _ = zelf
         .files

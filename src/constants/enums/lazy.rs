@@ -16,7 +16,8 @@ use rustpython_vm::{AsObject, Py, PyObject, PyPayload, PyResult, VirtualMachine,
 // for it. A thread that is in a method of this class stays in it.
 //
 // Rust's `Py<PyModule>::get_attr` asks no class: before the names are there, only
-// `as_object().get_attr` finds them.
+// `as_object().get_attr` finds them. (These lines would be the class's `__doc__`,
+// were they its documentation.)
 #[pyclass(module = false, name = "module", base = PyModule)]
 #[derive(Debug)]
 #[repr(transparent)]
