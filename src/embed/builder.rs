@@ -138,6 +138,25 @@ impl SocketModule {
         self
     }
 
+    /// How long a wait may look for an answer before its thread falls asleep:
+    /// 20 µs unless this says otherwise, 1 ms at most. `Duration::ZERO` is never.
+    ///
+    /// A socket's waits look only while that keeps finding the answer, and not
+    /// where there is but one processor. Where a peer on the same machine
+    /// answers within microseconds, it saves a sleep and a wake-up in each
+    /// round trip, for a processor that is busy meanwhile.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let module = rustpython_socket::SocketModule::new().busy_poll(Duration::ZERO);
+    /// # drop(module);
+    /// ```
+    pub fn busy_poll(self, moment: Duration) -> Self {
+        self.control.set_busy_poll(moment);
+        self
+    }
+
     /// Takes host names from `resolver` instead of the system. Only the first
     /// resolver counts.
     ///

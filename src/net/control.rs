@@ -1,5 +1,6 @@
 //! What a host does to the calls of one interpreter, from any thread.
 
+use super::busy_poll;
 use super::limits::Limits;
 use super::registry::Registry;
 use super::waker::Waiters;
@@ -22,6 +23,8 @@ pub(crate) struct Control {
     deadline: AtomicU64,
     /// Nanoseconds; `u64::MAX` for no limit.
     longest: AtomicU64,
+    /// Nanoseconds that a wait looks before it sleeps.
+    busy_poll: AtomicU64,
     pub(super) waiters: Waiters,
     pub(crate) limits: Limits,
     pub(crate) registry: Registry,
@@ -37,6 +40,7 @@ impl Default for Control {
             stopped: AtomicBool::new(false),
             deadline: AtomicU64::new(u64::MAX),
             longest: AtomicU64::new(u64::MAX),
+            busy_poll: AtomicU64::new(nanos(busy_poll::MOMENT)),
             waiters: Waiters::new(),
             limits: Limits::default(),
             registry: Registry::default(),
@@ -118,6 +122,15 @@ impl Control {
             u64::MAX => None,
             nanos => Some(Duration::from_nanos(nanos)),
         }
+    }
+
+    /// How long a wait may look for an answer before it sleeps.
+    pub(crate) fn set_busy_poll(&self, moment: Duration) {
+        self.busy_poll.store(nanos(moment), Ordering::Relaxed);
+    }
+
+    pub(super) fn busy_poll(&self) -> Duration {
+        Duration::from_nanos(self.busy_poll.load(Ordering::Relaxed))
     }
 
     /// How long a call may wait that began at `generation` and has `left`;

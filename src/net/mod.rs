@@ -2,6 +2,7 @@
 //!
 //! No VM and no `unsafe` here; [`Host`] is all this layer knows of the VM.
 
+mod busy_poll;
 pub(crate) mod connect;
 mod control;
 mod deadline;

@@ -217,8 +217,9 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// A first, short wait: an answer is often on its way already. It is so
-    /// short that a signal, a close or an interrupt can be noticed after it.
+    /// A first, short wait: an answer is often on its way already, perhaps so
+    /// near that falling asleep is not worth it. The wait is so short that a
+    /// signal, a close or an interrupt can be noticed after it.
     fn glance(
         &self,
         host: &impl Host,
@@ -231,8 +232,18 @@ impl Waiting {
         let left = socket.control.check(clock.generation, clock.remaining()?)?;
         let left = left.map_or(GLANCE, |left| left.min(GLANCE));
         let mut fds = [PollFd::new(call.fd(), ready.events())];
-        let timeout = Some(TimeSpec::from_duration(left));
-        match host.detached(|| ppoll(&mut fds, timeout, None)) {
+        let mut poll = |timeout| ppoll(&mut fds, Some(TimeSpec::from_duration(timeout)), None);
+        let moment = socket.control.busy_poll().min(left);
+        let polled = host.detached(|| {
+            socket
+                .busy_poll
+                .run(moment, || match poll(Duration::ZERO) {
+                    Ok(0) => None,
+                    polled => Some(polled),
+                })
+                .unwrap_or_else(|| poll(left))
+        });
+        match polled {
             Ok(_) => Ok(()),
             Err(Errno::EINTR) => host.check_signals(),
             Err(errno) => Err(errno.into()),
@@ -382,6 +393,35 @@ mod tests {
         let start = Instant::now();
         assert!(matches!(read(&socket), Err(Error::TimedOut)));
         assert!(start.elapsed() >= Duration::from_millis(20));
+    }
+
+    #[test]
+    fn looking_does_not_outlast_a_timeout() {
+        let (socket, _peer) = idle(Timeout::After(Duration::from_micros(200)));
+        socket.control.set_busy_poll(Duration::from_secs(3600));
+        // More than there are that never look.
+        for _ in 0..50 {
+            assert!(matches!(read(&socket), Err(Error::TimedOut)));
+        }
+    }
+
+    #[test]
+    fn a_look_that_never_ends_sees_an_interrupt() {
+        let (socket, _peer) = idle(Timeout::After(Duration::from_micros(1)));
+        socket.control.set_busy_poll(Duration::from_secs(3600));
+        for _ in 0..8 {
+            assert!(matches!(read(&socket), Err(Error::TimedOut)));
+        }
+        socket.apply_timeout(Timeout::Never).unwrap();
+        let reader = {
+            let socket = socket.clone();
+            std::thread::spawn(move || read(&socket))
+        };
+        while !reader.is_finished() {
+            socket.control.interrupt();
+            std::thread::yield_now();
+        }
+        assert!(matches!(reader.join().unwrap(), Err(Error::Interrupted)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One socket as the calls on it see it.
 
+use super::busy_poll::BusyPoll;
 use super::waker::Waiters;
 use super::{Clock, Control, Error, Timeout};
 use crate::policy::{Event, SocketId};
@@ -26,6 +27,7 @@ pub(crate) struct Socket {
     /// failed.
     bound: AtomicBool,
     pub(crate) waiters: Waiters,
+    pub(super) busy_poll: BusyPoll,
     pub(crate) control: Arc<Control>,
     pub(crate) id: SocketId,
     /// Bytes, for the host to see.
@@ -46,6 +48,7 @@ impl Socket {
             protocol: AtomicI32::new(-1),
             bound: AtomicBool::new(false),
             waiters: Waiters::new(),
+            busy_poll: BusyPoll::new(),
             control,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             received: AtomicU64::new(0),
