@@ -1,9 +1,10 @@
-//! Looking again for a moment before falling asleep, as SO_BUSY_POLL has the
-//! kernel do for network devices (socket(7)).
+//! When to look again for a moment before falling asleep, as SO_BUSY_POLL has
+//! the kernel do for network devices (socket(7)). Who looks is
+//! [`operation`](super::operation).
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a wait looks, unless the host says otherwise: about what falling
 /// asleep and being woken cost, so that looking in vain costs no more than that.
@@ -38,41 +39,38 @@ impl BusyPoll {
         }
     }
 
-    /// Calls `look` until it finds something, for `longest` at most, if this
-    /// wait is one to look.
-    pub(super) fn run<T>(
-        &self,
-        longest: Duration,
-        mut look: impl FnMut() -> Option<T>,
-    ) -> Option<T> {
+    /// Whether the wait that begins now is one to look.
+    pub(super) fn is_due(&self) -> bool {
         // Threads that share a socket may count wrong: it is a guess anyway.
         let sleepers = self.sleepers.load(Ordering::Relaxed);
         if sleepers > 0 {
             self.sleepers.store(sleepers - 1, Ordering::Relaxed);
-            return None;
+            return false;
         }
-        if longest.is_zero() || !peers_may_run() {
-            return None;
-        }
-        let start = Instant::now();
-        loop {
-            if let found @ Some(_) = look() {
-                self.penalty.store(AFTER_FAILURE, Ordering::Relaxed);
-                return found;
-            }
-            if start.elapsed() >= longest {
-                let penalty = self.penalty.load(Ordering::Relaxed);
-                self.sleepers.store(penalty, Ordering::Relaxed);
-                let next = penalty.saturating_mul(2).min(AT_MOST);
-                self.penalty.store(next, Ordering::Relaxed);
-                return None;
-            }
-            std::hint::spin_loop();
-        }
+        peers_may_run()
+    }
+
+    /// Looking found the answer.
+    pub(super) fn helped(&self) {
+        self.penalty.store(AFTER_FAILURE, Ordering::Relaxed);
+    }
+
+    /// Looking ended without an answer.
+    pub(super) fn was_in_vain(&self) {
+        let penalty = self.penalty.load(Ordering::Relaxed);
+        self.sleepers.store(penalty, Ordering::Relaxed);
+        let next = penalty.saturating_mul(2).min(AT_MOST);
+        self.penalty.store(next, Ordering::Relaxed);
+    }
+
+    /// Makes the next wait one to look.
+    #[cfg(test)]
+    pub(super) fn hasten(&self) {
+        self.sleepers.store(0, Ordering::Relaxed);
     }
 }
 
-/// False where whoever looks keeps its peer from running.
+/// False where whoever looks keeps its peer from running: a fact of the process.
 fn peers_may_run() -> bool {
     static SEVERAL: LazyLock<bool> =
         LazyLock::new(|| std::thread::available_parallelism().is_ok_and(|n| n.get() > 1));
@@ -83,69 +81,39 @@ fn peers_may_run() -> bool {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(3600);
+    /// Which of so many waits are due, each of which then looks in vain.
+    fn in_vain(busy_poll: &BusyPoll, waits: u32) -> Vec<u32> {
+        (0..waits)
+            .filter(|_| {
+                let due = busy_poll.is_due();
+                if due {
+                    busy_poll.was_in_vain();
+                }
+                due
+            })
+            .collect()
+    }
 
-    /// A socket whose next wait looks, where there are processors for it.
-    fn ready() -> BusyPoll {
-        BusyPoll {
-            sleepers: AtomicU8::new(0),
-            ..BusyPoll::new()
-        }
+    fn where_peers_run(waits: &[u32]) -> &[u32] {
+        if peers_may_run() { waits } else { &[] }
     }
 
     #[test]
-    fn the_first_waits_sleep() {
-        let busy_poll = BusyPoll::new();
-        for _ in 0..AT_FIRST {
-            assert_eq!(busy_poll.run(LONG, || Some(())), None);
-        }
-        let found = busy_poll.run(LONG, || Some(()));
-        assert_eq!(found.is_some(), peers_may_run());
+    fn the_first_waits_sleep_and_looking_in_vain_becomes_rare() {
+        let expected = [8, 13, 22, 39, 72, 137, 266, 395, 524, 653, 782, 911];
+        assert_eq!(in_vain(&BusyPoll::new(), 1000), where_peers_run(&expected));
     }
 
     #[test]
     fn looking_goes_on_while_it_helps() {
-        let busy_poll = ready();
-        for _ in 0..1000 {
-            let mut looks = 0;
-            let found = busy_poll.run(LONG, || {
-                looks += 1;
-                (looks == 3).then_some(looks)
-            });
-            assert_eq!(found, peers_may_run().then_some(3));
+        let busy_poll = BusyPoll::new();
+        in_vain(&busy_poll, 1000);
+        busy_poll.hasten();
+        for _ in 0..100 {
+            assert_eq!(busy_poll.is_due(), peers_may_run());
+            busy_poll.helped();
         }
-    }
-
-    #[test]
-    fn looking_in_vain_ends_and_becomes_rare() {
-        let busy_poll = ready();
-        let mut waits = Vec::new();
-        for wait in 0..1000 {
-            let mut looks = 0;
-            let start = Instant::now();
-            let found = busy_poll.run(MOMENT, || {
-                looks += 1;
-                None::<()>
-            });
-            assert_eq!(found, None);
-            if looks > 0 {
-                assert!(start.elapsed() >= MOMENT);
-                waits.push(wait);
-            }
-        }
-        let expected = [0, 5, 14, 31, 64, 129, 258, 387, 516, 645, 774, 903];
-        assert_eq!(waits, if peers_may_run() { &expected[..] } else { &[] });
-        // Once it helps again, the next failure costs little.
-        while busy_poll.run(LONG, || Some(())).is_none() && peers_may_run() {}
-        assert_eq!(busy_poll.run(MOMENT, || None::<()>), None);
-        assert_eq!(
-            busy_poll.sleepers.load(Ordering::Relaxed) == AFTER_FAILURE,
-            peers_may_run()
-        );
-    }
-
-    #[test]
-    fn a_host_may_forbid_it() {
-        assert_eq!(ready().run(Duration::ZERO, || Some(())), None);
+        // And the next failure costs as little as the first.
+        assert_eq!(in_vain(&busy_poll, 10), where_peers_run(&[0, 5]));
     }
 }

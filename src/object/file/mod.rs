@@ -30,8 +30,8 @@ fn io(vm: &VirtualMachine) -> PyResult {
 pub(crate) fn socket_io_type(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     let class = static_type(vm)?.to_owned();
     // `io.RawIOBase` is an abstract class written in Python: it is told, as it
-    // is of `_io`'s own classes. Starting up with a standard library loads it
-    // anyway; where there is none, nobody can ask for it.
+    // is of `_io`'s own classes. Where there is no standard library, nobody can
+    // ask for it.
     match vm.import("io", 0) {
         Ok(io) => {
             let abstract_base = io.get_attr("RawIOBase", vm)?;
