@@ -5,6 +5,8 @@ import gc
 import io
 import os
 import socket
+import subprocess
+import sys
 import warnings
 
 from support import LONG, SocketTest, fill, main
@@ -181,6 +183,25 @@ class Raw(SocketTest):
         made = self.one.makefile(mode, 0)
         self.addCleanup(made.close)
         return made
+
+    def test_io_knows_it(self):
+        """However a script comes by one; and `import socket` does not take `io` with it."""
+        for use in ("a.makefile('rb', 0)", "a.makefile('rb').raw", "a.makefile('r').buffer.raw",
+                    "socket.SocketIO(a, 'r')", "__import__('_socket') and socket.SocketIO(a, 'r')"):
+            script = "\n".join((
+                "import sys",
+                "before = set(sys.modules)",
+                "import socket",
+                "assert 'io' in before or 'io' not in sys.modules",
+                "a, b = socket.socketpair()",
+                f"raw = {use}",
+                "import io",
+                "assert isinstance(raw, io.RawIOBase) and isinstance(raw, io.IOBase)",
+                "assert not isinstance(raw, io.BufferedIOBase)",
+                "assert type(raw) is socket.SocketIO and 'SocketIO' in vars(socket)",
+            ))
+            with self.subTest(use):
+                subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
     def test_attributes(self):
         raw = self.raw("rb")

@@ -2,6 +2,7 @@
 
 use crate::net::{Control, Limit, Timeout};
 use crate::policy::Gate;
+use parking_lot::Mutex;
 use rustpython_vm::VirtualMachine;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyModuleDef};
 use rustpython_vm::common::lock::PyRwLock;
@@ -11,7 +12,7 @@ use rustpython_vm::vm::PyGlobalState;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
 /// What a host gave a top-level interpreter, and its subinterpreters share.
@@ -49,6 +50,10 @@ pub(crate) struct State {
     pub(crate) runtime: Arc<Runtime>,
     /// The version of the class `socket.socket` as long as no script changed it.
     pub(crate) plain: AtomicU32,
+    /// Whether the classes of `io` have been told of SocketIO.
+    pub(crate) io_told: AtomicBool,
+    /// Held while names go into a module that starts without them.
+    pub(crate) storing: Mutex<()>,
     default_timeout: DefaultTimeout,
 }
 

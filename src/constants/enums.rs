@@ -1,16 +1,11 @@
 //! The classes AddressFamily, SocketKind, MsgFlag and AddressInfo, and their members.
 //!
-//! Importing the standard library's `enum` and making four classes with it takes
-//! many times as long as the rest of `import socket`. So the module starts
-//! without these names, and the first use of one of them makes them all and
-//! puts them into the module, as if they had always been there.
+//! They are made when a script first uses one: see `module::lazy`.
 
-mod lazy;
 mod native;
 mod stdlib;
 
 use super::{ADDRESS_FAMILY, ENUMERATIONS, SOCKET_KIND};
-use parking_lot::Mutex;
 use rustpython_vm::builtins::{PyModule, PyStrInterned};
 use rustpython_vm::class::PyClassImpl;
 use rustpython_vm::common::lock::{OnceCell, PyRwLock};
@@ -27,8 +22,6 @@ use std::sync::{Arc, Weak};
 #[derive(Debug, Default)]
 struct Enums {
     made: OnceCell<Made>,
-    /// Held while the names go into a module.
-    storing: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -119,15 +112,28 @@ fn member(vm: &VirtualMachine, enumeration: usize, number: i32) -> PyResult {
     Ok(number.to_pyobject(vm))
 }
 
-/// Gives a module the classes and members, at import.
+/// The name of every class and member.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    ENUMERATIONS.iter().flat_map(|enumeration| {
+        let members = enumeration.members().iter().map(|&(name, _)| name);
+        members.chain([enumeration.name])
+    })
+}
+
+/// Every class and member with its name.
+pub(crate) fn values(vm: &VirtualMachine) -> PyResult<Vec<(&'static PyStrInterned, PyObjectRef)>> {
+    // Anew if a script has removed their owner from the module.
+    let enums = of_or_new(vm);
+    Ok(enums.made(vm)?.names.clone())
+}
+
+/// Gives a module what owns the classes, and converts numbers to members.
 pub(crate) fn install(module: &Py<PyModule>, vm: &VirtualMachine) -> PyResult<()> {
     let _ = Converter::make_static_type();
     let converter = Converter(of_or_new(vm)).into_ref(&vm.ctx).into();
     let function = Converter::CONVERT.build_bound_function(&vm.ctx, converter);
     let name = vm.ctx.intern_str(Converter::CONVERT.name);
-    module.dict().set_item(name, function.into(), vm)?;
-    lazy::begin(module, vm);
-    Ok(())
+    module.dict().set_item(name, function.into(), vm)
 }
 
 /// What `_intenum_converter` is bound to: the owner of the members, in the module
@@ -177,8 +183,6 @@ Return the member of a class with a value, or the value if there is none.";
 mod tests {
     use super::*;
     use crate::constants::testing::{interpreter, run};
-    #[cfg(feature = "threading")]
-    use std::{sync::Barrier, thread};
 
     #[test]
     fn members_are_ints_with_a_name() {
@@ -286,139 +290,6 @@ assert 5 in MsgFlag and 'x' not in MsgFlag
     }
 
     #[test]
-    fn the_names_come_when_they_are_used() {
-        run("import socket, sys
-Module = type(sys)
-assert type(socket) is not Module and isinstance(socket, Module)
-assert repr(type(socket)) == repr(Module) and repr(socket).startswith(\"<module 'socket'\")
-assert socket.SOL_SOCKET == 1 and not hasattr(socket, 'AF_NONSENSE')
-assert type(socket) is not Module
-assert socket.AF_INET == 2 and type(socket) is Module
-names = vars(socket)
-assert 'SOCK_STREAM' in names and 'MsgFlag' in names
-listed = dir(socket)
-assert listed == sorted(names) and '__getattr__' not in listed
-del socket.AF_UNIX
-for name in 'AF_UNIX', 'nonsense':
-    try:
-        getattr(socket, name)
-    except AttributeError as error:
-        assert str(error) == f\"module 'socket' has no attribute '{name}'\", error
-    else:
-        assert False, name
-");
-        for use_of_one in [
-            "'AF_INET' in dir(socket)",
-            "'AF_INET' in vars(socket)",
-            "socket.__dict__['AF_INET'] == 2",
-            "hasattr(socket, 'AddressInfo')",
-            "[*map(socket.__getattribute__, ('AF_INET', 'AF_UNIX'))] == [2, 1]",
-            "socket.__setattr__('AF_INET', 7) or socket.__delattr__('AF_INET') or socket.AF_UNIX",
-        ] {
-            run(&format!(
-                "import socket, sys
-assert {use_of_one}
-assert type(socket) is type(sys)
-"
-            ));
-        }
-    }
-
-    #[test]
-    fn what_a_script_has_put_there_stays() {
-        run("import socket
-socket.AF_UNIX = 'mine'
-assert socket.AF_INET == 2 and socket.AF_UNIX == 'mine'
-assert dir(socket).count('AF_UNIX') == 1
-");
-        run("import socket
-asked = []
-socket.__getattr__ = lambda name: asked.append(name)
-assert socket.AF_INET == 2 and socket.nonsense is None and asked == ['nonsense']
-");
-        run("import socket
-del socket.AF_UNIX
-socket.AF_INET6 = 'mine'
-del socket.AF_INET6
-assert not hasattr(socket, 'AF_UNIX') and not hasattr(socket, 'AF_INET6')
-assert socket.AF_INET == 2 and not hasattr(socket, 'AF_UNIX')
-");
-    }
-
-    #[test]
-    fn nothing_that_a_script_removes_is_needed() {
-        run("import socket
-for name in '__dict__', '__class__':
-    for change in lambda: delattr(socket, name), lambda: setattr(socket, name, {}):
-        try:
-            change()
-        except (AttributeError, TypeError):
-            pass
-        else:
-            assert False, name
-assert not hasattr(socket, 'nonsense')
-");
-        run("import socket
-try:
-    del socket.__dict__
-except AttributeError:
-    pass
-del socket._intenum_converter
-assert not hasattr(socket, 'nonsense') and socket.AF_INET.name == 'AF_INET'
-assert socket.family_of(2) == 2
-");
-    }
-
-    #[test]
-    fn a_scripts_class_of_modules_has_them() {
-        run("import socket, sys
-class Module(type(sys)):
-    more = 1
-socket.__class__ = Module
-assert socket.more == 1 and socket.AF_INET == 2
-");
-        run("import socket
-class Module(type(socket)):
-    def __init__(self, name):
-        super().__init__(name)
-        self.more = 1
-other = Module('other')
-assert type(other) is Module and other.more == 1 and other.__name__ == 'other'
-plain = type(socket)('plain')
-for module in other, plain:
-    assert not hasattr(module, 'AF_INET') and not hasattr(module, 'nonsense')
-    assert 'AF_INET' not in vars(module)
-assert type(plain).__name__ == 'module' and socket.AF_INET == 2 and type(plain) is type(socket)
-socket.__class__ = Module
-assert socket.AF_UNIX == 1
-");
-    }
-
-    /// A thread that missed a name while another one makes them finds it.
-    #[cfg(feature = "threading")]
-    #[test]
-    fn threads_may_use_the_first_name_together() {
-        for _ in 0..200 {
-            let interpreter = interpreter();
-            interpreter.enter(|vm| {
-                let module = vm.import("socket", 0).unwrap();
-                let threads = ["AF_INET", "MsgFlag"].map(|name| (name, vm.new_thread()));
-                let (module, both) = (&module, &Barrier::new(2));
-                vm.allow_threads(|| {
-                    thread::scope(|scope| {
-                        for (name, other) in threads {
-                            scope.spawn(move || {
-                                both.wait();
-                                other.run(|vm| module.get_attr(name, vm).map(drop).unwrap());
-                            });
-                        }
-                    });
-                });
-            });
-        }
-    }
-
-    #[test]
     fn the_converter_is_cpythons() {
         run("import socket
 convert, Family = socket._intenum_converter, socket.AddressFamily
@@ -430,21 +301,6 @@ except TypeError:
     pass
 else:
     assert False
-");
-    }
-
-    #[test]
-    fn import_star_has_them() {
-        run("scope = {}
-source = '''
-from socket import SOCK_STREAM
-assert SOCK_STREAM == 1
-'''
-exec(source, scope)
-import socket
-socket.__all__ = [name for name in socket.__all__ if hasattr(socket, name)]
-exec('from socket import *', scope)
-assert scope['AF_INET'] is socket.AF_INET and scope['AddressFamily'] is socket.AddressFamily
 ");
     }
 

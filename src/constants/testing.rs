@@ -5,13 +5,16 @@ use rustpython_vm::Interpreter;
 #[rustpython_vm::pymodule(name = "socket")]
 mod constants_alone {
     use crate::constants::{self, enums};
+    use crate::module::lazy;
     use rustpython_vm::builtins::PyModule;
     use rustpython_vm::{Py, PyResult, VirtualMachine};
 
     pub(crate) fn module_exec(vm: &VirtualMachine, module: &Py<PyModule>) -> PyResult<()> {
         __module_exec(vm, module);
         constants::install(module, vm)?;
-        enums::install(module, vm)
+        enums::install(module, vm)?;
+        lazy::begin(module, vm);
+        Ok(())
     }
 
     #[pyfunction]

@@ -2,6 +2,7 @@
 
 mod functions;
 mod helpers;
+pub(crate) mod lazy;
 mod netdb;
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,7 @@ pub(crate) fn definitions(ctx: &Context) -> [&'static PyModuleDef; 2] {
 pub(crate) mod socket {
     use crate::bridge::errors;
     use crate::constants::{self, enums};
+    use crate::module::lazy;
     use crate::net::Waker;
     use crate::object;
     use rustpython_vm::builtins::PyModule;
@@ -70,7 +72,6 @@ pub(crate) mod socket {
         for (name, value) in [
             ("socket", object::socket_class(vm)?.into()),
             ("SocketType", object::base_class().to_owned().into()),
-            ("SocketIO", object::socket_io_type(vm)?.into()),
             (
                 "_GiveupOnSendfile",
                 object::giveup_type(vm).to_owned().into(),
@@ -85,7 +86,9 @@ pub(crate) mod socket {
             module.set_attr(name, value, vm)?;
         }
         constants::install(module, vm)?;
-        enums::install(module, vm)
+        enums::install(module, vm)?;
+        lazy::begin(module, vm);
+        Ok(())
     }
 }
 
@@ -95,6 +98,7 @@ pub(crate) mod socket {
 pub(crate) mod _socket {
     use crate::constants::enums;
     use crate::module::helpers::{self, PairArgs};
+    use crate::module::lazy;
     use crate::object;
     use rustpython_vm::builtins::PyModule;
     use rustpython_vm::{Py, PyObjectRef, PyResult, VirtualMachine};
@@ -109,13 +113,14 @@ pub(crate) mod _socket {
         __module_exec(vm, module);
         let socket = vm.import("socket", 0)?;
         let dict = module.dict();
-        // Not as an attribute: that would make the enumerations.
+        // Not as an attribute: that would bring the names of `lazy`.
         for (name, value) in socket.dict().into_iter().flatten() {
             if !dict.contains_key(&*name, vm) {
                 dict.set_item(&*name, value, vm)?;
             }
         }
         enums::install(module, vm)?;
+        lazy::begin(module, vm);
         dict.set_item("socket", socket.get_attr("SocketType", vm)?, vm)
     }
 }

@@ -6,7 +6,7 @@ mod raw;
 pub(crate) use raw::SocketIo;
 
 use super::{BaseSocket, lifecycle};
-use crate::bridge::args;
+use crate::bridge::{State, args};
 use buffered::SocketReader;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyBytes, PyStr, PyType, PyTypeRef};
 use rustpython_vm::class::{PyClassImpl, StaticType};
@@ -14,6 +14,7 @@ use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::function::OptionalArg;
 use rustpython_vm::types::PyComparisonOp;
 use rustpython_vm::{AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
+use std::sync::atomic::Ordering;
 
 /// How many bytes a reader asks the socket for, and keeps, at a time.
 ///
@@ -27,20 +28,30 @@ fn io(vm: &VirtualMachine) -> PyResult {
 }
 
 /// `SocketIO`, known as a raw file to whoever asks `io`.
-pub(crate) fn socket_io_type(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
+///
+/// Not asked for by `import socket`: `io` would double the time that it takes.
+pub(crate) fn socket_io_type(state: &State, vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     let class = static_type(vm)?.to_owned();
-    // `io.RawIOBase` is an abstract class written in Python: it is told, as it
-    // is of `_io`'s own classes. Where there is no standard library, nobody can
-    // ask for it.
-    match vm.import("io", 0) {
-        Ok(io) => {
-            let abstract_base = io.get_attr("RawIOBase", vm)?;
-            vm.call_method(&abstract_base, "register", (class.clone(),))?;
-        }
-        Err(raised) if raised.fast_isinstance(vm.ctx.exceptions.import_error) => {}
-        Err(raised) => return Err(raised),
+    if !state.io_told.load(Ordering::Relaxed) {
+        tell_io(&class, vm)?;
+        state.io_told.store(true, Ordering::Relaxed);
     }
     Ok(class)
+}
+
+/// `io.RawIOBase` is an abstract class written in Python: it is told, as it is of
+/// `_io`'s own classes. Where there is no standard library, nobody can ask for it.
+fn tell_io(class: &Py<PyType>, vm: &VirtualMachine) -> PyResult<()> {
+    let library = match vm.import("io", 0) {
+        Ok(library) => library,
+        Err(raised) if raised.fast_isinstance(vm.ctx.exceptions.import_error) => return Ok(()),
+        Err(raised) => return Err(raised),
+    };
+    // None in a script's own module of that name.
+    if let Some(abstract_base) = vm.get_attribute_opt(&library, "RawIOBase")? {
+        vm.call_method(&abstract_base, "register", (class.to_owned(),))?;
+    }
+    Ok(())
 }
 
 /// `SocketIO` itself. Its base and the reader's are classes of `_io`, whose
@@ -82,7 +93,7 @@ pub(super) fn makefile(zelf: &Py<BaseSocket>, args: MakefileArgs, vm: &VirtualMa
     let writing = letters.w;
     let reading = letters.r || !writing;
 
-    static_type(vm)?;
+    socket_io_type(&zelf.state, vm)?;
     let raw = SocketIo::open(zelf.as_object().to_owned(), reading, writing, vm)?;
     lifecycle::file_opened(zelf);
     let layers = Layers {

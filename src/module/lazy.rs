@@ -1,0 +1,280 @@
+//! Names that come into a module at the first use of one of them: those of the
+//! enumerations, and `SocketIO`.
+//!
+//! What they need of the standard library, `enum` and `io`, takes many times as
+//! long as the rest of `import socket`, and not every script uses it.
+
+use crate::bridge::state;
+use crate::constants::enums;
+use crate::object;
+use rustpython_vm::builtins::{PyModule, PyStr, PyTypeRef};
+use rustpython_vm::class::{PyClassImpl, StaticType};
+use rustpython_vm::function::{FuncArgs, PySetterValue};
+use rustpython_vm::types::GetAttr;
+use rustpython_vm::{AsObject, Py, PyObject, PyPayload, PyResult, VirtualMachine, pyclass};
+
+// The class of a module until it has the names. Then it gets the class of every
+// other module, in which the VM looks names up faster.
+//
+// A module-level `__getattr__` (PEP 562) would make that as slow for ever: to take
+// it away is not safe while another thread, which missed a name, is about to ask
+// for it. A thread that is in a method of this class stays in it.
+//
+// Rust's `Py<PyModule>::get_attr` asks no class: before the names are there, only
+// `as_object().get_attr` finds them. (These lines would be the class's `__doc__`,
+// were they its documentation.)
+#[pyclass(module = false, name = "module", base = PyModule)]
+#[derive(Debug)]
+#[repr(transparent)]
+struct LazyModule(PyModule);
+
+/// Makes a module get the names when they are needed, unless it has them.
+pub(crate) fn begin(module: &Py<PyModule>, vm: &VirtualMachine) {
+    let dict = module.dict();
+    if names().any(|name| !dict.contains_key(name, vm)) {
+        let class = LazyModule::make_static_type();
+        module.as_object().set_class(class.to_owned(), vm);
+    }
+}
+
+// Without HAS_DICT, which is inherited: it would add a `__dict__` to be deleted.
+#[pyclass(flags(BASETYPE))]
+impl LazyModule {
+    #[pyslot]
+    fn slot_getattro(module: &PyObject, name: &Py<PyStr>, vm: &VirtualMachine) -> PyResult {
+        let text = name.to_str().unwrap_or_default();
+        if SEES_ALL.contains(&text) {
+            complete(module, vm)?;
+        }
+        if let Some(value) = module.generic_getattr_opt(name, None, vm)? {
+            return Ok(value);
+        }
+        if is_ours(text) {
+            complete(module, vm)?;
+        }
+        // Finds it, or says what is wrong.
+        PyModule::slot_getattro(module, name, vm)
+    }
+
+    #[pyslot]
+    fn slot_setattro(
+        module: &PyObject,
+        name: &Py<PyStr>,
+        value: PySetterValue,
+        vm: &VirtualMachine,
+    ) -> PyResult<()> {
+        // A name that is deleted must not come back, and a script's own class of
+        // modules knows nothing of them.
+        if name
+            .to_str()
+            .is_some_and(|name| name == "__class__" || is_ours(name))
+        {
+            complete(module, vm)?;
+        }
+        module.generic_setattr(name, value, vm)
+    }
+
+    /// `type(socket)(...)` makes a plain module.
+    #[pyslot]
+    fn slot_new(class: PyTypeRef, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
+        let module_type = vm.ctx.types.module_type;
+        match class.is(Self::static_type()) {
+            true => module_type.as_object().call(args, vm),
+            false => Ok(PyModule::new().into_ref_with_type(vm, class)?.into()),
+        }
+    }
+}
+
+/// What reaches names past the methods of the class.
+const SEES_ALL: [&str; 4] = ["__dict__", "__getattribute__", "__setattr__", "__delattr__"];
+
+/// Puts the names into a module, once, and makes it one like any other.
+fn complete(module: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
+    let is_lazy = || module.class().is(LazyModule::static_type());
+    if !is_lazy() {
+        return Ok(());
+    }
+    // Runs Python, and another thread may do the same.
+    let mut values = enums::values(vm)?;
+    let state = state::of(vm);
+    let socket_io = object::socket_io_type(&state, vm)?;
+    values.push((vm.ctx.intern_str(SOCKET_IO), socket_io.into()));
+
+    let _storing = state.storing.lock();
+    if let Some(dict) = module.dict().filter(|_| is_lazy()) {
+        for (name, value) in values {
+            // Not over what the script has put there.
+            if !dict.contains_key(name, vm) {
+                dict.set_item(name, value, vm)?;
+            }
+        }
+        module.set_class(vm.ctx.types.module_type.to_owned(), vm);
+    }
+    Ok(())
+}
+
+const SOCKET_IO: &str = "SocketIO";
+
+/// Every name that a module starts without.
+fn names() -> impl Iterator<Item = &'static str> {
+    enums::names().chain([SOCKET_IO])
+}
+
+fn is_ours(name: &str) -> bool {
+    names().any(|ours| ours == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::constants::testing::{interpreter, run};
+    #[cfg(feature = "threading")]
+    use std::{sync::Barrier, thread};
+
+    #[test]
+    fn the_names_come_when_they_are_used() {
+        run("import socket, sys
+Module = type(sys)
+assert type(socket) is not Module and isinstance(socket, Module)
+assert repr(type(socket)) == repr(Module) and repr(socket).startswith(\"<module 'socket'\")
+assert socket.SOL_SOCKET == 1 and not hasattr(socket, 'AF_NONSENSE')
+assert type(socket) is not Module
+assert socket.AF_INET == 2 and type(socket) is Module
+names = vars(socket)
+assert 'SOCK_STREAM' in names and 'MsgFlag' in names
+listed = dir(socket)
+assert listed == sorted(names) and '__getattr__' not in listed
+del socket.AF_UNIX
+for name in 'AF_UNIX', 'nonsense':
+    try:
+        getattr(socket, name)
+    except AttributeError as error:
+        assert str(error) == f\"module 'socket' has no attribute '{name}'\", error
+    else:
+        assert False, name
+");
+        for use_of_one in [
+            "'AF_INET' in dir(socket)",
+            "'AF_INET' in vars(socket)",
+            "socket.__dict__['AF_INET'] == 2",
+            "hasattr(socket, 'AddressInfo')",
+            "[*map(socket.__getattribute__, ('AF_INET', 'AF_UNIX'))] == [2, 1]",
+            "socket.__setattr__('AF_INET', 7) or socket.__delattr__('AF_INET') or socket.AF_UNIX",
+        ] {
+            run(&format!(
+                "import socket, sys
+assert {use_of_one}
+assert type(socket) is type(sys)
+"
+            ));
+        }
+    }
+
+    #[test]
+    fn what_a_script_has_put_there_stays() {
+        run("import socket
+socket.AF_UNIX = 'mine'
+assert socket.AF_INET == 2 and socket.AF_UNIX == 'mine'
+assert dir(socket).count('AF_UNIX') == 1
+");
+        run("import socket
+asked = []
+socket.__getattr__ = lambda name: asked.append(name)
+assert socket.AF_INET == 2 and socket.nonsense is None and asked == ['nonsense']
+");
+        run("import socket
+del socket.AF_UNIX
+socket.AF_INET6 = 'mine'
+del socket.AF_INET6
+assert not hasattr(socket, 'AF_UNIX') and not hasattr(socket, 'AF_INET6')
+assert socket.AF_INET == 2 and not hasattr(socket, 'AF_UNIX')
+");
+    }
+
+    #[test]
+    fn nothing_that_a_script_removes_is_needed() {
+        run("import socket
+for name in '__dict__', '__class__':
+    for change in lambda: delattr(socket, name), lambda: setattr(socket, name, {}):
+        try:
+            change()
+        except (AttributeError, TypeError):
+            pass
+        else:
+            assert False, name
+assert not hasattr(socket, 'nonsense')
+");
+        run("import socket
+try:
+    del socket.__dict__
+except AttributeError:
+    pass
+del socket._intenum_converter
+assert not hasattr(socket, 'nonsense') and socket.AF_INET.name == 'AF_INET'
+assert socket.family_of(2) == 2
+");
+    }
+
+    #[test]
+    fn a_scripts_class_of_modules_has_them() {
+        run("import socket, sys
+class Module(type(sys)):
+    more = 1
+socket.__class__ = Module
+assert socket.more == 1 and socket.AF_INET == 2
+");
+        run("import socket
+class Module(type(socket)):
+    def __init__(self, name):
+        super().__init__(name)
+        self.more = 1
+other = Module('other')
+assert type(other) is Module and other.more == 1 and other.__name__ == 'other'
+plain = type(socket)('plain')
+for module in other, plain:
+    assert not hasattr(module, 'AF_INET') and not hasattr(module, 'nonsense')
+    assert 'AF_INET' not in vars(module)
+assert type(plain).__name__ == 'module' and socket.AF_INET == 2 and type(plain) is type(socket)
+socket.__class__ = Module
+assert socket.AF_UNIX == 1
+");
+    }
+
+    /// A thread that missed a name while another one makes them finds it.
+    #[cfg(feature = "threading")]
+    #[test]
+    fn threads_may_use_the_first_name_together() {
+        for _ in 0..200 {
+            let interpreter = interpreter();
+            interpreter.enter(|vm| {
+                let module = vm.import("socket", 0).unwrap();
+                let threads = ["AF_INET", "MsgFlag"].map(|name| (name, vm.new_thread()));
+                let (module, both) = (&module, &Barrier::new(2));
+                vm.allow_threads(|| {
+                    thread::scope(|scope| {
+                        for (name, other) in threads {
+                            scope.spawn(move || {
+                                both.wait();
+                                other.run(|vm| module.get_attr(name, vm).map(drop).unwrap());
+                            });
+                        }
+                    });
+                });
+            });
+        }
+    }
+
+    #[test]
+    fn import_star_has_them() {
+        run("scope = {}
+source = '''
+from socket import SOCK_STREAM
+assert SOCK_STREAM == 1
+'''
+exec(source, scope)
+import socket
+socket.__all__ = [name for name in socket.__all__ if hasattr(socket, name)]
+exec('from socket import *', scope)
+assert scope['AF_INET'] is socket.AF_INET and scope['AddressFamily'] is socket.AddressFamily
+");
+    }
+}
