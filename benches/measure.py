@@ -1,11 +1,12 @@
 """Measures rows of the benchmark in the interpreter that runs this file.
 
-    PROGRAM benches/measure.py [--quick | --pass SECONDS] ROW [ARGUMENT]
+    PROGRAM benches/measure.py [--quick | --pass SECONDS | --turns SECONDS PASSES] ROW [ARGUMENT]
     PROGRAM benches/measure.py --calls
 
 Prints a line of JSON for each row: its name and the value, in seconds unless the
-row says otherwise. `--calls` measures all single calls. Any Python that has
-sockets can run this.
+row says otherwise. `--calls` measures all single calls. With `--turns` it prints
+a line before each pass, and waits for one. Any Python that has sockets can run
+this.
 """
 
 import json
@@ -23,6 +24,9 @@ def main(arguments):
     if arguments[:1] == ["--pass"]:
         timing.settle(float(arguments[1]), 3)
         del arguments[:2]
+    if arguments[:1] == ["--turns"]:
+        timing.settle(float(arguments[1]), int(arguments[2]), turns=True)
+        del arguments[:3]
     if arguments == ["--calls"]:
         runs = [(title,) for title in calls.ROWS]
     elif arguments:

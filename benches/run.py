@@ -4,9 +4,9 @@
     python3 benches/run.py [--runs N] [--rows TEXT ...] [--programs NAME[=PATH],...]
                            [--quick] [--no-build] [--out DIRECTORY] [--readme]
 
-Builds what it needs, measures every row in every program, several times and in
-changing order, and prints medians, ratios against CPython and their geometric
-mean. The same goes as JSON, text and charts into --out.
+Builds what it needs, measures every row in all programs, which take turns, several
+times, and prints medians, ratios against CPython and their geometric mean. The same
+goes as JSON, text and charts into --out.
 
 --rows      only rows whose title or group (calls, programs, start, scaling) contains a TEXT
 --programs  some of interpreter, stock, cpython and raw; also from where
@@ -18,7 +18,6 @@ Exit status: 0 all rows ran, 1 some failed, 2 a program is missing.
 
 import argparse
 import os
-import random
 import resource
 import subprocess
 import sys
@@ -78,6 +77,7 @@ def main():
 
     facts = programs.facts(paths)
     facts["runs"] = chosen.runs
+    facts["processes"] = measuring.processes(chosen.quick)
     others = programs.Others()
     values, failures = measure(rows, paths, load, chosen)
     facts["others"] = others.percent()
@@ -98,24 +98,16 @@ def measure(rows, paths, load, chosen):
     """The values of each row and program, and what failed."""
     values = {(row.title, name): [] for row in rows for name in paths}
     failures = {}
-    progress = Progress(
-        sum(measuring.applies(row, name) for row in rows for name in paths) * chosen.runs
-    )
+    progress = Progress(len(rows) * chosen.runs)
     for run in range(chosen.runs):
         for row in rows:
-            # One after the other, so that what else the machine does meets them
-            # all; in changing order, so that it favours none.
-            order = [name for name in paths if measuring.applies(row, name)]
-            random.shuffle(order)
-            for name in order:
-                progress.step(f"run {run + 1} of {chosen.runs}: {row.title}, {name}")
-                if (row.title, name) in failures:
-                    continue
-                try:
-                    measured = measuring.value(row, name, paths[name], load, chosen.quick)
-                    values[row.title, name].append(measured)
-                except (measuring.Failed, subprocess.TimeoutExpired, ValueError) as failure:
-                    failures[row.title, name] = str(failure)
+            progress.step(f"run {run + 1} of {chosen.runs}: {row.title}")
+            well = {name: path for name, path in paths.items() if (row.title, name) not in failures}
+            measured, failed = measuring.values(row, well, load, chosen.quick)
+            for name, value in measured.items():
+                values[row.title, name].append(value)
+            for name, failure in failed.items():
+                failures[row.title, name] = failure
     progress.end()
     return values, failures
 

@@ -1,16 +1,22 @@
 """How long something takes."""
 
+import sys
 import time
 
-# Seconds that one pass takes, and how many passes the best is taken of.
+# Seconds that one pass takes, how many passes the best is taken of, and whether
+# each waits for its turn.
 PASS = 0.1
 PASSES = 3
+TURNS = False
+
+# What a program says before a pass. It begins once there is a line to read.
+TURN = "turn"
 
 
-def settle(seconds_of_a_pass, passes):
+def settle(seconds_of_a_pass, passes, turns=False):
     """How carefully to measure from now on."""
-    global PASS, PASSES
-    PASS, PASSES = seconds_of_a_pass, passes
+    global PASS, PASSES, TURNS
+    PASS, PASSES, TURNS = seconds_of_a_pass, passes, turns
 
 
 def seconds(work):
@@ -22,7 +28,18 @@ def seconds(work):
             break
         rounds *= 2
     rounds = max(1, int(rounds * PASS / took))
-    return min(once(work, rounds) for _ in range(PASSES)) / rounds
+    best = float("inf")
+    for _ in range(PASSES):
+        if TURNS:
+            wait_for_turn()
+        best = min(best, once(work, rounds))
+    return best / rounds
+
+
+def wait_for_turn():
+    print(TURN, flush=True)
+    if not sys.stdin.readline():
+        sys.exit("nobody waits for the result")
 
 
 def once(work, rounds):

@@ -1,6 +1,6 @@
 //! The benchmark's rows as system calls without any Python: what the kernel alone costs.
 //!
-//!     raw [--quick] ROW
+//!     raw [--turns SECONDS PASSES] ROW
 
 use std::error::Error;
 use std::io::{IoSlice, IoSliceMut, Read, Write};
@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, SockaddrIn, getsockname, getsockopt, recv,
@@ -18,47 +18,64 @@ use nix::sys::socket::{
 type Outcome = Result<(), Box<dyn Error>>;
 
 fn main() -> Outcome {
-    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    let quick = arguments.iter().any(|argument| argument == "--quick");
-    arguments.retain(|argument| argument != "--quick");
-    let title = arguments.first().ok_or("no row named")?.as_str();
-    let pass = if quick {
-        Duration::from_millis(2)
-    } else {
-        Duration::from_millis(100)
+    let mut arguments = std::env::args().skip(1);
+    let mut pass = Pass {
+        seconds: 0.1,
+        count: 3,
+        turns: false,
     };
-    let passes = if quick { 1 } else { 3 };
-    let took = row(title, &|work| seconds(pass, passes, work))?;
+    let mut title = arguments.next().ok_or("no row named")?;
+    if title == "--turns" {
+        let mut number = || arguments.next().ok_or("a number is missing");
+        pass = Pass {
+            seconds: number()?.parse()?,
+            count: number()?.parse()?,
+            turns: true,
+        };
+        title = arguments.next().ok_or("no row named")?;
+    }
+    let took = row(&title, &|work| pass.seconds(work))?;
     println!("[\"{title}\", {took:e}]");
     Ok(())
 }
 
-/// Seconds a round, the best of some passes; as `rows/timing.py` measures.
-fn seconds(
-    pass: Duration,
-    passes: u32,
-    work: &mut dyn FnMut(u64) -> Outcome,
-) -> Result<f64, Box<dyn Error>> {
-    let mut once = |rounds| -> Result<f64, Box<dyn Error>> {
-        let start = Instant::now();
-        work(rounds)?;
-        Ok(start.elapsed().as_secs_f64())
-    };
-    let pass = pass.as_secs_f64();
-    let mut rounds = 1;
-    let took = loop {
-        let took = once(rounds)?;
-        if took > pass / 4.0 {
-            break took;
+/// How to measure, as `rows/timing.py` does.
+struct Pass {
+    seconds: f64,
+    count: u32,
+    /// Whether each waits for its turn.
+    turns: bool,
+}
+
+impl Pass {
+    /// Seconds a round, the best of some passes.
+    fn seconds(&self, work: &mut dyn FnMut(u64) -> Outcome) -> Result<f64, Box<dyn Error>> {
+        let mut once = |rounds| -> Result<f64, Box<dyn Error>> {
+            let start = Instant::now();
+            work(rounds)?;
+            Ok(start.elapsed().as_secs_f64())
+        };
+        let mut rounds = 1;
+        let took = loop {
+            let took = once(rounds)?;
+            if took > self.seconds / 4.0 {
+                break took;
+            }
+            rounds *= 2;
+        };
+        let rounds = ((rounds as f64 * self.seconds / took) as u64).max(1);
+        let mut best = f64::INFINITY;
+        for _ in 0..self.count {
+            if self.turns {
+                println!("turn");
+                if std::io::stdin().read_line(&mut String::new())? == 0 {
+                    return Err("nobody waits for the result".into());
+                }
+            }
+            best = best.min(once(rounds)?);
         }
-        rounds *= 2;
-    };
-    let rounds = ((rounds as f64 * pass / took) as u64).max(1);
-    let mut best = f64::INFINITY;
-    for _ in 0..passes {
-        best = best.min(once(rounds)?);
+        Ok(best / rounds as f64)
     }
-    Ok(best / rounds as f64)
 }
 
 type Measure<'a> = &'a dyn Fn(&mut dyn FnMut(u64) -> Outcome) -> Result<f64, Box<dyn Error>>;
