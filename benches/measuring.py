@@ -1,14 +1,12 @@
 """Measures one row in all programs."""
 
 import json
-import math
 import os
 import random
 import statistics
 import subprocess
 import tempfile
 import threading
-import time
 
 from programs import HERE, RAW
 from rows.timing import TURN
@@ -16,11 +14,13 @@ from suite import MICROSECONDS, NO_SYSTEM_CALL
 
 MEASURE = os.path.join(HERE, "measure.py")
 SERVICES = os.path.join(HERE, "services.py")
-# The time of a row is the best of so many processes, each with so many turns of
-# so many seconds, and under the load generator so many seconds and turns.
+# A program does a row in so many processes, which each take so many turns of so
+# many seconds: seconds and turns of single calls, and under the load generator.
 PROCESSES = 3
 TURNS = ("0.03", "4")
 LOADED = ("0.3", 2)
+# How often a program is started to see what an import adds.
+STARTS = 15
 # No row takes this long, unless its program hangs.
 PATIENCE = 120
 PAGE = b"<!DOCTYPE html>\n" + b"." * 4080
@@ -46,7 +46,7 @@ def values(row, paths, load, quick):
     The programs take turns, of a few hundredths of a second where the row
     allows: what else the machine does meets them all. Where a process lands, in
     memory and on which processor, may make all that it does half as slow again:
-    so a time is the best of a few processes.
+    so each program runs in a few processes.
     """
     names = [name for name in paths if applies(row, name)]
     if row.unit == MICROSECONDS:
@@ -54,7 +54,7 @@ def values(row, paths, load, quick):
     random.shuffle(names)  # So that the order favours none.
     measure = {"call": call, "peer": peer, "load": loaded, "start": start}[row.how]
     running = [(name, measure(row, name, paths[name], load, quick)) for name in names]
-    found, failures = {}, {}
+    found, failures = {name: [] for name in names}, {}
     try:
         while running:
             for entry in list(running):
@@ -63,22 +63,26 @@ def values(row, paths, load, quick):
                     next(turns)
                     continue
                 except StopIteration as done:
-                    scale = 1e6 if row.unit == MICROSECONDS else 1
-                    found[name] = min(done.value * scale, found.get(name, math.inf))
+                    found[name] += done.value
                 except (Failed, subprocess.TimeoutExpired, ValueError) as failure:
                     failures[name] = str(failure)
                 running.remove(entry)
     finally:
         for _, turns in running:
             turns.close()
-    return {name: value for name, value in found.items() if name not in failures}, failures
+    # How a server and its clients fall into step is luck, good and bad.
+    choose = statistics.median if row.how == "load" else min
+    scale = 1e6 if row.unit == MICROSECONDS else 1
+    well = [name for name in found if name not in failures]
+    return {name: choose(found[name]) * scale for name in well}, failures
 
 
 def processes(quick):
     return 1 if quick else PROCESSES
 
 
-# What follows are generators: each goes on with the next turn, and returns the value.
+# What follows are generators: each goes on with the next turn, and returns the
+# values that it found.
 
 
 def call(row, name, path, load, quick, *arguments):
@@ -88,7 +92,7 @@ def call(row, name, path, load, quick, *arguments):
         while (line := program.line()) == TURN:
             yield
             program.go()
-        return json.loads(line)[1]
+        return [json.loads(line)[1]]
 
 
 def peer(row, name, path, load, quick):
@@ -107,43 +111,46 @@ def loaded(row, name, path, load, quick):
             arguments = [directory]
         with Service(path, service, *arguments) as port:
             seconds, turns = ("0.05", 1) if quick else LOADED
-            best = math.inf
+            found = []
             for _ in range(turns):
                 yield
-                best = min(best, float(output([load, kind, port, seconds])))
-            return best
+                found.append(float(output([load, kind, port, seconds])))
+            return found
 
 
-# What the two starts have in common; the second imports first.
-STARTS = {
-    "time": "pass",
-    "memory": "print([line for line in open('/proc/self/status') if line.startswith('VmHWM:')][0])",
-}
+# The whole start takes so long, and differs so much from one to the next, that the
+# import would not show: it is timed where it happens, in a program just started.
+TIME = """
+import time
+begin = time.perf_counter()
+import socket
+print((time.perf_counter() - begin) * 1e3)
+"""
+# At its largest, in KiB.
+MEMORY = """
+with open('/proc/self/status') as status:
+    print([line.split()[1] for line in status if line.startswith('VmHWM:')][0])
+"""
 
 
 def start(row, name, path, load, quick):
-    """How much more the start takes with the import, the median of some pairs."""
+    """What an import adds to the start: the median of its milliseconds, and MiB at best."""
     (what,) = row.arguments
-    without = [path, "-c", STARTS[what]]
-    with_it = [path, "-c", "import socket\n" + STARTS[what]]
-    read = started if what == "time" else occupied
-    differences = []
-    for _ in range(1 if quick else 15):
+
+    def said(script):
+        return float(output([path, "-c", script]))
+
+    with_it, without = [], []
+    for _ in range(1 if quick else STARTS):
         yield
-        differences.append(read(with_it) - read(without))
-    return statistics.median(differences)
-
-
-def started(command):
-    """Milliseconds from start to end."""
-    begin = time.perf_counter()
-    output(command)
-    return (time.perf_counter() - begin) * 1e3
-
-
-def occupied(command):
-    """The MiB of memory that a program said it had at most."""
-    return int(output(command).split()[1]) / 1024
+        if what == "time":
+            with_it.append(said(TIME))
+        else:
+            without.append(said(MEMORY))
+            with_it.append(said("import socket" + MEMORY))
+    if what == "time":
+        return [statistics.median(with_it)]
+    return [(min(with_it) - min(without)) / 1024]
 
 
 def output(command):

@@ -103,10 +103,10 @@ def text(found):
 
 
 def machine(facts):
-    best = f", each the best of {facts['processes']} processes" if facts["processes"] > 1 else ""
+    processes = f" of {facts['processes']} processes each" if facts["processes"] > 1 else ""
     return (
         f"{facts['processor']}, {facts['cores']} cores, Linux {facts['kernel']}, "
-        f"{facts['others']} % of it used by others; median of {facts['runs']} runs{best}"
+        f"{facts['others']} % of it used by others; median of {facts['runs']} runs{processes}"
     )
 
 

@@ -30,6 +30,8 @@ def http(directory):
         def log_message(self, *_):
             pass
 
+    # With its five, connections are dropped and tried again a second later.
+    ThreadingHTTPServer.request_queue_size = 128
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=directory)) as server:
         announce(server.server_address[1])
         server.serve_forever()
