@@ -1,5 +1,6 @@
 """Measures one row in all programs."""
 
+import contextlib
 import json
 import os
 import random
@@ -194,8 +195,9 @@ class Program:
         return line
 
     def go(self):
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # Then line() has the reason.
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
 
     def __exit__(self, *_):
         self.patience.cancel()
