@@ -1,6 +1,6 @@
 """Measures rows of the benchmark in the interpreter that runs this file.
 
-    PROGRAM benches/measure.py [--quick | --pass SECONDS | --turns SECONDS PASSES] ROW [ARGUMENT]
+    PROGRAM benches/measure.py [--pass SECONDS | --turns SECONDS PASSES] ROW [ARGUMENT]
     PROGRAM benches/measure.py --calls
 
 Prints a line of JSON for each row: its name and the value, in seconds unless the
@@ -18,9 +18,6 @@ ROWS = {**calls.ROWS, **bulk.ROWS, **memory.ROWS, **scaling.ROWS}
 
 
 def main(arguments):
-    if "--quick" in arguments:
-        arguments.remove("--quick")
-        timing.settle(0.002, 1)
     if arguments[:1] == ["--pass"]:
         timing.settle(float(arguments[1]), 3)
         del arguments[:2]

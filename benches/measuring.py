@@ -164,9 +164,12 @@ def output(command):
         timeout=PATIENCE,
     )
     if run.returncode:
-        last = run.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise Failed(" ".join([f"status {run.returncode}", *last]))
+        raise failed(run.returncode, run.stderr.decode(errors="replace"))
     return run.stdout.decode()
+
+
+def failed(status, errors):
+    return Failed(" ".join([f"status {status}", *errors.strip().splitlines()[-1:]]))
 
 
 class Program:
@@ -190,8 +193,8 @@ class Program:
     def line(self):
         line = self.process.stdout.readline().strip()
         if not line:
-            last = self.process.stderr.read().strip().splitlines()[-1:]
-            raise Failed(" ".join([f"status {self.process.wait()}", *last]))
+            errors = self.process.stderr.read()
+            raise failed(self.process.wait(), errors)
         return line
 
     def go(self):

@@ -11,7 +11,7 @@ mod link;
 mod options;
 mod resolver;
 #[cfg(test)]
-pub(crate) mod testing;
+mod testing;
 
 use rustpython_vm::builtins::PyModule;
 use rustpython_vm::{Py, PyResult, VirtualMachine};

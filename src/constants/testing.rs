@@ -5,7 +5,6 @@ use rustpython_vm::Interpreter;
 #[rustpython_vm::pymodule(name = "socket")]
 mod constants_alone {
     use crate::constants::{self, enums};
-    use crate::module::lazy;
     use rustpython_vm::builtins::PyModule;
     use rustpython_vm::{Py, PyResult, VirtualMachine};
 
@@ -13,7 +12,9 @@ mod constants_alone {
         __module_exec(vm, module);
         constants::install(module, vm)?;
         enums::install(module, vm)?;
-        lazy::begin(module, vm);
+        for (name, value) in enums::values(vm)? {
+            module.set_attr(name, value, vm)?;
+        }
         Ok(())
     }
 

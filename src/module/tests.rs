@@ -54,7 +54,7 @@ fn run_with(runtime: Runtime, source: &str) {
 }
 
 /// Panics with the traceback of an exception.
-fn execute(source: &str, vm: &VirtualMachine) {
+pub(super) fn execute(source: &str, vm: &VirtualMachine) {
     let scope = vm.new_scope_with_builtins();
     if let Err(exception) = vm.run_string(scope, source, "<test>") {
         let mut report = String::new();
