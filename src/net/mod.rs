@@ -15,6 +15,7 @@ mod outgoing;
 mod registry;
 pub(crate) mod resolve;
 mod socket;
+pub(crate) mod transfer;
 mod waker;
 
 pub(crate) use control::Control;

@@ -4,9 +4,9 @@
 //! waits only after the kernel said EAGAIN. EINTR, signal handlers, deadlines,
 //! interruption and close-while-blocked are here and nowhere else.
 
-use super::{Clock, Control, Error, Host, Socket, Timeout, Waker};
+use super::{Clock, Control, Error, Host, Limit, Socket, Timeout, Waker};
+use crate::sys;
 use crate::sys::descriptor::Use;
-use crate::sys::{self, Stop};
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -50,31 +50,62 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 /// How long a call waits at first, without the preparations of a longer wait.
 const GLANCE: Duration = Duration::from_millis(1);
 
+/// Why an attempt came to no end, and whether it got on: EAGAIN after a part has
+/// come or gone is no sign of a socket that is ready in vain.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stop {
+    pub(super) errno: Errno,
+    pub(super) moved: bool,
+}
+
+impl From<Errno> for Stop {
+    fn from(errno: Errno) -> Self {
+        let moved = false;
+        Self { errno, moved }
+    }
+}
+
 /// Runs `attempt` until it succeeds or fails for good.
 ///
 /// `attempt` must not block: MSG_DONTWAIT, or a descriptor that cannot make it
 /// wait. Between attempts the loop waits for `ready`, for as long as `clock`
 /// allows. EBADF if the socket is closed meanwhile.
 #[inline]
-pub(crate) fn run<T, E: Into<Stop>>(
+pub(crate) fn run<T>(
     host: &impl Host,
     socket: &Socket,
     clock: &mut Clock,
     ready: Ready,
-    mut attempt: impl FnMut(BorrowedFd<'_>) -> Result<T, E>,
+    mut attempt: impl FnMut(BorrowedFd<'_>) -> Result<T, Errno>,
 ) -> Result<T, Error> {
-    let limits = &socket.control.limits;
-    match ready {
-        Ready::Write => limits.may_send()?,
-        Ready::Unknown => {}
-        _ => limits.may_receive()?,
-    }
+    run_on(host, socket, clock, ready, |fd| Ok(attempt(fd)?))
+}
+
+/// As [`run`], for attempts that may get on and still not be at the end.
+#[inline]
+pub(super) fn run_on<T>(
+    host: &impl Host,
+    socket: &Socket,
+    clock: &mut Clock,
+    ready: Ready,
+    mut attempt: impl FnMut(BorrowedFd<'_>) -> Result<T, Stop>,
+) -> Result<T, Error> {
+    permit(socket, ready)?;
     let call = socket.begin()?;
     match attempt(call.fd()) {
         Ok(done) => Ok(done),
-        Err(stop) => persist(host, socket, &call, clock, ready, stop.into(), &mut |fd| {
-            attempt(fd).map_err(E::into)
-        }),
+        Err(stop) => persist(host, socket, &call, clock, ready, stop, &mut attempt),
+    }
+}
+
+/// Whether the host's limits let more bytes come or go.
+#[inline]
+fn permit(socket: &Socket, ready: Ready) -> Result<(), Limit> {
+    let limits = &socket.control.limits;
+    match ready {
+        Ready::Write => limits.may_send(),
+        Ready::Unknown => Ok(()),
+        _ => limits.may_receive(),
     }
 }
 
@@ -94,16 +125,22 @@ fn persist<T>(
     let mut blocking = clock.timeout() == Timeout::Never;
     loop {
         if stop.moved {
-            // Bytes came or went: the wait before was not in vain.
+            // Bytes came or went: the wait before was not in vain, and the
+            // limits may have been reached.
             waiting = Waiting::default();
             glanced = ready == Ready::Unknown;
+            permit(socket, ready)?;
+            stop.moved = false;
         }
         match stop.errno {
             Errno::EINTR => host.check_signals()?,
             errno @ Errno::EAGAIN if clock.timeout() == Timeout::Zero => return Err(errno.into()),
             Errno::EAGAIN if !glanced => {
                 glanced = true;
-                waiting.glance(host, socket, call, clock, ready)?;
+                if !waiting.glance(host, socket, call, clock, ready)? {
+                    // Not ready: there is nothing to try before a longer wait.
+                    continue;
+                }
             }
             Errno::EAGAIN => {
                 if blocking {
@@ -186,7 +223,9 @@ pub(crate) fn wait(
     clock: &mut Clock,
     ready: Ready,
 ) -> Result<(), Error> {
-    Waiting::default().wait(host, socket, call, clock, ready)
+    let mut waiting = Waiting::default();
+    while waiting.wait(host, socket, call, clock, ready)? == Woken::Bell {}
+    Ok(())
 }
 
 /// Waits until `done` is true, for whatever rings this thread's [`Waker`]
@@ -210,16 +249,20 @@ pub(crate) fn until(
     }
 }
 
-/// One call's waits: how often it was told "ready" in vain.
+/// One call's waits.
 #[derive(Default)]
 struct Waiting {
+    /// Set once it was told "ready" in vain.
     pause: Option<Duration>,
+    /// How many shutdowns of the socket an attempt has met.
+    shutdowns: u8,
 }
 
 impl Waiting {
     /// A first, short wait: an answer is often on its way already, perhaps so
     /// near that falling asleep is not worth it. The wait is so short that a
-    /// signal, a close or an interrupt can be noticed after it.
+    /// signal, a close or an interrupt can be noticed after it. Whether the
+    /// socket is ready.
     fn glance(
         &self,
         host: &impl Host,
@@ -227,7 +270,7 @@ impl Waiting {
         call: &Use<'_>,
         clock: &mut Clock,
         ready: Ready,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         host.check_signals()?;
         let left = socket.control.check(clock.generation, clock.remaining()?)?;
         let left = left.map_or(GLANCE, |left| left.min(GLANCE));
@@ -252,12 +295,14 @@ impl Waiting {
             poll(left - moment)
         });
         match polled {
-            Ok(_) => Ok(()),
-            Err(Errno::EINTR) => host.check_signals(),
+            Ok(n) => Ok(n > 0),
+            Err(Errno::EINTR) => host.check_signals().map(|()| false),
             Err(errno) => Err(errno.into()),
         }
     }
 
+    /// Until the socket is ready, a pause is over, or the bell was rung: then
+    /// something happened to the socket that poll(2) may not tell.
     fn wait(
         &mut self,
         host: &impl Host,
@@ -265,15 +310,22 @@ impl Waiting {
         call: &Use<'_>,
         clock: &mut Clock,
         ready: Ready,
-    ) -> Result<(), Error> {
+    ) -> Result<Woken, Error> {
         let waker = Waker::current()?;
         let _closable = socket.waiters.register(&waker);
         let _interruptible = socket.control.waiters.register(&waker);
+        // After registering, as closing is looked at: one that came before has
+        // rung no bell.
+        let mut rung = socket.shutdowns() != self.shutdowns;
+        self.shutdowns = socket.shutdowns();
         loop {
             // Looked at after registering: whoever closes or interrupts from
             // here on finds this thread on the list.
             still_open(socket, call, clock)?;
             let left = socket.control.check(clock.generation, clock.remaining()?)?;
+            if rung {
+                return Ok(Woken::Bell);
+            }
             let (fd, left) = match self.pause {
                 // Ready in vain twice: a pause, or this loop would spin.
                 Some(pause) => (None, Some(left.map_or(pause, |left| left.min(pause)))),
@@ -283,7 +335,7 @@ impl Waiting {
             match poll(host, fd, &waker, left)? {
                 Woken::Ready => {
                     self.pause = Some(PAUSE);
-                    return Ok(());
+                    return Ok(Woken::Ready);
                 }
                 Woken::Elapsed if fd.is_none() => {
                     self.pause = match self.pause {
@@ -291,9 +343,12 @@ impl Waiting {
                         Some(pause) => Some(pause),
                         None => Some(PAUSE),
                     };
-                    return Ok(());
+                    return Ok(Woken::Elapsed);
                 }
-                Woken::Bell => waker.clear(),
+                Woken::Bell => {
+                    waker.clear();
+                    rung = true;
+                }
                 Woken::Elapsed | Woken::Signal => {}
             }
         }
@@ -505,7 +560,7 @@ mod tests {
         let (socket, peer) = idle(Timeout::After(Duration::from_secs(5)));
         sys::socket::shutdown(std::os::fd::AsFd::as_fd(&peer), libc::SHUT_WR).unwrap();
         let mut parts = 0;
-        let result = run(&Plain, &socket, &mut socket.clock(), Ready::Read, |_| {
+        let result = run_on(&Plain, &socket, &mut socket.clock(), Ready::Read, |_| {
             parts += 1;
             let (errno, moved) = (Errno::EAGAIN, true);
             (parts > 600).then_some(parts).ok_or(Stop { errno, moved })

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use parking_lot::{Mutex, MutexGuard};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 /// A descriptor with its timeout, what kind of socket it is, and who waits on it.
 ///
@@ -26,6 +26,7 @@ pub(crate) struct Socket {
     /// The kernel does not tell; it still reports the port of a connection that
     /// failed.
     bound: AtomicBool,
+    shutdowns: AtomicU8,
     pub(crate) waiters: Waiters,
     pub(super) busy_poll: BusyPoll,
     pub(crate) control: Arc<Control>,
@@ -47,6 +48,7 @@ impl Socket {
             kind: AtomicI32::new(-1),
             protocol: AtomicI32::new(-1),
             bound: AtomicBool::new(false),
+            shutdowns: AtomicU8::new(0),
             waiters: Waiters::new(),
             busy_poll: BusyPoll::new(),
             control,
@@ -89,6 +91,21 @@ impl Socket {
         let closed = self.descriptor.close();
         self.waiters.wake_all();
         closed.map(drop)
+    }
+
+    /// shutdown(2). Calls blocked on the socket try again: poll(2) says nothing
+    /// of a unix socket whose own sending half was shut.
+    pub(crate) fn shutdown(&self, how: i32) -> Result<(), Errno> {
+        let call = self.begin()?;
+        sys::socket::shutdown(call.fd(), how)?;
+        self.shutdowns.fetch_add(1, Ordering::Release);
+        self.waiters.wake_all();
+        Ok(())
+    }
+
+    /// How often it was shut down so far, modulo 256: enough to see that it was.
+    pub(super) fn shutdowns(&self) -> u8 {
+        self.shutdowns.load(Ordering::Acquire)
     }
 
     /// Takes the socket off its runtime's list.
@@ -188,11 +205,6 @@ impl Socket {
 
     fn set_timeout(&self, timeout: Timeout) {
         self.timeout.store(timeout.as_nanos(), Ordering::Relaxed);
-    }
-
-    /// True if a blocking call goes on until all the bytes have gone or come.
-    pub(crate) fn is_patient_stream(&self) -> bool {
-        self.kind() == nix::libc::SOCK_STREAM && self.timeout() == Timeout::Never
     }
 
     /// True once bind(2) gave it an address that was permitted.

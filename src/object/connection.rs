@@ -185,8 +185,7 @@ fn connect_target(
 }
 
 pub(super) fn shutdown(zelf: &Py<BaseSocket>, how: i32, vm: &VirtualMachine) -> PyResult<()> {
-    let call = zelf.socket.begin().or_raise(vm)?;
-    sys::socket::shutdown(call.fd(), how).or_raise(vm)
+    zelf.socket.shutdown(how).or_raise(vm)
 }
 
 pub(super) fn getsockname(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {

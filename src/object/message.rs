@@ -6,10 +6,10 @@ use crate::bridge::args::{self, Few, Int};
 use crate::bridge::errors::{self, OrRaise};
 use crate::bridge::{Data, audit, blocking};
 use crate::net::Error;
-use crate::net::operation::{self, Ready};
+use crate::net::transfer::{self, Part, Transfer};
 use crate::policy::{Denied, Operation, Permitted, SockAddr, Target};
 use crate::sys::receive::Buffer;
-use crate::sys::{Stop, descriptor, message};
+use crate::sys::{descriptor, message};
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyTupleRef};
@@ -169,10 +169,10 @@ fn send(
     let copies: Option<Vec<Vec<u8>>> = share_memory(buffers.iter().filter_map(Data::locked))
         .then(|| buffers.iter().map(|data| data.borrow().to_vec()).collect());
     let mut clock = stream::patience(zelf, flags);
-    let all = stream::is_patient_stream(zelf, &clock);
-    let mut sent = 0;
-    let sent = blocking(vm, |host| {
-        operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
+    let waits = transfer::is_patient_stream(&zelf.socket, &clock);
+    let transfer = Transfer::send(&zelf.socket, &clock, total);
+    blocking(vm, |host| {
+        transfer.run(host, &zelf.socket, &mut clock, |fd, sent| {
             let borrowed: Few<_>;
             let mut slices: Few<_> = match &copies {
                 Some(copies) => copies.iter().map(|data| IoSlice::new(data)).collect(),
@@ -185,27 +185,12 @@ fn send(
             if sent > 0 {
                 IoSlice::advance_slices(&mut rest, sent);
             }
-            loop {
-                // The ancillary data goes with the first byte, once.
-                let control = if sent == 0 { control } else { &[] };
-                let part = message::send(fd, rest, control, flags | libc::MSG_DONTWAIT, target);
-                match stream::begun(part, &mut flags, all) {
-                    Ok(n) => {
-                        sent += n;
-                        IoSlice::advance_slices(&mut rest, n);
-                    }
-                    Err(errno @ (Errno::EAGAIN | Errno::EINTR)) => return Err(errno),
-                    Err(_) if sent > 0 => return Ok(sent),
-                    Err(errno) => return Err(errno),
-                }
-                if !all || sent >= total {
-                    return Ok(sent);
-                }
-            }
+            // The ancillary data goes with the first byte, once.
+            let control = if sent == 0 { control } else { &[] };
+            let part = message::send(fd, rest, control, flags | libc::MSG_DONTWAIT, target);
+            stream::begun(part, &mut flags, waits)
         })
-    })?;
-    zelf.socket.count_sent(sent);
-    Ok(sent)
+    })
 }
 
 /// The room for ancillary data, in which the kernel writes only what arrives.
@@ -233,8 +218,8 @@ pub(super) fn recvmsg(
     let mut control = control_room(ancbufsize, vm)?;
     let mut buffer = Buffer::new(size).ok_or_else(|| vm.no_memory_error())?;
     let mut sender = SockAddr::empty();
-    let received = receive(zelf, size, flags, &mut control, vm, |fd, part| {
-        buffer.recvmsg(fd, part.control, part.filled, part.flags, &mut sender)
+    let received = receive(zelf, size, flags, &mut control, vm, |fd, room| {
+        buffer.recvmsg(fd, room.control, room.filled, room.flags, &mut sender)
     })?;
     let data = vm.ctx.new_bytes(buffer.into_bytes()).into();
     result(zelf, data, &control, received.flags, &sender, vm)
@@ -260,18 +245,18 @@ pub(super) fn recvmsg_into(
     let mut sender = SockAddr::empty();
     let received = if share_memory(memory.iter().map(ArgMemoryBuffer::source_object)) {
         let mut scratch = Buffer::new(total).ok_or_else(|| vm.no_memory_error())?;
-        let received = receive(zelf, total, flags, &mut control, vm, |fd, part| {
-            scratch.recvmsg(fd, part.control, part.filled, part.flags, &mut sender)
+        let received = receive(zelf, total, flags, &mut control, vm, |fd, room| {
+            scratch.recvmsg(fd, room.control, room.filled, room.flags, &mut sender)
         })?;
         scatter(&scratch.into_bytes(), &memory);
         received
     } else {
-        receive(zelf, total, flags, &mut control, vm, |fd, part| {
+        receive(zelf, total, flags, &mut control, vm, |fd, room| {
             let mut borrowed: Few<_> = memory.iter().map(|m| m.borrow_buf_mut()).collect();
             let mut slices: Few<_> = borrowed.iter_mut().map(|m| IoSliceMut::new(m)).collect();
             let mut rest = slices.as_mut_slice();
-            IoSliceMut::advance_slices(&mut rest, part.filled);
-            message::recv(fd, rest, part.control, part.flags, &mut sender)
+            IoSliceMut::advance_slices(&mut rest, room.filled);
+            message::recv(fd, rest, room.control, room.flags, &mut sender)
         })?
     };
     let len = vm.ctx.new_int(received.len.min(total)).into();
@@ -305,8 +290,8 @@ fn writable(buffer: &PyObjectRef, what: &str, vm: &VirtualMachine) -> PyResult<A
     })
 }
 
-/// One recvmsg(2) of perhaps several that make up a call.
-struct Part<'a> {
+/// Where one recvmsg(2), of perhaps several that make up a call, is to write.
+struct Room<'a> {
     control: &'a mut Vec<u8>,
     /// How many bytes arrived before.
     filled: usize,
@@ -316,64 +301,50 @@ struct Part<'a> {
 /// Runs recvmsg(2) until there is something, or it fails. MSG_WAITALL on a
 /// blocking stream goes on until `total` bytes are there, or what ends it in the
 /// kernel: the end, descriptors, an error after a part.
+///
+/// How many bytes arrived, and the flags of the last message.
 fn receive(
     zelf: &Py<BaseSocket>,
     total: usize,
     flags: i32,
     control: &mut Vec<u8>,
     vm: &VirtualMachine,
-    mut attempt: impl FnMut(BorrowedFd<'_>, Part<'_>) -> Result<message::Received, Errno>,
+    mut attempt: impl FnMut(BorrowedFd<'_>, Room<'_>) -> Result<message::Received, Errno>,
 ) -> PyResult<message::Received> {
     let mut clock = stream::patience(zelf, flags);
-    let all = flags & libc::MSG_WAITALL != 0 && stream::is_patient_stream(zelf, &clock);
-    let room = control.capacity();
-    let mut before: Option<message::Received> = None;
-    let received = blocking(vm, |host| -> Result<_, Error> {
-        let ready = stream::readiness(flags);
-        operation::run(host, &zelf.socket, &mut clock, ready, |fd| {
-            let mut moved = false;
-            loop {
-                let filled = before.as_ref().map_or(0, |before| before.len);
-                let mut ancillary = Vec::new();
-                let part = Part {
-                    control: match filled {
-                        0 => &mut *control,
-                        _ => {
-                            ancillary.reserve_exact(room);
-                            &mut ancillary
-                        }
-                    },
-                    filled,
-                    flags: flags | libc::MSG_DONTWAIT,
-                };
-                let mut received = match (attempt(fd, part), before.take()) {
-                    (Ok(received), _) => received,
-                    (Err(errno @ (Errno::EAGAIN | Errno::EINTR)), so_far) => {
-                        before = so_far;
-                        return Err(Stop { errno, moved });
+    let transfer = Transfer::receive(&zelf.socket, &clock, flags, total);
+    let size = control.capacity();
+    let mut message_flags = 0;
+    let len = blocking(vm, |host| {
+        transfer.run(host, &zelf.socket, &mut clock, |fd, filled| {
+            // What came with the first part stays unless more comes.
+            let mut later = Vec::new();
+            let room = Room {
+                control: match filled {
+                    0 => &mut *control,
+                    _ => {
+                        later.reserve_exact(size);
+                        &mut later
                     }
-                    (Err(_), Some(so_far)) => return Ok(so_far),
-                    (Err(errno), None) => return Err(errno.into()),
-                };
-                let is_last = !all
-                    || received.len == 0
-                    || filled + received.len >= total
-                    || flags & libc::MSG_PEEK != 0;
-                received.len += filled;
-                if !ancillary.is_empty() {
-                    *control = ancillary;
-                }
-                let has_rights = message::items(control).0.iter().any(message::is_rights);
-                if is_last || has_rights {
-                    return Ok(received);
-                }
-                before = Some(received);
-                moved = true;
+                },
+                filled,
+                flags: flags | libc::MSG_DONTWAIT,
+            };
+            let received = attempt(fd, room)?;
+            message_flags = received.flags;
+            if !later.is_empty() {
+                *control = later;
             }
+            Ok(Part {
+                bytes: received.len,
+                is_last: message::items(control).0.iter().any(message::is_rights),
+            })
         })
     })?;
-    stream::count_received(zelf, received.len, flags);
-    Ok(received)
+    Ok(message::Received {
+        len,
+        flags: message_flags,
+    })
 }
 
 /// The tuple that recvmsg() returns. Descriptors that arrived belong to the

@@ -4,28 +4,17 @@ use super::{BaseSocket, connection};
 use crate::bridge::args;
 use crate::bridge::errors::OrRaise;
 use crate::bridge::{Data, audit, blocking};
-use crate::net::operation::{self, Ready};
-use crate::net::{Clock, Error, Limit, Timeout};
+use crate::net::transfer::{self, Transfer};
+use crate::net::{Clock, Limit, Timeout};
 use crate::policy::{Operation, SockAddr};
+use crate::sys;
 use crate::sys::receive::{self, Buffer};
-use crate::sys::{self, Stop};
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::PyByteArray;
 use rustpython_vm::function::ArgMemoryBuffer;
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::vec::IntoIter;
-
-/// What a receive with these flags waits for.
-pub(super) fn readiness(flags: i32) -> Ready {
-    if flags & libc::MSG_ERRQUEUE != 0 {
-        Ready::Error
-    } else if flags & libc::MSG_OOB != 0 {
-        Ready::Urgent
-    } else {
-        Ready::Read
-    }
-}
 
 /// How long a receive or send with these flags may wait. On a blocking socket
 /// the kernel does not wait for MSG_DONTWAIT, nor for the error queue; with a
@@ -36,18 +25,6 @@ pub(super) fn patience(zelf: &Py<BaseSocket>, flags: i32) -> Clock {
             Clock::new(Timeout::Zero, &zelf.socket.control)
         }
         timeout => Clock::new(timeout, &zelf.socket.control),
-    }
-}
-
-/// True if a blocking call goes on until all the bytes have gone or come.
-pub(super) fn is_patient_stream(zelf: &Py<BaseSocket>, clock: &Clock) -> bool {
-    zelf.socket.kind() == libc::SOCK_STREAM && clock.timeout() == Timeout::Never
-}
-
-/// Counts bytes that a call took off the socket.
-pub(super) fn count_received(zelf: &Py<BaseSocket>, bytes: usize, flags: i32) {
-    if flags & libc::MSG_PEEK == 0 {
-        zelf.socket.count_received(bytes);
     }
 }
 
@@ -69,19 +46,13 @@ pub(super) fn recv(
     }
     let mut buffer = Buffer::new(size).ok_or_else(|| vm.no_memory_error())?;
     let mut clock = patience(zelf, flags);
-    let all = flags & libc::MSG_WAITALL != 0 && is_patient_stream(zelf, &clock);
+    let transfer = Transfer::receive(&zelf.socket, &clock, flags, size);
     blocking(vm, |host| {
-        operation::run(host, &zelf.socket, &mut clock, readiness(flags), |fd| {
-            let flags = flags | libc::MSG_DONTWAIT;
-            if all {
-                return buffer.recv_all(fd, flags);
-            }
-            Ok(buffer.recv(fd, flags)?)
+        transfer.run(host, &zelf.socket, &mut clock, |fd, filled| {
+            buffer.recv(fd, filled, flags | libc::MSG_DONTWAIT)
         })
     })?;
-    let data = buffer.into_bytes();
-    count_received(zelf, data.len(), flags);
-    Ok(vm.ctx.new_bytes(data).into())
+    Ok(vm.ctx.new_bytes(buffer.into_bytes()).into())
 }
 
 pub(super) fn recvfrom(
@@ -93,21 +64,14 @@ pub(super) fn recvfrom(
     let size = size(bufsize, "recvfrom", vm)?;
     let mut buffer = Buffer::new(size).ok_or_else(|| vm.no_memory_error())?;
     let mut clock = patience(zelf, flags);
-    let all = flags & libc::MSG_WAITALL != 0 && is_patient_stream(zelf, &clock);
+    let transfer = Transfer::receive(&zelf.socket, &clock, flags, size);
     let mut sender = SockAddr::empty();
     blocking(vm, |host| {
-        operation::run(host, &zelf.socket, &mut clock, readiness(flags), |fd| {
-            let flags = flags | libc::MSG_DONTWAIT;
-            if all {
-                // A stream's bytes have no sender of their own.
-                return buffer.recv_all(fd, flags);
-            }
-            Ok(buffer.recvfrom(fd, flags, &mut sender)?)
+        transfer.run(host, &zelf.socket, &mut clock, |fd, filled| {
+            buffer.recvfrom(fd, filled, flags | libc::MSG_DONTWAIT, &mut sender)
         })
     })?;
-    let data = buffer.into_bytes();
-    count_received(zelf, data.len(), flags);
-    let data = vm.ctx.new_bytes(data).into();
+    let data = vm.ctx.new_bytes(buffer.into_bytes()).into();
     Ok((data, connection::address_object(zelf, &sender, vm)?))
 }
 
@@ -171,22 +135,15 @@ pub(super) fn recv_into(
         return Ok(0);
     }
     let mut clock = patience(zelf, flags);
-    let all = flags & libc::MSG_WAITALL != 0 && is_patient_stream(zelf, &clock);
-    let mut filled = 0;
-    let n = blocking(vm, |host| {
-        operation::run(host, &zelf.socket, &mut clock, readiness(flags), |fd| {
+    let transfer = Transfer::receive(&zelf.socket, &clock, flags, len);
+    blocking(vm, |host| {
+        transfer.run(host, &zelf.socket, &mut clock, |fd, filled| {
             // Borrowed for the attempt alone: no lock is held over a wait.
             let mut memory = buffer.borrow_buf_mut();
-            let room = memory.get_mut(..len).unwrap_or_default();
-            let flags = flags | libc::MSG_DONTWAIT;
-            if all {
-                return receive::recv_all(fd, room, &mut filled, flags);
-            }
-            Ok(receive::recv(fd, room, flags)?)
+            let room = memory.get_mut(filled..len).unwrap_or_default();
+            receive::recv(fd, room, flags | libc::MSG_DONTWAIT)
         })
-    })?;
-    count_received(zelf, n, flags);
-    Ok(n)
+    })
 }
 
 /// recv_into() of a whole bytearray for which there is something now: it need not
@@ -218,28 +175,15 @@ pub(super) fn recvfrom_into(
     let too_small = "nbytes is greater than the length of the buffer";
     let (buffer, len) = destination(buffer, nbytes, "recvfrom_into", too_small, vm)?;
     let mut clock = patience(zelf, flags);
-    let all = flags & libc::MSG_WAITALL != 0 && is_patient_stream(zelf, &clock);
-    let mut filled = 0;
+    let transfer = Transfer::receive(&zelf.socket, &clock, flags, len);
     let mut sender = SockAddr::empty();
     let n = blocking(vm, |host| {
-        let ready = readiness(flags);
-        operation::run(
-            host,
-            &zelf.socket,
-            &mut clock,
-            ready,
-            |fd| -> Result<_, Stop> {
-                let mut memory = buffer.borrow_buf_mut();
-                let room = memory.get_mut(..len).unwrap_or_default();
-                let flags = flags | libc::MSG_DONTWAIT;
-                if all {
-                    return receive::recv_all(fd, room, &mut filled, flags);
-                }
-                Ok(receive::recvfrom(fd, room, flags, &mut sender)?)
-            },
-        )
+        transfer.run(host, &zelf.socket, &mut clock, |fd, filled| {
+            let mut memory = buffer.borrow_buf_mut();
+            let room = memory.get_mut(filled..len).unwrap_or_default();
+            receive::recvfrom(fd, room, flags | libc::MSG_DONTWAIT, &mut sender)
+        })
     })?;
-    count_received(zelf, n, flags);
     Ok((n, connection::address_object(zelf, &sender, vm)?))
 }
 
@@ -254,44 +198,13 @@ pub(super) fn send(
         return Ok(data.len());
     }
     let mut clock = patience(zelf, flags);
-    let all = is_patient_stream(zelf, &clock);
-    let mut sent = 0;
-    let sent = blocking(vm, |host| {
-        operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
-            send_rest(&data.borrow(), &mut sent, all, |rest| {
-                sys::socket::send(fd, rest, flags | libc::MSG_DONTWAIT)
-            })
+    let transfer = Transfer::send(&zelf.socket, &clock, data.len());
+    blocking(vm, |host| {
+        transfer.run(host, &zelf.socket, &mut clock, |fd, sent| {
+            let data = data.borrow();
+            sys::socket::send(fd, rest(&data, sent), flags | libc::MSG_DONTWAIT)
         })
-    })?;
-    zelf.socket.count_sent(sent);
-    Ok(sent)
-}
-
-/// Sends what is left of `data` after the first `sent` bytes. With `all`, an
-/// attempt that stops short is continued, and EAGAIN says so: a blocking send
-/// on a stream returns when everything has gone. An error after a part has
-/// gone ends the call with that part.
-pub(super) fn send_rest(
-    data: &[u8],
-    sent: &mut usize,
-    all: bool,
-    mut attempt: impl FnMut(&[u8]) -> Result<usize, Errno>,
-) -> Result<usize, Stop> {
-    let before = *sent;
-    loop {
-        match attempt(data.get(*sent..).unwrap_or_default()) {
-            Ok(n) => *sent += n,
-            Err(errno @ (Errno::EAGAIN | Errno::EINTR)) => {
-                let moved = *sent > before;
-                return Err(Stop { errno, moved });
-            }
-            Err(_) if *sent > 0 => return Ok(*sent),
-            Err(errno) => return Err(errno.into()),
-        }
-        if !all || *sent >= data.len() {
-            return Ok(*sent);
-        }
-    }
+    })
 }
 
 pub(super) fn sendall(
@@ -300,26 +213,20 @@ pub(super) fn sendall(
     flags: i32,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
-    use crate::net::Host;
     let mut clock = patience(zelf, flags);
-    let mut sent = 0;
+    let transfer = Transfer::send_all(data.len());
     blocking(vm, |host| {
-        loop {
-            let part = operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
-                let data = data.borrow();
-                let rest = data.get(sent..).unwrap_or_default();
-                sys::socket::send(fd, rest, flags | libc::MSG_DONTWAIT)
-            })?;
-            zelf.socket.count_sent(part);
-            sent += part;
-            host.check_signals()?;
-            if sent >= data.len() {
-                return Ok(());
-            }
-            // The time runs out even while the peer keeps up with us.
-            zelf.socket.may_go_on(&mut clock)?;
-        }
+        let mut sent = 0;
+        transfer.complete(host, &zelf.socket, &mut clock, &mut sent, |fd, sent| {
+            let data = data.borrow();
+            sys::socket::send(fd, rest(&data, sent), flags | libc::MSG_DONTWAIT)
+        })
     })
+}
+
+/// What is left of `data` after its first `sent` bytes.
+pub(super) fn rest(data: &[u8], sent: usize) -> &[u8] {
+    data.get(sent..).unwrap_or_default()
 }
 
 /// What it is to send to an address: on a socket for connections, and with
@@ -346,9 +253,9 @@ pub(super) fn may_begin(zelf: &Py<BaseSocket>, flags: i32) -> Result<(), Limit> 
 pub(super) fn begun(
     sent: Result<usize, Errno>,
     flags: &mut i32,
-    all: bool,
+    waits: bool,
 ) -> Result<usize, Errno> {
-    if *flags & libc::MSG_FASTOPEN == 0 || !all {
+    if *flags & libc::MSG_FASTOPEN == 0 || !waits {
         return sent;
     }
     match sent {
@@ -385,16 +292,14 @@ pub(super) fn sendto(
     audit::sendto(vm, zelf.as_object(), address)?;
     may_begin(zelf, flags).or_raise(vm)?;
     let mut clock = patience(zelf, flags);
-    let all = is_patient_stream(zelf, &clock);
-    let mut sent = 0;
-    let sent = blocking(vm, |host| -> Result<usize, Error> {
-        operation::run(host, &zelf.socket, &mut clock, Ready::Write, |fd| {
-            send_rest(&data.borrow(), &mut sent, all, |rest| {
-                let sent = sys::socket::sendto(fd, rest, flags | libc::MSG_DONTWAIT, &target);
-                begun(sent, &mut flags, all)
-            })
+    let waits = transfer::is_patient_stream(&zelf.socket, &clock);
+    let transfer = Transfer::send(&zelf.socket, &clock, data.len());
+    blocking(vm, |host| {
+        transfer.run(host, &zelf.socket, &mut clock, |fd, sent| {
+            let data = data.borrow();
+            let data = rest(&data, sent);
+            let sent = sys::socket::sendto(fd, data, flags | libc::MSG_DONTWAIT, &target);
+            begun(sent, &mut flags, waits)
         })
-    })?;
-    zelf.socket.count_sent(sent);
-    Ok(sent)
+    })
 }

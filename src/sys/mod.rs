@@ -15,8 +15,6 @@ pub(crate) mod receive;
 pub(crate) mod sendfile;
 pub(crate) mod socket;
 pub(crate) mod sockopt;
-mod stop;
 pub(crate) mod text;
 
 pub(crate) use descriptor::Descriptor;
-pub(crate) use stop::Stop;

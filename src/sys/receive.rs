@@ -1,6 +1,5 @@
 //! recv(2) and recvfrom(2), into memory that is new or the caller's.
 
-use super::Stop;
 use super::message::{self, Received};
 use super::socket::fill;
 use crate::policy::SockAddr;
@@ -42,15 +41,11 @@ impl Buffer {
         Some(Self { memory, size })
     }
 
-    /// Where to receive. On a stream socket MSG_TRUNC makes the kernel count
-    /// bytes and write none (tcp(7)): they read as zeros then.
-    fn room(&mut self, flags: i32) -> &mut [MaybeUninit<u8>] {
-        self.memory.clear();
-        self.rest(flags)
-    }
-
-    /// The same behind what has arrived before.
-    fn rest(&mut self, flags: i32) -> &mut [MaybeUninit<u8>] {
+    /// Where to receive behind the first `filled` bytes, which arrived before.
+    /// On a stream socket MSG_TRUNC makes the kernel count bytes and write none
+    /// (tcp(7)): they read as zeros then.
+    fn room(&mut self, filled: usize, flags: i32) -> &mut [MaybeUninit<u8>] {
+        self.memory.truncate(filled);
         let left = self.size - self.memory.len();
         let room = &mut self.memory.spare_capacity_mut()[..left];
         if flags & libc::MSG_TRUNC != 0 {
@@ -59,58 +54,36 @@ impl Buffer {
         room
     }
 
-    /// recv(2). The number of bytes now in the buffer: MSG_TRUNC makes the
-    /// kernel report more than it wrote, which this does not.
-    pub(crate) fn recv(&mut self, fd: BorrowedFd<'_>, flags: i32) -> Result<usize, Errno> {
-        let room = self.room(flags);
+    /// recv(2), behind the `filled` bytes that arrived before. The number of
+    /// bytes that are new: MSG_TRUNC makes the kernel report more than it wrote,
+    /// which this does not.
+    pub(crate) fn recv(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        filled: usize,
+        flags: i32,
+    ) -> Result<usize, Errno> {
+        let room = self.room(filled, flags);
         // SAFETY: pointer and length describe the room.
         let n = Errno::result(unsafe {
             libc::recv(fd.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), flags)
-        })? as usize;
-        let n = n.min(room.len());
-        // SAFETY: the kernel wrote the first `n` bytes, and there is room for them.
-        unsafe { self.memory.set_len(n) };
+        })?;
+        let n = (n as usize).min(room.len());
+        let end = self.memory.len() + n;
+        // SAFETY: the kernel wrote the first `n` bytes of the room.
+        unsafe { self.memory.set_len(end) };
         Ok(n)
-    }
-
-    /// recv(2) until the buffer is full, the peer has finished, or there is
-    /// nothing more for now (EAGAIN; call again to go on). An error after a
-    /// part has arrived ends the receive with that part.
-    pub(crate) fn recv_all(&mut self, fd: BorrowedFd<'_>, flags: i32) -> Result<usize, Stop> {
-        let before = self.memory.len();
-        loop {
-            let start = self.memory.len();
-            let room = self.rest(flags);
-            // SAFETY: pointer and length describe the room.
-            let n = Errno::result(unsafe {
-                libc::recv(fd.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), flags)
-            });
-            let room = room.len();
-            match n {
-                // SAFETY: the kernel wrote that many bytes, and there is room for them.
-                Ok(n) => unsafe { self.memory.set_len(start + (n as usize).min(room)) },
-                Err(errno @ (Errno::EAGAIN | Errno::EINTR)) => {
-                    let moved = start > before;
-                    return Err(Stop { errno, moved });
-                }
-                Err(errno) if start == 0 => return Err(errno.into()),
-                Err(_) => return Ok(start),
-            }
-            let len = self.memory.len();
-            if len == start || len == self.size || flags & libc::MSG_PEEK != 0 {
-                return Ok(len);
-            }
-        }
     }
 
     /// recvfrom(2), with the sender's address. Otherwise as [`recv`](Self::recv).
     pub(crate) fn recvfrom(
         &mut self,
         fd: BorrowedFd<'_>,
+        filled: usize,
         flags: i32,
         sender: &mut SockAddr,
     ) -> Result<usize, Errno> {
-        let room = self.room(flags);
+        let room = self.room(filled, flags);
         let mut n = 0;
         fill(sender, |pointer, len| {
             // SAFETY: the pointers and lengths describe the room and the storage.
@@ -126,14 +99,15 @@ impl Buffer {
             })? as usize;
             Ok(())
         })?;
-        let n = n.min(self.size);
-        // SAFETY: the kernel wrote that many bytes, and there is room for them.
-        unsafe { self.memory.set_len(n) };
+        let n = n.min(room.len());
+        let end = self.memory.len() + n;
+        // SAFETY: the kernel wrote the first `n` bytes of the room.
+        unsafe { self.memory.set_len(end) };
         Ok(n)
     }
 
-    /// recvmsg(2), behind the `filled` bytes that arrived before. The result
-    /// counts what is new. Otherwise as [`recv`](Self::recv).
+    /// recvmsg(2). Otherwise as [`recv`](Self::recv), and the result has the
+    /// kernel's count.
     pub(crate) fn recvmsg(
         &mut self,
         fd: BorrowedFd<'_>,
@@ -142,17 +116,16 @@ impl Buffer {
         flags: i32,
         sender: &mut SockAddr,
     ) -> Result<Received, Errno> {
-        self.memory.truncate(filled);
-        let start = self.memory.len();
-        let room = self.rest(flags);
+        let room = self.room(filled, flags);
+        let len = room.len();
         let mut iov = libc::iovec {
             iov_base: room.as_mut_ptr().cast(),
-            iov_len: room.len(),
+            iov_len: len,
         };
         // SAFETY: one iovec, of memory that is ours.
         let received = unsafe { message::recv_raw(fd, &raw mut iov, 1, control, flags, sender) }?;
-        let end = start + received.len.min(self.size - start);
-        // SAFETY: the kernel wrote that many bytes, and there is room for them.
+        let end = self.memory.len() + received.len.min(len);
+        // SAFETY: the kernel wrote so many of the first bytes of the room.
         unsafe { self.memory.set_len(end) };
         Ok(received)
     }
@@ -186,33 +159,6 @@ pub(crate) fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: i32) -> Result<usi
     // SAFETY: pointer and length describe `buf`.
     let n = unsafe { libc::recv(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len(), flags) };
     Errno::result(n).map(|n| (n as usize).min(buf.len()))
-}
-
-/// [`Buffer::recv_all`] into the caller's memory, of which `filled` bytes have
-/// arrived before.
-pub(crate) fn recv_all(
-    fd: BorrowedFd<'_>,
-    buf: &mut [u8],
-    filled: &mut usize,
-    flags: i32,
-) -> Result<usize, Stop> {
-    let before = *filled;
-    loop {
-        let rest = buf.get_mut(*filled..).unwrap_or_default();
-        let n = match recv(fd, rest, flags) {
-            Ok(n) => n,
-            Err(errno @ (Errno::EAGAIN | Errno::EINTR)) => {
-                let moved = *filled > before;
-                return Err(Stop { errno, moved });
-            }
-            Err(_) if *filled > 0 => return Ok(*filled),
-            Err(errno) => return Err(errno.into()),
-        };
-        *filled += n;
-        if n == 0 || *filled == buf.len() || flags & libc::MSG_PEEK != 0 {
-            return Ok(*filled);
-        }
-    }
 }
 
 /// recvfrom(2) into the caller's memory, with the sender's address.

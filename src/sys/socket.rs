@@ -3,6 +3,7 @@
 use crate::policy::{Permitted, SockAddr};
 use nix::errno::Errno;
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// Takes over the descriptor that a system call returned.
@@ -137,6 +138,30 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> Result<(), Errno>
 /// Whether the descriptor is in non-blocking mode (F_GETFL, fcntl(2)).
 pub(crate) fn is_nonblocking(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
     nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_GETFL).map(|flags| flags & libc::O_NONBLOCK != 0)
+}
+
+/// Whether nothing more will come: the peer has finished, or the connection
+/// failed (POLLRDHUP, poll(2)).
+pub(crate) fn has_ended(fd: BorrowedFd<'_>) -> bool {
+    let ends = PollFlags::from_bits_retain(libc::POLLRDHUP);
+    poll(&mut [PollFd::new(fd, ends)], PollTimeout::ZERO) != Ok(0)
+}
+
+/// Whether there is an error that the next call tells of, as of a connection
+/// that was reset (POLLERR, poll(2)). Unlike SO_ERROR, this does not take it off.
+pub(crate) fn has_failed(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(fd, PollFlags::empty())];
+    let polled = poll(&mut fds, PollTimeout::ZERO);
+    let events = fds[0].revents().unwrap_or(PollFlags::empty());
+    polled.is_ok() && events.contains(PollFlags::POLLERR)
+}
+
+/// How many bytes there are to receive (FIONREAD, ioctl(2)).
+pub(crate) fn available(fd: BorrowedFd<'_>) -> Result<usize, Errno> {
+    let mut n: libc::c_int = 0;
+    // SAFETY: the kernel writes one integer.
+    Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &raw mut n) })?;
+    Ok(usize::try_from(n).unwrap_or(0))
 }
 
 /// The address for a system call that reads one.

@@ -5,7 +5,7 @@ use super::super::{BaseSocket, stream};
 use super::buffered::Ahead;
 use crate::bridge::Data;
 use crate::bridge::{args, blocking};
-use crate::net::operation::{self, Ready};
+use crate::net::transfer::Transfer;
 use crate::net::{Error, Socket};
 use crate::sys;
 use crate::sys::receive::{self, Buffer};
@@ -305,14 +305,13 @@ impl SocketIo {
         };
         let buffer = stream::writable(&b, "recv_into() argument 1", vm)?;
         let mut clock = socket.clock();
+        let transfer = Transfer::receive(&socket, &clock, 0, buffer.len());
         let n = blocking(vm, |host| {
-            operation::run(host, &socket, &mut clock, Ready::Read, |fd| {
+            let received = transfer.run(host, &socket, &mut clock, |fd, _| {
                 // Borrowed for the attempt alone: no lock is held over a wait.
                 receive::recv(fd, &mut buffer.borrow_buf_mut(), libc::MSG_DONTWAIT)
-            })
-            .inspect(|n| socket.count_received(*n))
-            .map(Some)
-            .or_else(|error| zelf.failed(error))
+            });
+            received.map(Some).or_else(|error| zelf.failed(error))
         })?;
         Ok(n.to_pyobject(vm))
     }
@@ -338,13 +337,12 @@ impl SocketIo {
         zelf.check_in_time(vm)?;
         let mut buffer = Buffer::new(size).ok_or_else(|| vm.no_memory_error())?;
         let mut clock = socket.clock();
+        let transfer = Transfer::receive(&socket, &clock, 0, size);
         let n = blocking(vm, |host| {
-            operation::run(host, &socket, &mut clock, Ready::Read, |fd| {
-                buffer.recv(fd, libc::MSG_DONTWAIT)
-            })
-            .inspect(|n| socket.count_received(*n))
-            .map(Some)
-            .or_else(|error| zelf.failed(error))
+            let received = transfer.run(host, &socket, &mut clock, |fd, filled| {
+                buffer.recv(fd, filled, libc::MSG_DONTWAIT)
+            });
+            received.map(Some).or_else(|error| zelf.failed(error))
         })?;
         Ok(match n {
             Some(_) => vm.ctx.new_bytes(buffer.into_bytes()).into(),
@@ -368,17 +366,13 @@ impl SocketIo {
         };
         let data = Data::try_from_object(vm, b)?;
         let mut clock = socket.clock();
-        let all = socket.is_patient_stream();
-        let mut sent = 0;
+        let transfer = Transfer::send(&socket, &clock, data.len());
         let n = blocking(vm, |host| {
-            operation::run(host, &socket, &mut clock, Ready::Write, |fd| {
-                stream::send_rest(&data.borrow(), &mut sent, all, |rest| {
-                    sys::socket::send(fd, rest, libc::MSG_DONTWAIT)
-                })
-            })
-            .inspect(|n| socket.count_sent(*n))
-            .map(Some)
-            .or_else(|error| match error {
+            let sent = transfer.run(host, &socket, &mut clock, |fd, sent| {
+                let data = data.borrow();
+                sys::socket::send(fd, stream::rest(&data, sent), libc::MSG_DONTWAIT)
+            });
+            sent.map(Some).or_else(|error| match error {
                 // A write that times out does not stop the reads.
                 Error::Errno(Errno::EAGAIN) => Ok(None),
                 error => Err(error),
