@@ -70,7 +70,8 @@ impl Transfer {
     /// Moves bytes by `attempt`, which must not block and is told how many have
     /// moved before. How many moved in all; only if none did, what went wrong.
     ///
-    /// What a raised exception or an interrupt ends has no result all the same.
+    /// What a raised exception, the host or closing the socket ends has no result
+    /// all the same.
     #[inline]
     pub(crate) fn run<P: Into<Part>>(
         self,
@@ -88,9 +89,10 @@ impl Transfer {
             attempt(fd, before)
         });
         match done {
-            Err(Error::Errno(_) | Error::TimedOut | Error::Limit(_)) if moved > 0 => Ok(moved),
-            Err(error) => Err(error),
             Ok(()) => Ok(moved),
+            Err(error @ Error::Errno(Errno::EBADF)) => Err(error),
+            Err(Error::Errno(_) | Error::Limit(_)) if moved > 0 => Ok(moved),
+            Err(error) => Err(error),
         }
     }
 
@@ -212,16 +214,15 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_wait_ends_a_call_with_its_part() {
+    fn the_longest_wait_ends_a_call_whatever_came() {
         let (socket, _peer) = ten_bytes();
         let moment = std::time::Duration::from_millis(10);
         socket.control.set_longest(Some(moment));
-        assert_eq!(receive(&Plain, &socket).unwrap(), 10);
         assert!(matches!(receive(&Plain, &socket), Err(Error::TimedOut)));
     }
 
     #[test]
-    fn close_ends_a_call_with_its_part() {
+    fn close_ends_a_call_whatever_came() {
         let (socket, _peer) = ten_bytes();
         let receiver = {
             let socket = socket.clone();
@@ -231,6 +232,7 @@ mod tests {
             std::thread::yield_now();
         }
         socket.close().unwrap();
-        assert_eq!(receiver.join().unwrap().unwrap(), 10);
+        let closed = receiver.join().unwrap();
+        assert!(matches!(closed, Err(Error::Errno(Errno::EBADF))));
     }
 }
