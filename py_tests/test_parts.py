@@ -69,21 +69,20 @@ class Parts(SocketTest):
             self.assertEqual(receive(one, 100), b"")
         self.each(RECEIVES, check)
 
-    def test_a_receive_as_long_as_the_kernel_waits(self):
+    def check_part_of_a_receive(self, prepare):
         def check(receive, one, other):
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, SHORT)
-            other.send(b"part")
-            self.assertEqual(receive(one, 100), b"part")
-            self.assertErrno(errno.EAGAIN, receive, one, 100)
-        self.each(RECEIVES, check)
-
-    def test_a_receive_from_a_descriptor_that_does_not_wait(self):
-        def check(receive, one, other):
-            os.set_blocking(one.fileno(), False)
+            prepare(one)
             other.sendall(b"part")
             self.assertEqual(receive(one, 100), b"part")
             self.assertErrno(errno.EAGAIN, receive, one, 100)
         self.each(RECEIVES, check)
+
+    def test_a_receive_as_long_as_the_kernel_waits(self):
+        self.check_part_of_a_receive(
+            lambda receiver: receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, SHORT))
+
+    def test_a_receive_from_a_descriptor_that_does_not_wait(self):
+        self.check_part_of_a_receive(lambda receiver: os.set_blocking(receiver.fileno(), False))
 
     def test_a_send_until_the_end(self):
         def check(send, one, other):
@@ -99,23 +98,21 @@ class Parts(SocketTest):
             self.assertRaises(BrokenPipeError, send, one, b"more")
         self.each(SENDS, check)
 
-    def test_a_send_as_long_as_the_kernel_waits(self):
+    def check_part_of_a_send(self, prepare):
         def check(send, one, other):
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, SHORT)
+            prepare(one)
             sent = send(one, bytes(MUCH))
             self.assertLess(0, sent)
             self.assertLess(sent, MUCH)
             self.read_all(other, sent)
         self.each(SENDS, check)
 
+    def test_a_send_as_long_as_the_kernel_waits(self):
+        self.check_part_of_a_send(
+            lambda sender: sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, SHORT))
+
     def test_a_send_to_a_descriptor_that_does_not_wait(self):
-        def check(send, one, other):
-            os.set_blocking(one.fileno(), False)
-            sent = send(one, bytes(MUCH))
-            self.assertLess(0, sent)
-            self.assertLess(sent, MUCH)
-            self.read_all(other, sent)
-        self.each(SENDS, check)
+        self.check_part_of_a_send(lambda sender: os.set_blocking(sender.fileno(), False))
 
     def test_sendall_fails_all_the_same(self):
         for kind, one, _ in self.connections():
