@@ -52,9 +52,10 @@ impl Transfer {
     /// A send of `size` bytes, all of them on a blocking stream.
     #[inline]
     pub(crate) fn send(socket: &Socket, clock: &Clock, size: usize) -> Self {
-        match is_patient_stream(socket, clock) {
-            true => Self::send_all(size),
-            false => Self::send_all(0),
+        let all = is_patient_stream(socket, clock);
+        Self {
+            enough: if all { size } else { 0 },
+            ..Self::send_all(size)
         }
     }
 
