@@ -25,6 +25,9 @@ from suite import CALLS
 
 KERNEL, VM, MODULE, MEMORY, LIBC = "kernel", "VM", "module", "memory", "libc"
 PARTS = [KERNEL, VM, MODULE, MEMORY, LIBC]
+# What the allocators' functions are called, and how such names begin.
+MALLOC = {"malloc", "calloc", "realloc", "free", "cfree", "vfree"}
+ALLOCATORS = ("mi_", "_mi_", "_int_", "operator ", "_PyObject_Malloc", "_PyObject_Free", "_PyObject_Realloc")
 # Milliseconds of the start that are not looked at, and seconds of a pass.
 START, PASS = 600, "1"
 
@@ -36,7 +39,7 @@ def part(program, symbol):
     if "rustpython_socket" in symbol or program.startswith("_socket."):
         return MODULE
     name = symbol.removeprefix("[.] ")
-    if name.startswith(("mi_", "_mi_", "_PyObject_Malloc", "_PyObject_Free", "_PyObject_Realloc")):
+    if name in MALLOC or name.startswith(ALLOCATORS):
         return MEMORY
     if program.startswith(("libc.", "ld-linux", "libm.", "libpthread")):
         return LIBC

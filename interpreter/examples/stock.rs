@@ -3,10 +3,8 @@
 
 use std::process::ExitCode;
 
+use mimalloc as _;
 use rustpython::{InterpreterBuilder, InterpreterBuilderExt};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     rustpython::run(InterpreterBuilder::new().init_stdlib())

@@ -20,12 +20,10 @@ mod usage;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use mimalloc as _; // Linked for its malloc(), which is that of the whole process.
 use rustpython::{InterpreterBuilder, InterpreterBuilderExt};
 
 use crate::options::Request;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The status of a command line that cannot be understood.
 const USAGE_ERROR: u8 = 2;

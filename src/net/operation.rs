@@ -254,8 +254,8 @@ pub(crate) fn until(
 struct Waiting {
     /// Set once it was told "ready" in vain.
     pause: Option<Duration>,
-    /// How many shutdowns of the socket an attempt has met.
-    shutdowns: u8,
+    /// Which halves of the socket were shut before the last attempt.
+    shut: u8,
 }
 
 impl Waiting {
@@ -316,8 +316,9 @@ impl Waiting {
         let _interruptible = socket.control.waiters.register(&waker);
         // After registering, as closing is looked at: one that came before has
         // rung no bell.
-        let mut rung = socket.shutdowns() != self.shutdowns;
-        self.shutdowns = socket.shutdowns();
+        let shut = socket.shut();
+        let mut rung = shut != self.shut;
+        self.shut = shut;
         loop {
             // Looked at after registering: whoever closes or interrupts from
             // here on finds this thread on the list.

@@ -7,10 +7,11 @@ use crate::policy::{Event, SocketId};
 use crate::sys::descriptor::Use;
 use crate::sys::{self, Descriptor};
 use nix::errno::Errno;
+use nix::libc;
 use parking_lot::{Mutex, MutexGuard};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 /// A descriptor with its timeout, what kind of socket it is, and who waits on it.
 ///
@@ -22,11 +23,8 @@ pub(crate) struct Socket {
     family: AtomicI32,
     kind: AtomicI32,
     protocol: AtomicI32,
-    /// Whether it has an address that was permitted: then it may listen there.
-    /// The kernel does not tell; it still reports the port of a connection that
-    /// failed.
-    bound: AtomicBool,
-    shutdowns: AtomicU8,
+    /// [`BOUND`], [`SHUT_READ`], [`SHUT_WRITE`]: the kernel does not tell.
+    marks: AtomicU8,
     pub(crate) waiters: Waiters,
     pub(super) busy_poll: BusyPoll,
     pub(crate) control: Arc<Control>,
@@ -38,6 +36,13 @@ pub(crate) struct Socket {
     mode: Mutex<()>,
 }
 
+/// It has an address that was permitted: then it may listen there. The kernel
+/// still reports the port of a connection that failed.
+const BOUND: u8 = 1;
+/// These halves of it were shut.
+const SHUT_READ: u8 = 2;
+const SHUT_WRITE: u8 = 4;
+
 impl Socket {
     /// A socket without a descriptor.
     pub(crate) fn new(control: Arc<Control>) -> Self {
@@ -47,8 +52,7 @@ impl Socket {
             family: AtomicI32::new(-1),
             kind: AtomicI32::new(-1),
             protocol: AtomicI32::new(-1),
-            bound: AtomicBool::new(false),
-            shutdowns: AtomicU8::new(0),
+            marks: AtomicU8::new(0),
             waiters: Waiters::new(),
             busy_poll: BusyPoll::new(),
             control,
@@ -71,7 +75,7 @@ impl Socket {
         self.family.store(family, Ordering::Relaxed);
         self.kind.store(kind, Ordering::Relaxed);
         self.protocol.store(protocol, Ordering::Relaxed);
-        self.set_bound(false);
+        self.marks.store(0, Ordering::Relaxed);
         self.set_timeout(timeout);
         self.control.opened(number, self);
         Ok(())
@@ -98,14 +102,19 @@ impl Socket {
     pub(crate) fn shutdown(&self, how: i32) -> Result<(), Errno> {
         let call = self.begin()?;
         sys::socket::shutdown(call.fd(), how)?;
-        self.shutdowns.fetch_add(1, Ordering::Release);
+        let halves = match how {
+            libc::SHUT_RD => SHUT_READ,
+            libc::SHUT_WR => SHUT_WRITE,
+            _ => SHUT_READ | SHUT_WRITE,
+        };
+        self.marks.fetch_or(halves, Ordering::Release);
         self.waiters.wake_all();
         Ok(())
     }
 
-    /// How often it was shut down so far, modulo 256: enough to see that it was.
-    pub(super) fn shutdowns(&self) -> u8 {
-        self.shutdowns.load(Ordering::Acquire)
+    /// Which halves were shut so far, for comparing.
+    pub(super) fn shut(&self) -> u8 {
+        self.marks.load(Ordering::Acquire) & (SHUT_READ | SHUT_WRITE)
     }
 
     /// Takes the socket off its runtime's list.
@@ -209,11 +218,14 @@ impl Socket {
 
     /// True once bind(2) gave it an address that was permitted.
     pub(crate) fn is_bound(&self) -> bool {
-        self.bound.load(Ordering::Relaxed)
+        self.marks.load(Ordering::Relaxed) & BOUND != 0
     }
 
     pub(crate) fn set_bound(&self, bound: bool) {
-        self.bound.store(bound, Ordering::Relaxed);
+        match bound {
+            true => self.marks.fetch_or(BOUND, Ordering::Relaxed),
+            false => self.marks.fetch_and(!BOUND, Ordering::Relaxed),
+        };
     }
 
     /// AF_ number; −1 before the socket was opened, as are the two below.
@@ -238,3 +250,13 @@ impl Drop for Socket {
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_fits_96_bytes_with_the_counts_of_its_arc() {
+        assert_eq!(size_of::<Socket>() + 2 * size_of::<usize>(), 96);
+    }
+}
