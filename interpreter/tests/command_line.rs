@@ -327,7 +327,13 @@ mod module {
     fn needs_nothing_but_the_program() {
         let home = TempDir::new().unwrap();
         let alone = home.path().join("alone");
-        fs::copy(env!("CARGO_BIN_EXE_interpreter"), &alone).unwrap();
+        // Not fs::copy: a child that another test starts meanwhile would have the
+        // copy open for writing, and exec says ETXTBSY then.
+        let copied = Command::new("cp")
+            .arg(env!("CARGO_BIN_EXE_interpreter"))
+            .arg(&alone)
+            .status();
+        assert!(copied.unwrap().success());
         let code = "import asyncio, http.server, json, sys; print(sys.executable)";
         let expected = format!("{}\n", alone.display());
         Run::of(
