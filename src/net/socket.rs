@@ -23,7 +23,8 @@ pub(crate) struct Socket {
     family: AtomicI32,
     kind: AtomicI32,
     protocol: AtomicI32,
-    /// [`BOUND`], [`SHUT_READ`], [`SHUT_WRITE`]: the kernel does not tell.
+    /// [`BOUND`], [`SHUT_READ`], [`SHUT_WRITE`]: the kernel does not tell. One
+    /// byte for all, for the size of a socket (the test below).
     marks: AtomicU8,
     pub(crate) waiters: Waiters,
     pub(super) busy_poll: BusyPoll,
