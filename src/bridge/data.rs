@@ -1,8 +1,9 @@
-//! Bytes that a script hands over to be sent.
+//! Bytes that a script hands over to be sent, and memory to receive into.
 
+use crate::net::transfer::{Bytes, Memory};
 use rustpython_vm::builtins::PyBytes;
 use rustpython_vm::common::borrow::BorrowedValue;
-use rustpython_vm::function::ArgBytesLike;
+use rustpython_vm::function::{ArgBytesLike, ArgMemoryBuffer};
 use rustpython_vm::{
     PyObject, PyObjectRef, PyRef, PyResult, TryFromBorrowedObject, TryFromObject, VirtualMachine,
 };
@@ -40,6 +41,35 @@ impl Data {
             Self::Buffer(buffer) if buffer.borrow_buf().is_locked() => Some(buffer.source_object()),
             _ => None,
         }
+    }
+}
+
+impl Bytes for Data {
+    #[inline]
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    #[inline]
+    fn lend<R>(&self, sent: usize, attempt: impl FnOnce(&[u8]) -> R) -> R {
+        attempt(self.borrow().get(sent..).unwrap_or_default())
+    }
+}
+
+/// The first `len` bytes of a writable buffer.
+pub(crate) struct Room<'a> {
+    pub(crate) buffer: &'a ArgMemoryBuffer,
+    pub(crate) len: usize,
+}
+
+impl Memory for Room<'_> {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn lend<R>(&self, filled: usize, attempt: impl FnOnce(&mut [u8]) -> R) -> R {
+        let mut memory = self.buffer.borrow_buf_mut();
+        attempt(memory.get_mut(filled..self.len).unwrap_or_default())
     }
 }
 

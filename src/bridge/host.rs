@@ -1,19 +1,19 @@
 //! How a waiting call lets the VM go on.
 
 use super::errors;
-use crate::net::{Error, Host};
+use crate::net::{Call, Error, Socket, VmContext};
 use rustpython_vm::builtins::PyBaseExceptionRef;
 use rustpython_vm::{PyResult, VirtualMachine};
 use std::cell::RefCell;
 
 /// The VM as [`crate::net`] sees it, for one call.
-pub(crate) struct VmHost<'a> {
+pub(crate) struct CallContext<'a> {
     vm: &'a VirtualMachine,
     /// What a signal handler raised.
     raised: RefCell<Option<PyBaseExceptionRef>>,
 }
 
-impl Host for VmHost<'_> {
+impl VmContext for CallContext<'_> {
     fn detached<R>(&self, f: impl FnOnce() -> R) -> R {
         self.vm.allow_threads(f)
     }
@@ -30,15 +30,26 @@ impl Host for VmHost<'_> {
 #[inline]
 pub(crate) fn blocking<'a, T>(
     vm: &'a VirtualMachine,
-    call: impl FnOnce(&VmHost<'a>) -> Result<T, Error>,
+    call: impl FnOnce(&CallContext<'a>) -> Result<T, Error>,
 ) -> PyResult<T> {
-    let host = VmHost {
+    let context = CallContext {
         vm,
         raised: RefCell::new(None),
     };
-    call(&host).map_err(|error| {
-        host.raised
+    call(&context).map_err(|error| {
+        context
+            .raised
             .take()
             .unwrap_or_else(|| errors::to_python(error, vm))
     })
+}
+
+/// Runs a call on a socket that may wait for as long as its timeout says.
+#[inline]
+pub(crate) fn call<'a, T>(
+    vm: &'a VirtualMachine,
+    socket: &Socket,
+    call: impl FnOnce(&mut Call<'_, CallContext<'a>>) -> Result<T, Error>,
+) -> PyResult<T> {
+    blocking(vm, |context| call(&mut Call::new(context, socket)))
 }

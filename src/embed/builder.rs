@@ -138,6 +138,19 @@ impl SocketModule {
         self
     }
 
+    /// Sets how many threads look names up for the interpreter: 8 unless this says
+    /// otherwise. A look-up beyond them waits for its turn; with 0, names cannot be
+    /// looked up (`gaierror` EAI_AGAIN).
+    ///
+    /// ```
+    /// let module = rustpython_socket::SocketModule::new().max_look_up_threads(2);
+    /// # drop(module);
+    /// ```
+    pub fn max_look_up_threads(self, most: usize) -> Self {
+        self.control.lookups.set_most(most);
+        self
+    }
+
     /// How long a wait may look for an answer before its thread falls asleep:
     /// 20 µs unless this says otherwise, 1 ms at most. `Duration::ZERO` is never.
     ///

@@ -162,11 +162,14 @@ impl Handle {
         let sockets = self.control.registry.sockets();
         // Nothing is closed for the kernel before all are for the script: a call
         // that waits on one end of a pair must not see the other one go.
-        let calls: Vec<_> = sockets.iter().map(|socket| socket.begin()).collect();
+        let guards: Vec<_> = sockets.iter().map(|socket| socket.acquire()).collect();
         for socket in &sockets {
-            let _ = socket.close();
+            let _ = socket.begin_to_close();
         }
-        drop(calls);
+        drop(guards);
+        for socket in &sockets {
+            socket.wait_until_idle();
+        }
     }
 
     /// What has happened so far.
@@ -211,7 +214,7 @@ fn info(socket: &Socket) -> Option<SocketInfo> {
     let address = |found: Result<SockAddr, _>| found.ok().filter(|address| !address.is_empty());
     Some(SocketInfo {
         id: socket.id,
-        fd: *call,
+        fd: call.number(),
         family: socket.family(),
         kind: socket.kind(),
         protocol: socket.protocol(),

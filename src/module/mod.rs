@@ -54,7 +54,6 @@ pub(crate) mod socket {
     use crate::bridge::errors;
     use crate::constants::{self, enums};
     use crate::module::lazy;
-    use crate::net::Waker;
     use crate::object;
     use rustpython_vm::builtins::PyModule;
     use rustpython_vm::{Py, PyResult, VirtualMachine};
@@ -62,9 +61,6 @@ pub(crate) mod socket {
     /// Fills the module: what the macros cannot say comes from tables.
     pub(crate) fn module_exec(vm: &VirtualMachine, module: &Py<PyModule>) -> PyResult<()> {
         __module_exec(vm, module);
-        // Now rather than in the middle of a script, where a descriptor that
-        // stays open would look like a leak.
-        let _ = Waker::current();
         let exceptions = &vm.ctx.exceptions;
         let object = vm
             .ctx

@@ -1,8 +1,8 @@
 //! Look-ups of hosts, services and protocols.
 
 use crate::address::{self, idna};
+use crate::bridge::CallContext;
 use crate::bridge::errors::{self, OrRaise};
-use crate::bridge::host::VmHost;
 use crate::bridge::{State, args, audit, blocking, state, text};
 use crate::constants::enums;
 use crate::net::resolve::{self, AddrInfo, Query};
@@ -229,7 +229,7 @@ impl<'a> LookUp<'a> {
     /// Waits for the resolver, by default for as long as it takes.
     fn wait<T>(
         &self,
-        look_up: impl FnOnce(&VmHost<'a>, &Control, &mut Clock) -> Result<T, Error>,
+        look_up: impl FnOnce(&CallContext<'a>, &Control, &mut Clock) -> Result<T, Error>,
     ) -> PyResult<T> {
         let mut clock = Clock::new(self.timeout, &self.state.runtime.control);
         blocking(self.vm, |host| {

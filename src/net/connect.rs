@@ -1,113 +1,97 @@
-//! connect(2), for whose end the one loop waits.
+//! connect(2).
+//!
+//! | socket | connect(2) says | then |
+//! |---|---|---|
+//! | any | success, or an error not named below | that is the result |
+//! | does not wait | EINPROGRESS, EALREADY, EAGAIN | that is the result |
+//! | blocking, made non-blocking by others | EINPROGRESS, EAGAIN | that is the result |
+//! | blocking, not unix | EINTR | it goes on: wait until writable, read SO_ERROR |
+//! | with a timeout | EINPROGRESS, EALREADY, EINTR | the same |
+//! | unix, waits | EAGAIN, EINTR: the backlog is full | nothing has begun: again |
+//!
+//! When SO_SNDTIMEO ends the wait, the result is EINPROGRESS, for unix EAGAIN, as
+//! from the kernel.
 
-use super::operation::{self, Ready};
-use super::{Clock, Error, Host, Socket, Timeout};
+use super::call::{Call, INTERVAL, Ready, SHORT};
+use super::{Error, Timeout, VmContext};
 use crate::policy::{Event, Permitted, SockAddr};
 use crate::sys::{self, sockopt};
 use nix::errno::Errno;
 use nix::libc;
-use std::os::fd::BorrowedFd;
 
-/// Connects within what `clock` allows. Without a timeout that is for ever;
-/// with a timeout of zero the kernel's first answer is the result.
-pub(crate) fn connect(
-    host: &impl Host,
-    socket: &Socket,
-    clock: &mut Clock,
-    target: &Permitted<SockAddr>,
-) -> Result<(), Error> {
-    let connected = attempt(host, socket, clock, target);
-    if connected.is_ok() && socket.control.watch.is_hooked() {
-        socket.control.watch.tell(&Event::Connected {
-            id: socket.id,
-            address: target.get(),
-        });
+impl<V: VmContext> Call<'_, V> {
+    /// Connects to `target` (connect(2)). Without a timeout that may take for ever;
+    /// with a timeout of zero the kernel's first answer is the result.
+    pub(crate) fn connect(&mut self, target: &Permitted<SockAddr>) -> Result<(), Error> {
+        self.socket.control.limits.may_connect()?;
+        self.attempt_connect(target)?;
+        let socket = self.socket;
+        if socket.control.watch.is_hooked() {
+            socket.control.watch.tell(&Event::Connected {
+                id: socket.id,
+                address: target.get(),
+            });
+        }
+        Ok(())
     }
-    connected
-}
 
-fn attempt(
-    host: &impl Host,
-    socket: &Socket,
-    clock: &mut Clock,
-    target: &Permitted<SockAddr>,
-) -> Result<(), Error> {
-    if target.get().family() == libc::AF_UNIX {
-        // A listener whose backlog is full says EAGAIN, and poll(2) does not
-        // tell when there is room: nothing has begun yet, so it is tried again.
-        return operation::run(host, socket, clock, Ready::Unknown, |fd| {
-            start(socket, fd, target)
-        });
+    fn attempt_connect(&mut self, target: &Permitted<SockAddr>) -> Result<(), Error> {
+        if target.get().family() == libc::AF_UNIX {
+            // Poll(2) does not tell when a backlog has room.
+            return self.retry_bounded(Ready::Unknown, |fd| sys::socket::connect(fd, target));
+        }
+        let waits = self.clock.timeout() != Timeout::Zero;
+        match self.bounded(SHORT, |fd| sys::socket::connect(fd, target))? {
+            Err(Errno::EINTR) if !waits => Err(Errno::EINPROGRESS.into()),
+            Err(Errno::EINTR | Errno::EINPROGRESS | Errno::EALREADY) if waits => {
+                self.look_around()?;
+                self.finish_connect(target)
+            }
+            Ok(()) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
     }
-    let call = socket.begin()?;
-    match start(socket, call.fd(), target) {
-        Ok(()) => Ok(()),
-        Err(Errno::EINTR | Errno::EINPROGRESS) if clock.timeout() != Timeout::Zero => {
-            host.check_signals()?;
-            operation::wait(host, socket, &call, clock, Ready::Write)?;
-            match sockopt::get_int(call.fd(), libc::SOL_SOCKET, libc::SO_ERROR)? {
-                0 | libc::EISCONN => {
-                    settle(socket, call.fd(), target);
-                    Ok(())
-                }
-                errno => {
-                    give_up(socket, call.fd(), target);
-                    Err(Errno::from_raw(errno).into())
-                }
+
+    /// Waits for the end of a connect that has begun.
+    fn finish_connect(&mut self, target: &Permitted<SockAddr>) -> Result<(), Error> {
+        if self.is_blocking() {
+            match self.heed_the_descriptor(Ready::Write) {
+                Err(Error::Errno(Errno::EAGAIN)) => return Err(Errno::EINPROGRESS.into()),
+                heeded => heeded?,
             }
         }
-        Err(errno) => Err(errno.into()),
+        match self.wait_until_ready(Ready::Write) {
+            Err(Error::Errno(Errno::EAGAIN)) => return Err(Errno::EINPROGRESS.into()),
+            waited => waited?,
+        }
+        let guard = self.acquire()?;
+        let error = sockopt::get_int(guard.fd(), libc::SOL_SOCKET, libc::SO_ERROR)?;
+        let is_connected = matches!(error, 0 | libc::EISCONN);
+        // The kernel goes on calling the socket "connecting" until connect(2) is called
+        // once more, which a blocking connect needs not. Of a connection this is done
+        // only while the peer is there, or the call would eat the error that the next
+        // receive is to report. After a failure TCP says ECONNABORTED once, and takes
+        // neither another connect nor a listen before; it begins nothing.
+        let settles = match is_connected {
+            true => sys::socket::getpeername(guard.fd()).is_ok(),
+            false => self.is_tcp(target),
+        };
+        drop(guard);
+        if self.is_blocking() && settles {
+            let _ = self.bounded(INTERVAL, |fd| sys::socket::connect(fd, target))?;
+        }
+        match is_connected {
+            true => Ok(()),
+            false => Err(Errno::from_raw(error).into()),
+        }
     }
-}
 
-/// The kernel goes on calling a socket "connecting" until connect(2) is called
-/// once more, and would let the script's next connect() succeed. A blocking
-/// connect leaves no such trace. Only while the peer is there: otherwise the
-/// call would eat the error that the next recv() is to report.
-fn settle(socket: &Socket, fd: BorrowedFd<'_>, target: &Permitted<SockAddr>) {
-    if socket.timeout() == Timeout::Never && sys::socket::getpeername(fd).is_ok() {
-        let _ = start(socket, fd, target);
-    }
-}
-
-/// The same after a failure: TCP goes on calling the socket "connecting", and
-/// takes neither another connect() nor listen() until it has told of the
-/// failure itself (ECONNABORTED). It begins nothing then.
-fn give_up(socket: &Socket, fd: BorrowedFd<'_>, target: &Permitted<SockAddr>) {
-    if socket.timeout() == Timeout::Never && is_tcp(socket, target) {
-        let _ = start(socket, fd, target);
-    }
-}
-
-fn is_tcp(socket: &Socket, target: &Permitted<SockAddr>) -> bool {
-    socket.kind() == libc::SOCK_STREAM
-        && matches!(
-            socket.protocol(),
-            0 | libc::IPPROTO_TCP | libc::IPPROTO_MPTCP
-        )
-        && target.get().ip().is_some()
-}
-
-/// Begins to connect, without waiting.
-fn start(socket: &Socket, fd: BorrowedFd<'_>, target: &Permitted<SockAddr>) -> Result<(), Errno> {
-    let _mode = socket.hold_mode();
-    if socket.timeout().is_nonblocking() {
-        return sys::socket::connect(fd, target);
-    }
-    // connect(2) has no flag for this; nothing else on a socket that is not
-    // connected yet minds the mode.
-    sys::socket::set_nonblocking(fd, true)?;
-    let mut result = sys::socket::connect(fd, target);
-    if result == Err(Errno::EINPROGRESS) && is_tcp(socket, target) {
-        // A peer on this machine has answered while the call was on its way
-        // out. Asked again the kernel says so, and nothing is left to wait for
-        // or to settle.
-        result = sys::socket::connect(fd, target);
-    }
-    sys::socket::set_nonblocking(fd, false)?;
-    match result {
-        // It has begun, now or before: a blocking connect waits for the end.
-        Err(Errno::EALREADY) => Err(Errno::EINPROGRESS),
-        answer => answer,
+    fn is_tcp(&self, target: &Permitted<SockAddr>) -> bool {
+        self.socket.kind() == libc::SOCK_STREAM
+            && matches!(
+                self.socket.protocol(),
+                0 | libc::IPPROTO_TCP | libc::IPPROTO_MPTCP
+            )
+            && target.get().ip().is_some()
     }
 }

@@ -2,8 +2,9 @@
 
 use super::busy_poll;
 use super::limits::Limits;
+use super::lookups::Lookups;
 use super::registry::Registry;
-use super::waker::Waiters;
+use super::wake::Waiters;
 use super::{Error, Resolver};
 use crate::policy::Watch;
 use std::fmt;
@@ -28,6 +29,7 @@ pub(crate) struct Control {
     pub(super) waiters: Waiters,
     pub(crate) limits: Limits,
     pub(crate) registry: Registry,
+    pub(crate) lookups: Lookups,
     pub(crate) watch: Arc<Watch>,
     /// Where names come from, if not from the system.
     resolver: OnceLock<Arc<dyn Resolver>>,
@@ -44,6 +46,7 @@ impl Default for Control {
             waiters: Waiters::new(),
             limits: Limits::default(),
             registry: Registry::default(),
+            lookups: Lookups::default(),
             watch: Arc::default(),
             resolver: OnceLock::new(),
         }

@@ -43,7 +43,7 @@ impl Timeout {
 
 /// A timeout that starts to run when a call first waits, and then holds for
 /// every further wait of that call.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     timeout: Timeout,
     deadline: Option<Instant>,
@@ -81,6 +81,12 @@ impl Clock {
 
     pub(crate) fn timeout(&self) -> Timeout {
         self.timeout
+    }
+
+    /// Lets the call wait so long from its next wait on.
+    pub(super) fn set_timeout(&mut self, timeout: Timeout) {
+        self.timeout = timeout;
+        self.deadline = None;
     }
 
     /// What is left: `None` for ever. [`Error::TimedOut`] once nothing is.

@@ -1,23 +1,26 @@
 //! Blocking logic: how a call waits, until when, and what can wake it.
 //!
-//! No VM and no `unsafe` here; [`Host`] is all this layer knows of the VM.
+//! No VM and no `unsafe` here; [`VmContext`] is all this layer knows of the VM.
 
 mod busy_poll;
-pub(crate) mod connect;
+pub(crate) mod call;
+mod connect;
 mod control;
 mod deadline;
 mod error;
 mod limits;
-pub(crate) mod listener;
+mod listener;
+mod lookups;
+pub(crate) mod low_water;
 mod names;
-pub(crate) mod operation;
 mod outgoing;
 mod registry;
 pub(crate) mod resolve;
 mod socket;
 pub(crate) mod transfer;
-mod waker;
+mod wake;
 
+pub(crate) use call::Call;
 pub(crate) use control::Control;
 pub(crate) use deadline::{Clock, Timeout};
 pub(crate) use error::Error;
@@ -25,24 +28,23 @@ pub(crate) use limits::Limit;
 pub use names::Resolver;
 pub(crate) use outgoing::Outgoing;
 pub(crate) use socket::Socket;
-pub(crate) use waker::Waker;
 
-/// What waiting needs of the program around it.
-pub(crate) trait Host {
-    /// Runs `f`, which may block, with this thread out of the VM's way.
+/// Access to the VM during a call that may wait.
+pub(crate) trait VmContext {
+    /// Runs `f`, which may block, with this thread detached from the VM.
     fn detached<R>(&self, f: impl FnOnce() -> R) -> R;
 
     /// Runs signal handlers that are due. An error means that one raised; the
-    /// host keeps the exception.
+    /// context keeps the exception.
     fn check_signals(&self) -> Result<(), Error>;
 }
 
-/// A host without a VM: blocks in place, has no signal handlers. For tests.
+/// No VM: blocks in place, has no signal handlers. For tests.
 #[cfg(test)]
-pub(crate) struct Plain;
+pub(crate) struct NoVm;
 
 #[cfg(test)]
-impl Host for Plain {
+impl VmContext for NoVm {
     fn detached<R>(&self, f: impl FnOnce() -> R) -> R {
         f()
     }

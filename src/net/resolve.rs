@@ -2,21 +2,17 @@
 //!
 //! Every look-up of a host, by name or by address, goes through one of the
 //! functions here. The C library's resolver can be neither timed out nor woken,
-//! so a look-up that may block runs on a thread of its own, and the caller waits
-//! for it as for anything else; a wait that ends early leaves the thread to
-//! finish by itself.
+//! so a look-up that may block runs on one of the interpreter's [look-up
+//! threads](super::lookups), and the caller waits for it as for anything else.
 
-use super::{Clock, Control, Error, Host, Waker, names, operation};
+use super::lookups::{Failure, in_background};
+use super::{Clock, Control, Error, VmContext, names};
 use crate::policy::SockAddr;
 use crate::policy::inet::{is_literal, pton4, pton6};
 use crate::sys::netdb::{self, HostEntry, HostError, ResolveError};
-use nix::errno::Errno;
 use nix::libc;
-use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 use std::ffi::{CStr, CString};
 use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
-use std::sync::mpsc::{TryRecvError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use crate::sys::netdb::{AddrInfo, Query};
 
@@ -39,8 +35,8 @@ impl From<HostError> for Error {
 ///
 /// A query that needs no look-up is answered at once, whatever the clock says.
 /// Any other waits for the resolver for as long as `clock` allows.
-pub(crate) fn getaddrinfo<H: Host>(
-    host: &H,
+pub(crate) fn getaddrinfo<V: VmContext>(
+    vm: &V,
     control: &Control,
     clock: &mut Clock,
     query: Query,
@@ -52,15 +48,21 @@ pub(crate) fn getaddrinfo<H: Host>(
         return Ok(netdb::getaddrinfo(&query)?);
     }
     let resolver = control.resolver();
-    in_background(host, control, clock, move || match resolver {
-        Some(resolver) if query.host.is_some() => names::getaddrinfo(&*resolver, &query),
-        _ => Ok(netdb::getaddrinfo(&query)?),
-    })
+    in_background(
+        vm,
+        control,
+        clock,
+        address_failure,
+        move || match resolver {
+            Some(resolver) if query.host.is_some() => names::getaddrinfo(&*resolver, &query),
+            _ => Ok(netdb::getaddrinfo(&query)?),
+        },
+    )
 }
 
 /// getnameinfo(3).
-pub(crate) fn getnameinfo<H: Host>(
-    host: &H,
+pub(crate) fn getnameinfo<V: VmContext>(
+    vm: &V,
     control: &Control,
     clock: &mut Clock,
     address: SockAddr,
@@ -71,110 +73,61 @@ pub(crate) fn getnameinfo<H: Host>(
         return Ok(netdb::getnameinfo(&address, flags)?);
     }
     let resolver = control.resolver();
-    in_background(host, control, clock, move || match resolver {
-        Some(resolver) => names::getnameinfo(&*resolver, &address, flags),
-        None => Ok(netdb::getnameinfo(&address, flags)?),
-    })
+    in_background(
+        vm,
+        control,
+        clock,
+        address_failure,
+        move || match resolver {
+            Some(resolver) => names::getnameinfo(&*resolver, &address, flags),
+            None => Ok(netdb::getnameinfo(&address, flags)?),
+        },
+    )
 }
 
 /// gethostbyname(3).
-pub(crate) fn gethostbyname<H: Host>(
-    host: &H,
+pub(crate) fn gethostbyname<V: VmContext>(
+    vm: &V,
     control: &Control,
     clock: &mut Clock,
     name: CString,
 ) -> Result<HostEntry, Error> {
     let resolver = control.resolver();
-    in_background(host, control, clock, move || match resolver {
+    in_background(vm, control, clock, host_failure, move || match resolver {
         Some(resolver) => names::gethostbyname(&*resolver, &name),
         None => Ok(netdb::gethostbyname(&name)?),
     })
 }
 
 /// gethostbyaddr(3).
-pub(crate) fn gethostbyaddr<H: Host>(
-    host: &H,
+pub(crate) fn gethostbyaddr<V: VmContext>(
+    vm: &V,
     control: &Control,
     clock: &mut Clock,
     address: IpAddr,
 ) -> Result<HostEntry, Error> {
     let resolver = control.resolver();
-    in_background(host, control, clock, move || match resolver {
+    in_background(vm, control, clock, host_failure, move || match resolver {
         Some(resolver) => names::gethostbyaddr(&*resolver, address),
         None => Ok(netdb::gethostbyaddr(address)?),
     })
 }
 
-/// Runs a look-up that may block on a thread of its own and waits for it, for
-/// as long as `clock` allows. A wait that ends early leaves the thread to
-/// finish by itself; its result is dropped.
-pub(crate) fn in_background<H: Host, T: Send + 'static>(
-    host: &H,
-    control: &Control,
-    clock: &mut Clock,
-    look_up: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    /// Rings when the thread ends, however it does.
-    struct Bell(Arc<Waker>);
-
-    impl Drop for Bell {
-        fn drop(&mut self) {
-            self.0.wake();
-        }
-    }
-
-    let bell = Bell(Waker::current()?);
-    let (sender, receiver) = channel();
-    // In a cell of its own, to be had back if there can be no thread.
-    let look_up = Arc::new(Mutex::new(Some(look_up)));
-    let task = {
-        let look_up = look_up.clone();
-        move || {
-            // Rings last: after the result is in the channel, or can never be.
-            let _bell = bell;
-            let sender = sender;
-            if let Some(look_up) = take(&look_up) {
-                // Nobody listens any more if the wait ended early.
-                let _ = sender.send(look_up());
-            }
-        }
-    };
-    if !spawn(task) {
-        return match take(&look_up) {
-            Some(look_up) => host.detached(look_up),
-            None => Err(Errno::EAGAIN.into()),
-        };
-    }
-    let mut result = Err(TryRecvError::Empty);
-    operation::until(host, control, clock, || {
-        result = receiver.try_recv();
-        !matches!(result, Err(TryRecvError::Empty))
-    })?;
-    // Without a result the look-up panicked.
-    result.unwrap_or(Err(Error::AddrInfo(libc::EAI_FAIL)))
+/// The error of getaddrinfo(3) for a look-up without answer.
+fn address_failure(failure: Failure) -> Error {
+    Error::AddrInfo(match failure {
+        Failure::NoThread => libc::EAI_AGAIN,
+        Failure::Panicked => libc::EAI_FAIL,
+    })
 }
 
-fn take<T>(cell: &Mutex<Option<T>>) -> Option<T> {
-    cell.lock().unwrap_or_else(PoisonError::into_inner).take()
-}
-
-/// Starts a thread that takes no signals, so that they go on to interrupt the
-/// thread that waits. False if there can be none.
-fn spawn(task: impl FnOnce() + Send + 'static) -> bool {
-    let mut before = SigSet::empty();
-    // A thread starts with the mask of the one that made it.
-    let masked = pthread_sigmask(
-        SigmaskHow::SIG_SETMASK,
-        Some(&SigSet::all()),
-        Some(&mut before),
-    );
-    let thread = std::thread::Builder::new()
-        .name("socket-resolver".to_owned())
-        .spawn(task);
-    if masked.is_ok() {
-        let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
-    }
-    thread.is_ok()
+/// The error of gethostbyname(3) for a look-up without answer: TRY_AGAIN or
+/// NO_RECOVERY.
+fn host_failure(failure: Failure) -> Error {
+    Error::HostDb(match failure {
+        Failure::NoThread => 2,
+        Failure::Panicked => 3,
+    })
 }
 
 /// True if getaddrinfo(3) can answer without asking any database.
@@ -304,9 +257,8 @@ fn kinds(kind: i32, protocol: i32) -> impl Iterator<Item = (i32, i32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Plain, Timeout};
+    use super::super::{NoVm, Timeout};
     use super::*;
-    use std::time::{Duration, Instant};
 
     fn never() -> Clock {
         Clock::new(Timeout::Never, &Control::default())
@@ -442,70 +394,23 @@ mod tests {
             kind: libc::SOCK_STREAM,
             ..Query::default()
         };
-        let answers = getaddrinfo(&Plain, &control, &mut never(), query).unwrap();
+        let answers = getaddrinfo(&NoVm, &control, &mut never(), query).unwrap();
         assert!(answers.iter().all(|answer| {
             answer
                 .address
                 .ip()
                 .is_some_and(|(ip, port)| ip.is_loopback() && port == 80)
         }));
-        let entry = gethostbyname(&Plain, &control, &mut never(), c"localhost".to_owned());
+        let entry = gethostbyname(&NoVm, &control, &mut never(), c"localhost".to_owned());
         assert!(entry.unwrap().addresses.iter().all(IpAddr::is_loopback));
     }
 
     #[test]
     fn failures_are_typed() {
         let control = Control::default();
-        let failed = getaddrinfo(&Plain, &control, &mut never(), Query::default());
+        let failed = getaddrinfo(&NoVm, &control, &mut never(), Query::default());
         assert!(matches!(failed, Err(Error::AddrInfo(libc::EAI_NONAME))));
-        let failed = gethostbyaddr(&Plain, &control, &mut never(), [240, 0, 0, 1].into());
+        let failed = gethostbyaddr(&NoVm, &control, &mut never(), [240, 0, 0, 1].into());
         assert!(matches!(failed, Err(Error::HostDb(1))));
-    }
-
-    fn slow() -> Result<(), Error> {
-        std::thread::sleep(Duration::from_secs(5));
-        Ok(())
-    }
-
-    #[test]
-    fn a_slow_look_up_times_out() {
-        let started = Instant::now();
-        let mut clock = Clock::new(
-            Timeout::After(Duration::from_millis(30)),
-            &Control::default(),
-        );
-        let ended = in_background(&Plain, &Control::default(), &mut clock, slow);
-        assert!(matches!(ended, Err(Error::TimedOut)));
-        assert!(started.elapsed() < Duration::from_secs(2));
-    }
-
-    #[test]
-    fn a_slow_look_up_can_be_interrupted() {
-        let started = Instant::now();
-        let control = Control::default();
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                std::thread::sleep(Duration::from_millis(30));
-                control.interrupt();
-            });
-            let ended = in_background(&Plain, &control, &mut never(), slow);
-            assert!(matches!(ended, Err(Error::Interrupted)));
-        });
-        assert!(started.elapsed() < Duration::from_secs(2));
-    }
-
-    #[test]
-    fn a_look_up_takes_no_signals() {
-        let mask = || Ok(SigSet::thread_get_mask()?);
-        let taken = in_background(&Plain, &Control::default(), &mut never(), mask).unwrap();
-        assert!(taken.contains(nix::sys::signal::Signal::SIGINT));
-        assert!(!mask().unwrap().contains(nix::sys::signal::Signal::SIGINT));
-    }
-
-    #[test]
-    fn a_look_up_that_panics_is_a_failure() {
-        let broken = || -> Result<(), Error> { panic!("for the test") };
-        let ended = in_background(&Plain, &Control::default(), &mut never(), broken);
-        assert!(matches!(ended, Err(Error::AddrInfo(libc::EAI_FAIL))));
     }
 }

@@ -1,17 +1,17 @@
 //! One socket as the calls on it see it.
 
 use super::busy_poll::BusyPoll;
-use super::waker::Waiters;
-use super::{Clock, Control, Error, Timeout};
+use super::wake::Waiters;
+use super::{Clock, Control, Timeout};
 use crate::policy::{Event, SocketId};
-use crate::sys::descriptor::Use;
+use crate::sys::descriptor::{self, FdGuard};
 use crate::sys::{self, Descriptor};
 use nix::errno::Errno;
 use nix::libc;
-use parking_lot::{Mutex, MutexGuard};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// A descriptor with its timeout, what kind of socket it is, and who waits on it.
 ///
@@ -33,8 +33,6 @@ pub(crate) struct Socket {
     /// Bytes, for the host to see.
     pub(crate) received: AtomicU64,
     pub(crate) sent: AtomicU64,
-    /// See [`hold_mode`](Self::hold_mode).
-    mode: Mutex<()>,
 }
 
 /// It has an address that was permitted: then it may listen there. The kernel
@@ -60,7 +58,6 @@ impl Socket {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
-            mode: Mutex::new(()),
         }
     }
 
@@ -82,27 +79,41 @@ impl Socket {
         Ok(())
     }
 
-    /// Begins a call: the descriptor stays open while the result lives. EBADF
-    /// once closed.
+    /// Keeps the descriptor open while the result lives. EBADF once closed.
     #[inline]
-    pub(crate) fn begin(&self) -> Result<Use<'_>, Errno> {
-        self.descriptor.borrow().ok_or(Errno::EBADF)
+    pub(crate) fn acquire(&self) -> Result<FdGuard<'_>, Errno> {
+        self.descriptor.acquire().ok_or(Errno::EBADF)
     }
 
-    /// Closes the descriptor and ends the calls blocked on it with EBADF.
+    /// The same as [`acquire`](Self::acquire).
+    #[inline]
+    pub(crate) fn begin(&self) -> Result<FdGuard<'_>, Errno> {
+        self.acquire()
+    }
+
+    /// Closes the descriptor, ends the calls that use it with EBADF, and returns when
+    /// the number is the kernel's again.
+    ///
+    /// May block (SO_LINGER, close(2)): the caller is detached from the VM.
     pub(crate) fn close(&self) -> Result<(), Errno> {
+        self.begin_to_close()?;
+        self.wait_until_idle();
+        Ok(())
+    }
+
+    /// Like [`close`](Self::close), without waiting for the calls that use the
+    /// descriptor: the last of them closes it.
+    pub(crate) fn begin_to_close(&self) -> Result<(), Errno> {
         // Before the number goes back to the kernel.
         self.forget();
-        let closed = self.descriptor.close();
-        self.waiters.wake_all();
-        closed.map(drop)
+        self.descriptor.close().map(drop)
     }
 
     /// shutdown(2). Calls blocked on the socket try again: poll(2) says nothing
     /// of a unix socket whose own sending half was shut.
     pub(crate) fn shutdown(&self, how: i32) -> Result<(), Errno> {
-        let call = self.begin()?;
-        sys::socket::shutdown(call.fd(), how)?;
+        let guard = self.acquire()?;
+        sys::socket::shutdown(guard.fd(), how)?;
         let halves = match how {
             libc::SHUT_RD => SHUT_READ,
             libc::SHUT_WR => SHUT_WRITE,
@@ -154,23 +165,30 @@ impl Socket {
         (count(&self.received), count(&self.sent))
     }
 
-    /// Gives the descriptor away and ends the calls blocked on it; −1 if there
-    /// is none. Returns when no call uses the number any more.
+    /// Gives the descriptor away and ends the calls that use it; −1 if there is
+    /// none. Returns when no call uses the number any more.
     pub(crate) fn detach(&self) -> RawFd {
         self.forget();
         let Some(fd) = self.descriptor.leave() else {
             return -1;
         };
-        self.settle();
+        self.wait_until_idle();
         fd
     }
 
-    /// Waits until no call uses the descriptor that was closed or left: each
-    /// is between two system calls that do not block, or being woken.
-    pub(crate) fn settle(&self) {
-        while self.descriptor.is_busy() {
+    /// Waits until no call uses the descriptor that was given up: each is in a system
+    /// call that it is interrupted in. Does not wait for a call of this thread, which
+    /// is where a host's event hook may close a socket.
+    pub(crate) fn wait_until_idle(&self) {
+        let mut pause = Duration::from_micros(1);
+        while self.descriptor.is_given_up() && !descriptor::is_held_by_this_thread() {
             self.waiters.wake_all();
-            std::thread::yield_now();
+            if pause < Duration::from_micros(50) {
+                std::thread::yield_now();
+            } else {
+                std::thread::sleep(pause);
+            }
+            pause = (pause * 2).min(Duration::from_millis(1));
         }
     }
 
@@ -184,33 +202,13 @@ impl Socket {
         Clock::new(self.timeout(), &self.control)
     }
 
-    /// Between the parts of one call that never had to wait: whether its time
-    /// is up, or the host has ended it.
-    pub(crate) fn may_go_on(&self, clock: &mut Clock) -> Result<(), Error> {
-        let left = match clock.timeout() {
-            Timeout::Zero => None,
-            _ => clock.remaining()?,
-        };
-        self.control.check(clock.generation, left).map(drop)
-    }
-
-    /// To be held while it matters whether the descriptor is in non-blocking
-    /// mode, and while that changes. accept(2) and connect(2) take no flag not
-    /// to wait: without this, another thread's settimeout() or connect(), or
-    /// its being first to accept, would let them wait in the kernel, where
-    /// nothing wakes them. Nobody waits while holding it.
-    pub(super) fn hold_mode(&self) -> MutexGuard<'_, ()> {
-        self.mode.lock()
-    }
-
     /// Lets calls that begin from now on wait so long, and puts the descriptor
     /// into the mode for it (FIONBIO, ioctl(2)). EBADF once closed; the timeout
     /// is remembered all the same.
     pub(crate) fn apply_timeout(&self, timeout: Timeout) -> Result<(), Errno> {
-        let _mode = self.hold_mode();
         self.set_timeout(timeout);
-        let call = self.begin()?;
-        sys::socket::set_nonblocking(call.fd(), timeout.is_nonblocking())
+        let guard = self.acquire()?;
+        sys::socket::set_nonblocking(guard.fd(), timeout.is_nonblocking())
     }
 
     fn set_timeout(&self, timeout: Timeout) {

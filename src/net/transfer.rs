@@ -1,12 +1,46 @@
 //! Calls that move bytes: how many parts they take, and what a part that has
 //! moved means for the rest.
 
-use super::operation::{self, Ready, Stop};
-use super::{Clock, Error, Host, Socket, Timeout};
-use crate::sys;
+use super::call::{Blocked, Call, Ready};
+use super::{Error, Limit, Socket, Timeout, VmContext, low_water};
+use crate::policy::{Permitted, SockAddr};
+use crate::sys::receive::{self, Buffer};
+use crate::sys::{self, message, sendfile};
 use nix::errno::Errno;
 use nix::libc;
+use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::BorrowedFd;
+
+/// Bytes to send, which are lent for one attempt at a time: no lock of theirs is
+/// held over a wait.
+pub(crate) trait Bytes {
+    /// Returns how many there are.
+    fn len(&self) -> usize;
+
+    /// Lends what follows the first `sent` bytes.
+    fn lend<R>(&self, sent: usize, attempt: impl FnOnce(&[u8]) -> R) -> R;
+}
+
+/// Memory to receive into, which is lent for one attempt at a time.
+pub(crate) trait Memory {
+    /// Returns how many bytes of it may be written.
+    fn len(&self) -> usize;
+
+    /// Lends what follows the first `filled` bytes.
+    fn lend<R>(&self, filled: usize, attempt: impl FnOnce(&mut [u8]) -> R) -> R;
+}
+
+/// Several [`Bytes`] that go as one message.
+pub(crate) trait Slices {
+    /// Lends what follows the first `sent` bytes.
+    fn lend<R>(&self, sent: usize, attempt: impl FnOnce(&[IoSlice<'_>]) -> R) -> R;
+}
+
+/// Several pieces of [`Memory`] for one message.
+pub(crate) trait SlicesMut {
+    /// Lends what follows the first `filled` bytes.
+    fn lend<R>(&self, filled: usize, attempt: impl FnOnce(&mut [IoSliceMut<'_>]) -> R) -> R;
+}
 
 /// What a call is to move.
 #[derive(Clone, Copy, Debug)]
@@ -19,10 +53,10 @@ pub(crate) struct Transfer {
 }
 
 /// What one attempt moved.
-pub(crate) struct Part {
-    pub(crate) bytes: usize,
+struct Part {
+    bytes: usize,
     /// Nothing more may be moved by this call.
-    pub(crate) is_last: bool,
+    is_last: bool,
 }
 
 impl From<usize> for Part {
@@ -32,62 +66,436 @@ impl From<usize> for Part {
     }
 }
 
-impl Transfer {
-    /// A receive with these flags into `size` bytes. A blocking stream fills them
-    /// for MSG_WAITALL.
+/// What recvmsg(2) returned beside the data.
+pub(crate) struct Received {
+    /// How many bytes arrived.
+    pub(crate) len: usize,
+    /// The flags of the last message.
+    pub(crate) flags: i32,
+    /// The ancillary data, in the kernel's encoding.
+    pub(crate) control: Vec<u8>,
+    pub(crate) sender: SockAddr,
+}
+
+/// What sendmsg(2) sends beside the data.
+pub(crate) struct MessageParts<'a> {
+    /// Ancillary data in the kernel's encoding; it goes with the first byte.
+    pub(crate) control: &'a [u8],
+    pub(crate) target: Option<&'a Permitted<SockAddr>>,
+}
+
+impl<'a, V: VmContext> Call<'a, V> {
+    /// Begins a receive or a send with `flags`. On a blocking socket the kernel does
+    /// not wait for MSG_DONTWAIT, nor for the error queue; with a timeout, CPython
+    /// waits all the same.
     #[inline]
-    pub(crate) fn receive(socket: &Socket, clock: &Clock, flags: i32, size: usize) -> Self {
-        let peeks = flags & libc::MSG_PEEK != 0;
-        let fills = flags & libc::MSG_WAITALL != 0
-            && is_patient_stream(socket, clock)
-            // Unix sockets do not wait for more to look at.
-            && !(peeks && socket.family() == libc::AF_UNIX);
-        Self {
-            ready: readiness(flags),
-            enough: if fills { size } else { 0 },
-            peeks,
+    pub(crate) fn with_flags(vm: &'a V, socket: &'a Socket, timeout: Timeout, flags: i32) -> Self {
+        let timeout = match timeout {
+            Timeout::Never if flags & (libc::MSG_DONTWAIT | libc::MSG_ERRQUEUE) != 0 => {
+                Timeout::Zero
+            }
+            timeout => timeout,
+        };
+        Self::within(vm, socket, super::Clock::new(timeout, &socket.control))
+    }
+
+    /// Receives up to `size` bytes into new memory (recv(2)).
+    #[inline]
+    pub(crate) fn recv(&mut self, size: usize, flags: i32) -> Result<Vec<u8>, Error> {
+        let mut buffer = Buffer::new(size).ok_or(Error::NoMemory)?;
+        self.receive(size, flags, |fd, filled, flags| {
+            buffer.recv(fd, filled, flags).map(Part::from)
+        })?;
+        Ok(buffer.into_bytes())
+    }
+
+    /// Receives into `memory` (recv(2)); returns how many bytes.
+    #[inline]
+    pub(crate) fn recv_into(&mut self, memory: &impl Memory, flags: i32) -> Result<usize, Error> {
+        self.receive(memory.len(), flags, |fd, filled, flags| {
+            let received = memory.lend(filled, |room| receive::recv(fd, room, flags));
+            received.map(Part::from)
+        })
+    }
+
+    /// Receives up to `size` bytes into new memory, with the sender (recvfrom(2)).
+    pub(crate) fn recv_from(
+        &mut self,
+        size: usize,
+        flags: i32,
+    ) -> Result<(Vec<u8>, SockAddr), Error> {
+        let mut buffer = Buffer::new(size).ok_or(Error::NoMemory)?;
+        let mut sender = SockAddr::empty();
+        self.receive(size, flags, |fd, filled, flags| {
+            let received = buffer.recvfrom(fd, filled, flags, &mut sender);
+            received.map(Part::from)
+        })?;
+        Ok((buffer.into_bytes(), sender))
+    }
+
+    /// Receives into `memory`, with the sender (recvfrom(2)); returns how many bytes.
+    pub(crate) fn recv_from_into(
+        &mut self,
+        memory: &impl Memory,
+        flags: i32,
+    ) -> Result<(usize, SockAddr), Error> {
+        let mut sender = SockAddr::empty();
+        let len = self.receive(memory.len(), flags, |fd, filled, flags| {
+            let received = memory.lend(filled, |room| {
+                receive::recvfrom(fd, room, flags, &mut sender)
+            });
+            received.map(Part::from)
+        })?;
+        Ok((len, sender))
+    }
+
+    /// Receives up to `size` bytes into new memory, with ancillary data into the
+    /// capacity of `control` (recvmsg(2)).
+    pub(crate) fn recv_msg(
+        &mut self,
+        size: usize,
+        control: Vec<u8>,
+        flags: i32,
+    ) -> Result<(Vec<u8>, Received), Error> {
+        let mut buffer = Buffer::new(size).ok_or(Error::NoMemory)?;
+        let received = self.receive_message(size, control, flags, |fd, room| {
+            buffer.recvmsg(fd, room.control, room.filled, room.flags, room.sender)
+        })?;
+        Ok((buffer.into_bytes(), received))
+    }
+
+    /// Receives up to `size` bytes into `memory`. Otherwise like
+    /// [`recv_msg`](Self::recv_msg).
+    pub(crate) fn recv_msg_into(
+        &mut self,
+        memory: &impl SlicesMut,
+        size: usize,
+        control: Vec<u8>,
+        flags: i32,
+    ) -> Result<Received, Error> {
+        self.receive_message(size, control, flags, |fd, room| {
+            memory.lend(room.filled, |slices| {
+                message::recv(fd, slices, room.control, room.flags, room.sender)
+            })
+        })
+    }
+
+    /// Receives by `attempt`, which may receive several times.
+    pub(crate) fn recv_by<T>(
+        &mut self,
+        mut attempt: impl FnMut(&Receive<'_>) -> Result<T, Errno>,
+    ) -> Result<T, Error> {
+        let socket = self.socket;
+        self.retry(Ready::Read, |fd, flags| {
+            Ok(attempt(&Receive { socket, fd, flags })?)
+        })
+    }
+
+    /// Sends `data` (send(2)); returns how many bytes. A blocking stream takes all.
+    #[inline]
+    pub(crate) fn send(&mut self, data: &impl Bytes, flags: i32) -> Result<usize, Error> {
+        let transfer = self.sends(data.len());
+        transfer.run(self, |fd, sent, dont_wait| {
+            let sent = data.lend(sent, |data| sys::socket::send(fd, data, flags | dont_wait));
+            sent.map(Part::from)
+        })
+    }
+
+    /// Sends all of `data` (send(2)).
+    #[inline]
+    pub(crate) fn send_all(&mut self, data: &impl Bytes, flags: i32) -> Result<(), Error> {
+        let transfer = Transfer {
+            ready: Ready::Write,
+            enough: data.len(),
+            peeks: false,
+        };
+        transfer.complete(self, &mut 0, |fd, sent, dont_wait| {
+            let sent = data.lend(sent, |data| sys::socket::send(fd, data, flags | dont_wait));
+            sent.map(Part::from)
+        })
+    }
+
+    /// Sends `data` to `target` (sendto(2)); returns how many bytes.
+    pub(crate) fn send_to(
+        &mut self,
+        data: &impl Bytes,
+        flags: i32,
+        target: &Permitted<SockAddr>,
+    ) -> Result<usize, Error> {
+        self.may_begin(flags)?;
+        let mut fast_open = FastOpen::new(self, flags);
+        let transfer = self.sends(data.len());
+        transfer.run(self, |fd, sent, dont_wait| {
+            let flags = fast_open.flags | dont_wait;
+            let sent = data.lend(sent, |data| sys::socket::sendto(fd, data, flags, target));
+            fast_open.begun(sent).map(Part::from)
+        })
+    }
+
+    /// Sends `size` bytes of `data` as one message (sendmsg(2)); returns how many.
+    pub(crate) fn send_msg(
+        &mut self,
+        data: &impl Slices,
+        size: usize,
+        parts: &MessageParts<'_>,
+        flags: i32,
+    ) -> Result<usize, Error> {
+        if parts.target.is_some() {
+            self.may_begin(flags)?;
+        }
+        let mut fast_open = FastOpen::new(self, flags);
+        let transfer = self.sends(size);
+        transfer.run(self, |fd, sent, dont_wait| {
+            // The ancillary data goes with the first byte, once.
+            let control = if sent == 0 { parts.control } else { &[] };
+            let flags = fast_open.flags | dont_wait;
+            let sent = data.lend(sent, |slices| {
+                message::send(fd, slices, control, flags, parts.target)
+            });
+            fast_open.begun(sent).map(Part::from)
+        })
+    }
+
+    /// Sends what there is in `queue`, in the order in which it came there.
+    pub(crate) fn send_queue(&mut self, queue: &super::Outgoing) -> Result<(), Error> {
+        let sent = self.retry(Ready::Write, |fd, _| Ok(queue.send(fd)?))?;
+        self.socket.count_sent(sent);
+        Ok(())
+    }
+
+    /// Sends up to `count` bytes of `file`, which start at `offset` (sendfile(2));
+    /// returns how many were sent, 0 at the end of the file.
+    pub(crate) fn send_file(
+        &mut self,
+        file: BorrowedFd<'_>,
+        offset: i64,
+        count: usize,
+    ) -> Result<usize, Error> {
+        let sent = self.retry_bounded(Ready::Write, |fd| {
+            sendfile::sendfile(fd, file, offset, count)
+        })?;
+        self.socket.count_sent(sent);
+        Ok(sent)
+    }
+
+    /// Counts a send that also connects as a connection.
+    fn may_begin(&self, flags: i32) -> Result<(), Limit> {
+        match flags & libc::MSG_FASTOPEN {
+            0 => Ok(()),
+            _ => self.socket.control.limits.may_connect(),
         }
     }
 
     /// A send of `size` bytes, all of them on a blocking stream.
     #[inline]
-    pub(crate) fn send(socket: &Socket, clock: &Clock, size: usize) -> Self {
-        let all = is_patient_stream(socket, clock);
-        Self {
-            enough: if all { size } else { 0 },
-            ..Self::send_all(size)
-        }
-    }
-
-    /// A send of `size` bytes, all of them on any socket.
-    pub(crate) fn send_all(size: usize) -> Self {
-        Self {
+    fn sends(&self, size: usize) -> Transfer {
+        Transfer {
             ready: Ready::Write,
-            enough: size,
+            enough: if self.is_blocking_stream() { size } else { 0 },
             peeks: false,
         }
     }
 
-    /// Moves bytes by `attempt`, which must not block and is told how many have
-    /// moved before. How many moved in all; only if none did, what went wrong.
+    /// Tells whether the call goes on until all the bytes have gone or come.
+    fn is_blocking_stream(&self) -> bool {
+        self.socket.kind() == libc::SOCK_STREAM && self.clock.timeout() == Timeout::Never
+    }
+
+    /// Receives up to `size` bytes by `attempt`.
+    #[inline]
+    fn receive(
+        &mut self,
+        size: usize,
+        flags: i32,
+        mut attempt: impl FnMut(BorrowedFd<'_>, usize, i32) -> Result<Part, Errno>,
+    ) -> Result<usize, Error> {
+        let transfer = self.receives(size, flags)?;
+        transfer.run(self, |fd, filled, dont_wait| {
+            attempt(fd, filled, flags | dont_wait)
+        })
+    }
+
+    /// A receive of up to `size` bytes. A blocking stream fills them for MSG_WAITALL,
+    /// and has as many as SO_RCVLOWAT says.
+    #[inline]
+    fn receives(&mut self, size: usize, flags: i32) -> Result<Transfer, Error> {
+        let peeks = flags & libc::MSG_PEEK != 0;
+        let mut enough = 0;
+        if flags & libc::MSG_WAITALL != 0 {
+            // Unix sockets do not wait for more to look at.
+            let fills =
+                self.is_blocking_stream() && !(peeks && self.socket.family() == libc::AF_UNIX);
+            enough = if fills { size } else { 0 };
+        } else if low_water::is_used() {
+            enough = self.low_water(peeks)?.min(size);
+        }
+        Ok(Transfer {
+            ready: readiness(flags),
+            enough,
+            peeks,
+        })
+    }
+
+    /// Returns how many bytes a receive waits for (SO_RCVLOWAT); 0 for any. With a
+    /// timeout poll(2) decides, which is waited for here.
+    #[cold]
+    fn low_water(&mut self, peeks: bool) -> Result<usize, Error> {
+        if self.socket.kind() != libc::SOCK_STREAM || self.clock.timeout() == Timeout::Zero {
+            return Ok(0);
+        }
+        let guard = self.socket.acquire()?;
+        let bytes = sys::sockopt::get_int(guard.fd(), libc::SOL_SOCKET, libc::SO_RCVLOWAT);
+        drop(guard);
+        let bytes = bytes.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(0));
+        if bytes <= 1 {
+            return Ok(0);
+        }
+        if self.clock.timeout() != Timeout::Never {
+            self.wait_until_ready(Ready::Read)?;
+            return Ok(0);
+        }
+        let fills = !(peeks && self.socket.family() == libc::AF_UNIX);
+        Ok(if fills { bytes } else { 0 })
+    }
+
+    /// Runs recvmsg(2) until there is something, or it fails. MSG_WAITALL on a
+    /// blocking stream goes on until `size` bytes are there, or what ends it in the
+    /// kernel: the end, descriptors, an error after a part.
+    fn receive_message(
+        &mut self,
+        size: usize,
+        mut control: Vec<u8>,
+        flags: i32,
+        mut attempt: impl FnMut(BorrowedFd<'_>, Room<'_>) -> Result<message::Received, Errno>,
+    ) -> Result<Received, Error> {
+        let capacity = control.capacity();
+        let mut sender = SockAddr::empty();
+        let mut message_flags = 0;
+        let received = self.receive(size, flags, |fd, filled, flags| {
+            // What came with the first part stays unless more comes.
+            let mut later = Vec::new();
+            let room = Room {
+                control: match filled {
+                    0 => &mut control,
+                    _ => {
+                        later.reserve_exact(capacity);
+                        &mut later
+                    }
+                },
+                filled,
+                flags,
+                sender: &mut sender,
+            };
+            let received = attempt(fd, room)?;
+            message_flags = received.flags;
+            if !later.is_empty() {
+                control = later;
+            }
+            Ok(Part {
+                bytes: received.len,
+                is_last: message::items(&control).0.iter().any(message::is_rights),
+            })
+        });
+        match received {
+            Ok(len) => Ok(Received {
+                len,
+                flags: message_flags,
+                control,
+                sender,
+            }),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// One attempt of a call to receive.
+pub(crate) struct Receive<'a> {
+    socket: &'a Socket,
+    fd: BorrowedFd<'a>,
+    flags: i32,
+}
+
+impl Receive<'_> {
+    /// Receives once (recv(2)); returns how many bytes.
+    pub(crate) fn into_room(&self, room: &mut [u8]) -> Result<usize, Errno> {
+        let received = receive::recv(self.fd, room, self.flags);
+        received.inspect(|n| self.socket.count_received(*n))
+    }
+}
+
+impl Socket {
+    /// Receives what there is now (recv(2)). `None` where that is not all that a
+    /// receive may have to do.
+    #[inline]
+    pub(crate) fn recv_at_once(&self, room: &mut [u8]) -> Option<Result<usize, Errno>> {
+        if room.is_empty() || low_water::is_used() {
+            return None;
+        }
+        self.control.limits.may_receive().ok()?;
+        let guard = self.acquire().ok()?;
+        let received = receive::recv(guard.fd(), room, libc::MSG_DONTWAIT);
+        Some(received.inspect(|n| self.count_received(*n)))
+    }
+}
+
+/// Where one recvmsg(2), of perhaps several that make up a call, is to write.
+struct Room<'a> {
+    control: &'a mut Vec<u8>,
+    /// How many bytes arrived before.
+    filled: usize,
+    flags: i32,
+    sender: &'a mut SockAddr,
+}
+
+/// Handles MSG_FASTOPEN: once the connect has started, a blocking send goes on
+/// without the flag, which waits for the connection.
+struct FastOpen {
+    flags: i32,
+    waits: bool,
+}
+
+impl FastOpen {
+    fn new<V: VmContext>(call: &Call<'_, V>, flags: i32) -> Self {
+        let waits = flags & libc::MSG_FASTOPEN != 0 && call.is_blocking_stream();
+        Self { flags, waits }
+    }
+
+    fn begun(&mut self, sent: Result<usize, Errno>) -> Result<usize, Errno> {
+        if !self.waits || self.flags & libc::MSG_FASTOPEN == 0 {
+            return sent;
+        }
+        match sent {
+            Ok(_) => self.flags &= !libc::MSG_FASTOPEN,
+            Err(Errno::EINPROGRESS) => {
+                self.flags &= !libc::MSG_FASTOPEN;
+                return Err(Errno::EAGAIN);
+            }
+            Err(_) => {}
+        }
+        sent
+    }
+}
+
+impl Transfer {
+    /// Moves bytes by `attempt`, which is told how many have moved before, and
+    /// whether not to wait. Returns how many moved in all; only if none did, what
+    /// went wrong.
     ///
     /// What a raised exception, the host or closing the socket ends has no result
     /// all the same.
     #[inline]
-    pub(crate) fn run<P: Into<Part>>(
+    fn run<V: VmContext>(
         self,
-        host: &impl Host,
-        socket: &Socket,
-        clock: &mut Clock,
-        mut attempt: impl FnMut(BorrowedFd<'_>, usize) -> Result<P, Errno>,
+        call: &mut Call<'_, V>,
+        mut attempt: impl FnMut(BorrowedFd<'_>, usize, i32) -> Result<Part, Errno>,
     ) -> Result<usize, Error> {
         let mut moved = 0;
-        let done = self.complete(host, socket, clock, &mut moved, |fd, before| {
+        let done = self.complete(call, &mut moved, |fd, before, dont_wait| {
             if before > 0 && self.leaves_error(fd) {
                 // Any error ends the call with what has moved.
                 return Err(Errno::ECONNRESET);
             }
-            attempt(fd, before)
+            attempt(fd, before, dont_wait)
         });
         match done {
             Ok(()) => Ok(moved),
@@ -97,20 +505,19 @@ impl Transfer {
         }
     }
 
-    /// As [`run`](Self::run), with an error for everything that ends the call
+    /// Like [`run`](Self::run), with an error for everything that ends the call
     /// early; `moved` tells how far it came.
     #[inline]
-    pub(crate) fn complete<P: Into<Part>>(
+    fn complete<V: VmContext>(
         self,
-        host: &impl Host,
-        socket: &Socket,
-        clock: &mut Clock,
+        call: &mut Call<'_, V>,
         moved: &mut usize,
-        mut attempt: impl FnMut(BorrowedFd<'_>, usize) -> Result<P, Errno>,
+        mut attempt: impl FnMut(BorrowedFd<'_>, usize, i32) -> Result<Part, Errno>,
     ) -> Result<(), Error> {
-        operation::run_on(host, socket, clock, self.ready, |fd| {
+        let socket = call.socket;
+        call.retry(self.ready, |fd, dont_wait| {
             let before = if self.peeks { 0 } else { *moved };
-            let part: Part = attempt(fd, before)?.into();
+            let part = attempt(fd, before, dont_wait)?;
             *moved = before + part.bytes;
             self.count(socket, part.bytes);
             // 0 bytes received are the end, sent they are nothing.
@@ -122,14 +529,15 @@ impl Transfer {
                 return Ok(());
             }
             // The kernel stopped short, so there is nothing left to try now.
-            Err(Stop {
+            Err(Blocked {
                 errno: Errno::EAGAIN,
-                moved: part.bytes > 0 && !self.peeks,
+                progress: part.bytes > 0 && !self.peeks,
             })
         })
     }
 
-    /// Whether the next attempt would eat the error that belongs to the next call.
+    /// Tells whether the next attempt would eat the error that belongs to the next
+    /// call.
     fn leaves_error(&self, fd: BorrowedFd<'_>) -> bool {
         sys::socket::has_failed(fd)
             && (self.ready == Ready::Write || sys::socket::available(fd) == Ok(0))
@@ -155,15 +563,10 @@ fn readiness(flags: i32) -> Ready {
     }
 }
 
-/// True if a blocking call goes on until all the bytes have gone or come.
-pub(crate) fn is_patient_stream(socket: &Socket, clock: &Clock) -> bool {
-    socket.kind() == libc::SOCK_STREAM && clock.timeout() == Timeout::Never
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Plain;
+    use crate::net::NoVm;
     use std::os::fd::OwnedFd;
     use std::sync::Arc;
 
@@ -177,19 +580,15 @@ mod tests {
         (socket, b)
     }
 
-    fn receive(host: &impl Host, socket: &Socket) -> Result<usize, Error> {
-        let mut clock = socket.clock();
-        let mut memory = [0; 100];
-        let transfer = Transfer::receive(socket, &clock, libc::MSG_WAITALL, memory.len());
-        transfer.run(host, socket, &mut clock, |fd, filled| {
-            sys::receive::recv(fd, &mut memory[filled..], libc::MSG_DONTWAIT)
-        })
+    fn receive(vm: &impl VmContext, socket: &Socket) -> Result<usize, Error> {
+        let received = Call::new(vm, socket).recv(100, libc::MSG_WAITALL);
+        received.map(|bytes| bytes.len())
     }
 
-    /// A host whose signal handlers raise.
+    /// A VM whose signal handlers raise.
     struct Raises;
 
-    impl Host for Raises {
+    impl VmContext for Raises {
         fn detached<R>(&self, f: impl FnOnce() -> R) -> R {
             f()
         }
@@ -210,8 +609,8 @@ mod tests {
     fn a_limit_that_a_part_reaches_ends_the_call_with_it() {
         let (socket, _peer) = ten_bytes();
         socket.control.limits.set_received(5);
-        assert_eq!(receive(&Plain, &socket).unwrap(), 10);
-        assert!(matches!(receive(&Plain, &socket), Err(Error::Limit(_))));
+        assert_eq!(receive(&NoVm, &socket).unwrap(), 10);
+        assert!(matches!(receive(&NoVm, &socket), Err(Error::Limit(_))));
     }
 
     #[test]
@@ -219,7 +618,7 @@ mod tests {
         let (socket, _peer) = ten_bytes();
         let moment = std::time::Duration::from_millis(10);
         socket.control.set_longest(Some(moment));
-        assert!(matches!(receive(&Plain, &socket), Err(Error::TimedOut)));
+        assert!(matches!(receive(&NoVm, &socket), Err(Error::TimedOut)));
     }
 
     #[test]
@@ -227,7 +626,7 @@ mod tests {
         let (socket, _peer) = ten_bytes();
         let receiver = {
             let socket = socket.clone();
-            std::thread::spawn(move || receive(&Plain, &socket))
+            std::thread::spawn(move || receive(&NoVm, &socket))
         };
         while socket.moved() == (0, 0) {
             std::thread::yield_now();

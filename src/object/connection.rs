@@ -4,8 +4,8 @@ use super::{BaseSocket, lifecycle};
 use crate::address::{self, Request};
 use crate::bridge::errors::OrRaise;
 use crate::bridge::method::Argument;
-use crate::bridge::{args, audit, blocking};
-use crate::net::{Clock, Error, Timeout, connect as net_connect, listener};
+use crate::bridge::{args, audit, blocking, call};
+use crate::net::{Call, Clock, Error, Timeout};
 use crate::policy::{Operation, Permitted, SockAddr};
 use crate::sys;
 use rustpython_vm::function::DefaultRepr;
@@ -90,10 +90,8 @@ pub(super) fn listen(zelf: &Py<BaseSocket>, backlog: Backlog, vm: &VirtualMachin
 }
 
 fn accept_descriptor(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(OwnedFd, SockAddr)> {
-    let socket = &zelf.socket;
     zelf.state.runtime.may_open(1).or_raise(vm)?;
-    let mut clock = socket.clock();
-    blocking(vm, |host| listener::accept(host, socket, &mut clock))
+    call(vm, &zelf.socket, |call| call.accept())
 }
 
 /// `_accept`: the connection's descriptor number.
@@ -147,9 +145,11 @@ fn connect_to(
     clock: &mut Clock,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
-    zelf.socket.control.limits.may_connect().or_raise(vm)?;
-    blocking(vm, |host| {
-        net_connect::connect(host, &zelf.socket, clock, target)
+    blocking(vm, |context| {
+        let mut call = Call::within(context, &zelf.socket, *clock);
+        let connected = call.connect(target);
+        *clock = call.clock;
+        connected
     })
 }
 
@@ -161,15 +161,11 @@ pub(super) fn connect_ex(
     vm: &VirtualMachine,
 ) -> PyResult<i32> {
     let target = connect_target(zelf, address, "connect_ex", vm)?;
-    let mut clock = zelf.socket.clock();
-    zelf.socket.control.limits.may_connect().or_raise(vm)?;
-    blocking(vm, |host| {
-        match net_connect::connect(host, &zelf.socket, &mut clock, &target) {
-            Ok(()) => Ok(0),
-            Err(Error::Errno(errno)) => Ok(errno as i32),
-            Err(Error::TimedOut) => Ok(nix::libc::EAGAIN),
-            Err(error) => Err(error),
-        }
+    call(vm, &zelf.socket, |call| match call.connect(&target) {
+        Ok(()) => Ok(0),
+        Err(Error::Errno(errno)) => Ok(errno as i32),
+        Err(Error::TimedOut) => Ok(nix::libc::EAGAIN),
+        Err(error) => Err(error),
     })
 }
 

@@ -4,7 +4,7 @@ use super::{BaseSocket, is_plain, socket_class};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::OrRaise;
 use crate::bridge::{Runtime, audit, state};
-use crate::net::{Error, Outgoing, Socket, Timeout};
+use crate::net::{Error, Outgoing, Socket, Timeout, low_water};
 use crate::policy::{Denied, Operation, Target};
 use crate::sys::{self, descriptor, sockopt};
 use nix::errno::Errno;
@@ -187,6 +187,7 @@ pub(super) fn detect(
     };
     let kind = or_ask(kind, libc::SO_TYPE)?;
     let protocol = or_ask(protocol, libc::SO_PROTOCOL)?;
+    low_water::note_descriptor(fd);
     Ok((family, kind, protocol))
 }
 
@@ -246,7 +247,7 @@ pub(super) fn install(
             Err(back) => {
                 // Open already, or still in use by calls that close() woke.
                 let _ = zelf.socket.close();
-                vm.allow_threads(|| zelf.socket.settle());
+                vm.allow_threads(|| zelf.socket.wait_until_idle());
                 fd = back;
             }
         }
@@ -448,7 +449,7 @@ pub(super) fn finalize(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(
         true => warn_unclosed(zelf, vm),
         false => Ok(()),
     };
-    let _ = zelf.socket.close();
+    let _ = vm.allow_threads(|| zelf.socket.close());
     warned
 }
 

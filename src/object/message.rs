@@ -4,11 +4,10 @@
 use super::{BaseSocket, connection, duplicate_number, permit_number, stream};
 use crate::bridge::args::{self, Few, Int};
 use crate::bridge::errors::{self, OrRaise};
-use crate::bridge::{Data, audit, blocking};
+use crate::bridge::{Data, audit};
 use crate::net::Error;
-use crate::net::transfer::{self, Part, Transfer};
+use crate::net::transfer::{MessageParts, Received, Slices, SlicesMut};
 use crate::policy::{Denied, Operation, Permitted, SockAddr, Target};
-use crate::sys::receive::Buffer;
 use crate::sys::{descriptor, message};
 use nix::errno::Errno;
 use nix::libc;
@@ -21,7 +20,7 @@ use rustpython_vm::{
 use std::collections::HashSet;
 use std::io::{IoSlice, IoSliceMut};
 
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 /// ALG_SET_IV and its like (linux/if_alg.h).
 const ALG_SET_IV: i32 = 2;
@@ -58,9 +57,6 @@ pub(super) fn sendmsg(
         None => None,
     };
     audit::sendmsg(vm, zelf.as_object(), address)?;
-    if target.is_some() {
-        stream::may_begin(zelf, flags).or_raise(vm)?;
-    }
     send(zelf, &data, &control, flags, target.as_ref(), vm)
 }
 
@@ -161,36 +157,56 @@ fn send(
     zelf: &Py<BaseSocket>,
     buffers: &[Data],
     control: &[u8],
-    mut flags: i32,
+    flags: i32,
     target: Option<&Permitted<SockAddr>>,
     vm: &VirtualMachine,
 ) -> PyResult<usize> {
     let total: usize = buffers.iter().map(Data::len).sum();
-    let copies: Option<Vec<Vec<u8>>> = share_memory(buffers.iter().filter_map(Data::locked))
+    let copies = share_memory(buffers.iter().filter_map(Data::locked))
         .then(|| buffers.iter().map(|data| data.borrow().to_vec()).collect());
-    let mut clock = stream::patience(zelf, flags);
-    let waits = transfer::is_patient_stream(&zelf.socket, &clock);
-    let transfer = Transfer::send(&zelf.socket, &clock, total);
-    blocking(vm, |host| {
-        transfer.run(host, &zelf.socket, &mut clock, |fd, sent| {
-            let borrowed: Few<_>;
-            let mut slices: Few<_> = match &copies {
-                Some(copies) => copies.iter().map(|data| IoSlice::new(data)).collect(),
-                None => {
-                    borrowed = buffers.iter().map(Data::borrow).collect();
-                    borrowed.iter().map(|data| IoSlice::new(data)).collect()
-                }
-            };
-            let mut rest = slices.as_mut_slice();
-            if sent > 0 {
-                IoSlice::advance_slices(&mut rest, sent);
-            }
-            // The ancillary data goes with the first byte, once.
-            let control = if sent == 0 { control } else { &[] };
-            let part = message::send(fd, rest, control, flags | libc::MSG_DONTWAIT, target);
-            stream::begun(part, &mut flags, waits)
-        })
+    let data = Gathered { buffers, copies };
+    let parts = MessageParts { control, target };
+    stream::transfer(zelf, flags, vm, |call| {
+        call.send_msg(&data, total, &parts, flags)
     })
+}
+
+/// The buffers of one message to send.
+struct Gathered<'a> {
+    buffers: &'a [Data],
+    /// Their bytes, where one object's memory is in it twice.
+    copies: Option<Vec<Vec<u8>>>,
+}
+
+impl Slices for Gathered<'_> {
+    fn lend<R>(&self, sent: usize, attempt: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
+        let borrowed: Few<_>;
+        let mut slices: Few<_> = match &self.copies {
+            Some(copies) => copies.iter().map(|data| IoSlice::new(data)).collect(),
+            None => {
+                borrowed = self.buffers.iter().map(Data::borrow).collect();
+                borrowed.iter().map(|data| IoSlice::new(data)).collect()
+            }
+        };
+        let mut rest = slices.as_mut_slice();
+        if sent > 0 {
+            IoSlice::advance_slices(&mut rest, sent);
+        }
+        attempt(rest)
+    }
+}
+
+/// The buffers that one message is received into.
+struct Scattered<'a>(&'a [ArgMemoryBuffer]);
+
+impl SlicesMut for Scattered<'_> {
+    fn lend<R>(&self, filled: usize, attempt: impl FnOnce(&mut [IoSliceMut<'_>]) -> R) -> R {
+        let mut borrowed: Few<_> = self.0.iter().map(|m| m.borrow_buf_mut()).collect();
+        let mut slices: Few<_> = borrowed.iter_mut().map(|m| IoSliceMut::new(m)).collect();
+        let mut rest = slices.as_mut_slice();
+        IoSliceMut::advance_slices(&mut rest, filled);
+        attempt(rest)
+    }
 }
 
 /// The room for ancillary data, in which the kernel writes only what arrives.
@@ -215,14 +231,11 @@ pub(super) fn recvmsg(
 ) -> PyResult<PyTupleRef> {
     let size = usize::try_from(bufsize)
         .map_err(|_| vm.new_value_error("negative buffer size in recvmsg()"))?;
-    let mut control = control_room(ancbufsize, vm)?;
-    let mut buffer = Buffer::new(size).ok_or_else(|| vm.no_memory_error())?;
-    let mut sender = SockAddr::empty();
-    let received = receive(zelf, size, flags, &mut control, vm, |fd, room| {
-        buffer.recvmsg(fd, room.control, room.filled, room.flags, &mut sender)
-    })?;
-    let data = vm.ctx.new_bytes(buffer.into_bytes()).into();
-    result(zelf, data, &control, received.flags, &sender, vm)
+    let control = control_room(ancbufsize, vm)?;
+    let (data, received) =
+        stream::transfer(zelf, flags, vm, |call| call.recv_msg(size, control, flags))?;
+    let data = vm.ctx.new_bytes(data).into();
+    result(zelf, data, &received, vm)
 }
 
 pub(super) fn recvmsg_into(
@@ -241,26 +254,17 @@ pub(super) fn recvmsg_into(
     if memory.len() > libc::UIO_MAXIOV as usize {
         return Err(errors::os_error(Errno::EMSGSIZE, vm));
     }
-    let mut control = control_room(ancbufsize, vm)?;
-    let mut sender = SockAddr::empty();
-    let received = if share_memory(memory.iter().map(ArgMemoryBuffer::source_object)) {
-        let mut scratch = Buffer::new(total).ok_or_else(|| vm.no_memory_error())?;
-        let received = receive(zelf, total, flags, &mut control, vm, |fd, room| {
-            scratch.recvmsg(fd, room.control, room.filled, room.flags, &mut sender)
-        })?;
-        scatter(&scratch.into_bytes(), &memory);
-        received
-    } else {
-        receive(zelf, total, flags, &mut control, vm, |fd, room| {
-            let mut borrowed: Few<_> = memory.iter().map(|m| m.borrow_buf_mut()).collect();
-            let mut slices: Few<_> = borrowed.iter_mut().map(|m| IoSliceMut::new(m)).collect();
-            let mut rest = slices.as_mut_slice();
-            IoSliceMut::advance_slices(&mut rest, room.filled);
-            message::recv(fd, rest, room.control, room.flags, &mut sender)
-        })?
-    };
+    let control = control_room(ancbufsize, vm)?;
+    let received = stream::transfer(zelf, flags, vm, |call| {
+        if share_memory(memory.iter().map(ArgMemoryBuffer::source_object)) {
+            let (data, received) = call.recv_msg(total, control, flags)?;
+            scatter(&data, &memory);
+            return Ok(received);
+        }
+        call.recv_msg_into(&Scattered(&memory), total, control, flags)
+    })?;
     let len = vm.ctx.new_int(received.len.min(total)).into();
-    result(zelf, len, &control, received.flags, &sender, vm)
+    result(zelf, len, &received, vm)
 }
 
 /// True if one object's memory is borrowed twice. Borrowing can mean a lock,
@@ -290,74 +294,15 @@ fn writable(buffer: &PyObjectRef, what: &str, vm: &VirtualMachine) -> PyResult<A
     })
 }
 
-/// Where one recvmsg(2), of perhaps several that make up a call, is to write.
-struct Room<'a> {
-    control: &'a mut Vec<u8>,
-    /// How many bytes arrived before.
-    filled: usize,
-    flags: i32,
-}
-
-/// Runs recvmsg(2) until there is something, or it fails. MSG_WAITALL on a
-/// blocking stream goes on until `total` bytes are there, or what ends it in the
-/// kernel: the end, descriptors, an error after a part.
-///
-/// How many bytes arrived, and the flags of the last message.
-fn receive(
-    zelf: &Py<BaseSocket>,
-    total: usize,
-    flags: i32,
-    control: &mut Vec<u8>,
-    vm: &VirtualMachine,
-    mut attempt: impl FnMut(BorrowedFd<'_>, Room<'_>) -> Result<message::Received, Errno>,
-) -> PyResult<message::Received> {
-    let mut clock = stream::patience(zelf, flags);
-    let transfer = Transfer::receive(&zelf.socket, &clock, flags, total);
-    let size = control.capacity();
-    let mut message_flags = 0;
-    let len = blocking(vm, |host| {
-        transfer.run(host, &zelf.socket, &mut clock, |fd, filled| {
-            // What came with the first part stays unless more comes.
-            let mut later = Vec::new();
-            let room = Room {
-                control: match filled {
-                    0 => &mut *control,
-                    _ => {
-                        later.reserve_exact(size);
-                        &mut later
-                    }
-                },
-                filled,
-                flags: flags | libc::MSG_DONTWAIT,
-            };
-            let received = attempt(fd, room)?;
-            message_flags = received.flags;
-            if !later.is_empty() {
-                *control = later;
-            }
-            Ok(Part {
-                bytes: received.len,
-                is_last: message::items(control).0.iter().any(message::is_rights),
-            })
-        })
-    })?;
-    Ok(message::Received {
-        len,
-        flags: message_flags,
-    })
-}
-
 /// The tuple that recvmsg() returns. Descriptors that arrived belong to the
 /// script once it has the tuple; if it does not get it, they are closed.
 fn result(
     zelf: &Py<BaseSocket>,
     data: PyObjectRef,
-    control: &[u8],
-    flags: i32,
-    sender: &SockAddr,
+    received: &Received,
     vm: &VirtualMachine,
 ) -> PyResult<PyTupleRef> {
-    let (items, malformed) = message::items(control);
+    let (items, malformed) = message::items(&received.control);
     let build = || -> PyResult<PyTupleRef> {
         let gate = &zelf.state.runtime.gate;
         for fd in items.iter().flat_map(message::rights) {
@@ -372,8 +317,8 @@ fn result(
             vm.new_tuple((item.level, item.kind, data)).into()
         });
         let ancillary = vm.ctx.new_list(ancillary.collect());
-        let address = connection::address_object(zelf, sender, vm)?;
-        let result = vm.new_tuple((data, ancillary, flags, address));
+        let address = connection::address_object(zelf, &received.sender, vm)?;
+        let result = vm.new_tuple((data, ancillary, received.flags, address));
         for fd in items.iter().flat_map(message::rights) {
             gate.give(fd, false);
         }

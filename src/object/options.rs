@@ -3,7 +3,7 @@
 use super::{BaseSocket, lifecycle};
 use crate::bridge::args;
 use crate::bridge::errors::{self, OrRaise};
-use crate::net::Timeout;
+use crate::net::{Timeout, low_water};
 use crate::policy::{Operation, Target};
 use crate::sys::sockopt;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -85,6 +85,7 @@ pub(super) fn setsockopt(
     }
     let value = OptionValue::from_object(zelf.socket.family(), value, vm)?;
     permit()?;
+    low_water::note_option(level, option);
     let call = zelf.socket.begin().or_raise(vm)?;
     match value {
         OptionValue::Int(value) => {

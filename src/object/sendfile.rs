@@ -5,10 +5,8 @@
 //! where Python code can see it.
 
 use super::{BaseSocket, is_plain, stream};
-use crate::bridge::errors::OrRaise;
-use crate::bridge::{Data, args, blocking, errors};
-use crate::net::operation::{self, Ready};
-use crate::net::{Error, Host, Timeout};
+use crate::bridge::{Data, args, call, errors};
+use crate::net::{Error, Timeout};
 use crate::sys::{descriptor, sendfile as sys_sendfile};
 use nix::errno::Errno;
 use nix::libc;
@@ -269,42 +267,27 @@ fn send_file(
     total: &mut u64,
     vm: &VirtualMachine,
 ) -> PyResult<Option<Errno>> {
-    let socket = &zelf.socket;
-    let mut clock = socket.clock();
-    loop {
-        let left = most.map_or(u64::MAX, |most| most - *total);
-        let block = usize::try_from(left).map_or(BLOCK, |left| left.min(BLOCK));
-        let from = i64::try_from(*total)
-            .ok()
-            .and_then(|sent| start.checked_add(sent));
-        let Some(from) = from.filter(|_| block > 0) else {
-            return Ok(None);
-        };
-        let sent = blocking(vm, |host| {
-            clock.restart();
-            let sent = operation::run(host, socket, &mut clock, Ready::Write, |fd| {
-                // The socket is not waited for; the disk can be.
-                host.detached(|| {
-                    descriptor::peek(file, |file| sys_sendfile::sendfile(fd, file, from, block))
-                })
-            });
+    call(vm, &zelf.socket, |call| {
+        loop {
+            let left = most.map_or(u64::MAX, |most| most - *total);
+            let block = usize::try_from(left).map_or(BLOCK, |left| left.min(BLOCK));
+            let from = i64::try_from(*total)
+                .ok()
+                .and_then(|sent| start.checked_add(sent));
+            let Some(from) = from.filter(|_| block > 0) else {
+                return Ok(None);
+            };
+            call.clock.restart();
+            let sent = descriptor::peek(file, |file| call.send_file(file, from, block));
             match sent {
-                Ok(n) => Ok(Ok(n)),
-                Err(Error::Errno(errno)) => Ok(Err(errno)),
-                Err(error) => Err(error),
+                Ok(0) => return Ok(None),
+                Ok(n) => *total += n as u64,
+                Err(Error::Errno(errno)) => return Ok(Some(errno)),
+                Err(error) => return Err(error),
             }
-        })?;
-        match sent {
-            Ok(0) => return Ok(None),
-            Ok(n) => {
-                socket.count_sent(n);
-                *total += n as u64;
-            }
-            Err(errno) => return Ok(Some(errno)),
+            call.may_go_on()?;
         }
-        vm.check_signals()?;
-        socket.may_go_on(&mut clock).or_raise(vm)?;
-    }
+    })
 }
 
 /// Moves the file's position, if it has one, past what was sent.

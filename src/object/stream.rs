@@ -3,12 +3,9 @@
 use super::{BaseSocket, connection};
 use crate::bridge::args;
 use crate::bridge::errors::OrRaise;
-use crate::bridge::{Data, audit, blocking};
-use crate::net::transfer::{self, Transfer};
-use crate::net::{Clock, Limit, Timeout};
-use crate::policy::{Operation, SockAddr};
-use crate::sys;
-use crate::sys::receive::{self, Buffer};
+use crate::bridge::{CallContext, Data, Room, audit, blocking};
+use crate::net::{Call, Error};
+use crate::policy::Operation;
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::PyByteArray;
@@ -16,16 +13,22 @@ use rustpython_vm::function::ArgMemoryBuffer;
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::vec::IntoIter;
 
-/// How long a receive or send with these flags may wait. On a blocking socket
-/// the kernel does not wait for MSG_DONTWAIT, nor for the error queue; with a
-/// timeout, CPython waits all the same.
-pub(super) fn patience(zelf: &Py<BaseSocket>, flags: i32) -> Clock {
-    match zelf.patience() {
-        Timeout::Never if flags & (libc::MSG_DONTWAIT | libc::MSG_ERRQUEUE) != 0 => {
-            Clock::new(Timeout::Zero, &zelf.socket.control)
-        }
-        timeout => Clock::new(timeout, &zelf.socket.control),
-    }
+/// Runs a receive or a send with `flags`, which may wait.
+#[inline]
+pub(super) fn transfer<'a, T>(
+    zelf: &Py<BaseSocket>,
+    flags: i32,
+    vm: &'a VirtualMachine,
+    transfer: impl FnOnce(&mut Call<'_, CallContext<'a>>) -> Result<T, Error>,
+) -> PyResult<T> {
+    blocking(vm, |context| {
+        transfer(&mut Call::with_flags(
+            context,
+            &zelf.socket,
+            zelf.patience(),
+            flags,
+        ))
+    })
 }
 
 fn size(bufsize: isize, caller: &str, vm: &VirtualMachine) -> PyResult<usize> {
@@ -44,15 +47,8 @@ pub(super) fn recv(
         // As CPython: nothing asked for, nothing done, even when closed.
         return Ok(vm.ctx.empty_bytes.to_owned().into());
     }
-    let mut buffer = Buffer::new(size).ok_or_else(|| vm.no_memory_error())?;
-    let mut clock = patience(zelf, flags);
-    let transfer = Transfer::receive(&zelf.socket, &clock, flags, size);
-    blocking(vm, |host| {
-        transfer.run(host, &zelf.socket, &mut clock, |fd, filled| {
-            buffer.recv(fd, filled, flags | libc::MSG_DONTWAIT)
-        })
-    })?;
-    Ok(vm.ctx.new_bytes(buffer.into_bytes()).into())
+    let data = transfer(zelf, flags, vm, |call| call.recv(size, flags))?;
+    Ok(vm.ctx.new_bytes(data).into())
 }
 
 pub(super) fn recvfrom(
@@ -62,16 +58,8 @@ pub(super) fn recvfrom(
     vm: &VirtualMachine,
 ) -> PyResult<(PyObjectRef, PyObjectRef)> {
     let size = size(bufsize, "recvfrom", vm)?;
-    let mut buffer = Buffer::new(size).ok_or_else(|| vm.no_memory_error())?;
-    let mut clock = patience(zelf, flags);
-    let transfer = Transfer::receive(&zelf.socket, &clock, flags, size);
-    let mut sender = SockAddr::empty();
-    blocking(vm, |host| {
-        transfer.run(host, &zelf.socket, &mut clock, |fd, filled| {
-            buffer.recvfrom(fd, filled, flags | libc::MSG_DONTWAIT, &mut sender)
-        })
-    })?;
-    let data = vm.ctx.new_bytes(buffer.into_bytes()).into();
+    let (data, sender) = transfer(zelf, flags, vm, |call| call.recv_from(size, flags))?;
+    let data = vm.ctx.new_bytes(data).into();
     Ok((data, connection::address_object(zelf, &sender, vm)?))
 }
 
@@ -134,16 +122,11 @@ pub(super) fn recv_into(
     if len == 0 {
         return Ok(0);
     }
-    let mut clock = patience(zelf, flags);
-    let transfer = Transfer::receive(&zelf.socket, &clock, flags, len);
-    blocking(vm, |host| {
-        transfer.run(host, &zelf.socket, &mut clock, |fd, filled| {
-            // Borrowed for the attempt alone: no lock is held over a wait.
-            let mut memory = buffer.borrow_buf_mut();
-            let room = memory.get_mut(filled..len).unwrap_or_default();
-            receive::recv(fd, room, flags | libc::MSG_DONTWAIT)
-        })
-    })
+    let room = Room {
+        buffer: &buffer,
+        len,
+    };
+    transfer(zelf, flags, vm, |call| call.recv_into(&room, flags))
 }
 
 /// recv_into() of a whole bytearray for which there is something now: it need not
@@ -154,15 +137,8 @@ fn recv_at_once(
     vm: &VirtualMachine,
 ) -> Option<Result<usize, Errno>> {
     let array = buffer.downcast_ref_if_exact::<PyByteArray>(vm)?;
-    zelf.socket.control.limits.may_receive().ok()?;
-    let call = zelf.socket.begin().ok()?;
     let mut room = array.borrow_buf_mut();
-    if room.is_empty() {
-        return None;
-    }
-    let received = receive::recv(call.fd(), &mut room, libc::MSG_DONTWAIT);
-    drop(room);
-    Some(received.inspect(|n| zelf.socket.count_received(*n)))
+    zelf.socket.recv_at_once(&mut room)
 }
 
 pub(super) fn recvfrom_into(
@@ -174,16 +150,11 @@ pub(super) fn recvfrom_into(
 ) -> PyResult<(usize, PyObjectRef)> {
     let too_small = "nbytes is greater than the length of the buffer";
     let (buffer, len) = destination(buffer, nbytes, "recvfrom_into", too_small, vm)?;
-    let mut clock = patience(zelf, flags);
-    let transfer = Transfer::receive(&zelf.socket, &clock, flags, len);
-    let mut sender = SockAddr::empty();
-    let n = blocking(vm, |host| {
-        transfer.run(host, &zelf.socket, &mut clock, |fd, filled| {
-            let mut memory = buffer.borrow_buf_mut();
-            let room = memory.get_mut(filled..len).unwrap_or_default();
-            receive::recvfrom(fd, room, flags | libc::MSG_DONTWAIT, &mut sender)
-        })
-    })?;
+    let room = Room {
+        buffer: &buffer,
+        len,
+    };
+    let (n, sender) = transfer(zelf, flags, vm, |call| call.recv_from_into(&room, flags))?;
     Ok((n, connection::address_object(zelf, &sender, vm)?))
 }
 
@@ -197,14 +168,7 @@ pub(super) fn send(
         outgoing.put(&data.borrow());
         return Ok(data.len());
     }
-    let mut clock = patience(zelf, flags);
-    let transfer = Transfer::send(&zelf.socket, &clock, data.len());
-    blocking(vm, |host| {
-        transfer.run(host, &zelf.socket, &mut clock, |fd, sent| {
-            let data = data.borrow();
-            sys::socket::send(fd, rest(&data, sent), flags | libc::MSG_DONTWAIT)
-        })
-    })
+    transfer(zelf, flags, vm, |call| call.send(data, flags))
 }
 
 pub(super) fn sendall(
@@ -213,20 +177,7 @@ pub(super) fn sendall(
     flags: i32,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
-    let mut clock = patience(zelf, flags);
-    let transfer = Transfer::send_all(data.len());
-    blocking(vm, |host| {
-        let mut sent = 0;
-        transfer.complete(host, &zelf.socket, &mut clock, &mut sent, |fd, sent| {
-            let data = data.borrow();
-            sys::socket::send(fd, rest(&data, sent), flags | libc::MSG_DONTWAIT)
-        })
-    })
-}
-
-/// What is left of `data` after its first `sent` bytes.
-pub(super) fn rest(data: &[u8], sent: usize) -> &[u8] {
-    data.get(sent..).unwrap_or_default()
+    transfer(zelf, flags, vm, |call| call.send_all(data, flags))
 }
 
 /// What it is to send to an address: on a socket for connections, and with
@@ -238,35 +189,6 @@ pub(super) fn send_operation(zelf: &Py<BaseSocket>, flags: i32) -> Operation {
         true => Operation::Connect,
         false => Operation::Send,
     }
-}
-
-/// A send that also connects counts as a connection.
-pub(super) fn may_begin(zelf: &Py<BaseSocket>, flags: i32) -> Result<(), Limit> {
-    match flags & libc::MSG_FASTOPEN {
-        0 => Ok(()),
-        _ => zelf.socket.control.limits.may_connect(),
-    }
-}
-
-/// What a send came to that may also connect. Once a blocking one has begun to,
-/// it goes on as a send, which waits for the connection.
-pub(super) fn begun(
-    sent: Result<usize, Errno>,
-    flags: &mut i32,
-    waits: bool,
-) -> Result<usize, Errno> {
-    if *flags & libc::MSG_FASTOPEN == 0 || !waits {
-        return sent;
-    }
-    match sent {
-        Ok(_) => *flags &= !libc::MSG_FASTOPEN,
-        Err(Errno::EINPROGRESS) => {
-            *flags &= !libc::MSG_FASTOPEN;
-            return Err(Errno::EAGAIN);
-        }
-        Err(_) => {}
-    }
-    sent
 }
 
 /// sendto(data, address) or sendto(data, flags, address).
@@ -286,20 +208,9 @@ pub(super) fn sendto(
         }
     };
     let data: Data = data.clone().try_into_value(vm)?;
-    let mut flags = flags.map_or(Ok(0), |flags| args::int(flags, vm))?;
+    let flags = flags.map_or(Ok(0), |flags| args::int(flags, vm))?;
     let operation = send_operation(zelf, flags);
     let target = connection::destination(zelf, address, "sendto", operation, vm)?;
     audit::sendto(vm, zelf.as_object(), address)?;
-    may_begin(zelf, flags).or_raise(vm)?;
-    let mut clock = patience(zelf, flags);
-    let waits = transfer::is_patient_stream(&zelf.socket, &clock);
-    let transfer = Transfer::send(&zelf.socket, &clock, data.len());
-    blocking(vm, |host| {
-        transfer.run(host, &zelf.socket, &mut clock, |fd, sent| {
-            let data = data.borrow();
-            let data = rest(&data, sent);
-            let sent = sys::socket::sendto(fd, data, flags | libc::MSG_DONTWAIT, &target);
-            begun(sent, &mut flags, waits)
-        })
-    })
+    transfer(zelf, flags, vm, |call| call.send_to(&data, flags, &target))
 }

@@ -1,34 +1,84 @@
-//! A descriptor that can be closed while calls are using it.
+//! A descriptor that can be closed while other threads use it.
+//!
+//! One atomic word per socket says which descriptor it owns, whether that is being
+//! given up, and how many system calls are using it. There is no lock.
+//!
+//! | state | word | `acquire` | `close` | `leave` |
+//! |---|---|---|---|---|
+//! | none | no number | fails | nothing to do | nothing to do |
+//! | open | number, count | count + 1 | at count 0: none, closed. Else: closing | at count 0: none. Else: leaving |
+//! | closing | number, CLOSING, count > 0 | fails | nothing to do | nothing to do |
+//! | leaving | number, LEAVING, count > 0 | fails | nothing to do | nothing to do |
+//!
+//! Invariants:
+//!
+//! - The number is this word's until the state is "none". Whoever gives up an unused
+//!   descriptor, or else the guard that brings the count to 0, closes it (or, when
+//!   leaving, lets go of it), so that happens once. A descriptor in use is closed
+//!   before the state becomes "none": who waits for that finds the number free.
+//! - A guard exists only between `acquire` and its drop, and each is one count: while
+//!   there is one, the number is not closed, and no call uses a number that the
+//!   kernel has given to somebody else.
+//! - In "closing" and "leaving" the count only falls. Threads that hold a guard never
+//!   wait with it for anything but one system call that they can be interrupted in,
+//!   so it falls to 0 ([`net::wake`](crate::net) interrupts them).
+//! - The count belongs to the threads of one process. The word has the lowest bits of
+//!   the [generation](super::fork) in which it was counted: in a child process the
+//!   count of an earlier generation is 0.
 
+use super::fork;
 use nix::errno::Errno;
-use std::ops::Deref;
+use std::cell::Cell;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// An owned descriptor, or none, with a count of the calls using it.
-///
-/// [`close`](Self::close) makes it invisible at once, yet the number goes back
-/// to the kernel only when the last call in flight is done with it: no call
-/// ever acts on a stranger's descriptor that was given the same number. One
-/// atomic operation begins a call and one ends it; there is no lock.
-///
-/// The word holds the number in its upper half (all ones for none), then two
-/// flags, then the count.
+/// An owned descriptor, or none, with a count of the system calls using it.
 pub(crate) struct Descriptor(AtomicU64);
 
 /// Close as soon as nobody uses it.
 const CLOSING: u64 = 1 << 31;
 /// Leave open as soon as nobody uses it: somebody else owns the number now.
 const LEAVING: u64 = 1 << 30;
-const COUNT: u64 = LEAVING - 1;
+/// The generation's bits.
+const GENERATION_SHIFT: u32 = 22;
+const GENERATION: u64 = 0xff << GENERATION_SHIFT;
+const COUNT: u64 = (1 << GENERATION_SHIFT) - 1;
+/// No number, in the upper half.
 const NONE: u64 = 0xffff_ffff << 32;
 
 fn number(word: u64) -> RawFd {
     (word >> 32) as u32 as RawFd
 }
 
+/// The generation of this process, where a word has it.
+#[inline]
+fn generation() -> u64 {
+    u64::from(fork::generation() & 0xff) << GENERATION_SHIFT
+}
+
+/// The word as this process has to see it: without the counts of an earlier one.
+#[inline]
+fn current(word: u64) -> u64 {
+    let generation = generation();
+    match word & GENERATION == generation {
+        true => word,
+        false => word & !(GENERATION | COUNT) | generation,
+    }
+}
+
+thread_local! {
+    /// How many guards this thread holds.
+    static HELD: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Tells whether the calling thread holds a guard of any descriptor: then it must
+/// not wait until one is idle, which could be for itself.
+pub(crate) fn is_held_by_this_thread() -> bool {
+    HELD.try_with(|held| held.get() > 0).unwrap_or(false)
+}
+
 impl Descriptor {
-    /// No descriptor yet.
+    /// Returns a word without a descriptor.
     pub(crate) const fn none() -> Self {
         Self(AtomicU64::new(NONE))
     }
@@ -36,32 +86,53 @@ impl Descriptor {
     /// Takes `fd` over. Gives it back while there is, or still is in use by
     /// some call, another one.
     pub(crate) fn install(&self, fd: OwnedFd) -> Result<(), OwnedFd> {
-        let word = (fd.as_raw_fd() as u32 as u64) << 32;
-        match self
-            .0
-            .compare_exchange(NONE, word, Ordering::AcqRel, Ordering::Relaxed)
-        {
-            Ok(_) => {
-                let _ = fd.into_raw_fd();
-                Ok(())
+        let word = (fd.as_raw_fd() as u32 as u64) << 32 | generation();
+        let mut before = self.0.load(Ordering::Acquire);
+        loop {
+            if !is_none(current(before)) {
+                return Err(fd);
             }
-            Err(_) => Err(fd),
+            match self
+                .0
+                .compare_exchange_weak(before, word, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) => {
+                    let _ = fd.into_raw_fd();
+                    return Ok(());
+                }
+                Err(now) => before = now,
+            }
         }
     }
 
-    /// Begins a call; `None` once closed.
+    /// Returns a guard that keeps the descriptor open; `None` if there is none, or
+    /// it is being given up.
     #[inline]
-    pub(crate) fn borrow(&self) -> Option<Use<'_>> {
-        let before = self.0.fetch_add(1, Ordering::Acquire);
-        let using = Use {
+    pub(crate) fn acquire(&self) -> Option<FdGuard<'_>> {
+        let mut word = self.0.load(Ordering::Acquire);
+        loop {
+            let seen = current(word);
+            let given_up = seen & (CLOSING | LEAVING) != 0;
+            if number(seen) < 0 || given_up || seen & COUNT == COUNT {
+                return None;
+            }
+            match self
+                .0
+                .compare_exchange_weak(word, seen + 1, Ordering::Acquire, Ordering::Acquire)
+            {
+                Ok(_) => break,
+                Err(now) => word = now,
+            }
+        }
+        let _ = HELD.try_with(|held| held.set(held.get() + 1));
+        Some(FdGuard {
             descriptor: self,
-            fd: number(before),
-        };
-        // Dropping `using` takes the count back.
-        (before & (CLOSING | LEAVING) == 0 && number(before) >= 0).then_some(using)
+            fd: number(word),
+            generation: generation(),
+        })
     }
 
-    /// The number, −1 for none.
+    /// Returns the number, −1 for none.
     pub(crate) fn number(&self) -> RawFd {
         let word = self.0.load(Ordering::Acquire);
         if word & (CLOSING | LEAVING) != 0 {
@@ -70,13 +141,20 @@ impl Descriptor {
         number(word)
     }
 
-    /// True while a call is using the descriptor, or one that was closed.
+    /// Tells whether there is a descriptor, or a call still uses one that was given up.
+    #[cfg(test)]
     pub(crate) fn is_busy(&self) -> bool {
-        self.0.load(Ordering::Acquire) != NONE
+        !is_none(current(self.0.load(Ordering::Acquire)))
     }
 
-    /// Closes the descriptor, now or when the last call in flight ends
-    /// (close(2)). False if there was none.
+    /// Tells whether a call still uses a descriptor that was given up.
+    pub(crate) fn is_given_up(&self) -> bool {
+        let word = self.0.load(Ordering::Acquire);
+        word & (CLOSING | LEAVING) != 0 && word & GENERATION == generation()
+    }
+
+    /// Closes the descriptor: now, or when the last guard is dropped (close(2)).
+    /// False if there was none.
     pub(crate) fn close(&self) -> Result<bool, Errno> {
         match self.release(CLOSING) {
             Some((fd, true)) => close(fd).map(|()| true),
@@ -85,44 +163,54 @@ impl Descriptor {
         }
     }
 
-    /// Gives the number away without closing it. The calls in flight may go on
-    /// using it until [`is_busy`](Self::is_busy) says that they are done.
+    /// Gives the number away without closing it. The guards that exist may go on
+    /// using it until [`is_busy`](Self::is_busy) is false.
     pub(crate) fn leave(&self) -> Option<RawFd> {
         self.release(LEAVING).map(|(fd, _)| fd)
     }
 
-    /// Makes the descriptor invisible. The flag is true if nobody was using
-    /// it, so that it is out of this word altogether.
+    /// Gives the descriptor up. The flag is true if nobody was using it, so that
+    /// it is out of this word altogether.
     fn release(&self, flag: u64) -> Option<(RawFd, bool)> {
         let mut word = self.0.load(Ordering::Acquire);
         loop {
-            if number(word) < 0 || word & (CLOSING | LEAVING) != 0 {
+            let seen = current(word);
+            if number(seen) < 0 {
                 return None;
             }
-            let idle = word & COUNT == 0;
-            let next = if idle { NONE } else { word | flag };
+            let idle = seen & COUNT == 0;
+            let given_up = seen & (CLOSING | LEAVING);
+            // Its last user brings it to an end, unless that was a thread of the
+            // parent process's.
+            if given_up != 0 && word & GENERATION == generation() {
+                return None;
+            }
+            let next = if idle { NONE } else { seen | flag };
             match self
                 .0
                 .compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire)
             {
+                Ok(_) if given_up == LEAVING => return None,
                 Ok(_) => return Some((number(word), idle)),
                 Err(now) => word = now,
             }
         }
     }
 
-    /// The end of the last call on a descriptor that was closed meanwhile.
+    /// Ends the last use of a descriptor that was given up meanwhile. Only the guard
+    /// that brought the count to 0 comes here, and nobody else changes the word then.
     #[cold]
     fn retire(&self, word: u64) {
-        let retired = self
-            .0
-            .compare_exchange(word, NONE, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok();
-        // Otherwise a call that began meanwhile sees the flag and comes here.
-        if retired && word & CLOSING != 0 {
+        // First the number, for which others wait until the word has none.
+        if word & CLOSING != 0 {
             let _ = close(number(word));
         }
+        self.0.store(NONE, Ordering::Release);
     }
+}
+
+fn is_none(word: u64) -> bool {
+    number(word) < 0
 }
 
 impl Drop for Descriptor {
@@ -131,40 +219,40 @@ impl Drop for Descriptor {
     }
 }
 
-/// A call in flight: the descriptor stays open while this lives.
-pub(crate) struct Use<'a> {
+/// Keeps a descriptor open for one system call.
+pub(crate) struct FdGuard<'a> {
     descriptor: &'a Descriptor,
     fd: RawFd,
+    generation: u64,
 }
 
-impl Use<'_> {
-    /// True once the socket was closed or detached under this call.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.descriptor.0.load(Ordering::Acquire) & (CLOSING | LEAVING) != 0
-    }
-
+impl FdGuard<'_> {
+    /// Returns the descriptor.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the number is not −1 (`borrow` checked) and stays open: it is
-        // closed only when the count that this value holds is zero.
+        // SAFETY: the number is not −1 (`acquire` checked) and stays open: it is
+        // closed only when the count that this guard is part of is zero.
         unsafe { BorrowedFd::borrow_raw(self.fd) }
     }
-}
 
-impl Drop for Use<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        let left = self.descriptor.0.fetch_sub(1, Ordering::Release) - 1;
-        if left & (CLOSING | LEAVING) != 0 && left & COUNT == 0 {
-            self.descriptor.retire(left);
-        }
+    /// Returns the descriptor's number.
+    pub(crate) fn number(&self) -> RawFd {
+        self.fd
     }
 }
 
-impl Deref for Use<'_> {
-    type Target = RawFd;
-
-    fn deref(&self) -> &RawFd {
-        &self.fd
+impl Drop for FdGuard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let _ = HELD.try_with(|held| held.set(held.get().saturating_sub(1)));
+        if self.generation != generation() {
+            // Counted in the parent process, for which the child does not count.
+            return;
+        }
+        let left = self.descriptor.0.fetch_sub(1, Ordering::Release) - 1;
+        if left & (CLOSING | LEAVING) != 0 && left & COUNT == 0 {
+            std::sync::atomic::fence(Ordering::Acquire);
+            self.descriptor.retire(left);
+        }
     }
 }
 
@@ -226,15 +314,14 @@ mod tests {
     #[test]
     fn close_waits_for_the_call_in_flight() {
         let (descriptor, raw) = open();
-        let call = descriptor.borrow().unwrap();
-        assert_eq!(*call, raw);
-        assert!(!call.is_closed());
+        let guard = descriptor.acquire().unwrap();
+        assert_eq!(guard.number(), raw);
         assert!(descriptor.close().unwrap());
-        assert!(call.is_closed() && is_open(raw));
+        assert!(is_open(raw));
         assert_eq!(descriptor.number(), -1);
-        assert!(descriptor.borrow().is_none());
-        let _ = call.fd().as_fd();
-        drop(call);
+        assert!(descriptor.acquire().is_none());
+        let _ = guard.fd().as_fd();
+        drop(guard);
         assert!(!is_open(raw) && !descriptor.is_busy());
         assert!(!descriptor.close().unwrap());
     }
@@ -242,10 +329,10 @@ mod tests {
     #[test]
     fn leave_keeps_the_number_open() {
         let (descriptor, raw) = open();
-        let call = descriptor.borrow().unwrap();
+        let guard = descriptor.acquire().unwrap();
         assert_eq!(descriptor.leave(), Some(raw));
         assert!(descriptor.is_busy());
-        drop(call);
+        drop(guard);
         assert!(!descriptor.is_busy() && is_open(raw));
         assert_eq!(descriptor.leave(), None);
         close(raw).unwrap();
@@ -268,8 +355,8 @@ mod tests {
             std::thread::scope(|scope| {
                 for _ in 0..2 {
                     scope.spawn(|| {
-                        while let Some(call) = descriptor.borrow() {
-                            nix::fcntl::fcntl(call.fd(), nix::fcntl::FcntlArg::F_GETFD).unwrap();
+                        while let Some(guard) = descriptor.acquire() {
+                            nix::fcntl::fcntl(guard.fd(), nix::fcntl::FcntlArg::F_GETFD).unwrap();
                         }
                     });
                 }

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod descriptor;
+pub(crate) mod fork;
 #[cfg(test)]
 mod inet;
 pub(crate) mod interface;
@@ -13,6 +14,7 @@ pub(crate) mod message;
 pub(crate) mod netdb;
 pub(crate) mod receive;
 pub(crate) mod sendfile;
+pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod sockopt;
 pub(crate) mod text;

@@ -1,9 +1,7 @@
 //! sendfile(2).
 
-use super::sockopt;
 use nix::errno::Errno;
 use nix::libc;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::fstat;
 use std::os::fd::BorrowedFd;
 
@@ -12,43 +10,15 @@ pub(crate) fn file_size(file: BorrowedFd<'_>) -> Result<i64, Errno> {
     fstat(file).map(|status| status.st_size)
 }
 
-/// Sends up to `count` bytes of `file`, which start at `offset`, without
-/// waiting for the socket: how many were sent, 0 at the end of the file.
-///
-/// EAGAIN if there is no room. The file itself may be slow.
+/// Sends up to `count` bytes of `file`, which start at `offset`; returns how many, 0
+/// at the end of the file. Blocks like send(2) on a socket in blocking mode.
 pub(crate) fn sendfile(
     socket: BorrowedFd<'_>,
     file: BorrowedFd<'_>,
     mut offset: i64,
     count: usize,
 ) -> Result<usize, Errno> {
-    let count = if super::socket::is_nonblocking(socket)? {
-        count
-    } else {
-        count.min(room(socket)?)
-    };
     without_sigpipe(|| nix::sys::sendfile::sendfile64(socket, file, Some(&mut offset), count))
-}
-
-/// How many bytes a socket in blocking mode takes without waiting, or EAGAIN.
-///
-/// sendfile(2) has no flag not to wait, and a mode that is changed for a
-/// moment is changed for every thread and process that has the socket. But a
-/// socket polls writable only when a third of its buffer is free (a unix
-/// socket's three quarters), and what it may be sent beyond that is less than
-/// a quarter.
-fn room(socket: BorrowedFd<'_>) -> Result<usize, Errno> {
-    let mut fds = [PollFd::new(socket, PollFlags::POLLOUT)];
-    if poll(&mut fds, PollTimeout::ZERO)? == 0 {
-        return Err(Errno::EAGAIN);
-    }
-    let mut limit = sockopt::get_int(socket, libc::SOL_SOCKET, libc::SO_SNDBUF)? / 4;
-    // Of what was not sent yet, TCP can be told to take less than that.
-    let unsent = sockopt::get_int(socket, libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT);
-    if let Ok(unsent @ 1..) = unsent {
-        limit = limit.min(unsent / 4);
-    }
-    Ok(usize::try_from(limit).unwrap_or(1).max(1))
 }
 
 /// Runs a system call that has no MSG_NOSIGNAL: on a broken connection it fails
@@ -90,8 +60,7 @@ fn without_sigpipe<T>(call: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errn
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Read, Write};
-    use std::net::{TcpListener, TcpStream};
+    use std::io::Write;
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
 
@@ -104,57 +73,6 @@ mod tests {
         let file = std::fs::File::open(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         file
-    }
-
-    /// Sends until EAGAIN, which comes although the socket would block.
-    fn fills(socket: impl AsFd) -> usize {
-        let file = file(1 << 20);
-        let mut total = 0;
-        loop {
-            match sendfile(socket.as_fd(), file.as_fd(), 0, 1 << 20) {
-                Ok(n) => total += n,
-                Err(errno) => {
-                    assert_eq!(errno, Errno::EAGAIN);
-                    return total;
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_blocking_socket_is_filled_and_not_waited_for() {
-        let (a, b) = UnixStream::pair().unwrap();
-        assert!(fills(&a) > 0);
-        drop(b);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        for buffer in [0i32, 1 << 20] {
-            let a = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            let (mut b, _) = listener.accept().unwrap();
-            let value = buffer.to_ne_bytes();
-            sockopt::set(a.as_fd(), libc::SOL_SOCKET, libc::SO_SNDBUF, &value).unwrap();
-            let sent = fills(&a);
-            assert!(sent > 0);
-            drop(a);
-            let mut received = Vec::new();
-            b.read_to_end(&mut received).unwrap();
-            assert_eq!(received.len(), sent);
-        }
-    }
-
-    #[test]
-    fn small_limits_of_tcp() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let a = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (_b, _) = listener.accept().unwrap();
-        let lowat = 8192i32.to_ne_bytes();
-        sockopt::set(
-            a.as_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_NOTSENT_LOWAT,
-            &lowat,
-        )
-        .unwrap();
-        assert!(fills(&a) > 0);
     }
 
     #[test]

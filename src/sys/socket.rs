@@ -156,6 +156,13 @@ pub(crate) fn has_failed(fd: BorrowedFd<'_>) -> bool {
     polled.is_ok() && events.contains(PollFlags::POLLERR)
 }
 
+/// Tells whether a system call on the descriptor could block: it is in blocking mode
+/// and ready for nothing (poll(2)).
+pub(crate) fn may_block(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(fd, PollFlags::POLLIN | PollFlags::POLLOUT)];
+    is_nonblocking(fd) == Ok(false) && poll(&mut fds, PollTimeout::ZERO) == Ok(0)
+}
+
 /// How many bytes there are to receive (FIONREAD, ioctl(2)).
 pub(crate) fn available(fd: BorrowedFd<'_>) -> Result<usize, Errno> {
     let mut n: libc::c_int = 0;

@@ -1,9 +1,9 @@
 //! `_ssl._SSLSocket`: a TLS connection that waits as a socket does.
 
 use super::library::{self, encrypt};
-use crate::bridge::{Data, VmHost, blocking, errors};
-use crate::net::operation::{self, Ready, Step};
-use crate::net::{Clock, Error, Host, Outgoing, Socket, Timeout};
+use crate::bridge::{CallContext, Data, blocking, errors};
+use crate::net::call::{Ready, Step};
+use crate::net::{Call, Error, Outgoing, Socket, Timeout, VmContext};
 use crate::object::BaseSocket;
 use nix::errno::Errno;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyStr, PyTypeRef, PyWeak};
@@ -104,10 +104,10 @@ impl Connection {
         timed_out: &str,
         vm: &VirtualMachine,
     ) -> PyResult {
-        let mut clock = self.socket.clock();
         let mut act = || vm.call_method(&self.library, method, args.clone());
-        let (result, all_sent) = waiting(timed_out, vm, |host| {
-            self.work(host, &mut clock, done, || true, &mut act, vm)
+        let (result, all_sent) = waiting(timed_out, vm, |context| {
+            let mut call = Call::new(context, &self.socket);
+            self.work(&mut call, done, || true, &mut act, vm)
         })?;
         match &result {
             Err(exception) if !exception.fast_isinstance(&self.want_read) => result,
@@ -120,16 +120,16 @@ impl Connection {
     /// sent. On a socket that waits it waits for both, and until `is_turn`.
     fn work<T>(
         &self,
-        host: &impl Host,
-        clock: &mut Clock,
+        call: &mut Call<'_, impl VmContext>,
         done: Done,
         mut is_turn: impl FnMut() -> bool,
         act: &mut dyn FnMut() -> PyResult<T>,
         vm: &VirtualMachine,
     ) -> Result<(PyResult<T>, bool), Error> {
-        let waits = clock.timeout() != Timeout::Zero;
+        let waits = call.clock.timeout() != Timeout::Zero;
+        let vm_context = call.vm();
         let mut finished = None;
-        operation::alternate(host, &self.socket, clock, || {
+        call.alternate(|| {
             if waits && !is_turn() {
                 return Ok(Step::Wait(Ready::Unknown));
             }
@@ -139,7 +139,7 @@ impl Connection {
                 Err(_) => self.working.lock_wrapped(|lock| vm.allow_threads(lock)),
             };
             let result = finished.take().unwrap_or_else(&mut *act);
-            let all_sent = match self.flush(host) {
+            let all_sent = match self.flush(vm_context) {
                 Ok(all_sent) => all_sent,
                 // There may still be something to be read, an alert perhaps.
                 Err(Error::Errno(_)) if done == Done::AtOnce || result.is_err() => true,
@@ -163,17 +163,12 @@ impl Connection {
 
     /// Sends what the kernel takes at once: whether nothing is left. What can
     /// no longer be sent is forgotten.
-    fn flush(&self, host: &impl Host) -> Result<bool, Error> {
+    fn flush(&self, context: &impl VmContext) -> Result<bool, Error> {
         if self.outgoing.is_empty() {
             return Ok(true);
         }
-        let mut at_once = Clock::new(Timeout::Zero, &self.socket.control);
-        let sent = operation::run(host, &self.socket, &mut at_once, Ready::Write, |fd| {
-            self.outgoing.send(fd)
-        });
-        match sent {
-            Ok(sent) => self.socket.count_sent(sent),
-            Err(Error::Errno(Errno::EAGAIN)) => {}
+        match Call::with_flags(context, &self.socket, Timeout::Zero, 0).send_queue(&self.outgoing) {
+            Ok(()) | Err(Error::Errno(Errno::EAGAIN)) => {}
             Err(error) => {
                 self.outgoing.clear();
                 return Err(error);
@@ -192,17 +187,17 @@ impl Connection {
     /// Sends all of `data`, as OpenSSL does unless told otherwise; without
     /// waiting, one piece of it.
     fn send(&self, data: &Data, vm: &VirtualMachine) -> PyResult<usize> {
-        let mut clock = self.socket.clock();
-        if clock.timeout() == Timeout::Zero {
-            return self.send_at_once(data, &mut clock, vm);
+        if self.socket.timeout() == Timeout::Zero {
+            return self.send_at_once(data, vm);
         }
         let mut turn = Turn::new(&self.writing);
         let mut sent = 0;
-        waiting(WRITE_TIMED_OUT, vm, |host| {
+        waiting(WRITE_TIMED_OUT, vm, |context| {
+            let mut call = Call::new(context, &self.socket);
             loop {
                 let mut encrypt = || encrypt(&self.library, data, piece(data, sent), vm);
                 let is_turn = || turn.take();
-                let work = self.work(host, &mut clock, Done::WhenSent, is_turn, &mut encrypt, vm);
+                let work = self.work(&mut call, Done::WhenSent, is_turn, &mut encrypt, vm);
                 match work?.0 {
                     Ok(part) => sent += part,
                     Err(exception) => return Ok(Err(exception)),
@@ -210,22 +205,22 @@ impl Connection {
                 if sent >= data.len() {
                     return Ok(Ok(sent));
                 }
-                host.check_signals()?;
-                self.socket.may_go_on(&mut clock)?;
+                call.may_go_on()?;
             }
         })?
     }
 
     /// SSLWantWriteError until all that was encrypted has gone, and then, when
     /// asked to send the same bytes again, how many they were.
-    fn send_at_once(&self, data: &Data, clock: &mut Clock, vm: &VirtualMachine) -> PyResult<usize> {
+    fn send_at_once(&self, data: &Data, vm: &VirtualMachine) -> PyResult<usize> {
         let taken = self.taken.swap(0, Ordering::Relaxed);
-        let (taken, all_sent) = waiting(WRITE_TIMED_OUT, vm, |host| match taken {
-            0 if self.flush(host)? => {
+        let (taken, all_sent) = waiting(WRITE_TIMED_OUT, vm, |context| match taken {
+            0 if self.flush(context)? => {
                 let mut encrypt = || encrypt(&self.library, data, piece(data, 0), vm);
-                self.work(host, clock, Done::WhenSent, || true, &mut encrypt, vm)
+                let mut call = Call::new(context, &self.socket);
+                self.work(&mut call, Done::WhenSent, || true, &mut encrypt, vm)
             }
-            taken => Ok((Ok(taken), self.flush(host)?)),
+            taken => Ok((Ok(taken), self.flush(context)?)),
         })?;
         let taken = taken?;
         if all_sent {
@@ -245,11 +240,11 @@ fn piece(data: &Data, sent: usize) -> Range<usize> {
 fn waiting<'a, T>(
     timed_out: &str,
     vm: &'a VirtualMachine,
-    call: impl FnOnce(&VmHost<'a>) -> Result<T, Error>,
+    call: impl FnOnce(&CallContext<'a>) -> Result<T, Error>,
 ) -> PyResult<T> {
     let mut expired = false;
-    let result = blocking(vm, |host| {
-        call(host).inspect_err(|error| expired = matches!(error, Error::TimedOut))
+    let result = blocking(vm, |context| {
+        call(context).inspect_err(|error| expired = matches!(error, Error::TimedOut))
     });
     match expired {
         true => Err(errors::timed_out(timed_out, vm)),

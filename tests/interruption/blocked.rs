@@ -115,7 +115,7 @@ impl Blocked {
     }
 
     pub fn is_waiting(&self, round: u64) -> bool {
-        self.shared.begun.load(SeqCst) == round && self.is_in_poll()
+        self.shared.begun.load(SeqCst) == round && self.is_in_call()
     }
 
     pub fn has_begun(&self, round: u64) -> bool {
@@ -131,13 +131,23 @@ impl Blocked {
         self.shared.finished.load(SeqCst)
     }
 
-    /// True if the thread of the script is in ppoll(2).
-    fn is_in_poll(&self) -> bool {
+    /// Tells whether the thread of the script is in a system call that waits.
+    fn is_in_call(&self) -> bool {
+        const WAITS: [libc::c_long; 8] = [
+            libc::SYS_ppoll,
+            libc::SYS_accept4,
+            libc::SYS_connect,
+            libc::SYS_sendfile,
+            libc::SYS_sendto,
+            libc::SYS_recvfrom,
+            libc::SYS_sendmsg,
+            libc::SYS_recvmsg,
+        ];
         let thread = self.shared.thread.load(SeqCst);
         let call = std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall"));
         let Ok(call) = call else { return false };
         let number = call.split(' ').next().and_then(|n| n.parse().ok());
-        number == Some(libc::SYS_ppoll)
+        number.is_some_and(|number| WAITS.contains(&number))
     }
 
     /// Does `what`, which ends the round: how long that took.

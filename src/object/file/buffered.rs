@@ -6,7 +6,7 @@
 //!
 //! The buffer belongs to the raw file, since an instance of a class of `_io`
 //! has no room for it; `raw`, `close()`, `detach()` and whatever else does not
-//! read is `_io`'s. An attempt (see `net::operation`) looks into the buffer,
+//! read is `_io`'s. An attempt (see `net::call`) looks into the buffer,
 //! receives what there is, and takes the result out at once or not at all. So
 //! threads share a reader without mixing their data up although none holds a
 //! lock while it waits, and a call that fails, by a timeout or a signal
@@ -14,14 +14,12 @@
 
 use super::raw::{Sock, SocketIo, exact, sock};
 use super::{READER_SIZE, optional_size};
-use crate::bridge::blocking;
-use crate::net::operation::{self, Ready};
+use crate::bridge::call;
+use crate::net::transfer::Receive;
 use crate::net::{Error, Socket};
 use crate::object::stream;
-use crate::sys::receive;
 use memchr::memchr;
 use nix::errno::Errno;
-use nix::libc;
 use rustpython_vm::builtins::{PyByteArray, PyInt};
 use rustpython_vm::class::StaticType;
 use rustpython_vm::common::static_cell;
@@ -33,7 +31,6 @@ use rustpython_vm::{
     AsObject, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass,
 };
 use std::fmt;
-use std::os::fd::BorrowedFd;
 
 /// Stands in for `_io.BufferedReader`. No object has it for a payload: the
 /// class makes its instances itself.
@@ -120,15 +117,15 @@ impl Ahead {
         Ok(self.memory.get_mut(self.end..).unwrap_or_default())
     }
 
-    /// Receives once (recv(2), without waiting): the number of bytes, 0 when
+    /// Receives once (recv(2)): the number of bytes, 0 when
     /// the peer has finished.
     fn receive(
         &mut self,
-        fd: BorrowedFd<'_>,
+        receive: &Receive<'_>,
         wanted: usize,
     ) -> Result<Result<usize, Errno>, Error> {
         let room = self.room(wanted)?;
-        Ok(receive::recv(fd, room, libc::MSG_DONTWAIT).inspect(|n| self.end += n))
+        Ok(receive.into_room(room).inspect(|n| self.end += n))
     }
 
     /// Adds bytes that came by another way.
@@ -215,9 +212,8 @@ fn receive_natively<T>(
     take: &mut impl FnMut(&mut Ahead) -> Option<T>,
     vm: &VirtualMachine,
 ) -> PyResult<Result<T, Enough>> {
-    let mut clock = socket.clock();
-    blocking(vm, |host| {
-        let done = operation::run(host, socket, &mut clock, Ready::Read, |fd| {
+    call(vm, socket, |call| {
+        let done = call.recv_by(|receive| {
             // Held over receives that do not wait, and never over a wait:
             // what comes off the socket first goes into the buffer first.
             let mut ahead = file.ahead.lock();
@@ -225,9 +221,9 @@ fn receive_natively<T>(
                 if let Some(taken) = take(&mut ahead) {
                     return Ok(Ok(Ok(taken)));
                 }
-                match ahead.receive(fd, wanted) {
+                match ahead.receive(receive, wanted) {
                     Ok(Ok(0)) => return Ok(Ok(Err(Enough::End))),
-                    Ok(Ok(n)) => socket.count_received(n),
+                    Ok(Ok(_)) => {}
                     Ok(Err(errno)) => return Err(errno),
                     Err(error) => return Ok(Err(error)),
                 }
@@ -235,7 +231,7 @@ fn receive_natively<T>(
         });
         match done {
             Ok(done) => done,
-            Err(error) => file.failed(error).map(|_| Err(Enough::NotNow)),
+            Err(error) => file.failed::<()>(error).map(|_| Err(Enough::NotNow)),
         }
     })
 }

@@ -3,12 +3,8 @@
 use super::super::class::{is_plain, plain, settable};
 use super::super::{BaseSocket, stream};
 use super::buffered::Ahead;
-use crate::bridge::Data;
-use crate::bridge::{args, blocking};
-use crate::net::transfer::Transfer;
+use crate::bridge::{Data, Room, args, call};
 use crate::net::{Error, Socket};
-use crate::sys;
-use crate::sys::receive::{self, Buffer};
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyDictRef, PyStr, PyType};
@@ -128,7 +124,7 @@ impl SocketIo {
 
     /// An error of a receive or send: `None` for one that says "not now". A
     /// timeout is remembered.
-    pub(super) fn failed(&self, error: Error) -> Result<Option<usize>, Error> {
+    pub(super) fn failed<T>(&self, error: Error) -> Result<Option<T>, Error> {
         match error {
             Error::Errno(Errno::EAGAIN) => return Ok(None),
             Error::TimedOut | Error::Errno(Errno::ETIMEDOUT) => self.turn(TIMED_OUT, true),
@@ -165,7 +161,10 @@ fn dict(zelf: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult<PyDictRef> {
 }
 
 fn set_sock(zelf: &Py<SocketIo>, sock: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
-    *zelf.native.write() = plain(&sock).map(|sock| sock.to_owned());
+    let native = plain(&sock).map(|sock| sock.to_owned());
+    // The one before goes after the lock: its finalizer may ask for it.
+    let before = std::mem::replace(&mut *zelf.native.write(), native);
+    drop(before);
     dict(zelf, vm)?.set_item(SOCK, sock, vm)
 }
 
@@ -304,13 +303,12 @@ impl SocketIo {
             }
         };
         let buffer = stream::writable(&b, "recv_into() argument 1", vm)?;
-        let mut clock = socket.clock();
-        let transfer = Transfer::receive(&socket, &clock, 0, buffer.len());
-        let n = blocking(vm, |host| {
-            let received = transfer.run(host, &socket, &mut clock, |fd, _| {
-                // Borrowed for the attempt alone: no lock is held over a wait.
-                receive::recv(fd, &mut buffer.borrow_buf_mut(), libc::MSG_DONTWAIT)
-            });
+        let room = Room {
+            buffer: &buffer,
+            len: buffer.len(),
+        };
+        let n = call(vm, &socket, |call| {
+            let received = call.recv_into(&room, 0);
             received.map(Some).or_else(|error| zelf.failed(error))
         })?;
         Ok(n.to_pyobject(vm))
@@ -335,17 +333,12 @@ impl SocketIo {
         };
         check_able(zelf, READING, "readable", vm)?;
         zelf.check_in_time(vm)?;
-        let mut buffer = Buffer::new(size).ok_or_else(|| vm.no_memory_error())?;
-        let mut clock = socket.clock();
-        let transfer = Transfer::receive(&socket, &clock, 0, size);
-        let n = blocking(vm, |host| {
-            let received = transfer.run(host, &socket, &mut clock, |fd, filled| {
-                buffer.recv(fd, filled, libc::MSG_DONTWAIT)
-            });
+        let data = call(vm, &socket, |call| {
+            let received = call.recv(size, 0);
             received.map(Some).or_else(|error| zelf.failed(error))
         })?;
-        Ok(match n {
-            Some(_) => vm.ctx.new_bytes(buffer.into_bytes()).into(),
+        Ok(match data {
+            Some(data) => vm.ctx.new_bytes(data).into(),
             None => vm.ctx.none(),
         })
     }
@@ -365,18 +358,10 @@ impl SocketIo {
             }
         };
         let data = Data::try_from_object(vm, b)?;
-        let mut clock = socket.clock();
-        let transfer = Transfer::send(&socket, &clock, data.len());
-        let n = blocking(vm, |host| {
-            let sent = transfer.run(host, &socket, &mut clock, |fd, sent| {
-                let data = data.borrow();
-                sys::socket::send(fd, stream::rest(&data, sent), libc::MSG_DONTWAIT)
-            });
-            sent.map(Some).or_else(|error| match error {
-                // A write that times out does not stop the reads.
-                Error::Errno(Errno::EAGAIN) => Ok(None),
-                error => Err(error),
-            })
+        let n = call(vm, &socket, |call| match call.send(&data, 0) {
+            // A write that times out does not stop the reads.
+            Err(Error::Errno(Errno::EAGAIN)) => Ok(None),
+            sent => sent.map(Some),
         })?;
         Ok(n.to_pyobject(vm))
     }

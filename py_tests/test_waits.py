@@ -1,0 +1,531 @@
+"""What a call that waits leaves alone, and what ends it: descriptors of others, forks, signal
+handlers that close the socket, modes and timeouts that others set.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import signal
+import socket
+import struct
+import threading
+import time
+
+from support import (
+    LONG, SocketTest, alarms, descriptors, fill, full_listener, main, only_ours, python)
+
+MOMENT = 0.05
+
+
+def seconds(value):
+    """A struct timeval."""
+    return struct.pack("ll", int(value), round(value % 1 * 1e6))
+
+
+class NoDescriptorOfOurs(SocketTest):
+    """A program may close, replace and count descriptors: none is the module's own."""
+
+    def test_a_daemon_closes_all_descriptors(self):
+        # What every daemon does. Its log gets the lowest number, and nothing else.
+        finished = python("""
+import os, socket, sys, threading, time, warnings
+warnings.simplefilter("ignore")
+one, other = socket.socketpair()
+threading.Timer(0.05, other.send, (b"x",)).start()
+assert one.recv(1) == b"x"
+if os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+one.detach(), other.detach()
+os.closerange(3, 1000)
+path = sys.argv[1]
+log = os.open(path, os.O_RDWR | os.O_CREAT)
+for round in range(3):
+    os.write(log, b"line\\n")
+    listener = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(listener.getsockname())
+    server, _ = listener.accept()
+    threading.Timer(0.05, client.send, (b"hello",)).start()
+    assert server.recv(100) == b"hello"
+    for s in listener, client, server:
+        s.close()
+    os.write(log, b"line\\n")
+assert os.pread(log, 100, 0) == b"line\\n" * 6, os.pread(log, 100, 0)
+assert sorted(int(n) for n in os.listdir("/proc/self/fd"))[:4] == [0, 1, 2, log]
+""", os.path.join(self.folder(), "log"))
+        self.assertEqual(finished.stderr, "")
+
+    def test_closerange_without_a_fork(self):
+        finished = python("""
+import os, socket, threading
+def wait():
+    one, other = socket.socketpair()
+    threading.Timer(0.05, other.send, (b"x",)).start()
+    assert one.recv(1) == b"x"
+    one.close(), other.close()
+wait()
+os.closerange(3, 1000)
+reader, writer = os.pipe()
+os.write(writer, b"12345678" * 4)
+files = [os.open(os.devnull, os.O_RDWR) for _ in range(8)]
+for _ in range(3):
+    wait()
+    socket.getaddrinfo("localhost", 80)
+assert os.read(reader, 100) == b"12345678" * 4
+for number in [reader, writer, *files]:
+    os.close(number)
+""")
+        self.assertEqual(finished.stderr, "")
+
+    def test_waits_at_the_limit_of_open_files(self):
+        python("""
+import os, resource, socket, threading
+one, other = socket.socketpair()
+listener = socket.create_server(("127.0.0.1", 0))
+full = socket.socketpair()
+socket.getaddrinfo("localhost", 80)
+answers = []
+def run(call):
+    try: answers.append(call())
+    except BaseException as error: answers.append(error)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+held = []
+try:
+    while True: held.append(os.open(os.devnull, os.O_RDONLY))
+except OSError as error:
+    assert error.errno == 24, error
+thread = threading.Thread(target=run, args=(lambda: one.recv(1),))
+thread.start()
+threading.Timer(0.05, other.send, (b"x",)).start()
+thread.join(20)
+assert answers == [b"x"], answers
+del answers[:]
+one.settimeout(0.05)
+thread = threading.Thread(target=run, args=(lambda: one.recv(1),))
+thread.start()
+thread.join(20)
+assert [type(a) for a in answers] == [TimeoutError], answers
+""")
+
+    def test_waits_add_no_descriptor(self):
+        one, other = self.pair()
+        before = descriptors()
+        waiting = [self.background(one.recv, 1) for _ in range(5)]
+        for call in waiting:
+            call.wait_blocked()
+        self.assertEqual(descriptors(), before)
+        other.sendall(b"12345")
+        self.assertEqual(sorted(call.result() for call in waiting),
+                         [b"1", b"2", b"3", b"4", b"5"])
+        self.assertEqual(descriptors(), before)
+
+
+class SharedListener(SocketTest):
+    """Others who have the same listener take connections, and change its mode."""
+
+    def test_forked_workers_share_a_blocking_listener(self):
+        python("""
+import gc, os, signal, socket, sys, threading, time
+listener = socket.create_server(("127.0.0.1", 0), backlog=100)
+address = listener.getsockname()
+children = []
+for _ in range(3):
+    child = os.fork()
+    if not child:
+        signal.alarm(60)
+        while True:
+            connection, _ = listener.accept()
+            connection.sendall(b"hello")
+            connection.close()
+    children.append(child)
+def serve():
+    while True:
+        try: connection, _ = listener.accept()
+        except OSError: return
+        connection.sendall(b"hello")
+        connection.close()
+threads = [threading.Thread(target=serve, daemon=True) for _ in range(2)]
+for thread in threads: thread.start()
+deadline = time.monotonic() + 1
+count = 0
+while time.monotonic() < deadline:
+    with socket.create_connection(address) as client:
+        assert client.recv(10) == b"hello"
+    gc.collect()
+    count += 1
+assert count > 10, count
+for child in children: os.kill(child, signal.SIGKILL)
+for child in children: os.waitpid(child, 0)
+""")
+
+    def test_duplicates_in_threads(self):
+        listener = self.listener(backlog=100)
+        duplicates = [listener.dup() for _ in range(4)]
+        for duplicate in duplicates:
+            self.addCleanup(duplicate.close)
+            duplicate.settimeout(None)
+        calls = [self.background(duplicate.accept) for duplicate in duplicates]
+        for call in calls:
+            call.wait_blocked()
+        clients = []
+        for _ in range(4):
+            client = self.make()
+            client.connect(listener.getsockname())
+            clients.append(client)
+        peers = set()
+        for call in calls:
+            connection, peer = call.result()
+            connection.close()
+            peers.add(peer)
+        self.assertEqual(peers, {client.getsockname() for client in clients})
+
+    def test_a_timeout_holds_though_somebody_made_the_listener_blocking(self):
+        listener = self.listener()
+        listener.settimeout(0.3)
+        os.set_blocking(listener.fileno(), True)
+        started = time.monotonic()
+        self.assertRaises(TimeoutError, listener.accept)
+        self.assertGreaterEqual(time.monotonic() - started, 0.29)
+
+
+class Handlers(SocketTest):
+    """Signal handlers run while nothing of the interrupted call is held."""
+
+    def once(self, handler):
+        """Runs handler at the second alarm, well within the wait."""
+        calls = []
+
+        def handle(*_):
+            calls.append(1)
+            if len(calls) == 2:
+                handler()
+
+        return alarms(0.03, handle)
+
+    def test_detach(self):
+        listener = self.listener()
+        numbers = []
+        with self.once(lambda: numbers.append(listener.detach())):
+            self.assertErrno(errno.EBADF, listener.accept)
+        with socket.socket(fileno=numbers[0]) as again:
+            self.make().connect(again.getsockname())
+            again.accept()[0].close()
+
+    def test_close_and_bind_again(self):
+        listener = self.listener()
+        address = listener.getsockname()
+        made = []
+
+        def reload():
+            listener.close()
+            again = self.make()
+            again.bind(address)
+            again.listen()
+            made.append(again)
+
+        with self.once(reload):
+            self.assertErrno(errno.EBADF, listener.accept)
+        self.make().connect(address)
+        made[0].accept()[0].close()
+
+    def test_close_ends_the_connection_at_once(self):
+        for timeout in (None, LONG):
+            with self.subTest(timeout):
+                client, server = self.tcp_pair()
+                server.settimeout(timeout)
+                client.settimeout(LONG)
+                seen = []
+
+                def close():
+                    server.close()
+                    seen.append(client.recv(1))
+
+                with self.once(close):
+                    self.assertErrno(errno.EBADF, server.recv, 1)
+                self.assertEqual(seen, [b""])
+
+    def test_setblocking(self):
+        one, _ = self.pair()
+        with self.once(lambda: one.setblocking(False)):
+            self.assertRaises(BlockingIOError, one.recv, 1)
+
+    def test_close_while_connecting(self):
+        _, address = full_listener(self)
+        client = self.make()
+        with self.once(client.close):
+            self.assertErrno(errno.EBADF, client.connect, address)
+
+    def test_close_while_sending(self):
+        one, _ = self.pair()
+        fill(one)
+        with self.once(one.close):
+            self.assertErrno(errno.EBADF, one.sendall, b"x")
+
+    def test_close_while_sending_a_file(self):
+        one, _ = self.pair()
+        fill(one)
+        path = os.path.join(self.folder(), "file")
+        with open(path, "wb") as file:
+            file.write(b"x" * 100000)
+        with open(path, "rb") as file, self.once(one.close):
+            with self.assertRaises(OSError):
+                one.sendfile(file)
+
+
+class AsTheKernel(SocketTest):
+    """A blocking call ends when the kernel's own would."""
+
+    def datagram_sockets(self):
+        yield "udp", self.udp()
+        yield "unix", self.pair(socket.AF_UNIX, socket.SOCK_DGRAM)[0]
+        with contextlib.suppress(PermissionError):
+            yield "raw", self.make(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDPLITE)
+
+    @staticmethod
+    def shut(one):
+        # Of a socket that is not connected the kernel says so, and shuts it all the same.
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RD)
+
+    def test_datagrams_after_shutdown(self):
+        for name, one in self.datagram_sockets():
+            with self.subTest(name):
+                self.shut(one)
+                self.assertEqual(one.recv(10), b"")
+                self.assertEqual(one.recvfrom(10)[0], b"")
+
+    def test_shutdown_ends_a_receive_of_datagrams(self):
+        for name, one in self.datagram_sockets():
+            with self.subTest(name):
+                call = self.background(one.recv, 10)
+                call.wait_blocked()
+                time.sleep(MOMENT)
+                self.shut(one)
+                self.assertEqual(call.result(), b"")
+
+    def test_low_water(self):
+        for name, (one, other) in (("unix", self.pair()), ("tcp", self.tcp_pair())):
+            for before in (b"a", b""):
+                with self.subTest(name, before=before):
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 2)
+                    if before:
+                        other.sendall(before)
+                        time.sleep(MOMENT)
+                    call = self.background(one.recv, 10)
+                    call.wait_blocked()
+                    time.sleep(MOMENT)
+                    other.sendall(b"abc"[len(before):])
+                    self.assertEqual(call.result(), b"abc")
+
+    def test_low_water_with_a_timeout(self):
+        # Poll decides, which heeds it on TCP.
+        one, other = self.tcp_pair()
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 2)
+        other.sendall(b"a")
+        one.settimeout(0.2)
+        self.assertRaises(TimeoutError, one.recv, 10)
+        other.sendall(b"bc")
+        self.assertEqual(one.recv(10), b"abc")
+
+    def test_low_water_and_the_end(self):
+        one, other = self.pair()
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 100)
+        other.sendall(b"a")
+        call = self.background(one.recv, 200)
+        call.wait_blocked()
+        other.close()
+        self.assertEqual(call.result(), b"a")
+
+    def test_sndtimeo_ends_a_connect(self):
+        _, address = full_listener(self)
+        client = self.make()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds(0.3))
+        started = time.monotonic()
+        self.assertErrno(errno.EINPROGRESS, client.connect, address)
+        self.assertGreaterEqual(time.monotonic() - started, 0.25)
+        self.assertLess(time.monotonic() - started, LONG)
+
+    def full_unix_listener(self):
+        listener = self.make(socket.AF_UNIX)
+        listener.bind("")
+        listener.listen(0)
+        while True:
+            client = self.make(socket.AF_UNIX)
+            client.setblocking(False)
+            try:
+                client.connect(listener.getsockname())
+            except BlockingIOError:
+                return listener
+
+    def test_sndtimeo_ends_a_unix_connect(self):
+        listener = self.full_unix_listener()
+        client = self.make(socket.AF_UNIX)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds(0.3))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds(0.02))
+        started = time.monotonic()
+        self.assertErrno(errno.EAGAIN, client.connect, listener.getsockname())
+        self.assertGreaterEqual(time.monotonic() - started, 0.25)
+
+    def test_rcvtimeo_ends_accept(self):
+        listener = self.listener()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds(0.1))
+        started = time.monotonic()
+        self.assertErrno(errno.EAGAIN, listener.accept)
+        self.assertGreaterEqual(time.monotonic() - started, 0.09)
+
+    def test_a_mode_set_by_others(self):
+        _, address = full_listener(self)
+        client = self.make()
+        os.set_blocking(client.fileno(), False)
+        self.assertErrno(errno.EINPROGRESS, client.connect, address)
+        self.assertFalse(os.get_blocking(client.fileno()))
+        unix = self.make(socket.AF_UNIX)
+        os.set_blocking(unix.fileno(), False)
+        full = self.full_unix_listener()
+        self.assertErrno(errno.EAGAIN, unix.connect, full.getsockname())
+        listener = self.listener()
+        os.set_blocking(listener.fileno(), False)
+        self.assertErrno(errno.EAGAIN, listener.accept)
+        self.assertFalse(os.get_blocking(listener.fileno()))
+
+    def test_connect_leaves_the_mode_alone(self):
+        listener = self.listener(backlog=100)
+        clients = [self.make() for _ in range(50)]
+        modes = set()
+        done = threading.Event()
+
+        def look():
+            while not done.is_set():
+                for client in clients:
+                    modes.add(fcntl.fcntl(client.fileno(), fcntl.F_GETFL) & os.O_NONBLOCK)
+
+        looking = self.background(look)
+        for client in clients:
+            client.connect(listener.getsockname())
+        done.set()
+        looking.result()
+        self.assertEqual(modes, {0})
+
+    def test_a_duplicate_shut_for_sending_ends_a_send(self):
+        for name, (one, _) in (("unix", self.pair()), ("tcp", self.tcp_pair())):
+            with self.subTest(name):
+                fill(one)
+                duplicate = one.dup()
+                self.addCleanup(duplicate.close)
+                call = self.background(one.send, b"x" * 100000)
+                call.wait_blocked()
+                duplicate.shutdown(socket.SHUT_WR)
+                self.assertEqual(call.error().errno, errno.EPIPE)
+
+
+class Closing(SocketTest):
+    @only_ours("close() does not end an accept() in another thread")
+    def test_the_port_is_free_when_close_returns(self):
+        for _ in range(100):
+            listener = self.listener()
+            address = listener.getsockname()
+            call = self.background(listener.accept)
+            if _ % 2:
+                call.wait_blocked()
+            listener.close()
+            again = socket.socket()
+            again.bind(address)
+            again.close()
+            self.assertEqual(call.error().errno, errno.EBADF)
+
+    @only_ours("close() does not end a receive in another thread")
+    def test_the_number_is_free_when_detach_returns(self):
+        for _ in range(100):
+            one, other = socket.socketpair()
+            call = self.background(one.recv, 1)
+            if _ % 2:
+                call.wait_blocked()
+            number = one.detach()
+            os.close(number)
+            self.assertEqual(call.error().errno, errno.EBADF)
+            other.close()
+
+
+class Forks(SocketTest):
+    def test_a_child_of_a_process_whose_threads_wait(self):
+        # Each wait uses its socket at the fork, by a thread that the child does not have.
+        python("""
+import os, socket, sys, threading, time
+pairs = [socket.socketpair() for _ in range(20)]
+for one, _ in pairs:
+    threading.Thread(target=one.recv, args=(1,), daemon=True).start()
+listener = socket.create_server(("127.0.0.1", 0))
+threading.Thread(target=listener.accept, daemon=True).start()
+time.sleep(0.1)
+for _ in range(10):
+    child = os.fork()
+    if not child:
+        for one, other in pairs:
+            one.close()
+        number = listener.detach()
+        os.close(number)
+        a, b = socket.socketpair()
+        a.settimeout(0.05)
+        try: a.recv(1)
+        except TimeoutError: pass
+        b.send(b"x")
+        assert a.recv(1) == b"x"
+        socket.getaddrinfo("localhost", 80)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+for one, other in pairs:
+    other.send(b"x")
+os._exit(0)
+""")
+
+    def test_a_child_closes_what_it_closes(self):
+        python("""
+import os, socket, threading, time
+one, other = socket.socketpair()
+threading.Thread(target=one.recv, args=(1,), daemon=True).start()
+time.sleep(0.05)
+number = one.fileno()
+child = os.fork()
+if not child:
+    one.close()
+    try: os.fstat(number)
+    except OSError: os._exit(0)
+    os._exit(1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+other.send(b"x")
+os._exit(0)
+""")
+
+
+class Signals(SocketTest):
+    def test_masks_and_handlers_are_left_alone(self):
+        one, _ = self.pair()
+        one.settimeout(0.05)
+        before = [signal.getsignal(number) for number in signal.valid_signals()]
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+        self.addCleanup(signal.pthread_sigmask, signal.SIG_SETMASK, mask)
+        expected = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        self.assertRaises(TimeoutError, one.recv, 1)
+        self.assertEqual(signal.pthread_sigmask(signal.SIG_BLOCK, ()), expected)
+        self.assertEqual([signal.getsignal(number) for number in signal.valid_signals()], before)
+
+    def test_a_program_that_resets_all_handlers(self):
+        python("""
+import os, signal, socket, threading, time
+one, other = socket.socketpair()
+threading.Timer(0.05, other.send, (b"x",)).start()
+one.recv(1)
+for number in signal.valid_signals():
+    if number not in (signal.SIGKILL, signal.SIGSTOP):
+        try: signal.signal(number, signal.SIG_DFL)
+        except (OSError, ValueError): pass
+listener = socket.create_server(("127.0.0.1", 0))
+threading.Timer(0.1, lambda: socket.create_connection(listener.getsockname())).start()
+listener.accept()
+threading.Timer(0.05, one.shutdown, (socket.SHUT_RDWR,)).start()
+assert one.recv(1) == b""
+""")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,871 @@
+//! How a call on a socket waits, and what ends it.
+//!
+//! A [`Call`] is one call of a script: the VM it runs in, its socket, and until when
+//! it may wait. Nothing else in this crate waits for a socket.
+//!
+//! # What a call holds, by state
+//!
+//! | state | VM | descriptor | signals | ends by |
+//! |---|---|---|---|---|
+//! | attempt (MSG_DONTWAIT) | attached | guard | open | the system call |
+//! | short poll, at most 1 ms | detached | guard | open | readiness, any signal, 1 ms |
+//! | bounded call, which may block | detached | guard | open | the system call, any signal, the [`Interval`] |
+//! | poll | detached | guard | blocked but for ppoll(2) | readiness, any signal, time |
+//! | between two of them | attached | nothing | open | |
+//! | signal handlers of the script | attached | nothing | open | |
+//!
+//! (In the instant between the last look for signal handlers and the blocking of the
+//! signals one can arrive. Its handler runs with signals blocked.)
+//!
+//! # Invariants
+//!
+//! 1. Between two system calls nothing is held, and everything that can end the call
+//!    is looked at again: whether the socket has a descriptor (EBADF), its mode, the
+//!    host's interrupts, deadlines and limits, and signals of the script's.
+//! 2. A thread that polls is on the lists of its socket and of its interpreter
+//!    *before* it looks, and signals are blocked *while* it looks: whoever changes
+//!    something and then wakes the lists finds the thread, and its signal ends the
+//!    poll even if it comes first. No wake-up is lost.
+//! 3. A call that can block in the kernel comes back at intervals, whatever happened
+//!    to the signal: at most [`INTERVAL`] passes before invariant 1 holds again.
+//! 4. Whoever closes or detaches a descriptor waits until no guard is left (never for
+//!    guards of its own thread) and repeats the wake-up meanwhile.
+//! 5. No descriptor of this crate's own exists at any time.
+//!
+//! # When a blocking socket's call ends
+//!
+//! When the kernel's blocking call would. Readiness, as poll(2) tells it, is only a
+//! reason to try again; what decides is the system call:
+//!
+//! - Poll says "ready" and the attempt says EAGAIN: the kernel is asked by the
+//!   blocking call itself, bounded as above. (A datagram socket whose receiving half
+//!   was shut is one: poll says it is readable, and only a blocking receive says 0.)
+//! - Poll says nothing of a unix socket whose sending half was shut, through whatever
+//!   descriptor: a send on one is tried again at intervals.
+//! - The descriptor's own mode and timeouts (O_NONBLOCK, SO_RCVTIMEO, SO_SNDTIMEO)
+//!   count, whoever set them.
+//!
+//! A socket with a timeout is in non-blocking mode, as in CPython: what decides is
+//! poll(2) and then a system call that says EAGAIN or not.
+
+use super::wake::Waiters;
+use super::{Clock, Control, Error, Limit, Socket, Timeout, VmContext};
+use crate::sys;
+use crate::sys::signal::{Blocked as BlockedSignals, Interval};
+use nix::errno::Errno;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+use std::mem;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+/// What a socket has to be ready for before the next attempt (poll(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ready {
+    Read,
+    Write,
+    Either,
+    /// Only an error can be waiting: the error queue (MSG_ERRQUEUE).
+    Error,
+    /// Urgent data (MSG_OOB).
+    Urgent,
+    /// poll(2) cannot tell: the call is tried again after a while.
+    Unknown,
+}
+
+impl Ready {
+    fn events(self) -> PollFlags {
+        match self {
+            Self::Read => PollFlags::POLLIN,
+            Self::Write => PollFlags::POLLOUT,
+            Self::Either => PollFlags::POLLIN | PollFlags::POLLOUT,
+            Self::Urgent => PollFlags::POLLPRI,
+            // POLLERR and POLLHUP are always reported.
+            Self::Error | Self::Unknown => PollFlags::empty(),
+        }
+    }
+}
+
+/// How long the first poll of a call lasts, for which nothing is prepared.
+pub(super) const SHORT: Duration = Duration::from_millis(1);
+
+/// How often a call that can block in the kernel comes back to look around, and
+/// how often a send on a unix socket is tried while poll(2) says nothing.
+pub(super) const INTERVAL: Duration = Duration::from_millis(20);
+
+/// How long to sleep, at first, when poll(2) calls a non-blocking socket ready
+/// and the attempt says EAGAIN; twice as long each time, up to [`INTERVAL`].
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Why an attempt did not finish. `progress`: it transferred some bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Blocked {
+    pub(super) errno: Errno,
+    pub(super) progress: bool,
+}
+
+impl From<Errno> for Blocked {
+    fn from(errno: Errno) -> Self {
+        let progress = false;
+        Self { errno, progress }
+    }
+}
+
+/// Why a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wake {
+    /// The socket is ready, as poll(2) tells it.
+    Ready,
+    /// Time to try again; the socket is not known to be ready.
+    Elapsed,
+    /// A signal came: perhaps from another thread, which closed or shut the socket
+    /// or interrupted the call.
+    Signal,
+}
+
+/// How an attempt is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// It does not block: MSG_DONTWAIT, or a descriptor in non-blocking mode.
+    DontWait,
+    /// It may block in the kernel, and is interrupted at intervals.
+    Bounded,
+}
+
+/// What an attempt came to that may have to wait for either direction.
+pub(crate) enum Step<T> {
+    Done(T),
+    Wait(Ready),
+}
+
+/// One call of a script's on a socket.
+pub(crate) struct Call<'a, V> {
+    vm: &'a V,
+    pub(crate) socket: &'a Socket,
+    pub(crate) clock: Clock,
+    /// The socket's timeout when the call began or its mode was last read.
+    timeout: Timeout,
+}
+
+impl<'a, V: VmContext> Call<'a, V> {
+    /// Begins a call that may wait for as long as the socket's timeout says.
+    #[inline]
+    pub(crate) fn new(vm: &'a V, socket: &'a Socket) -> Self {
+        Self::within(vm, socket, socket.clock())
+    }
+
+    /// Begins a call that may wait for as long as `clock` says.
+    #[inline]
+    pub(crate) fn within(vm: &'a V, socket: &'a Socket, clock: Clock) -> Self {
+        Self {
+            vm,
+            socket,
+            clock,
+            timeout: socket.timeout(),
+        }
+    }
+
+    /// Returns the VM in which the call runs.
+    pub(crate) fn vm(&self) -> &'a V {
+        self.vm
+    }
+
+    /// Looks, between the parts of one call that never had to wait, whether it may go
+    /// on: signal handlers run, and its time or the host may have ended it.
+    pub(crate) fn may_go_on(&mut self) -> Result<(), Error> {
+        self.look_around()?;
+        let left = match self.clock.timeout() {
+            Timeout::Zero => None,
+            _ => self.clock.remaining()?,
+        };
+        self.socket.control.check(self.clock.generation, left)?;
+        drop(self.acquire()?);
+        Ok(())
+    }
+
+    /// Tells whether the call has to equal the kernel's blocking one.
+    pub(super) fn is_blocking(&self) -> bool {
+        self.timeout == Timeout::Never
+    }
+
+    /// Runs `attempt` until it succeeds or fails for good.
+    ///
+    /// The attempt is a system call that takes the flags given to it: either
+    /// MSG_DONTWAIT or none. Between attempts the call waits for `ready`.
+    #[inline]
+    pub(super) fn retry<T>(
+        &mut self,
+        ready: Ready,
+        mut attempt: impl FnMut(BorrowedFd<'_>, i32) -> Result<T, Blocked>,
+    ) -> Result<T, Error> {
+        self.permit(ready)?;
+        let blocked = {
+            let guard = self.socket.acquire()?;
+            match attempt(guard.fd(), libc::MSG_DONTWAIT) {
+                Ok(done) => return Ok(done),
+                Err(blocked) => blocked,
+            }
+        };
+        self.retry_slow(ready, blocked, &mut attempt)
+    }
+
+    /// Continues [`retry`](Self::retry) after a first attempt that did not finish.
+    #[cold]
+    fn retry_slow<T>(
+        &mut self,
+        ready: Ready,
+        mut blocked: Blocked,
+        attempt: &mut dyn FnMut(BorrowedFd<'_>, i32) -> Result<T, Blocked>,
+    ) -> Result<T, Error> {
+        let mut wait = Wait::new(ready);
+        loop {
+            if blocked.progress {
+                // The wait before was not in vain, and limits may be reached.
+                wait = Wait::new(ready);
+                self.permit(ready)?;
+            }
+            let mode = match blocked.errno {
+                Errno::EINTR => Mode::DontWait,
+                Errno::EAGAIN if self.clock.timeout() == Timeout::Zero => {
+                    return Err(Errno::EAGAIN.into());
+                }
+                Errno::EAGAIN => wait.next(self)?,
+                errno => return Err(errno.into()),
+            };
+            self.look_around()?;
+            let done = match mode {
+                Mode::DontWait => {
+                    let guard = self.acquire()?;
+                    attempt(guard.fd(), libc::MSG_DONTWAIT)
+                }
+                Mode::Bounded => match self.bounded(INTERVAL, |fd| attempt(fd, 0))? {
+                    // The kernel's own mode or timeout, whoever set it.
+                    Err(blocked) if blocked.errno == Errno::EAGAIN && !blocked.progress => {
+                        return Err(Errno::EAGAIN.into());
+                    }
+                    Err(blocked) if blocked.errno == Errno::EINTR => Err(Blocked {
+                        errno: Errno::EAGAIN,
+                        ..blocked
+                    }),
+                    done => done,
+                },
+            };
+            match done {
+                Ok(done) => return Ok(done),
+                Err(next) => blocked = next,
+            }
+        }
+    }
+
+    /// Runs `attempt`, a system call that has no flag not to block, until it
+    /// succeeds or fails for good. It may block, detached from the VM, and is
+    /// interrupted at intervals (EINTR).
+    pub(super) fn retry_bounded<T>(
+        &mut self,
+        ready: Ready,
+        mut attempt: impl FnMut(BorrowedFd<'_>) -> Result<T, Errno>,
+    ) -> Result<T, Error> {
+        self.permit(ready)?;
+        let mut wait = Wait::new(ready);
+        // The first, short call stands for the first, short poll.
+        wait.is_short = false;
+        let mut interval = SHORT;
+        loop {
+            match self.bounded(interval, &mut attempt)? {
+                Ok(done) => return Ok(done),
+                // The descriptor's own mode or timeout, whoever set it.
+                Err(Errno::EAGAIN) if self.is_blocking() => return Err(Errno::EAGAIN.into()),
+                Err(Errno::EAGAIN | Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+            self.look_around()?;
+            if self.clock.timeout() == Timeout::Zero {
+                return Err(Errno::EAGAIN.into());
+            }
+            if self.is_blocking() {
+                if mem::take(&mut wait.is_unheeded) {
+                    self.heed_the_descriptor(ready)?;
+                }
+                wait.was_ready = false;
+            }
+            // Where poll(2) cannot tell, the blocking call itself has waited.
+            if ready != Ready::Unknown || !self.is_blocking() {
+                wait.once(self)?;
+                self.look_around()?;
+            }
+            interval = INTERVAL;
+        }
+    }
+
+    /// Runs one system call that may block, detached from the VM, for `interval` at
+    /// most: then it fails with EINTR, or returns what it has done so far. What goes
+    /// wrong because the socket is closed meanwhile is EBADF.
+    pub(super) fn bounded<T, E: From<Errno>>(
+        &mut self,
+        interval: Duration,
+        call: impl FnOnce(BorrowedFd<'_>) -> Result<T, E>,
+    ) -> Result<Result<T, E>, Error> {
+        let left = match self.clock.timeout() {
+            Timeout::Zero => None,
+            _ => self.clock.remaining()?,
+        };
+        let left = self.socket.control.check(self.clock.generation, left)?;
+        let interval = left.map_or(interval, |left| interval.min(left));
+        let socket = self.socket;
+        let _registered = (interval > SHORT).then(|| {
+            let control = socket.control.waiters.register();
+            (socket.waiters.register(), control)
+        });
+        let guard = self.acquire()?;
+        let result = self.vm.detached(move || {
+            let result = match Interval::start(interval) {
+                Ok(_interval) => call(guard.fd()),
+                // Without a timer only what is ready is tried.
+                Err(_) if sys::socket::may_block(guard.fd()) => Err(Errno::EINTR.into()),
+                Err(_) => call(guard.fd()),
+            };
+            drop(guard);
+            result
+        });
+        if result.is_err() {
+            drop(self.acquire()?);
+        }
+        Ok(result)
+    }
+
+    /// Waits for `ready` in turn with `attempt`, for a protocol that reads in order
+    /// to write and writes in order to read: each attempt says what it waits for. It
+    /// moves bytes by calls of its own, which do not block.
+    pub(crate) fn alternate<T>(
+        &mut self,
+        mut attempt: impl FnMut() -> Result<Step<T>, Error>,
+    ) -> Result<T, Error> {
+        let mut wait = Wait::new(Ready::Either);
+        loop {
+            let before = self.socket.moved();
+            wait.ready = match attempt()? {
+                Step::Done(done) => return Ok(done),
+                Step::Wait(ready) => ready,
+            };
+            if self.socket.moved() != before {
+                // Bytes came or went: this is not the wait that was in vain.
+                wait = Wait::new(wait.ready);
+            }
+            wait.once(self)?;
+            self.look_around()?;
+        }
+    }
+
+    /// Waits until the socket is ready, as poll(2) tells it.
+    pub(super) fn wait_until_ready(&mut self, ready: Ready) -> Result<(), Error> {
+        let mut wait = Wait::new(ready);
+        while wait.once(self)? != Wake::Ready {
+            self.look_around()?;
+        }
+        Ok(())
+    }
+
+    /// Tells whether the host's limits let more bytes come or go.
+    #[inline]
+    fn permit(&self, ready: Ready) -> Result<(), Limit> {
+        let limits = &self.socket.control.limits;
+        match ready {
+            Ready::Write => limits.may_send(),
+            Ready::Unknown => Ok(()),
+            _ => limits.may_receive(),
+        }
+    }
+
+    /// Lets signal handlers run, which may do anything to the socket, and reads its
+    /// mode again.
+    pub(super) fn look_around(&mut self) -> Result<(), Error> {
+        self.vm.check_signals()?;
+        let timeout = self.socket.timeout();
+        if timeout != self.timeout {
+            self.timeout = timeout;
+            // A deadline stays: a call that began with one ends by it.
+            if self.clock.timeout() == Timeout::Never || timeout == Timeout::Zero {
+                self.clock.set_timeout(timeout);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the descriptor again. EBADF if the socket was closed or detached. A host
+    /// that ends all calls before it closes the sockets has ended this one.
+    pub(super) fn acquire(&self) -> Result<sys::descriptor::FdGuard<'a>, Error> {
+        self.socket.acquire().map_err(|errno| {
+            let interrupted = self.socket.control.check(self.clock.generation, None);
+            interrupted.err().unwrap_or(errno.into())
+        })
+    }
+
+    /// Returns what is left of the call's time; `None` for ever.
+    fn left(&mut self) -> Result<Option<Duration>, Error> {
+        let left = self.clock.remaining()?;
+        self.socket.control.check(self.clock.generation, left)
+    }
+
+    /// Does what a blocking system call would: fails on a descriptor that somebody
+    /// else made non-blocking, and keeps the kernel's own timeouts.
+    pub(super) fn heed_the_descriptor(&mut self, ready: Ready) -> Result<(), Error> {
+        let guard = self.acquire()?;
+        if sys::socket::is_nonblocking(guard.fd())? {
+            return Err(Errno::EAGAIN.into());
+        }
+        let option = match ready {
+            Ready::Write | Ready::Unknown => libc::SO_SNDTIMEO,
+            _ => libc::SO_RCVTIMEO,
+        };
+        if let Some(timeout) = sys::sockopt::get_duration(guard.fd(), option)? {
+            self.clock.expire_like_the_kernel(timeout);
+        }
+        Ok(())
+    }
+}
+
+/// The waits of one call.
+struct Wait {
+    ready: Ready,
+    /// The next poll is the first, short one.
+    is_short: bool,
+    /// The descriptor's own mode and timeouts are still to be read.
+    is_unheeded: bool,
+    /// Poll(2) said "ready", so that another wait means that the attempt was in vain.
+    was_ready: bool,
+    /// How long the last sleep was.
+    pause: Duration,
+    /// Which halves of the socket were shut before the last attempt.
+    shut: u8,
+}
+
+impl Wait {
+    fn new(ready: Ready) -> Self {
+        Self {
+            ready,
+            is_short: ready != Ready::Unknown,
+            is_unheeded: true,
+            was_ready: false,
+            pause: Duration::ZERO,
+            shut: 0,
+        }
+    }
+
+    /// Waits until there is a reason for the next attempt; tells how to make it.
+    fn next<V: VmContext>(&mut self, call: &mut Call<'_, V>) -> Result<Mode, Error> {
+        if self.is_short {
+            if self.once(call)? == Wake::Ready {
+                return Ok(Mode::DontWait);
+            }
+            // Not ready: there is nothing to try before a longer wait.
+            call.look_around()?;
+        }
+        if call.is_blocking() && self.ready != Ready::Unknown {
+            if mem::take(&mut self.is_unheeded) {
+                call.heed_the_descriptor(self.ready)?;
+            }
+            if mem::take(&mut self.was_ready) {
+                // What poll(2) said was not enough: the kernel decides.
+                return Ok(Mode::Bounded);
+            }
+        }
+        self.once(call)?;
+        Ok(Mode::DontWait)
+    }
+
+    /// Waits once: until the socket is ready, or it is time to look otherwise.
+    fn once<V: VmContext>(&mut self, call: &mut Call<'_, V>) -> Result<Wake, Error> {
+        if self.ready == Ready::Unknown {
+            return self.sleep(call);
+        }
+        let wake = if mem::take(&mut self.is_short) {
+            self.poll_shortly(call)?
+        } else {
+            if mem::take(&mut self.was_ready) {
+                // In vain, or this would not be another wait.
+                self.sleep(call)?;
+                call.look_around()?;
+            }
+            self.poll(call)?
+        };
+        self.was_ready = wake == Wake::Ready;
+        Ok(wake)
+    }
+
+    /// Polls for a moment: an answer is often on its way already, perhaps so near
+    /// that falling asleep is not worth it. The time is so short that a signal, a
+    /// close or an interrupt can be noticed after it.
+    fn poll_shortly<V: VmContext>(&self, call: &mut Call<'_, V>) -> Result<Wake, Error> {
+        let left = call.left()?.map_or(SHORT, |left| left.min(SHORT));
+        let socket = call.socket;
+        let busy = socket.control.busy_poll().min(left);
+        let guard = call.acquire()?;
+        let events = self.ready.events();
+        let polled = call.vm.detached(move || {
+            let mut fds = [PollFd::new(guard.fd(), events)];
+            let mut poll = |timeout| ppoll(&mut fds, Some(TimeSpec::from_duration(timeout)), None);
+            if busy.is_zero() || !socket.busy_poll.is_due() {
+                return poll(left);
+            }
+            let start = Instant::now();
+            while start.elapsed() < busy {
+                match poll(Duration::ZERO) {
+                    Ok(0) => std::hint::spin_loop(),
+                    polled => {
+                        socket.busy_poll.helped();
+                        return polled;
+                    }
+                }
+            }
+            socket.busy_poll.was_in_vain();
+            poll(left - busy)
+        });
+        wake(polled.map(|ready| ready as usize))
+    }
+
+    /// Polls until the socket is ready, a signal comes or the time is over, or a send
+    /// on a blocking unix socket is to be tried again.
+    fn poll<V: VmContext>(&mut self, call: &mut Call<'_, V>) -> Result<Wake, Error> {
+        let is_unix = call.socket.family() == libc::AF_UNIX;
+        let limit =
+            (is_unix && self.ready == Ready::Write && call.is_blocking()).then_some(INTERVAL);
+        let start = Instant::now();
+        let wake = self.until_signal(call, Some(self.ready.events()), limit)?;
+        if start.elapsed() > self.pause {
+            self.pause = Duration::ZERO;
+        }
+        Ok(wake)
+    }
+
+    /// Sleeps, twice as long each time, where poll(2) does not help.
+    fn sleep<V: VmContext>(&mut self, call: &mut Call<'_, V>) -> Result<Wake, Error> {
+        self.pause = (self.pause * 2).clamp(PAUSE, INTERVAL);
+        self.until_signal(call, None, Some(self.pause))
+    }
+
+    /// Polls for `events`, or only for signals, in a way that misses none.
+    fn until_signal<V: VmContext>(
+        &mut self,
+        call: &mut Call<'_, V>,
+        events: Option<PollFlags>,
+        limit: Option<Duration>,
+    ) -> Result<Wake, Error> {
+        let socket = call.socket;
+        let _closable = socket.waiters.register();
+        let _interruptible = socket.control.waiters.register();
+        call.look_around()?;
+        let signals = BlockedSignals::new()?;
+        // Since the last look a signal may have come.
+        call.vm.check_signals()?;
+        let left = call.left()?;
+        let timeout = match (left, limit) {
+            (Some(left), Some(limit)) => Some(left.min(limit)),
+            (left, limit) => left.or(limit),
+        };
+        // Poll(2) may not tell of a shutdown between the last attempt and now.
+        let shut = socket.shut();
+        if mem::replace(&mut self.shut, shut) != shut {
+            return Ok(Wake::Signal);
+        }
+        let guard = call.acquire()?;
+        let polled = call.vm.detached(move || {
+            let polled = match events {
+                Some(events) => signals.poll(&mut [PollFd::new(guard.fd(), events)], timeout),
+                None => {
+                    drop(guard);
+                    return signals.poll(&mut [], timeout);
+                }
+            };
+            drop(guard);
+            drop(signals);
+            polled
+        });
+        wake(polled)
+    }
+}
+
+/// What a poll says.
+fn wake(polled: Result<usize, Errno>) -> Result<Wake, Error> {
+    match polled {
+        Ok(0) => Ok(Wake::Elapsed),
+        Ok(_) => Ok(Wake::Ready),
+        Err(Errno::EINTR) => Ok(Wake::Signal),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Waits until `done` is true, for whatever wakes `waiters` when it may have become so.
+pub(super) fn wait_until(
+    vm: &impl VmContext,
+    control: &Control,
+    clock: &mut Clock,
+    waiters: &Waiters,
+    mut done: impl FnMut() -> bool,
+) -> Result<(), Error> {
+    let _finishing = waiters.register();
+    let _interruptible = control.waiters.register();
+    loop {
+        vm.check_signals()?;
+        let signals = BlockedSignals::new()?;
+        vm.check_signals()?;
+        if done() {
+            return Ok(());
+        }
+        let left = control.check(clock.generation, clock.remaining()?)?;
+        let polled = vm.detached(move || {
+            let polled = signals.poll(&mut [], left);
+            drop(signals);
+            polled
+        });
+        wake(polled)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::NoVm;
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    const UNIX: (i32, i32, i32) = (libc::AF_UNIX, libc::SOCK_STREAM, 0);
+
+    /// One end of a pair whose other end says nothing.
+    fn idle(timeout: Timeout) -> (Arc<Socket>, OwnedFd) {
+        let (a, b) = sys::socket::socketpair(UNIX.0, UNIX.1, UNIX.2).unwrap();
+        let socket = Arc::new(Socket::new(Arc::default()));
+        socket.open(a, UNIX, timeout).unwrap();
+        socket.apply_timeout(timeout).unwrap();
+        (socket, b)
+    }
+
+    fn read(socket: &Socket) -> Result<usize, Error> {
+        let received = Call::new(&NoVm, socket).recv(8, 0);
+        received.map(|bytes| bytes.len())
+    }
+
+    #[test]
+    fn a_timeout_runs_out() {
+        let (socket, _peer) = idle(Timeout::After(Duration::from_millis(20)));
+        let start = Instant::now();
+        assert!(matches!(read(&socket), Err(Error::TimedOut)));
+        assert!(start.elapsed() >= Duration::from_millis(20));
+    }
+
+    /// Like [`idle`], and the next wait looks for longer than any test takes.
+    fn looking(timeout: Timeout) -> (Arc<Socket>, OwnedFd) {
+        let (socket, peer) = idle(timeout);
+        socket.control.set_busy_poll(Duration::from_secs(3600));
+        socket.busy_poll.hasten();
+        (socket, peer)
+    }
+
+    #[test]
+    fn busy_polling_does_not_outlast_a_timeout() {
+        let (socket, _peer) = looking(Timeout::After(Duration::from_micros(200)));
+        assert!(matches!(read(&socket), Err(Error::TimedOut)));
+    }
+
+    #[test]
+    fn busy_polling_finds_what_comes() {
+        let (socket, peer) = looking(Timeout::Never);
+        let writer = thread::spawn(move || nix::unistd::write(peer, b"x").unwrap());
+        assert_eq!(read(&socket).unwrap(), 1);
+        assert_eq!(writer.join().unwrap(), 1);
+    }
+
+    #[test]
+    fn a_timeout_of_zero_does_not_wait() {
+        let (socket, _peer) = idle(Timeout::Zero);
+        assert!(matches!(read(&socket), Err(Error::Errno(Errno::EAGAIN))));
+    }
+
+    /// Runs `read` in another thread, at different moments of which `end` happens.
+    fn ended_by(rounds: u32, end: impl Fn(&Socket)) -> Vec<Result<usize, Error>> {
+        let mut results = Vec::new();
+        for round in 0..rounds {
+            let (socket, _peer) = idle(Timeout::Never);
+            let reader = {
+                let socket = socket.clone();
+                thread::spawn(move || read(&socket))
+            };
+            // From before the call begins to well within its long wait.
+            thread::sleep(Duration::from_micros(u64::from(round % 50) * 60));
+            end(&socket);
+            results.push(reader.join().unwrap());
+        }
+        results
+    }
+
+    #[test]
+    fn close_ends_a_wait_with_ebadf_and_returns_when_the_number_is_free() {
+        let results = ended_by(500, |socket| {
+            socket.close().unwrap();
+            assert!(!socket.descriptor.is_busy());
+        });
+        assert!(
+            results
+                .iter()
+                .all(|result| matches!(result, Err(Error::Errno(Errno::EBADF))))
+        );
+    }
+
+    #[test]
+    fn detach_returns_when_nobody_uses_the_number() {
+        let results = ended_by(500, |socket| {
+            let fd = socket.detach();
+            assert!(fd >= 0 && !socket.descriptor.is_busy());
+            drop(sys::descriptor::adopt(fd));
+        });
+        assert!(results.iter().all(Result::is_err));
+    }
+
+    #[test]
+    fn shutdown_ends_a_wait() {
+        let results = ended_by(500, |socket| socket.shutdown(libc::SHUT_RD).unwrap());
+        assert!(results.iter().all(|result| matches!(result, Ok(0))));
+    }
+
+    #[test]
+    fn an_interrupt_ends_a_wait() {
+        let (socket, _peer) = looking(Timeout::Never);
+        let (began, begun) = std::sync::mpsc::channel();
+        let reader = {
+            let socket = socket.clone();
+            thread::spawn(move || {
+                began.send(()).unwrap();
+                read(&socket)
+            })
+        };
+        begun.recv().unwrap();
+        // The first ones may come before the call has begun.
+        while !reader.is_finished() {
+            socket.control.interrupt();
+            thread::yield_now();
+        }
+        assert!(matches!(reader.join().unwrap(), Err(Error::Interrupted)));
+    }
+
+    #[test]
+    fn a_thread_that_closes_a_socket_it_uses_does_not_wait_for_itself() {
+        let (socket, _peer) = idle(Timeout::Never);
+        let guard = socket.acquire().unwrap();
+        socket.close().unwrap();
+        assert!(socket.descriptor.is_busy());
+        drop(guard);
+        assert!(!socket.descriptor.is_busy());
+    }
+
+    #[test]
+    fn ready_in_vain_does_not_spin() {
+        for timeout in [Timeout::Never, Timeout::After(Duration::from_millis(100))] {
+            let (socket, peer) = idle(timeout);
+            sys::socket::shutdown(peer.as_fd(), libc::SHUT_WR).unwrap();
+            let mut attempts = 0;
+            let limit = Duration::from_millis(100);
+            let mut call = Call::new(&NoVm, &socket);
+            let start = Instant::now();
+            let result = call.retry(Ready::Read, |_, flags| {
+                attempts += 1;
+                if start.elapsed() > limit {
+                    return Err(Errno::ENOTCONN.into());
+                }
+                if flags == 0 {
+                    // As a call that blocks would be.
+                    thread::sleep(INTERVAL);
+                    return Err(Errno::EINTR.into());
+                }
+                Err::<(), _>(Errno::EAGAIN.into())
+            });
+            assert!(matches!(
+                result,
+                Err(Error::TimedOut | Error::Errno(Errno::ENOTCONN))
+            ));
+            assert!(attempts < 60, "{attempts} attempts");
+        }
+    }
+
+    #[test]
+    fn ready_for_a_part_is_not_in_vain() {
+        // Each pause would be up to 20 ms: 10 s in all, and the time is up before.
+        let (socket, peer) = idle(Timeout::After(Duration::from_secs(5)));
+        sys::socket::shutdown(peer.as_fd(), libc::SHUT_WR).unwrap();
+        let mut parts = 0;
+        let mut call = Call::new(&NoVm, &socket);
+        let result = call.retry(Ready::Read, |_, _| {
+            parts += 1;
+            let (errno, progress) = (Errno::EAGAIN, true);
+            (parts > 600)
+                .then_some(parts)
+                .ok_or(Blocked { errno, progress })
+        });
+        assert_eq!(result.unwrap(), 601);
+    }
+
+    #[test]
+    fn the_kernels_own_timeout_is_kept() {
+        let (socket, _peer) = idle(Timeout::Never);
+        let guard = socket.acquire().unwrap();
+        let timeout = [0i64, 20_000].map(i64::to_ne_bytes).concat();
+        sys::sockopt::set(guard.fd(), libc::SOL_SOCKET, libc::SO_RCVTIMEO, &timeout).unwrap();
+        assert!(matches!(read(&socket), Err(Error::Errno(Errno::EAGAIN))));
+    }
+
+    #[test]
+    fn a_descriptor_that_others_made_nonblocking_does_not_wait() {
+        let (socket, _peer) = idle(Timeout::Never);
+        let guard = socket.acquire().unwrap();
+        sys::socket::set_nonblocking(guard.fd(), true).unwrap();
+        assert!(matches!(read(&socket), Err(Error::Errno(Errno::EAGAIN))));
+    }
+
+    #[test]
+    fn a_connection_that_another_process_takes_leaves_nobody_stuck() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let others = listener.try_clone().unwrap();
+        let kind = (libc::AF_INET, libc::SOCK_STREAM, 0);
+        let socket = Arc::new(Socket::new(Arc::default()));
+        socket.open(listener.into(), kind, Timeout::Never).unwrap();
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let accepting = scope.spawn(|| {
+                let mut accepted = 0;
+                loop {
+                    match Call::new(&NoVm, &socket).accept() {
+                        Ok(_) => accepted += 1,
+                        Err(error) => return (accepted, error),
+                    }
+                }
+            });
+            // Somebody else, to whom the mode is blocking as well.
+            let other = scope.spawn(|| {
+                let mut accepted = 0;
+                while !done.load(Ordering::Relaxed) {
+                    others.accept().unwrap();
+                    accepted += 1;
+                }
+                accepted
+            });
+            for _ in 0..300 {
+                std::net::TcpStream::connect(address).unwrap();
+            }
+            thread::sleep(Duration::from_millis(30));
+            let start = Instant::now();
+            socket.close().unwrap();
+            assert!(!socket.descriptor.is_busy());
+            assert!(start.elapsed() < Duration::from_secs(5));
+            let (_, error) = accepting.join().unwrap();
+            assert!(matches!(error, Error::Errno(Errno::EBADF)));
+            done.store(true, Ordering::Relaxed);
+            while !other.is_finished() {
+                let _ = std::net::TcpStream::connect(address);
+                thread::sleep(Duration::from_millis(1));
+            }
+            assert!(other.join().unwrap() > 0);
+        });
+    }
+}

@@ -1,0 +1,317 @@
+//! The threads that look names up.
+//!
+//! getaddrinfo(3) and its relatives can be neither timed out nor interrupted. An
+//! interpreter has a few threads that call them, and a queue. Whoever waits for an
+//! answer can give up at any time: a look-up that has not begun is taken out of the
+//! queue, one that has begun keeps its thread until the C library comes back.
+//! So a script that gives look-ups up occupies [`MOST_THREADS`] threads and no more.
+
+use super::wake::Waiters;
+use super::{Clock, Control, Error, VmContext, call};
+use crate::sys::fork::PerProcess;
+use nix::sys::signal::{SigSet, SigmaskHow};
+use parking_lot::{Condvar, Mutex};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// How many threads of an interpreter look names up, unless the host says otherwise.
+pub(crate) const MOST_THREADS: usize = 8;
+
+/// How long a thread waits for the next look-up before it ends.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// The look-ups of one interpreter.
+#[derive(Debug)]
+pub(crate) struct Lookups {
+    /// In a child process there are no threads: it begins with another pool.
+    pool: PerProcess<Option<Arc<Pool>>>,
+    most: AtomicUsize,
+}
+
+impl Default for Lookups {
+    fn default() -> Self {
+        Self {
+            pool: PerProcess::new(None),
+            most: AtomicUsize::new(MOST_THREADS),
+        }
+    }
+}
+
+impl Lookups {
+    /// Sets how many threads look names up.
+    pub(crate) fn set_most(&self, threads: usize) {
+        self.most.store(threads, Ordering::Relaxed);
+    }
+
+    fn pool(&self) -> Arc<Pool> {
+        self.pool.lock().get_or_insert_default().clone()
+    }
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
+struct Pool {
+    queue: Mutex<Queue>,
+    added: Condvar,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<(u64, Job)>,
+    next: u64,
+    threads: usize,
+    idle: usize,
+}
+
+impl Pool {
+    /// Puts a look-up into the queue; returns its number, `None` if there is no thread
+    /// that could ever take it.
+    fn add(self: &Arc<Self>, job: Job, most: usize) -> Option<u64> {
+        let mut queue = self.queue.lock();
+        let number = queue.next;
+        queue.next += 1;
+        if queue.idle <= queue.jobs.len() && queue.threads < most {
+            let pool = self.clone();
+            if spawn(move || pool.work()) {
+                queue.threads += 1;
+            }
+        }
+        if queue.threads == 0 {
+            return None;
+        }
+        queue.jobs.push_back((number, job));
+        drop(queue);
+        self.added.notify_one();
+        Some(number)
+    }
+
+    /// Takes a look-up out of the queue, unless it has begun.
+    fn give_up(&self, number: u64) {
+        let mut queue = self.queue.lock();
+        let at = queue.jobs.iter().position(|(other, _)| *other == number);
+        let given_up = at.and_then(|at| queue.jobs.remove(at));
+        drop(queue);
+        drop(given_up);
+    }
+
+    /// Does what is in the queue until nothing comes any more.
+    fn work(&self) {
+        let mut queue = self.queue.lock();
+        loop {
+            if let Some((_, job)) = queue.jobs.pop_front() {
+                drop(queue);
+                // A resolver of the host's may panic; the thread goes on.
+                let _ = catch_unwind(AssertUnwindSafe(job));
+                queue = self.queue.lock();
+                continue;
+            }
+            queue.idle += 1;
+            let waited = self.added.wait_for(&mut queue, IDLE);
+            queue.idle -= 1;
+            if waited.timed_out() && queue.jobs.is_empty() {
+                queue.threads -= 1;
+                return;
+            }
+        }
+    }
+}
+
+/// Starts a thread that takes no signals, so that they go to threads which wait.
+/// False if there can be none.
+fn spawn(task: impl FnOnce() + Send + 'static) -> bool {
+    // A thread starts with the mask of the one that made it.
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK);
+    let thread = std::thread::Builder::new()
+        .name("socket-resolver".to_owned())
+        .spawn(task);
+    if let Ok(before) = before {
+        let _ = before.thread_set_mask();
+    }
+    thread.is_ok()
+}
+
+/// How a look-up that gave no answer failed.
+pub(super) enum Failure {
+    /// No thread can be had for it: try again (EAI_AGAIN).
+    NoThread,
+    /// It panicked (EAI_FAIL).
+    Panicked,
+}
+
+/// The answer of a look-up, and who waits for it.
+struct Answer<T> {
+    result: Mutex<Option<Result<T, Error>>>,
+    waiters: Waiters,
+}
+
+/// Sets the answer, if nothing else has, and wakes who waits: also when the look-up
+/// panicked, or was never begun.
+struct Answers<T>(Arc<Answer<T>>, fn(Failure) -> Error);
+
+impl<T> Drop for Answers<T> {
+    fn drop(&mut self) {
+        let failure = self.1;
+        self.0
+            .result
+            .lock()
+            .get_or_insert_with(|| Err(failure(Failure::Panicked)));
+        self.0.waiters.wake_all();
+    }
+}
+
+/// Runs a look-up that may block on a thread of the interpreter's and waits for it,
+/// for as long as `clock` allows. `failure` gives the error of one without answer.
+pub(super) fn in_background<T: Send + 'static>(
+    vm: &impl VmContext,
+    control: &Control,
+    clock: &mut Clock,
+    failure: fn(Failure) -> Error,
+    look_up: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let answer = Arc::new(Answer {
+        result: Mutex::new(None),
+        waiters: Waiters::new(),
+    });
+    let answers = Answers(answer.clone(), failure);
+    let job = Box::new(move || {
+        let answers = answers;
+        let result = look_up();
+        *answers.0.result.lock() = Some(result);
+    });
+    let pool = control.lookups.pool();
+    let most = control.lookups.most.load(Ordering::Relaxed);
+    let Some(number) = pool.add(job, most) else {
+        return Err(failure(Failure::NoThread));
+    };
+    let mut result = None;
+    let waited = call::wait_until(vm, control, clock, &answer.waiters, || {
+        result = answer.result.lock().take();
+        result.is_some()
+    });
+    if let Err(error) = waited {
+        pool.give_up(number);
+        return Err(error);
+    }
+    result.unwrap_or_else(|| Err(failure(Failure::Panicked)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{NoVm, Timeout};
+    use super::*;
+    use nix::libc;
+    use std::sync::mpsc::channel;
+    use std::time::Instant;
+
+    fn failure(failure: Failure) -> Error {
+        Error::AddrInfo(match failure {
+            Failure::NoThread => libc::EAI_AGAIN,
+            Failure::Panicked => libc::EAI_FAIL,
+        })
+    }
+
+    fn clock(timeout: Timeout) -> Clock {
+        Clock::new(timeout, &Control::default())
+    }
+
+    fn look_up<T: Send + 'static>(
+        control: &Control,
+        timeout: Timeout,
+        job: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        in_background(&NoVm, control, &mut clock(timeout), failure, job)
+    }
+
+    const MOMENT: Timeout = Timeout::After(Duration::from_millis(30));
+
+    #[test]
+    fn a_slow_look_up_times_out() {
+        let started = Instant::now();
+        let ended = look_up(&Control::default(), MOMENT, || {
+            std::thread::sleep(Duration::from_secs(5));
+            Ok(())
+        });
+        assert!(matches!(ended, Err(Error::TimedOut)));
+        assert!(started.elapsed() < Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_slow_look_up_can_be_interrupted() {
+        let started = Instant::now();
+        let control = Control::default();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(30));
+                control.interrupt();
+            });
+            let ended = look_up(&control, Timeout::Never, || {
+                std::thread::sleep(Duration::from_secs(5));
+                Ok(())
+            });
+            assert!(matches!(ended, Err(Error::Interrupted)));
+        });
+        assert!(started.elapsed() < Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_look_up_takes_no_signals() {
+        let mask = || SigSet::thread_get_mask().map_err(Error::from);
+        let taken = look_up(&Control::default(), Timeout::Never, mask).unwrap();
+        assert!(taken.contains(nix::sys::signal::Signal::SIGINT));
+        assert!(!mask().unwrap().contains(nix::sys::signal::Signal::SIGINT));
+    }
+
+    #[test]
+    fn a_look_up_that_panics_is_a_failure_and_its_thread_goes_on() {
+        let control = Control::default();
+        for _ in 0..3 * MOST_THREADS {
+            let broken = || -> Result<(), Error> { panic!("for the test") };
+            let ended = look_up(&control, Timeout::Never, broken);
+            assert!(matches!(ended, Err(Error::AddrInfo(libc::EAI_FAIL))));
+        }
+        assert!(control.lookups.pool().queue.lock().threads <= MOST_THREADS);
+    }
+
+    #[test]
+    fn look_ups_that_are_given_up_keep_few_threads_and_no_place_in_the_queue() {
+        let control = Control::default();
+        let (release, released) = channel::<()>();
+        let released = Arc::new(Mutex::new(released));
+        for _ in 0..5 * MOST_THREADS {
+            let released = released.clone();
+            let moment = Timeout::After(Duration::from_millis(1));
+            let ended = look_up(&control, moment, move || {
+                let _ = released.lock().recv();
+                Ok(())
+            });
+            assert!(matches!(ended, Err(Error::TimedOut)));
+        }
+        {
+            let pool = control.lookups.pool();
+            let queue = pool.queue.lock();
+            assert_eq!((queue.threads, queue.jobs.len()), (MOST_THREADS, 0));
+        }
+        drop(release);
+        // The threads are there again for whoever comes.
+        let answered = look_up(&control, Timeout::Never, || Ok(7));
+        assert_eq!(answered.unwrap(), 7);
+    }
+
+    #[test]
+    fn without_a_thread_a_look_up_is_to_be_tried_again() {
+        let control = Control::default();
+        control.lookups.set_most(0);
+        let ended = look_up(&control, Timeout::Never, || Ok(()));
+        assert!(matches!(ended, Err(Error::AddrInfo(libc::EAI_AGAIN))));
+    }
+}

@@ -1,0 +1,81 @@
+//! Which threads wait for what, so that others can end their waits.
+
+use crate::sys::fork::PerProcess;
+use crate::sys::signal::Thread;
+
+/// The threads that wait for one thing. Small, since every socket has one and
+/// few are ever waited for.
+///
+/// A thread registers before it looks at what can end its wait, and whoever
+/// changes that wakes afterwards: one of the two sees the other. In a child
+/// process the list is empty, since its threads are the parent's.
+#[derive(Debug, Default)]
+pub(crate) struct Waiters(PerProcess<List>);
+
+/// The box is made for the first that waits, and kept.
+type List = Option<Box<Vec<Thread>>>;
+
+impl Waiters {
+    pub(crate) const fn new() -> Self {
+        Self(PerProcess::new(None))
+    }
+
+    /// Puts the calling thread on the list for as long as the result lives.
+    pub(crate) fn register(&self) -> Registration<'_> {
+        let thread = Thread::current();
+        self.0.lock().get_or_insert_default().push(thread);
+        Registration {
+            waiters: self,
+            thread,
+        }
+    }
+
+    /// Interrupts every thread on the list. The lock is held meanwhile, so that
+    /// none of them can end before its signal was sent.
+    pub(crate) fn wake_all(&self) {
+        for thread in self.0.lock().iter().flat_map(|list| list.iter()) {
+            thread.interrupt();
+        }
+    }
+}
+
+/// A thread's place on the list of [`Waiters`].
+pub(crate) struct Registration<'a> {
+    waiters: &'a Waiters,
+    thread: Thread,
+}
+
+impl Drop for Registration<'_> {
+    fn drop(&mut self) {
+        let mut list = self.waiters.0.lock();
+        if let Some(list) = list.as_mut()
+            && let Some(at) = list.iter().position(|thread| *thread == self.thread)
+        {
+            list.swap_remove(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::signal::Blocked;
+    use nix::errno::Errno;
+    use std::time::Duration;
+
+    #[test]
+    fn only_registered_threads_are_interrupted() {
+        let waiters = Waiters::new();
+        let blocked = Blocked::new().unwrap();
+        let wait = || blocked.poll(&mut [], Some(Duration::from_millis(1)));
+        drop(waiters.register());
+        waiters.wake_all();
+        assert_eq!(wait(), Ok(0));
+        let registration = waiters.register();
+        waiters.wake_all();
+        assert_eq!(wait(), Err(Errno::EINTR));
+        drop(registration);
+        waiters.wake_all();
+        assert_eq!(wait(), Ok(0));
+    }
+}

@@ -1,0 +1,388 @@
+//! The signal that ends another thread's wait, and how a thread waits so that
+//! none is missed.
+//!
+//! A thread that waits blocks all signals, looks at everything that can end the
+//! wait, and unblocks them only inside ppoll(2): a signal sent in between is
+//! pending and ends the ppoll at once. Nothing of this needs a descriptor.
+//!
+//! Some system calls cannot be told not to block (accept(2), connect(2),
+//! sendfile(2), and any call that poll(2) called ready in vain). Such a call is
+//! interrupted by a timer of its thread every few milliseconds ([`Interval`]),
+//! so that it looks again: a signal that came just before it entered the kernel
+//! delays the end of the call by so much and is not lost.
+//!
+//! The signal is a real-time one that the process does not use. Its handler does
+//! nothing; its effect is the EINTR.
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::poll::PollFd;
+use std::cell::{Cell, RefCell};
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+
+use super::fork;
+
+/// The number of the signal; 0 until it is chosen.
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
+
+extern "C" fn interrupts(_: libc::c_int) {}
+
+/// The address that sigaction(2) has of a handler.
+fn address(handler: extern "C" fn(libc::c_int)) -> libc::sighandler_t {
+    handler as *const () as libc::sighandler_t
+}
+
+fn handler_of(signal: i32) -> Option<libc::sighandler_t> {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: the kernel writes the action; a bad number is EINVAL.
+    let result = unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) };
+    // SAFETY: written, and all zeros before.
+    (result == 0).then(|| unsafe { action.assume_init() }.sa_sigaction)
+}
+
+fn install(signal: i32) -> Result<(), Errno> {
+    // SAFETY: all zeros is a valid action, without SA_RESTART: system calls end.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = address(interrupts);
+    // SAFETY: the handler does nothing, which is safe anywhere.
+    Errno::result(unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) }).map(drop)
+}
+
+/// Uses `signal` from now on, whatever handler the process has for it. EINVAL
+/// if the process uses another one already, or for a number that is none.
+pub(crate) fn choose(signal: i32) -> Result<(), Errno> {
+    match SIGNAL.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => install(signal).inspect_err(|_| SIGNAL.store(0, Ordering::Release)),
+        Err(chosen) if chosen == signal => Ok(()),
+        Err(_) => Err(Errno::EINVAL),
+    }
+}
+
+/// The signal, with its handler in place; `None` if the process uses all of them.
+fn signal() -> Option<i32> {
+    match SIGNAL.load(Ordering::Acquire) {
+        0 => choose_free(),
+        signal => Some(signal),
+    }
+}
+
+/// Takes the highest real-time signal that has its default disposition, apart
+/// from the last one, which valgrind keeps for itself.
+#[cold]
+fn choose_free() -> Option<i32> {
+    for signal in (libc::SIGRTMIN()..libc::SIGRTMAX()).rev() {
+        if handler_of(signal) == Some(libc::SIG_DFL) {
+            return match choose(signal) {
+                Ok(()) => Some(signal),
+                // Another thread was faster.
+                Err(_) => Some(SIGNAL.load(Ordering::Acquire)).filter(|&signal| signal != 0),
+            };
+        }
+    }
+    None
+}
+
+/// Puts the handler back if the program took it away: sent without one, the
+/// signal would end the process, or nothing. A handler of the program's own stays,
+/// for it interrupts system calls as well.
+fn ensure_handler(signal: i32) -> bool {
+    match handler_of(signal) {
+        Some(libc::SIG_DFL | libc::SIG_IGN) => install(signal).is_ok(),
+        Some(_) => true,
+        None => false,
+    }
+}
+
+/// A thread whose system calls can be interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Thread(libc::pthread_t);
+
+impl Thread {
+    /// Returns the calling thread.
+    pub(crate) fn current() -> Self {
+        // SAFETY: no arguments, always succeeds.
+        Self(unsafe { libc::pthread_self() })
+    }
+
+    /// Interrupts the system call that the thread is in, or its next [`poll`].
+    ///
+    /// The thread must not have ended: callers hold a lock that it takes first.
+    pub(crate) fn interrupt(self) {
+        if let Some(signal) = signal()
+            && ensure_handler(signal)
+        {
+            // SAFETY: the thread is alive, as the caller guarantees.
+            unsafe { libc::pthread_kill(self.0, signal) };
+        }
+    }
+}
+
+/// All signals of the calling thread are blocked while this lives.
+pub(crate) struct Blocked {
+    before: libc::sigset_t,
+}
+
+impl Blocked {
+    /// Blocks all signals (pthread_sigmask(3)).
+    pub(crate) fn new() -> Result<Self, Errno> {
+        let before = change_mask(libc::SIG_SETMASK, |all| {
+            // SAFETY: the set is valid.
+            unsafe { libc::sigfillset(all) };
+        })?;
+        BLOCKS_IT.set(Some(contains(&before, signal())));
+        Ok(Self { before })
+    }
+
+    /// Waits until one of `fds` is ready, `timeout` is over, or a signal comes,
+    /// which may have come since the signals were blocked: EINTR (ppoll(2)).
+    pub(crate) fn poll(
+        &self,
+        fds: &mut [PollFd<'_>],
+        timeout: Option<Duration>,
+    ) -> Result<usize, Errno> {
+        let mut mask = self.before;
+        if let Some(signal) = signal() {
+            // SAFETY: the set is valid.
+            unsafe { libc::sigdelset(&raw mut mask, signal) };
+        }
+        let timeout = timeout.map(timespec);
+        let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: PollFd has the layout of pollfd; the other pointers are valid
+        // or null.
+        let ready = unsafe {
+            libc::ppoll(
+                fds.as_mut_ptr().cast(),
+                fds.len() as libc::nfds_t,
+                timeout,
+                &raw const mask,
+            )
+        };
+        Errno::result(ready).map(|ready| ready as usize)
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        // SAFETY: the mask is one that the thread has had.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, ptr::null_mut())
+        };
+    }
+}
+
+/// Changes the calling thread's signal mask; returns the one before.
+fn change_mask(
+    how: libc::c_int,
+    fill: impl FnOnce(*mut libc::sigset_t),
+) -> Result<libc::sigset_t, Errno> {
+    let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+    let mut before = MaybeUninit::<libc::sigset_t>::zeroed();
+    fill(set.as_mut_ptr());
+    // SAFETY: both sets are valid: zeroed ones are empty.
+    match unsafe { libc::pthread_sigmask(how, set.as_ptr(), before.as_mut_ptr()) } {
+        // SAFETY: filled in.
+        0 => Ok(unsafe { before.assume_init() }),
+        errno => Err(Errno::from_raw(errno)),
+    }
+}
+
+fn contains(set: &libc::sigset_t, signal: Option<i32>) -> bool {
+    // SAFETY: the set is valid; a bad number is −1.
+    signal.is_some_and(|signal| unsafe { libc::sigismember(set, signal) } == 1)
+}
+
+fn timespec(duration: Duration) -> libc::timespec {
+    libc::timespec {
+        tv_sec: libc::time_t::try_from(duration.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
+    }
+}
+
+thread_local! {
+    /// Whether this thread blocks the signal, as far as it was looked at.
+    static BLOCKS_IT: Cell<Option<bool>> = const { Cell::new(None) };
+    static TIMER: RefCell<Option<Timer>> = const { RefCell::new(None) };
+}
+
+/// A timer that interrupts the thread which made it (timer_create(2)).
+struct Timer {
+    id: libc::timer_t,
+    signal: i32,
+    /// Timers are not inherited by a child process.
+    generation: u32,
+}
+
+impl Timer {
+    fn new(signal: i32) -> Result<Self, Errno> {
+        // SAFETY: all zeros is a valid event.
+        let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+        event.sigev_notify = libc::SIGEV_THREAD_ID;
+        event.sigev_signo = signal;
+        // SAFETY: no arguments, always succeeds.
+        event.sigev_notify_thread_id = unsafe { libc::gettid() };
+        let mut id = MaybeUninit::<libc::timer_t>::uninit();
+        // SAFETY: the pointers are valid for the call.
+        Errno::result(unsafe {
+            libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, id.as_mut_ptr())
+        })?;
+        Ok(Self {
+            // SAFETY: filled in.
+            id: unsafe { id.assume_init() },
+            signal,
+            generation: fork::generation(),
+        })
+    }
+
+    /// Interrupts every `interval` from now on; never, if it is zero.
+    fn set(&self, interval: Duration) -> Result<(), Errno> {
+        let time = libc::itimerspec {
+            it_interval: timespec(interval),
+            it_value: timespec(interval),
+        };
+        // SAFETY: the timer is this process's and was not deleted.
+        let set = unsafe { libc::timer_settime(self.id, 0, &raw const time, ptr::null_mut()) };
+        Errno::result(set).map(drop)
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        if self.generation == fork::generation() {
+            // SAFETY: the timer is this process's and was not deleted.
+            unsafe { libc::timer_delete(self.id) };
+        }
+    }
+}
+
+/// Interrupts the system calls of the calling thread at intervals, for as long
+/// as this lives.
+pub(crate) struct Interval {
+    /// The mask to put back, where the thread blocks the signal.
+    before: Option<libc::sigset_t>,
+}
+
+impl Interval {
+    /// Begins to interrupt, first after `interval`, which is not zero. EAGAIN and
+    /// its like where the process can have no timer, or no signal for it.
+    pub(crate) fn start(interval: Duration) -> Result<Self, Errno> {
+        let signal = signal().ok_or(Errno::EAGAIN)?;
+        if !ensure_handler(signal) {
+            return Err(Errno::EAGAIN);
+        }
+        TIMER.with_borrow_mut(|timer| {
+            if let Some(timer) = timer
+                && timer.generation == fork::generation()
+                && timer.signal == signal
+            {
+                return timer.set(interval);
+            }
+            timer.insert(Timer::new(signal)?).set(interval)
+        })?;
+        let mut started = Self { before: None };
+        if BLOCKS_IT.get() != Some(false) {
+            let before = change_mask(libc::SIG_UNBLOCK, |set| {
+                // SAFETY: the set is valid and empty.
+                unsafe { libc::sigaddset(set, signal) };
+            })?;
+            let blocks = contains(&before, Some(signal));
+            BLOCKS_IT.set(Some(blocks));
+            started.before = blocks.then_some(before);
+        }
+        Ok(started)
+    }
+}
+
+impl Drop for Interval {
+    fn drop(&mut self) {
+        // A signal that is on its way is delivered before this returns: none is
+        // left to interrupt somebody else's system call.
+        TIMER.with_borrow(|timer| timer.as_ref().map(|timer| timer.set(Duration::ZERO)));
+        if let Some(before) = &self.before {
+            // SAFETY: the mask is one that the thread has had.
+            unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before, ptr::null_mut()) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+    use std::time::Instant;
+
+    #[test]
+    fn a_signal_before_the_poll_ends_it() {
+        let blocked = Blocked::new().unwrap();
+        Thread::current().interrupt();
+        let long = Some(Duration::from_secs(60));
+        assert_eq!(blocked.poll(&mut [], long), Err(Errno::EINTR));
+        let short = Some(Duration::from_millis(1));
+        assert_eq!(blocked.poll(&mut [], short), Ok(0));
+    }
+
+    #[test]
+    fn a_thread_that_blocks_all_signals_is_interrupted_too() {
+        let (sender, receiver) = channel();
+        let sleeper = std::thread::spawn(move || {
+            nix::sys::signal::SigSet::all().thread_block().unwrap();
+            let blocked = Blocked::new().unwrap();
+            sender.send(Thread::current()).unwrap();
+            blocked.poll(&mut [], Some(Duration::from_secs(60)))
+        });
+        receiver.recv().unwrap().interrupt();
+        assert_eq!(sleeper.join().unwrap(), Err(Errno::EINTR));
+    }
+
+    #[test]
+    fn an_interval_interrupts_a_call_that_blocks() {
+        for blocks_signals in [false, true] {
+            if blocks_signals {
+                nix::sys::signal::SigSet::all().thread_block().unwrap();
+                BLOCKS_IT.set(None);
+            }
+            let (a, _b) =
+                super::super::socket::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0).unwrap();
+            let start = Instant::now();
+            let interval = Interval::start(Duration::from_millis(2)).unwrap();
+            for _ in 0..3 {
+                let fd = std::os::fd::AsFd::as_fd(&a);
+                let received = super::super::receive::recv(fd, &mut [0], 0);
+                assert_eq!(received, Err(Errno::EINTR));
+            }
+            drop(interval);
+            assert!(start.elapsed() >= Duration::from_millis(6));
+        }
+    }
+
+    #[test]
+    fn a_handler_that_was_taken_away_is_put_back() {
+        use nix::sys::wait::{WaitStatus, waitpid};
+        use nix::unistd::{ForkResult, fork};
+
+        let signal = signal().unwrap();
+        // In a process of its own: other tests need the handler.
+        // SAFETY: the child makes system calls and leaves.
+        match unsafe { fork() }.unwrap() {
+            ForkResult::Child => {
+                for handler in [libc::SIG_DFL, libc::SIG_IGN] {
+                    // SAFETY: what is tested puts it back.
+                    unsafe { libc::signal(signal, handler) };
+                    let blocked = Blocked::new().unwrap();
+                    Thread::current().interrupt();
+                    if blocked.poll(&mut [], Some(Duration::from_secs(60))) != Err(Errno::EINTR) {
+                        // SAFETY: no destructors of the parent's run here.
+                        unsafe { libc::_exit(1) }
+                    }
+                }
+                // SAFETY: as above.
+                unsafe { libc::_exit(0) }
+            }
+            ForkResult::Parent { child } => {
+                assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)));
+            }
+        }
+    }
+}
