@@ -260,7 +260,7 @@ class Shared(SocketTest):
                 socket.create_connection(address, LONG).close()
 
         interrupted = 0
-        with alarms(0.001, handler):
+        with alarms(0.001, handler, after_exceptions=True):
             connector = self.background(connect)
             while True:
                 try:
