@@ -112,7 +112,7 @@
 //!
 //! Its `src/main.rs`:
 //!
-//! ```ignore (needs the crate `rustpython`)
+//! ```ignore
 //! use rustpython::{InterpreterBuilder, InterpreterBuilderExt};
 //! use rustpython_socket::SocketModule;
 //!
