@@ -89,7 +89,7 @@ class Stage:
         """Runs the command to its end. Returns the stages that follow from it."""
         self.started = time.monotonic()
         path = os.path.join(LOGS, re.sub(r"\W+", "-", self.name) + ".log")
-        command = ["nice", *self.command] if self.kind == CARGO else self.command
+        command = ["nice", "-n", "5", *self.command] if self.kind == CARGO else self.command
         with open(path, "wb") as log:
             process = subprocess.Popen(
                 command, cwd=self.cwd, env={**os.environ, **self.env}, stdin=subprocess.DEVNULL,

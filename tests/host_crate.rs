@@ -16,6 +16,14 @@ edition = "2024"
 [dependencies]
 rustpython-socket = "0.1"
 rustpython-vm = { version = "=0.6.0", default-features = false, features = ["compiler", "gc"] }
+
+# Not optimised and without debug information it builds soonest. What README says of
+# debug builds on Rust 1.95 is the other half.
+[profile.dev]
+debug = false
+
+[profile.dev.package.rustpython-ruff_python_parser]
+debug-assertions = false
 "#;
 
 const LEAN_MAIN: &str = r#"
@@ -109,12 +117,11 @@ fn full() -> PathBuf {
     folder
 }
 
-const RUN: &[&str] = &["run", "--release", "--quiet", "--ignore-rust-version"];
-
 #[test]
 fn a_host_without_a_lock_file() {
     let folder = package("host", LEAN, LEAN_MAIN);
-    assert_eq!(cargo(&folder, RUN), "from a host\n");
+    let run = ["run", "--quiet", "--ignore-rust-version"];
+    assert_eq!(cargo(&folder, &run), "from a host\n");
 }
 
 /// Two versions of its big integers would not compile.
@@ -129,7 +136,8 @@ fn a_host_with_the_standard_library_has_one_kind_of_integer() {
 #[test]
 #[ignore = "takes minutes: `bash scripts/test --thorough` runs it"]
 fn a_host_with_the_standard_library_runs() {
-    assert_eq!(cargo(&full(), RUN), "10 True\n");
+    let run = ["run", "--release", "--quiet", "--ignore-rust-version"];
+    assert_eq!(cargo(&full(), &run), "10 True\n");
 }
 
 /// README and the crate's documentation show the host that is tested here.
