@@ -31,6 +31,8 @@ LOGS = os.path.join(TARGET, "gate")
 
 # Minutes from an empty target on two cores. GATE_BUDGET replaces it where a machine is busy.
 BUDGET = {"gate": 25, "tests": 20}
+# Minutes after which a stage hangs.
+LIMIT = 45
 # Percent of the whole counts of races and soaks, unless SOCKET_TEST_EFFORT is set.
 EFFORT, WHOLE_EFFORT = "20", "100"
 
@@ -82,29 +84,44 @@ class Stage:
         return self.ended - self.started
 
     def not_run(self, why):
+        """Fails without running."""
         self.started = self.ended = time.monotonic()
         self.status, self.output = 1, why
 
     def run(self):
         """Runs the command to its end. Returns the stages that follow from it."""
         self.started = time.monotonic()
+        try:
+            return self.made()
+        except (OSError, ValueError, KeyError, subprocess.TimeoutExpired) as error:
+            self.status, self.output = 1, f"{self.output}\n{error}"
+            return []
+        finally:
+            self.ended = time.monotonic()
+
+    def made(self):
+        """Does what run() does; what goes wrong in it is raised."""
         path = os.path.join(LOGS, re.sub(r"\W+", "-", self.name) + ".log")
         command = ["nice", "-n", "5", *self.command] if self.kind == CARGO else self.command
         with open(path, "wb") as log:
             process = subprocess.Popen(
                 command, cwd=self.cwd, env={**os.environ, **self.env}, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if self.then else log, stderr=log)
-            answer, _ = process.communicate()
-        with open(path, errors="replace") as log:
-            self.output = log.read()
+            try:
+                answer, _ = process.communicate(timeout=LIMIT * 60)
+            finally:
+                process.kill()
+                with open(path, errors="replace") as text:
+                    self.output = text.read()
         self.status = process.returncode
-        self.ended = time.monotonic()
         return list(self.then(answer.decode())) if self.then and self.status == 0 else []
 
     def counts(self):
         """How many tests passed, failed and were skipped."""
         found = LIBTEST.findall(self.output) + COUNTS.findall(self.output)
-        return [sum(map(int, column)) for column in zip(*found)] or [0, 0, 0]
+        passed, failed, skipped = [sum(map(int, column)) for column in zip(*found)] or [0, 0, 0]
+        # A stage without tests, or one that ended before it could count them, is one.
+        return passed, failed or int(self.failed), skipped or int(self.skipped)
 
 
 def test_stages(prefix, package, options, arguments):
@@ -258,7 +275,8 @@ def main():
     print(f"{minutes:.1f} minutes" + ("" if chosen.thorough else f" of the {budget:g} that this may take"))
     if late:
         print("FAILED  too long: make a stage shorter, or run it by --thorough")
-    print("%d passed, %d failed, %d skipped" % tuple(map(sum, zip(*[stage.counts() for stage in gate.done]))))
+    passed, broken, skipped = map(sum, zip(*[stage.counts() for stage in gate.done]))
+    print(f"{passed} passed, {broken + late} failed, {skipped} skipped")
     return 1 if failed or late else 0
 
 
