@@ -8,7 +8,7 @@ import subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-TARGET = os.path.join(os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target"), "release")
+TARGET = os.path.join(os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target"), "dist")
 
 INTERPRETER, STOCK, CPYTHON, RAW = "interpreter", "stock", "cpython", "raw"
 LOAD = "load"
@@ -26,7 +26,7 @@ class Missing(Exception):
 
 
 def build():
-    command = ["cargo", "build", "--release", "--ignore-rust-version", "-p", "interpreter"]
+    command = ["cargo", "build", "--profile", "dist", "--ignore-rust-version", "-p", "interpreter"]
     command += ["--bin", "interpreter", "--examples"]
     if subprocess.call(command, cwd=ROOT):
         raise Missing("the programs do not build")

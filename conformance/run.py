@@ -2,23 +2,26 @@
 """Runs CPython 3.13's own socket tests under `interpreter` and under that CPython.
 
     python3 conformance/run.py [--interpreter PATH] [--python PATH]
-                               [--module NAME ...] [--verbose]
+                               [--module NAME ...] [--jobs N] [--verbose]
 
 Prints the totals of each side and every test whose outcome differs. A difference
 named in differences.txt is right and says why; any other is a failure.
 
 The tests are those of an installed CPython 3.13, found at run time; its `test`
 package alone is put on the interpreter's path, so the rest of the standard
-library is the interpreter's own. One process runs a module. A test that takes
-the process down or hangs is recorded as such, and a new process runs the rest.
+library is the interpreter's own. One process runs a module, several run at a
+time. A test that takes the process down or hangs is recorded as such, and a new
+process runs the rest.
 
-A test that differs is run once more by itself on both sides, since some of
-these tests depend on timing; the second outcome counts and the table says so.
+A test that differs is run once more by itself on both sides, after all modules,
+since some of these tests depend on timing; the second outcome counts and the
+table says so.
 
 Exit status: 0 no unexpected difference, 1 some, 2 no CPython or no interpreter.
 """
 
 import argparse
+import concurrent.futures
 import glob
 import json
 import os
@@ -217,7 +220,7 @@ def find_python(named):
 def find_interpreter(named):
     target = os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target")
     candidates = [named] if named else [
-        os.path.join(target, profile, "interpreter") for profile in ("release", "debug")]
+        os.path.join(target, profile, "interpreter") for profile in ("release", "dist", "debug")]
     built = [os.path.abspath(path) for path in candidates if os.access(path, os.X_OK)]
     return max(built, key=os.path.getmtime, default=None)
 
@@ -228,17 +231,27 @@ def totals(results):
     return run, outcomes.count("pass"), outcomes.count("skip"), run - outcomes.count("pass")
 
 
-def compare(module, sides, limit):
-    """Runs the module on both sides; prints the totals. Yields (test, again, one, other):
-    each test that differs, whether it was run again, and the two (outcome, message).
-    """
-    both = []
-    for side in sides:
+def run_modules(modules, sides, limit, jobs):
+    """Runs each module on each side, `jobs` at a time, and prints the totals.
+    Returns {(module, title of the side): results}."""
+
+    def run(module, side):
         started = time.monotonic()
         results = run_module(side, module, limit)
-        both.append(results)
         print("%-40s %-12s run %4d  passed %4d  skipped %4d  not passed %3d  %6.1f s" % (
             (module, side.title) + totals(results) + (time.monotonic() - started,)), flush=True)
+        return results
+
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        running = {(module, side.title): pool.submit(run, module, side)
+                   for module in modules for side in sides}
+        return {key: future.result() for key, future in running.items()}
+
+
+def compare(module, sides, both, limit):
+    """Yields (test, again, one, other): each test whose results differ between the sides,
+    whether it was run again, and the two (outcome, message).
+    """
     if not any(outcome == "pass" for outcome, _ in both[0].values()):
         sys.exit("%s: CPython itself passes nothing; there is nothing to compare with" % module)
     for test in sorted(set(both[0]) | set(both[1])):
@@ -260,6 +273,8 @@ def arguments():
     parser.add_argument("--differences", default=os.path.join(HERE, "differences.txt"))
     parser.add_argument("--limit", type=float, default=180,
                         help="seconds without news after which a test is killed (default 180)")
+    parser.add_argument("--jobs", type=int, default=(os.cpu_count() or 1) + 1,
+                        help="processes at a time (default: the number of processors and one)")
     parser.add_argument("--verbose", action="store_true", help="show the messages of differing tests")
     return parser.parse_args()
 
@@ -285,8 +300,10 @@ def main():
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
         os.symlink(tests, os.path.join(folder, "test"))
         sides = [Side("CPython", python), Side("interpreter", interpreter, folder)]
+        all_results = run_modules(modules, sides, options.limit, options.jobs)
         for module in modules:
-            for test, again, one, other in compare(module, sides, options.limit):
+            both = [all_results[module, side.title] for side in sides]
+            for test, again, one, other in compare(module, sides, both, options.limit):
                 key = (test, one[0], other[0])
                 note = " (second run)" if again else ""
                 if one[0] == other[0]:
@@ -307,6 +324,9 @@ def main():
         if key[0].startswith(tuple(module + "." for module in modules)):
             print("  not seen    %s: %s -> %s is listed but did not occur" % key)
     print("%d listed differences, %d unexpected" % (len(occurred), unexpected))
+    ours = [totals(results) for (_, side), results in all_results.items() if side == "interpreter"]
+    passed, skipped = sum(one[1] for one in ours), sum(one[2] for one in ours)
+    print("%d passed, %d failed, %d skipped" % (passed, unexpected, skipped))
     return 1 if unexpected else 0
 
 

@@ -233,7 +233,7 @@ def find_python(named):
 
 def find_interpreter(named):
     candidates = [named] if named else [
-        os.path.join(TARGET, profile, "interpreter") for profile in ("release", "debug")]
+        os.path.join(TARGET, profile, "interpreter") for profile in ("release", "dist", "debug")]
     built = [os.path.abspath(path) for path in candidates if os.access(path, os.X_OK)]
     return max(built, key=os.path.getmtime, default=None)
 

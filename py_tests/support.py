@@ -255,13 +255,19 @@ def fill(sender):
 
 
 @contextlib.contextmanager
-def alarms(interval, handler=lambda *_: None):
-    """SIGALRM again and again. Yields the list of the handler's calls so far."""
+def alarms(interval, handler=lambda *_: None, after_exceptions=False):
+    """Sends SIGALRM again and again, until the handler raises. Yields the times of its calls so far."""
     calls = []
 
     def handle(*arguments):
         calls.append(time.monotonic())
-        handler(*arguments)
+        try:
+            handler(*arguments)
+        except BaseException:
+            # On a busy machine the next one would come when the interrupted call has ended.
+            if not after_exceptions:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            raise
 
     before = signal.signal(signal.SIGALRM, handle)
     signal.setitimer(signal.ITIMER_REAL, interval, interval)

@@ -93,6 +93,48 @@
 //! interpreter has a TLS library: `ssl` of the standard library with the `_ssl`
 //! that RustPython's features `ssl-rustls` and `ssl-openssl` add.
 //!
+//! # With the standard library
+//!
+//! The whole `Cargo.toml` of a host whose scripts have RustPython's standard
+//! library:
+//!
+//! ```toml
+//! [package]
+//! name = "host"
+//! version = "0.1.0"
+//! edition = "2024"
+//!
+//! [dependencies]
+//! rustpython = { version = "=0.6.0", default-features = false, features = ["threading", "stdlib", "stdio", "importlib", "host_env", "freeze-stdlib", "ssl-rustls-aws-lc"] }
+//! rustpython-socket = "0.1"
+//! rustpython-vm = "=0.6.0"
+//! ```
+//!
+//! Its `src/main.rs`:
+//!
+//! ```ignore
+//! use rustpython::{InterpreterBuilder, InterpreterBuilderExt};
+//! use rustpython_socket::SocketModule;
+//!
+//! fn main() {
+//!     let builder = InterpreterBuilder::new().init_stdlib();
+//!     let interpreter = SocketModule::new().register(builder).build();
+//!     let script = "import math, socket, ssl; print(math.comb(5, 2), ssl.SSLSocket.__base__ is socket.socket)";
+//!     let status = interpreter.run(|vm| {
+//!         let scope = vm.new_scope_with_builtins();
+//!         vm.run_string(scope, script, "<script>").map(drop)
+//!     });
+//!     std::process::exit(status as i32);
+//! }
+//! ```
+//!
+//! Before the first build its big integers have to be of one version. The crate
+//! `pymath` accepts each, so that Cargo gives it the newest unless told otherwise:
+//!
+//! ```text
+//! cargo update malachite-bigint@0.14 --precise 0.12.0
+//! ```
+//!
 //! # Untrusted scripts
 //!
 //! The policy guards this module. It cannot guard what else the interpreter

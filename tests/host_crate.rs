@@ -1,30 +1,32 @@
-//! A host outside the workspace, without a lock file, builds and runs.
+//! Hosts outside the workspace, without a lock file, build and run.
 //!
-//! What it resolves to is up to the registry on the day: this is the test that
-//! notices when a new release of a dependency breaks the hosts.
+//! What they resolve to is up to the registry on the day: these are the tests that
+//! notice when a new release of a dependency breaks the hosts.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const MANIFEST: &str = r#"
+const LEAN: &str = r#"
 [package]
 name = "host"
-version = "0.0.0"
+version = "0.1.0"
 edition = "2024"
 
-[workspace]
-
 [dependencies]
-rustpython-socket = { path = "LIBRARY" }
-rustpython-vm = { version = "0.6.0", default-features = false, features = ["compiler", "gc"] }
+rustpython-socket = "0.1"
+rustpython-vm = { version = "=0.6.0", default-features = false, features = ["compiler", "gc"] }
 
-# As in the workspace: what both resolve to the same is built only once.
-[profile.release]
-debug = "line-tables-only"
+# Not optimised and without debug information it builds soonest. What README says of
+# debug builds on Rust 1.95 is the other half.
+[profile.dev]
+debug = false
+
+[profile.dev.package.rustpython-ruff_python_parser]
+debug-assertions = false
 "#;
 
-const PROGRAM: &str = r#"
+const LEAN_MAIN: &str = r#"
 use rustpython_socket::SocketModule;
 use rustpython_vm::Interpreter;
 
@@ -46,22 +48,111 @@ fn main() {
 }
 "#;
 
-#[test]
-fn a_host_without_a_lock_file() {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("host");
+/// The manifest that README and the crate's documentation show.
+const FULL: &str = r#"
+[package]
+name = "host"
+version = "0.1.0"
+edition = "2024"
+
+[dependencies]
+rustpython = { version = "=0.6.0", default-features = false, features = ["threading", "stdlib", "stdio", "importlib", "host_env", "freeze-stdlib", "ssl-rustls-aws-lc"] }
+rustpython-socket = "0.1"
+rustpython-vm = "=0.6.0"
+"#;
+
+/// The program that README and the crate's documentation show.
+const FULL_MAIN: &str = r#"
+use rustpython::{InterpreterBuilder, InterpreterBuilderExt};
+use rustpython_socket::SocketModule;
+
+fn main() {
+    let builder = InterpreterBuilder::new().init_stdlib();
+    let interpreter = SocketModule::new().register(builder).build();
+    let script = "import math, socket, ssl; print(math.comb(5, 2), ssl.SSLSocket.__base__ is socket.socket)";
+    let status = interpreter.run(|vm| {
+        let scope = vm.new_scope_with_builtins();
+        vm.run_string(scope, script, "<script>").map(drop)
+    });
+    std::process::exit(status as i32);
+}
+"#;
+
+/// What README tells such a host to run once, before its first build.
+const UPDATE: &str = "cargo update malachite-bigint@0.14 --precise 0.12.0";
+
+/// A package beside the workspace's build, and nothing resolved.
+fn package(name: &str, manifest: &str, main: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(folder.join("src")).unwrap();
-    let manifest = MANIFEST.replace("LIBRARY", env!("CARGO_MANIFEST_DIR"));
+    let library = format!(r#"{{ path = "{}" }}"#, env!("CARGO_MANIFEST_DIR"));
+    let manifest = manifest.replace(r#""0.1""#, &library) + "\n[workspace]\n";
     fs::write(folder.join("Cargo.toml"), manifest).unwrap();
-    fs::write(folder.join("src/main.rs"), PROGRAM).unwrap();
+    fs::write(folder.join("src/main.rs"), main).unwrap();
     // Left by an earlier run; what was built then may be used again.
     let _ = fs::remove_file(folder.join("Cargo.lock"));
+    folder
+}
+
+/// Runs Cargo in a package. Returns its standard output.
+#[track_caller]
+fn cargo(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO"))
-        .args(["run", "--release", "--quiet", "--ignore-rust-version"])
-        .current_dir(&folder)
+        .args(arguments)
+        .current_dir(folder)
         .env("CARGO_TARGET_DIR", folder.join("../.."))
         .output()
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "from a host\n");
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A host with the standard library, resolved as README says.
+fn full() -> PathBuf {
+    let folder = package("full_host", FULL, FULL_MAIN);
+    cargo(&folder, &["generate-lockfile", "--ignore-rust-version"]);
+    let update: Vec<_> = UPDATE.split(' ').skip(1).collect();
+    cargo(&folder, &update);
+    folder
+}
+
+#[test]
+fn a_host_without_a_lock_file() {
+    let folder = package("host", LEAN, LEAN_MAIN);
+    let run = ["run", "--quiet", "--ignore-rust-version"];
+    assert_eq!(cargo(&folder, &run), "from a host\n");
+}
+
+/// Two versions of its big integers would not compile.
+#[test]
+fn a_host_with_the_standard_library_has_one_kind_of_integer() {
+    let folder = full();
+    let lock = fs::read_to_string(folder.join("Cargo.lock")).unwrap();
+    let found = lock.matches("name = \"malachite-bigint\"").count();
+    assert_eq!(found, 1, "{UPDATE} is not enough");
+}
+
+#[test]
+#[ignore = "takes minutes: `bash scripts/test --thorough` runs it"]
+fn a_host_with_the_standard_library_runs() {
+    let run = ["run", "--release", "--quiet", "--ignore-rust-version"];
+    assert_eq!(cargo(&full(), &run), "10 True\n");
+}
+
+/// README and the crate's documentation show the host that is tested here.
+#[test]
+fn a_host_with_the_standard_library_is_documented() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for document in ["README.md", "src/lib.rs"] {
+        let text = fs::read_to_string(root.join(document)).unwrap();
+        let lines: Vec<_> = text
+            .lines()
+            .map(|line| line.trim_start_matches("//!").trim())
+            .collect();
+        let shown = [FULL, FULL_MAIN, UPDATE].map(str::trim).join("\n");
+        for line in shown.lines().map(str::trim) {
+            assert!(lines.contains(&line), "{document} lacks this line: {line}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use support::{Lean, count_of, is_alone, wait_until};
+use support::{Lean, count_of, is_alone, rounds, wait_until};
 
 /// Descriptors and threads are counted, and latencies measured.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -45,7 +45,7 @@ const LATEST: Duration = Duration::from_millis(50);
 
 #[test]
 fn every_blocked_call_is_ended_in_time() {
-    const ROUNDS: u64 = 1000;
+    let rounds = rounds(1000);
     let _alone = alone();
     if !is_alone("every_blocked_call_is_ended_in_time") {
         return;
@@ -56,12 +56,12 @@ fn every_blocked_call_is_ended_in_time() {
     let mut worst = Duration::ZERO;
     for call in CALLS {
         let script = format!(
-            "{}\nfor _ in range({ROUNDS}): blocked(lambda: {})\n",
+            "{}\nfor _ in range({rounds}): blocked(lambda: {})\n",
             call.setup, call.call
         );
         let blocked = Blocked::run(SocketModule::new(), &script, file.as_raw_fd());
         let mut slowest = Duration::ZERO;
-        for round in 1..=ROUNDS {
+        for round in 1..=rounds {
             blocked.wait_for(round);
             let took = blocked.end_with(round, || blocked.handle.interrupt());
             slowest = slowest.max(took);
@@ -83,13 +83,13 @@ fn every_blocked_call_is_ended_in_time() {
 /// Interrupts that come when the call begins, waits, or ends by itself.
 #[test]
 fn no_wake_up_is_lost() {
-    const ROUNDS: u64 = 10_000;
+    let rounds = rounds(10_000);
     let _alone = alone();
     let script = format!(
         "
 a, b = socket.socketpair()
 got = 0
-for i in range({ROUNDS}):
+for i in range({rounds}):
     begin()
     try: got += len(a.recv(1))
     except KeyboardInterrupt: pass
@@ -108,7 +108,7 @@ for i in range({ROUNDS}):
     let (_, id) = (peer.recv().unwrap(), peer.recv().unwrap());
     let mut peer = writer(&blocked.handle, id);
     let (mut first, mut second) = (0, 0);
-    for round in 1..=ROUNDS {
+    for round in 1..=rounds {
         wait_until("a round begins", || {
             blocked.has_begun(round) || blocked.is_finished()
         });

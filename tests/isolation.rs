@@ -33,7 +33,7 @@ mod threads {
     use super::*;
     use rustpython_vm::VirtualMachine;
     use rustpython_vm::scope::Scope;
-    use support::{run_in, set_int};
+    use support::{rounds, run_in, set_int};
 
     /// Checks once that everything is the interpreter's own.
     const CHECK: &str = "
@@ -89,7 +89,7 @@ a.close(); b.close()
 
     #[test]
     fn two_interpreters_on_four_threads() {
-        const ROUNDS: usize = 1500;
+        let rounds = rounds(1500);
         let (one, two) = (server(), server());
         let kinds = [
             Kind {
@@ -127,7 +127,7 @@ socket.socket.marker = PORT
                     let vm = lean.interpreter.new_thread();
                     workers.push(scope.spawn(move || {
                         let source = format!(
-                            "def check():\n    {}\nfor _ in range({ROUNDS}): check()\n",
+                            "def check():\n    {}\nfor _ in range({rounds}): check()\n",
                             CHECK.trim().replace('\n', "\n    ")
                         );
                         vm.run(|vm| run_in(vm, &source, |vm, scope| kind.set(vm, scope)))
@@ -140,7 +140,7 @@ socket.socket.marker = PORT
                 }
             }
         });
-        let rounds = 2 * ROUNDS as u64;
+        let rounds = 2 * rounds;
         for lean in &interpreters {
             let counters = lean.handle.counters();
             assert_eq!(counters.refusals, rounds, "{counters:?}");

@@ -2,15 +2,18 @@
 //! a test that only one of the two passes says something about that one.
 //!
 //! `PYTHON313` names a CPython 3.13 to use. `PY_TESTS` is a part of the names of the files to
-//! run, where not all are wanted.
+//! run, where not all are wanted. `PY_TESTS_JOBS` is how many run at a time.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::num::NonZero;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -51,29 +54,92 @@ fn python_tests() {
         }
     }
 
-    let mut failed = Vec::new();
+    let mut jobs = Vec::new();
     for file in &files {
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
         for &(side, program, peer) in &sides {
-            let outcome = run(program, file, peer);
-            let seconds = outcome.took.as_secs_f32();
-            say!(
-                "{name:24} {side:12} {:>6.1} s  {}",
-                seconds,
-                outcome.summary
-            );
-            if !outcome.passed {
-                say!("{}", outcome.output);
-                failed.push(format!("{name} on {side}: {}", outcome.summary));
-            }
+            jobs.push((file, side, program, peer));
         }
     }
+    // Taken from the end, so that the files start in their order.
+    jobs.reverse();
+    let jobs = Mutex::new(jobs);
+    let next = || jobs.lock().expect("the list of jobs").pop();
+    let outcomes = Mutex::new((Counts::default(), Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..side_by_side() {
+            scope.spawn(|| {
+                while let Some((file, side, program, peer)) = next() {
+                    let name = file.file_name().unwrap_or_default().to_string_lossy();
+                    let outcome = run(program, side, file, peer);
+                    let seconds = outcome.took.as_secs_f32();
+                    let mut outcomes = outcomes.lock().expect("the outcomes");
+                    say!("{name:24} {side:12} {seconds:>6.1} s  {}", outcome.summary);
+                    outcomes.0.add(&outcome);
+                    if !outcome.passed {
+                        say!("{}", outcome.output);
+                        outcomes
+                            .1
+                            .push(format!("{name} on {side}: {}", outcome.summary));
+                    }
+                }
+            });
+        }
+    });
+    let (counts, failed) = outcomes.into_inner().expect("the outcomes");
+    say!("{counts}");
     assert!(
         failed.is_empty(),
         "{} failed:\n{}",
         failed.len(),
         failed.join("\n")
     );
+}
+
+/// Returns how many files run at a time. Most of them wait most of the time.
+fn side_by_side() -> usize {
+    match env::var("PY_TESTS_JOBS") {
+        Ok(number) => number.parse().expect("PY_TESTS_JOBS is a number"),
+        Err(_) => thread::available_parallelism().map_or(1, NonZero::get) + 1,
+    }
+}
+
+/// Counts the tests of all files on all programs.
+#[derive(Default)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+impl Counts {
+    /// Adds the numbers of a summary such as `31 tests, FAILED (errors=1, skipped=1)`.
+    fn add(&mut self, outcome: &Outcome) {
+        let parts = outcome.summary.rsplit_once('(').unwrap_or_default().1;
+        let number = |name: &str| {
+            let mut parts = parts.trim_end_matches(')').split(", ");
+            parts.find_map(|part| part.strip_prefix(name)?.parse::<u64>().ok())
+        };
+        let skipped = number("skipped=").unwrap_or(0);
+        let named = number("failures=").unwrap_or(0) + number("errors=").unwrap_or(0);
+        // A file that ends without a report has failed as a whole.
+        let failed = named.max(u64::from(!outcome.passed));
+        let ran = outcome.summary.split(" tests, ").next();
+        let ran = ran.and_then(|text| text.parse().ok()).unwrap_or(failed);
+        self.passed += u64::saturating_sub(ran, failed + skipped);
+        self.failed += failed;
+        self.skipped += skipped;
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            passed,
+            failed,
+            skipped,
+        } = self;
+        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
+    }
 }
 
 fn test_files() -> Vec<PathBuf> {
@@ -92,8 +158,10 @@ fn test_files() -> Vec<PathBuf> {
 }
 
 /// Runs a file in a process of its own, in a folder of its own.
-fn run(program: &Path, file: &Path, peer: Option<&Path>) -> Outcome {
+fn run(program: &Path, side: &str, file: &Path, peer: Option<&Path>) -> Outcome {
+    let name = file.file_stem().unwrap_or_default();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
+    let folder = folder.join(side).join(name);
     fs::create_dir_all(&folder).expect("a folder to run in");
     let log = folder.join("output");
     let output = File::create(&log).expect("a file for the output");

@@ -84,6 +84,16 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
+/// Returns how many rounds a race or a soak of `whole` rounds has here: the
+/// percentage that SOCKET_TEST_EFFORT says, or a fifth.
+pub fn rounds(whole: u64) -> u64 {
+    let percent = match std::env::var("SOCKET_TEST_EFFORT") {
+        Ok(percent) => percent.parse().expect("SOCKET_TEST_EFFORT is a number"),
+        Err(_) => 20,
+    };
+    (whole * percent / 100).max(1)
+}
+
 /// The entries of a directory of /proc/self.
 pub fn count_of(directory: &str) -> usize {
     std::fs::read_dir(format!("/proc/self/{directory}"))

@@ -1,0 +1,284 @@
+#!/usr/bin/env python3
+"""Runs what a change has to pass, on all cores, and reports how long each stage took.
+
+    python3 scripts/gate.py gate     formatting, lints, documentation, package, tests, conformance
+    python3 scripts/gate.py tests    the tests alone
+
+    --thorough     whole counts of races and soaks, and the tests too slow for every change
+
+`bash .ci/run` and `bash scripts/test` call it. Cargo builds one thing after the other, at a low
+priority, and the tests of what is built already run beside it. Tests that measure time run last,
+one by one. Tests are found, not listed: whatever Cargo builds as a test, each py_tests/test_*.py,
+and the modules of conformance/run.py.
+
+A failed stage prints its output and a command that repeats it alone; the output of every stage is
+in target/gate/. Exit status: 0 all passed within the budget, 1 something failed or took too long.
+"""
+
+import argparse
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import threading
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TARGET = os.path.abspath(os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target"))
+LOGS = os.path.join(TARGET, "gate")
+
+# Minutes from an empty target on two cores. GATE_BUDGET replaces it where a machine is busy.
+BUDGET = {"gate": 25, "tests": 20}
+# Minutes after which a stage hangs.
+LIMIT = 45
+# Percent of the whole counts of races and soaks, unless SOCKET_TEST_EFFORT is set.
+EFFORT, WHOLE_EFFORT = "20", "100"
+
+# Test programs that measure time.
+TIMED = {"interruption"}
+# Test programs that call Cargo, which builds one thing at a time.
+CALLS_CARGO = {"host_crate"}
+
+# The kinds of stages: one of Cargo's at a time, tests side by side, and last one by one.
+CARGO, TEST, ALONE = "cargo", "test", "alone"
+# Test stages at a time. Some run several processes, and most of them wait most of the time.
+SIDE_BY_SIDE = (os.cpu_count() or 1) + 1
+
+RELEASE = ["--release", "--ignore-rust-version"]
+LIBTEST = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.M)
+COUNTS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.M)
+# Lines of a passing stage that are worth showing.
+CLOSING = re.compile(r"^(test result: .*|test_\w+\.py .*|test\.\w.* run .*|.* unexpected|skipped: .*|No CPython .*)$", re.M)
+
+
+class Stage:
+    """A command, when it may run, and how it went."""
+
+    def __init__(self, name, command, kind=TEST, after=None, needs=None, repeat=None, then=None, cwd=ROOT, env=None,
+                 skip=None):
+        self.name = name
+        self.command = command
+        self.kind = kind
+        self.after = after  # The stage that has to have ended.
+        self.needs = needs  # The stage that has to have passed.
+        self.repeat = repeat or command
+        self.then = then  # Makes further stages from the standard output.
+        self.cwd = cwd
+        self.env = env or {}
+        self.skip = skip  # The exit status that means: nothing was tested.
+        self.started = self.ended = self.status = None
+        self.output = ""
+
+    @property
+    def skipped(self):
+        return self.skip is not None and self.status == self.skip
+
+    @property
+    def failed(self):
+        return self.status != 0 and not self.skipped
+
+    @property
+    def seconds(self):
+        return self.ended - self.started
+
+    def not_run(self, why):
+        """Fails without running."""
+        self.started = self.ended = time.monotonic()
+        self.status, self.output = 1, why
+
+    def run(self):
+        """Runs the command to its end. Returns the stages that follow from it."""
+        self.started = time.monotonic()
+        try:
+            return self.made()
+        except (OSError, ValueError, KeyError, subprocess.TimeoutExpired) as error:
+            self.status, self.output = 1, f"{self.output}\n{error}"
+            return []
+        finally:
+            self.ended = time.monotonic()
+
+    def made(self):
+        """Does what run() does; what goes wrong in it is raised."""
+        path = os.path.join(LOGS, re.sub(r"\W+", "-", self.name) + ".log")
+        command = ["nice", "-n", "5", *self.command] if self.kind == CARGO else self.command
+        with open(path, "wb") as log:
+            process = subprocess.Popen(
+                command, cwd=self.cwd, env={**os.environ, **self.env}, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if self.then else log, stderr=log)
+            try:
+                answer, _ = process.communicate(timeout=LIMIT * 60)
+            finally:
+                process.kill()
+                with open(path, errors="replace") as text:
+                    self.output = text.read()
+        self.status = process.returncode
+        return list(self.then(answer.decode())) if self.then and self.status == 0 else []
+
+    def counts(self):
+        """How many tests passed, failed and were skipped."""
+        found = LIBTEST.findall(self.output) + COUNTS.findall(self.output)
+        passed, failed, skipped = [sum(map(int, column)) for column in zip(*found)] or [0, 0, 0]
+        # A stage without tests, or one that ended before it could count them, is one.
+        return passed, failed or int(self.failed), skipped or int(self.skipped)
+
+
+def test_stages(prefix, package, options, arguments):
+    """Makes the stages of the test programs that Cargo's messages name."""
+
+    def make(messages):
+        for message in map(json.loads, messages.splitlines()):
+            if message["reason"] != "compiler-artifact" or not message["profile"]["test"]:
+                continue
+            if not message["executable"]:
+                continue
+            kind, name = message["target"]["kind"][0], message["target"]["name"]
+            which = {"test": ["--test", name], "bin": ["--bin", name]}.get(kind, ["--lib"])
+            name = name if kind == "test" else "unit"
+            yield Stage(
+                f"{prefix}: {name}", [message["executable"], *arguments],
+                kind=ALONE if name in TIMED else CARGO if name in CALLS_CARGO else TEST,
+                repeat=["cargo", "test", *options, "-p", package, *which, *(["--", *arguments] if arguments else [])],
+                cwd=os.path.dirname(message["manifest_path"]))
+
+    return make
+
+
+def build(prefix, package, *features, thorough, after=None):
+    """The stage that builds a package's tests, from which those that run them follow."""
+    options = [*RELEASE, *features]
+    command = ["cargo", "test", "--no-run", *options, "-p", package]
+    return Stage(
+        f"build {prefix}", [*command, "--message-format=json-render-diagnostics"], CARGO, after, repeat=command,
+        then=test_stages(prefix, package, options, ["--include-ignored"] if thorough else []))
+
+
+def doc_tests(*features):
+    name = "documentation tests" + (" without threads" if features else "")
+    return Stage(name, ["cargo", "test", "--doc", *RELEASE, *features, "-p", "rustpython-socket"], CARGO)
+
+
+def plan(what, thorough):
+    """The first stages, of which those that build come in the order in which they are to run."""
+    checks = what == "gate"
+    bare = "--no-default-features"
+    if checks:
+        yield Stage("formatting", ["cargo", "fmt", "--all", "--check"])
+    yield build("interpreter", "interpreter", thorough=thorough)
+    if checks:
+        program = os.path.join(TARGET, "release", "interpreter")
+        yield Stage(
+            "conformance", [sys.executable, "conformance/run.py", "--interpreter", program],
+            needs="build interpreter", skip=2)
+    yield build("library", "rustpython-socket", thorough=thorough)
+    yield doc_tests()
+    if checks:
+        yield Stage("lints", ["cargo", "lint"], CARGO)
+        yield Stage(
+            "documentation", ["cargo", "doc", "--no-deps", "--workspace", *RELEASE], CARGO,
+            env={"RUSTDOCFLAGS": "-D warnings"})
+        yield Stage(
+            "package", ["cargo", "package", "--no-verify", "--allow-dirty", "-p", "rustpython-socket"], CARGO)
+    # Its examples replace those that the library's tests run.
+    yield build("library without threads", "rustpython-socket", bare, thorough=thorough, after="library: examples")
+    yield doc_tests(bare)
+
+
+class Gate:
+    """The stages, and who runs them."""
+
+    def __init__(self, stages):
+        self.waiting = list(stages)
+        self.running = []
+        self.done = []
+        self.changed = threading.Condition()
+        self.started = time.monotonic()
+
+    def may_run(self, stage):
+        if any(other.name in (stage.after, stage.needs) for other in self.waiting + self.running):
+            return False
+        if stage.kind == ALONE:
+            return not self.running and all(other.kind == ALONE for other in self.waiting)
+        beside = [other for other in self.running if other.kind == stage.kind]
+        return len(beside) < (1 if stage.kind == CARGO else SIDE_BY_SIDE)
+
+    def run(self):
+        with self.changed:
+            while self.waiting or self.running:
+                stage = next(filter(self.may_run, self.waiting), None)
+                if not stage:
+                    self.changed.wait()
+                    continue
+                self.waiting.remove(stage)
+                if any(other.failed and other.name == stage.needs for other in self.done):
+                    stage.not_run(f"Not run, because this failed: {stage.needs}")
+                    self.done.append(stage)
+                    report(stage, self.started)
+                    continue
+                self.running.append(stage)
+                threading.Thread(target=self.run_one, args=[stage], daemon=True).start()
+
+    def run_one(self, stage):
+        made = stage.run()
+        with self.changed:
+            self.running.remove(stage)
+            self.done.append(stage)
+            self.waiting += made
+            report(stage, self.started)
+            self.changed.notify()
+
+
+def report(stage, start):
+    """Prints what became of a stage."""
+    word = "skipped" if stage.skipped else "FAILED" if stage.failed else "ok"
+    print(f"== {stage.name}: {word}, {stage.seconds:.0f} s, at {(stage.ended - start) / 60:.1f} min")
+    if stage.failed or stage.skipped:
+        print(stage.output)
+    else:
+        for line in CLOSING.findall(stage.output):
+            print("   " + line)
+    if stage.failed:
+        print(f"   Repeat it alone: {shlex.join(stage.repeat)}")
+    sys.stdout.flush()
+
+
+def table(stages, start):
+    """Prints when each stage began, how long it took, and what it came to."""
+    width = max(len(stage.name) for stage in stages)
+    print(f"\n{'stage':{width}}  from min  minutes  passed  failed  skipped")
+    for stage in sorted(stages, key=lambda stage: stage.started):
+        counts = "".join(f"  {count or '':>6}" for count in stage.counts())
+        note = "  FAILED" if stage.failed else "  nothing was tested" if stage.skipped else ""
+        row = f"{stage.name:{width}}  {(stage.started - start) / 60:8.1f}  {stage.seconds / 60:7.1f}{counts}{note}"
+        print(row.rstrip())
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("what", choices=BUDGET)
+    parser.add_argument("--thorough", action="store_true")
+    chosen = parser.parse_args()
+    os.chdir(ROOT)
+    os.makedirs(LOGS, exist_ok=True)
+    os.environ.setdefault("SOCKET_TEST_EFFORT", WHOLE_EFFORT if chosen.thorough else EFFORT)
+    gate = Gate(plan(chosen.what, chosen.thorough))
+    gate.run()
+    minutes = (time.monotonic() - gate.started) / 60
+    table(gate.done, gate.started)
+
+    failed = [stage for stage in gate.done if stage.failed]
+    for stage in failed:
+        print(f"FAILED  {stage.name}: {shlex.join(stage.repeat)}")
+    budget = float(os.environ.get("GATE_BUDGET") or BUDGET[chosen.what])
+    late = minutes > budget and not chosen.thorough
+    print(f"{minutes:.1f} minutes" + ("" if chosen.thorough else f" of the {budget:g} that this may take"))
+    if late:
+        print("FAILED  too long: make a stage shorter, or run it by --thorough")
+    passed, broken, skipped = map(sum, zip(*[stage.counts() for stage in gate.done]))
+    print(f"{passed} passed, {broken + late} failed, {skipped} skipped")
+    return 1 if failed or late else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
