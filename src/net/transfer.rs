@@ -528,9 +528,10 @@ impl Transfer {
             if self.peeks && sys::socket::has_ended(fd) {
                 return Ok(());
             }
-            // The kernel stopped short, so there is nothing left to try now.
+            // The kernel stopped short: there was no more, or its wait was interrupted.
+            let waited = dont_wait == 0;
             Err(Blocked {
-                errno: Errno::EAGAIN,
+                errno: if waited { Errno::EINTR } else { Errno::EAGAIN },
                 progress: part.bytes > 0 && !self.peeks,
             })
         })
