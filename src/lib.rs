@@ -122,5 +122,5 @@ mod tls;
 pub use embed::{Counters, Handle, SocketInfo, SocketModule, handoff};
 pub use net::Resolver;
 pub use policy::{
-    AuditOnly, Denied, Event, Operation, Policy, Rule, RuleError, Rules, SockAddr, Target,
+    AuditOnly, Denied, Event, Limit, Operation, Policy, Rule, RuleError, Rules, SockAddr, Target,
 };

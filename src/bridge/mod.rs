@@ -10,6 +10,6 @@ pub(crate) mod method;
 pub(crate) mod state;
 pub(crate) mod text;
 
-pub(crate) use data::Data;
+pub(crate) use data::{Data, Memory};
 pub(crate) use host::{VmHost, blocking};
 pub(crate) use state::{Runtime, State};

@@ -7,24 +7,25 @@ pub(crate) mod connect;
 mod control;
 mod deadline;
 mod error;
+mod ledger;
 mod limits;
 pub(crate) mod listener;
 mod names;
 pub(crate) mod operation;
 mod outgoing;
-mod registry;
 pub(crate) mod resolve;
 mod socket;
 pub(crate) mod transfer;
 mod waker;
 
+pub(crate) use crate::policy::Limit;
 pub(crate) use control::Control;
 pub(crate) use deadline::{Clock, Timeout};
 pub(crate) use error::Error;
-pub(crate) use limits::Limit;
+pub(crate) use ledger::Moving;
 pub use names::Resolver;
 pub(crate) use outgoing::Outgoing;
-pub(crate) use socket::Socket;
+pub(crate) use socket::{NotOpened, Socket};
 pub(crate) use waker::Waker;
 
 /// What waiting needs of the program around it.

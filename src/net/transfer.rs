@@ -111,8 +111,9 @@ impl Transfer {
         operation::run_on(host, socket, clock, self.ready, |fd| {
             let before = if self.peeks { 0 } else { *moved };
             let part: Part = attempt(fd, before)?.into();
+            let known = if self.peeks { *moved } else { 0 };
             *moved = before + part.bytes;
-            self.count(socket, part.bytes);
+            self.count(socket, part.bytes.saturating_sub(known));
             // 0 bytes received are the end, sent they are nothing.
             let is_end = part.bytes == 0 && self.ready != Ready::Write;
             if *moved >= self.enough || part.is_last || is_end {
@@ -138,7 +139,8 @@ impl Transfer {
     fn count(&self, socket: &Socket, bytes: usize) {
         match self.ready {
             Ready::Write => socket.count_sent(bytes),
-            _ if self.peeks => {}
+            // Read all the same, though it can be received once more.
+            _ if self.peeks => socket.control.limits.received(bytes),
             _ => socket.count_received(bytes),
         }
     }
@@ -163,7 +165,7 @@ pub(crate) fn is_patient_stream(socket: &Socket, clock: &Clock) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Plain;
+    use crate::net::{Moving, Plain};
     use std::os::fd::OwnedFd;
     use std::sync::Arc;
 
@@ -173,6 +175,7 @@ mod tests {
         assert_eq!(nix::unistd::write(&b, b"0123456789"), Ok(10));
         let socket = Arc::new(Socket::new(Arc::default()));
         let kind = (libc::AF_UNIX, libc::SOCK_STREAM, 0);
+        let a = Moving::new(a, socket.control.permit().unwrap());
         socket.open(a, kind, Timeout::Never).unwrap();
         (socket, b)
     }

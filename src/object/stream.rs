@@ -3,7 +3,7 @@
 use super::{BaseSocket, connection};
 use crate::bridge::args;
 use crate::bridge::errors::OrRaise;
-use crate::bridge::{Data, audit, blocking};
+use crate::bridge::{Data, Memory, audit, blocking};
 use crate::net::transfer::{self, Transfer};
 use crate::net::{Clock, Limit, Timeout};
 use crate::policy::{Operation, SockAddr};
@@ -12,7 +12,6 @@ use crate::sys::receive::{self, Buffer};
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::PyByteArray;
-use rustpython_vm::function::ArgMemoryBuffer;
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::vec::IntoIter;
 
@@ -82,7 +81,7 @@ fn destination(
     caller: &str,
     too_small: &str,
     vm: &VirtualMachine,
-) -> PyResult<(ArgMemoryBuffer, usize)> {
+) -> PyResult<(Memory, usize)> {
     let buffer = writable(buffer, &format!("{caller}() argument 1"), vm)?;
     let len = match size(nbytes, caller, vm)? {
         0 => buffer.len(),
@@ -93,13 +92,9 @@ fn destination(
 }
 
 /// A writable buffer, or CPython's TypeError about `what`.
-pub(super) fn writable(
-    value: &PyObjectRef,
-    what: &str,
-    vm: &VirtualMachine,
-) -> PyResult<ArgMemoryBuffer> {
+pub(super) fn writable(value: &PyObjectRef, what: &str, vm: &VirtualMachine) -> PyResult<Memory> {
     use rustpython_vm::TryFromBorrowedObject;
-    ArgMemoryBuffer::try_from_borrowed_object(vm, value).map_err(|raised| {
+    Memory::try_from_borrowed_object(vm, value).map_err(|raised| {
         let type_error = vm.ctx.exceptions.type_error;
         if !raised.fast_isinstance(type_error)
             && !raised.fast_isinstance(vm.ctx.exceptions.buffer_error)
@@ -139,7 +134,7 @@ pub(super) fn recv_into(
     blocking(vm, |host| {
         transfer.run(host, &zelf.socket, &mut clock, |fd, filled| {
             // Borrowed for the attempt alone: no lock is held over a wait.
-            let mut memory = buffer.borrow_buf_mut();
+            let mut memory = buffer.borrow_mut()?;
             let room = memory.get_mut(filled..len).unwrap_or_default();
             receive::recv(fd, room, flags | libc::MSG_DONTWAIT)
         })
@@ -179,7 +174,7 @@ pub(super) fn recvfrom_into(
     let mut sender = SockAddr::empty();
     let n = blocking(vm, |host| {
         transfer.run(host, &zelf.socket, &mut clock, |fd, filled| {
-            let mut memory = buffer.borrow_buf_mut();
+            let mut memory = buffer.borrow_mut()?;
             let room = memory.get_mut(filled..len).unwrap_or_default();
             receive::recvfrom(fd, room, flags | libc::MSG_DONTWAIT, &mut sender)
         })
@@ -194,14 +189,14 @@ pub(super) fn send(
     vm: &VirtualMachine,
 ) -> PyResult<usize> {
     if let Some(outgoing) = &zelf.transport {
-        outgoing.put(&data.borrow());
+        outgoing.put(&data.to_vec(vm)?);
         return Ok(data.len());
     }
     let mut clock = patience(zelf, flags);
     let transfer = Transfer::send(&zelf.socket, &clock, data.len());
     blocking(vm, |host| {
         transfer.run(host, &zelf.socket, &mut clock, |fd, sent| {
-            let data = data.borrow();
+            let data = data.borrow()?;
             sys::socket::send(fd, rest(&data, sent), flags | libc::MSG_DONTWAIT)
         })
     })
@@ -218,7 +213,7 @@ pub(super) fn sendall(
     blocking(vm, |host| {
         let mut sent = 0;
         transfer.complete(host, &zelf.socket, &mut clock, &mut sent, |fd, sent| {
-            let data = data.borrow();
+            let data = data.borrow()?;
             sys::socket::send(fd, rest(&data, sent), flags | libc::MSG_DONTWAIT)
         })
     })
@@ -296,7 +291,7 @@ pub(super) fn sendto(
     let transfer = Transfer::send(&zelf.socket, &clock, data.len());
     blocking(vm, |host| {
         transfer.run(host, &zelf.socket, &mut clock, |fd, sent| {
-            let data = data.borrow();
+            let data = data.borrow()?;
             let data = rest(&data, sent);
             let sent = sys::socket::sendto(fd, data, flags | libc::MSG_DONTWAIT, &target);
             begun(sent, &mut flags, waits)

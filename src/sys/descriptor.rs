@@ -1,6 +1,7 @@
 //! A descriptor that can be closed while calls are using it.
 
 use nix::errno::Errno;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// ever acts on a stranger's descriptor that was given the same number. One
 /// atomic operation begins a call and one ends it; there is no lock.
 ///
-/// The word holds the number in its upper half (all ones for none), then two
+/// The word holds the number in its upper half (all ones for none), then three
 /// flags, then the count.
 pub(crate) struct Descriptor(AtomicU64);
 
@@ -20,7 +21,10 @@ pub(crate) struct Descriptor(AtomicU64);
 const CLOSING: u64 = 1 << 31;
 /// Leave open as soon as nobody uses it: somebody else owns the number now.
 const LEAVING: u64 = 1 << 30;
-const COUNT: u64 = LEAVING - 1;
+/// bind(2) gave the descriptor an address that the gate let through, or the host
+/// bound it. The flag is in the word so that no other descriptor inherits it.
+const BOUND: u64 = 1 << 29;
+const COUNT: u64 = BOUND - 1;
 const NONE: u64 = 0xffff_ffff << 32;
 
 fn number(word: u64) -> RawFd {
@@ -33,10 +37,11 @@ impl Descriptor {
         Self(AtomicU64::new(NONE))
     }
 
-    /// Takes `fd` over. Gives it back while there is, or still is in use by
-    /// some call, another one.
-    pub(crate) fn install(&self, fd: OwnedFd) -> Result<(), OwnedFd> {
-        let word = (fd.as_raw_fd() as u32 as u64) << 32;
+    /// Takes `fd` over, which is `bound` to a permitted address or not. Gives it
+    /// back while there is, or still is in use by some call, another one.
+    pub(crate) fn install(&self, fd: OwnedFd, bound: bool) -> Result<(), OwnedFd> {
+        let bound = if bound { BOUND } else { 0 };
+        let word = (fd.as_raw_fd() as u32 as u64) << 32 | bound;
         match self
             .0
             .compare_exchange(NONE, word, Ordering::AcqRel, Ordering::Relaxed)
@@ -71,57 +76,89 @@ impl Descriptor {
     }
 
     /// True while a call is using the descriptor, or one that was closed.
+    #[cfg(test)]
     pub(crate) fn is_busy(&self) -> bool {
         self.0.load(Ordering::Acquire) != NONE
+    }
+
+    /// True while calls still use a descriptor that was closed or given away.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.0.load(Ordering::Acquire) & (CLOSING | LEAVING) != 0
     }
 
     /// Closes the descriptor, now or when the last call in flight ends
     /// (close(2)). False if there was none.
     pub(crate) fn close(&self) -> Result<bool, Errno> {
-        match self.release(CLOSING) {
-            Some((fd, true)) => close(fd).map(|()| true),
-            Some((_, false)) => Ok(true),
+        self.close_listed(None, |_| {})
+    }
+
+    /// Closes the descriptor, if it is number `only` or `only` is `None`. Calls
+    /// `unlist` with the number after the last call could begin, and before the
+    /// kernel can give the number to anybody else.
+    pub(crate) fn close_listed(
+        &self,
+        only: Option<RawFd>,
+        unlist: impl FnOnce(RawFd),
+    ) -> Result<bool, Errno> {
+        match self.release(CLOSING, only) {
+            Some(last) => {
+                unlist(*last);
+                last.end().map(|()| true)
+            }
             None => Ok(false),
         }
     }
 
-    /// Gives the number away without closing it. The calls in flight may go on
-    /// using it until [`is_busy`](Self::is_busy) says that they are done.
-    pub(crate) fn leave(&self) -> Option<RawFd> {
-        self.release(LEAVING).map(|(fd, _)| fd)
+    /// Gives the number away without closing it, and whether it is bound. `only`
+    /// and `unlist` are as for [`close_listed`](Self::close_listed). The calls in
+    /// flight may go on using the number until [`is_ending`](Self::is_ending)
+    /// says that they are done.
+    pub(crate) fn leave(
+        &self,
+        only: Option<RawFd>,
+        unlist: impl FnOnce(RawFd),
+    ) -> Option<(RawFd, bool)> {
+        let last = self.release(LEAVING, only)?;
+        unlist(*last);
+        Some((*last, last.is_bound()))
     }
 
-    /// Makes the descriptor invisible. The flag is true if nobody was using
-    /// it, so that it is out of this word altogether.
-    fn release(&self, flag: u64) -> Option<(RawFd, bool)> {
-        let mut word = self.0.load(Ordering::Acquire);
-        loop {
-            if number(word) < 0 || word & (CLOSING | LEAVING) != 0 {
-                return None;
-            }
-            let idle = word & COUNT == 0;
-            let next = if idle { NONE } else { word | flag };
-            match self
-                .0
-                .compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire)
-            {
-                Ok(_) => return Some((number(word), idle)),
-                Err(now) => word = now,
-            }
+    /// Makes the descriptor invisible. The result is a use of it, so that the
+    /// word keeps the number until the caller has ended it.
+    fn release(&self, flag: u64, only: Option<RawFd>) -> Option<Use<'_>> {
+        let last = self.borrow()?;
+        if only.is_some_and(|only| only != *last) {
+            return None;
         }
+        let free = |word: u64| (word & (CLOSING | LEAVING) == 0).then_some(word | flag);
+        let released = self
+            .0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, free);
+        released.ok().map(|_| last)
     }
 
     /// The end of the last call on a descriptor that was closed meanwhile.
     #[cold]
-    fn retire(&self, word: u64) {
+    fn retire(&self, word: u64) -> Result<(), Errno> {
         let retired = self
             .0
             .compare_exchange(word, NONE, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok();
         // Otherwise a call that began meanwhile sees the flag and comes here.
-        if retired && word & CLOSING != 0 {
-            let _ = close(number(word));
+        match retired && word & CLOSING != 0 {
+            true => close(number(word)),
+            false => Ok(()),
         }
+    }
+
+    /// Takes one call off the count; what close(2) said if it was the last.
+    #[inline]
+    fn finish(&self) -> Result<(), Errno> {
+        let left = self.0.fetch_sub(1, Ordering::Release) - 1;
+        if left & (CLOSING | LEAVING) != 0 && left & COUNT == 0 {
+            return self.retire(left);
+        }
+        Ok(())
     }
 }
 
@@ -143,6 +180,22 @@ impl Use<'_> {
         self.descriptor.0.load(Ordering::Acquire) & (CLOSING | LEAVING) != 0
     }
 
+    /// True if the descriptor has an address that was permitted.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.descriptor.0.load(Ordering::Acquire) & BOUND != 0
+    }
+
+    /// Records that bind(2) gave the descriptor an address that was permitted.
+    /// While this use lives, the word is of no other descriptor.
+    pub(crate) fn set_bound(&self) {
+        self.descriptor.0.fetch_or(BOUND, Ordering::AcqRel);
+    }
+
+    /// Ends the use; what close(2) said if that closed the descriptor.
+    fn end(self) -> Result<(), Errno> {
+        ManuallyDrop::new(self).descriptor.finish()
+    }
+
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         // SAFETY: the number is not −1 (`borrow` checked) and stays open: it is
         // closed only when the count that this value holds is zero.
@@ -153,10 +206,7 @@ impl Use<'_> {
 impl Drop for Use<'_> {
     #[inline]
     fn drop(&mut self) {
-        let left = self.descriptor.0.fetch_sub(1, Ordering::Release) - 1;
-        if left & (CLOSING | LEAVING) != 0 && left & COUNT == 0 {
-            self.descriptor.retire(left);
-        }
+        let _ = self.descriptor.finish();
     }
 }
 
@@ -210,7 +260,7 @@ mod tests {
         let fd: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
         let raw = fd.as_raw_fd();
         let descriptor = Descriptor::none();
-        descriptor.install(fd).unwrap();
+        descriptor.install(fd, false).unwrap();
         (descriptor, raw)
     }
 
@@ -243,21 +293,46 @@ mod tests {
     fn leave_keeps_the_number_open() {
         let (descriptor, raw) = open();
         let call = descriptor.borrow().unwrap();
-        assert_eq!(descriptor.leave(), Some(raw));
+        call.set_bound();
+        assert_eq!(descriptor.leave(None, |_| {}), Some((raw, true)));
         assert!(descriptor.is_busy());
         drop(call);
         assert!(!descriptor.is_busy() && is_open(raw));
-        assert_eq!(descriptor.leave(), None);
+        assert_eq!(descriptor.leave(None, |_| {}), None);
         close(raw).unwrap();
+    }
+
+    #[test]
+    fn only_the_number_asked_for_is_closed_or_left() {
+        let (descriptor, raw) = open();
+        let other = Some(raw + 1);
+        assert_eq!(descriptor.close_listed(other, |_| panic!()), Ok(false));
+        assert_eq!(descriptor.leave(other, |_| panic!()), None);
+        assert!(is_open(raw) && !descriptor.is_ending());
+        // Nobody else can have the number while it is taken off a list.
+        let unlist = |number| assert!(number == raw && is_open(raw));
+        assert_eq!(descriptor.close_listed(Some(raw), unlist), Ok(true));
+        assert!(!is_open(raw) && !descriptor.is_busy());
+    }
+
+    #[test]
+    fn the_mark_of_a_bound_descriptor_goes_with_it() {
+        let (descriptor, _) = open();
+        descriptor.borrow().unwrap().set_bound();
+        assert!(descriptor.borrow().unwrap().is_bound());
+        descriptor.close().unwrap();
+        let another: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
+        descriptor.install(another, false).unwrap();
+        assert!(!descriptor.borrow().unwrap().is_bound());
     }
 
     #[test]
     fn one_descriptor_at_a_time() {
         let (descriptor, _) = open();
         let another: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
-        let another = descriptor.install(another).unwrap_err();
+        let another = descriptor.install(another, false).unwrap_err();
         descriptor.close().unwrap();
-        descriptor.install(another).unwrap();
+        descriptor.install(another, false).unwrap();
         assert!(descriptor.number() >= 0);
     }
 

@@ -165,7 +165,10 @@ fn dict(zelf: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult<PyDictRef> {
 }
 
 fn set_sock(zelf: &Py<SocketIo>, sock: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
-    *zelf.native.write() = plain(&sock).map(|sock| sock.to_owned());
+    let native = plain(&sock).map(|sock| sock.to_owned());
+    // Dropped when the lock is free again: its finalizer may ask for the lock.
+    let before = std::mem::replace(&mut *zelf.native.write(), native);
+    drop(before);
     dict(zelf, vm)?.set_item(SOCK, sock, vm)
 }
 
@@ -309,7 +312,7 @@ impl SocketIo {
         let n = blocking(vm, |host| {
             let received = transfer.run(host, &socket, &mut clock, |fd, _| {
                 // Borrowed for the attempt alone: no lock is held over a wait.
-                receive::recv(fd, &mut buffer.borrow_buf_mut(), libc::MSG_DONTWAIT)
+                receive::recv(fd, &mut *buffer.borrow_mut()?, libc::MSG_DONTWAIT)
             });
             received.map(Some).or_else(|error| zelf.failed(error))
         })?;
@@ -369,7 +372,7 @@ impl SocketIo {
         let transfer = Transfer::send(&socket, &clock, data.len());
         let n = blocking(vm, |host| {
             let sent = transfer.run(host, &socket, &mut clock, |fd, sent| {
-                let data = data.borrow();
+                let data = data.borrow()?;
                 sys::socket::send(fd, stream::rest(&data, sent), libc::MSG_DONTWAIT)
             });
             sent.map(Some).or_else(|error| match error {
