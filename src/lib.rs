@@ -112,6 +112,9 @@ mod address;
 mod bridge;
 mod constants;
 mod embed;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod module;
 mod net;
 mod object;
