@@ -422,6 +422,34 @@ else: assert False
     );
 }
 
+/// Two descriptors of one socket have one mode, which the last settimeout() set:
+/// accept(2) and connect(2) must not wait in the kernel, where nothing ends them.
+#[test]
+fn a_duplicate_that_blocks_lets_no_other_wait_for_ever() {
+    run(
+        SocketModule::new().max_wait(Duration::from_millis(20)),
+        "
+server = socket.socket(); server.bind(('127.0.0.1', 0)); server.listen(0)
+for s in (server, server.dup()):
+    s.settimeout(0.01)
+    other = s.dup(); other.setblocking(True)
+    try: s.accept()
+    except TimeoutError: pass
+    else: assert False
+s = socket.socket(socket.AF_UNIX); s.bind('\\0rustpython-socket-limits'); s.listen(0)
+held = []
+try:
+    while len(held) < 9:
+        c = socket.socket(socket.AF_UNIX); c.settimeout(0.01)
+        other = c.dup(); other.setblocking(True)
+        held += [c, other]
+        c.connect('\\0rustpython-socket-limits')
+except TimeoutError: pass
+else: assert False
+",
+    );
+}
+
 #[test]
 fn without_limits_nothing_is_limited() {
     run(

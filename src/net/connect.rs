@@ -91,23 +91,27 @@ fn is_tcp(socket: &Socket, target: &Permitted<SockAddr>) -> bool {
 /// Begins to connect, without waiting.
 fn start(socket: &Socket, fd: BorrowedFd<'_>, target: &Permitted<SockAddr>) -> Result<(), Errno> {
     let _mode = socket.hold_mode();
-    if socket.timeout().is_nonblocking() {
+    let waits = !socket.timeout().is_nonblocking();
+    // A duplicate with another timeout has put both into its mode.
+    if !waits && sys::socket::is_nonblocking(fd)? {
         return sys::socket::connect(fd, target);
     }
     // connect(2) has no flag for this; nothing else on a socket that is not
     // connected yet minds the mode.
     sys::socket::set_nonblocking(fd, true)?;
     let mut result = sys::socket::connect(fd, target);
-    if result == Err(Errno::EINPROGRESS) && is_tcp(socket, target) {
+    if waits && result == Err(Errno::EINPROGRESS) && is_tcp(socket, target) {
         // A peer on this machine has answered while the call was on its way
         // out. Asked again the kernel says so, and nothing is left to wait for
         // or to settle.
         result = sys::socket::connect(fd, target);
     }
-    sys::socket::set_nonblocking(fd, false)?;
+    if waits {
+        sys::socket::set_nonblocking(fd, false)?;
+    }
     match result {
         // It has begun, now or before: a blocking connect waits for the end.
-        Err(Errno::EALREADY) => Err(Errno::EINPROGRESS),
+        Err(Errno::EALREADY) if waits => Err(Errno::EINPROGRESS),
         answer => answer,
     }
 }

@@ -29,7 +29,9 @@ pub(crate) fn accept(
         // On a blocking descriptor accept(2) is called only when it need not
         // wait; another thread that saw the same connection has its turn then.
         let _mode = socket.hold_mode();
-        if !socket.timeout().is_nonblocking() && !is_readable(fd)? && is_listening(fd)? {
+        // A duplicate with another timeout has put both into its mode.
+        let blocks = !socket.timeout().is_nonblocking() || !sys::socket::is_nonblocking(fd)?;
+        if blocks && !is_readable(fd)? && is_listening(fd)? {
             return Err(Errno::EAGAIN);
         }
         let (fd, peer) = sys::socket::accept(fd, 0)?;
