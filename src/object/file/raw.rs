@@ -312,7 +312,7 @@ impl SocketIo {
         let n = blocking(vm, |host| {
             let received = transfer.run(host, &socket, &mut clock, |fd, _| {
                 // Borrowed for the attempt alone: no lock is held over a wait.
-                receive::recv(fd, &mut *buffer.borrow_mut()?, libc::MSG_DONTWAIT)
+                receive::recv(fd, &mut buffer.borrow_mut()?, libc::MSG_DONTWAIT)
             });
             received.map(Some).or_else(|error| zelf.failed(error))
         })?;
