@@ -152,7 +152,7 @@ impl Handle {
     ///
     /// A host takes a descriptor that a script detached with
     /// [`handoff::from_number`](crate::handoff::from_number) before. Dropping the
-    /// interpreter closes what is left.
+    /// interpreter, once its threads have ended, closes what is left.
     ///
     /// ```
     /// # let module = rustpython_socket::SocketModule::new();
