@@ -154,6 +154,9 @@ mod address;
 mod bridge;
 mod constants;
 mod embed;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod module;
 mod net;
 mod object;
@@ -164,5 +167,5 @@ mod tls;
 pub use embed::{Counters, Handle, SocketInfo, SocketModule, handoff};
 pub use net::Resolver;
 pub use policy::{
-    AuditOnly, Denied, Event, Operation, Policy, Rule, RuleError, Rules, SockAddr, Target,
+    AuditOnly, Denied, Event, Limit, Operation, Policy, Rule, RuleError, Rules, SockAddr, Target,
 };

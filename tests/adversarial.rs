@@ -27,6 +27,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Tells a child process which targets its parent holds.
 const HELD: &str = "RUSTPYTHON_SOCKET_TEST_TARGETS";
 
+/// Tells a child process to make the attempts alone, without their controls.
+pub const ATTEMPTS: &str = "RUSTPYTHON_SOCKET_TEST_ATTEMPTS";
+
 /// Descriptor numbers are a part of the tests, so that only one may open any.
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -98,6 +101,7 @@ fn the_kernel_is_not_asked() {
     let _alone = alone();
     let traps = Traps::hold("traced");
     adversarial::trace::check(&traps.targets, HELD);
+    adversarial::trace::check_options(&traps.targets, HELD, ATTEMPTS);
     assert_eq!(traps.arrivals(), [""; 0]);
     traps::remove(&traps.targets);
 }

@@ -256,6 +256,113 @@ socket.create_connection(('127.0.0.1', %d)).close()
             .unwrap();
         println!("refused: {}", parent.handle.counters().refusals);
     }
+
+    /// A script under a policy does not get what names interpreters of others.
+    #[test]
+    fn no_script_reaches_the_subinterpreter_of_another_host() {
+        const NAMES: &str = "
+found = []
+for name in ('_interpreters', '_interpchannels', '_interpqueues'):
+    try: found.append(__import__(name))
+    except ImportError as e: assert 'withheld' in str(e) and e.name == name, e
+";
+        for module in [
+            SocketModule::new().policy(Rules::deny_all()),
+            SocketModule::new().max_sockets(4),
+            SocketModule::new().max_sent(4),
+        ] {
+            let parent = Lean::new(module);
+            let child = parent.interpreter.create_subinterpreter();
+            for interpreter in [&parent.interpreter, &child] {
+                let script = format!("{NAMES}\nassert not found, found");
+                interpreter
+                    .enter(|vm| run_in(vm, &script, |_, _| {}))
+                    .unwrap();
+            }
+        }
+        Lean::new(SocketModule::new()).run(&format!("{NAMES}\nassert len(found) == 3, found"));
+    }
+
+    /// A subinterpreter whose root is gone is held to what the root was held to.
+    #[test]
+    fn a_subinterpreter_that_outlives_its_root() {
+        let port = server();
+        let parent = Lean::new(SocketModule::new().policy(Rules::deny_all()));
+        let (used, unused) = (
+            parent.interpreter.create_subinterpreter(),
+            parent.interpreter.create_subinterpreter(),
+        );
+        used.enter(|vm| run_in(vm, "import socket; socket.socket().close()", |_, _| {}))
+            .unwrap();
+        drop(parent);
+        let refused = "
+import socket
+for call in (lambda: socket.create_connection(('127.0.0.1', PORT)), lambda: socket.dup(1)):
+    try: call()
+    except OSError: pass
+    else: assert False
+";
+        let check = |interpreter: &rustpython_vm::Interpreter| {
+            let set = |vm: &VirtualMachine, scope: &Scope| set_int(vm, scope, "PORT", port.into());
+            interpreter.enter(|vm| run_in(vm, refused, set)).unwrap();
+        };
+        check(&used);
+        // Another registration sweeps out what is over.
+        let other = Lean::new(SocketModule::new());
+        check(&used);
+        check(&unused);
+        let worker = used.new_thread();
+        drop(used);
+        let _again = Lean::new(SocketModule::new());
+        let set = move |vm: &VirtualMachine, scope: &Scope| set_int(vm, scope, "PORT", port.into());
+        let run = move || worker.run(|vm| run_in(vm, refused, set));
+        std::thread::spawn(run).join().unwrap().unwrap();
+        other.run("import socket; socket.socketpair()");
+    }
+}
+
+/// Descriptors that a script left lying about are the host's to see and to close.
+#[test]
+fn nothing_is_left_open() {
+    if !is_alone("nothing_is_left_open") {
+        return;
+    }
+    let script = "
+import socket
+kept = []
+numbers = []
+class Kept(socket.socket): pass
+for _ in range(3):
+    a, b = socket.socketpair()
+    numbers += [a.detach(), socket.dup(b.fileno())]
+    socket.send_fds(b, [b'x'], [b.fileno()])
+    b.kept = b
+";
+    let script = script.replace("b.kept = b", "kept.append(b); kept.append(kept)");
+    let round = |end: fn(Lean)| {
+        let lean = Lean::new(SocketModule::new());
+        lean.run(&script);
+        assert_eq!(lean.handle.descriptors().len(), 6);
+        let handle = lean.handle.clone();
+        end(lean);
+        assert!(handle.descriptors().is_empty());
+        assert_eq!(handle.counters().open, 0);
+    };
+    for _ in 0..5 {
+        round(drop);
+    }
+    let before = count_of("fd");
+    for end in [
+        drop,
+        |lean: Lean| lean.handle.close_all(),
+        |lean: Lean| lean.handle.stop(),
+        |lean: Lean| {
+            let _ = lean.interpreter.finalize(None);
+        },
+    ] {
+        round(end);
+        assert_eq!(count_of("fd"), before);
+    }
 }
 
 #[test]

@@ -76,6 +76,100 @@ fails(EMFILE, 'the host', socket.socket)
     run(SocketModule::new().policy(rules).max_sockets(3), script);
 }
 
+/// Between a check and what it is for nothing may run: here an audit hook does.
+#[test]
+fn a_hook_opens_no_more() {
+    let script = "
+import sys
+held, depth = [], 0
+def hook(event, args):
+    global depth
+    if event == 'socket.__new__' and depth < 50:
+        depth += 1
+        try: held.append(socket.socket())
+        except OSError as e: assert e.errno == EMFILE, e
+        try: held.extend(socket.socketpair())
+        except OSError as e: assert e.errno == EMFILE, e
+sys.addaudithook(hook)
+for call in (socket.socket, lambda: socket.socket(fileno=socket.dup(held[0].fileno()))):
+    try: held.append(call())
+    except OSError as e: assert e.errno == EMFILE, e
+assert depth >= 2 and 1 <= len(held) <= 4, (depth, len(held))
+";
+    let lean = run(SocketModule::new().max_sockets(4), script);
+    assert!(lean.handle.counters().open <= 4);
+}
+
+/// A call that has begun when the host stops the interpreter opens nothing.
+#[test]
+fn a_hook_that_waits_for_the_stop_opens_nothing() {
+    for call in [
+        "socket.socketpair()",
+        "socket.socket()",
+        "socket.socket(fileno=number)",
+        "s.dup()",
+        "socket.fromfd(s.fileno(), 1, 1)",
+    ] {
+        let lean = Lean::new(SocketModule::new().policy(Rules::deny_all()));
+        let handle = lean.handle.clone();
+        let script = format!(
+            "{PRELUDE}
+import sys
+s, _ = socket.socketpair(); number = s.dup().detach()
+def hook(event, args):
+    if event == 'socket.__new__': stop()
+sys.addaudithook(hook)
+kept = []
+try: kept.append({call})
+except OSError as e: assert e.errno in (EMFILE, 9), e
+else: assert False, kept
+"
+        );
+        let prepare = |vm: &rustpython_vm::VirtualMachine, scope: &rustpython_vm::scope::Scope| {
+            let stop = vm.new_function("stop", move || handle.stop());
+            scope.globals.set_item("stop", stop.into(), vm).unwrap();
+        };
+        lean.try_run(&script, prepare).unwrap();
+        assert_eq!(lean.handle.counters().open, 0, "{call}");
+        assert!(lean.handle.descriptors().is_empty(), "{call}");
+    }
+}
+
+/// Descriptors that come over a unix socket take places, too: those without one
+/// are closed, and the message says that it was cut off.
+#[test]
+fn descriptors_received_take_places() {
+    for rules in [None, Some(Rules::deny_all().allow("adopt=*").unwrap())] {
+        let mut module = SocketModule::new().max_sockets(4);
+        if let Some(rules) = rules {
+            module = module.policy(rules);
+        }
+        let lean = run(
+            module,
+            "
+a, b = socket.socketpair()
+def send(): socket.send_fds(a, [b'x'], [a.fileno()] * 10)
+send()
+data, items, flags, _ = b.recvmsg(1, 1024)
+assert data == b'x' and flags & socket.MSG_CTRUNC, flags
+assert [len(item[2]) for item in items] == [8], items
+kept = [int.from_bytes(items[0][2][n:n + 4], 'little') for n in (0, 4)]
+fails(EMFILE, 'the host', socket.socket)
+send()
+data, items, flags, _ = b.recvmsg_into([bytearray(1)], 1024)
+assert data == 1 and items == [] and flags & socket.MSG_CTRUNC, items
+socket.close(kept.pop())
+send()
+_, fds, flags, _ = socket.recv_fds(b, 1, 10)
+assert len(fds) == 1 and flags & socket.MSG_CTRUNC, fds
+for n in kept + fds: socket.close(n)
+socket.socket().close()
+",
+        );
+        assert!(lean.handle.descriptors().is_empty());
+    }
+}
+
 #[test]
 fn no_sockets_at_all() {
     let lean = run(
@@ -128,6 +222,64 @@ assert b.send(b'more') == 4
 ",
     );
     assert_eq!(lean.handle.counters().received, 12);
+}
+
+/// To look at bytes is to read them.
+#[test]
+fn bytes_peeked_at_count() {
+    let lean = run(
+        SocketModule::new().max_received(100_000),
+        "
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(('127.0.0.1', 0))
+v = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+read = 0
+try:
+    while read < 800_000:
+        v.sendto(b'x' * 50_000, u.getsockname())
+        read += len(u.recv(50_000, socket.MSG_PEEK))
+        u.recvmsg(0)
+except OSError as e: assert e.errno == EDQUOT, e
+assert read == 100_000, read
+",
+    );
+    assert_eq!(lean.handle.counters().limited, 1);
+}
+
+/// Each limit that ends a call is told, once.
+#[test]
+fn limits_that_are_reached_are_told() {
+    use rustpython_socket::{Event, Limit};
+    use std::sync::{Arc, Mutex};
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let log = told.clone();
+    let module = SocketModule::new()
+        .max_sockets(2)
+        .max_sent(1)
+        .max_received(1)
+        .max_connections_per_second(0)
+        .on_event(move |event| {
+            if let Event::Limited { limit } = event {
+                log.lock().unwrap().push(*limit);
+            }
+        });
+    let lean = run(
+        module,
+        "
+a, b = socket.socketpair()
+fails(EMFILE, 'the host', socket.socket)
+a.send(b'x'); fails(EDQUOT, '', lambda: a.send(b'x'))
+b.recv(1); fails(EDQUOT, '', lambda: b.recv(1))
+a.close(); s = socket.socket(); fails(EDQUOT, '', lambda: s.connect(('127.0.0.1', 1)))
+",
+    );
+    let all = [
+        Limit::Sockets,
+        Limit::Sent,
+        Limit::Received,
+        Limit::Connections,
+    ];
+    assert_eq!(*told.lock().unwrap(), all);
+    assert_eq!(lean.handle.counters().limited, 4);
 }
 
 #[test]
@@ -264,6 +416,34 @@ except TimeoutError: pass
 else: assert False
 f = a.makefile('rb')
 try: f.read(1)
+except TimeoutError: pass
+else: assert False
+",
+    );
+}
+
+/// Two descriptors of one socket have one mode, which the last settimeout() set:
+/// accept(2) and connect(2) must not wait in the kernel, where nothing ends them.
+#[test]
+fn a_duplicate_that_blocks_lets_no_other_wait_for_ever() {
+    run(
+        SocketModule::new().max_wait(Duration::from_millis(20)),
+        "
+server = socket.socket(); server.bind(('127.0.0.1', 0)); server.listen(0)
+for s in (server, server.dup()):
+    s.settimeout(0.01)
+    other = s.dup(); other.setblocking(True)
+    try: s.accept()
+    except TimeoutError: pass
+    else: assert False
+s = socket.socket(socket.AF_UNIX); s.bind('\\0rustpython-socket-limits'); s.listen(0)
+held = []
+try:
+    while len(held) < 9:
+        c = socket.socket(socket.AF_UNIX); c.settimeout(0.01)
+        other = c.dup(); other.setblocking(True)
+        held += [c, other]
+        c.connect('\\0rustpython-socket-limits')
 except TimeoutError: pass
 else: assert False
 ",

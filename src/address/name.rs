@@ -6,7 +6,7 @@ use crate::bridge::blocking;
 use crate::bridge::errors::{OrRaise, plain_os_error};
 use crate::net::resolve::{self, Query};
 use crate::net::{Clock, Error};
-use crate::policy::inet;
+use crate::policy::inet::HostLiteral;
 use crate::policy::{NameGrant, Operation, SockAddr};
 use crate::sys::interface;
 use nix::libc;
@@ -14,7 +14,7 @@ use rustpython_vm::builtins::{PyByteArray, PyBytes, PyStr};
 use rustpython_vm::{PyObject, PyResult, VirtualMachine};
 use std::borrow::Cow;
 use std::ffi::CString;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 
 /// What libc has no name for on Linux: the host has no address of the family
 /// asked for (netdb.h).
@@ -90,27 +90,23 @@ pub(crate) fn resolve_ip(
 
 /// The address that a numeric host is, with port 0: `None` for a name.
 ///
-/// Takes what getaddrinfo(3) takes with AI_NUMERICHOST: the spellings of
-/// inet_aton(3), IPv6 with a `%` and a zone, and IPv4 inside IPv6. An error if
-/// the address is of another family, or its zone is unknown.
+/// An error if the address is of another family, or its zone is unknown.
 pub(crate) fn numeric(host: &[u8], family: i32) -> Option<Result<SockAddr, Error>> {
-    let text = std::str::from_utf8(host).ok()?;
-    if let Some(ip) = text.parse().ok().or_else(|| inet::aton_exact(host)) {
-        return Some(match family {
-            libc::AF_INET | libc::AF_UNSPEC => Ok(v4(ip)),
-            _ => Err(Error::AddrInfo(EAI_ADDRFAMILY)),
-        });
-    }
-    let (text, zone) = match text.split_once('%') {
-        Some((text, zone)) => (text, Some(zone)),
-        None => (text, None),
+    let literal = HostLiteral::parse(host)?;
+    let ip = match literal.ip {
+        IpAddr::V4(ip) => {
+            return Some(match family {
+                libc::AF_INET | libc::AF_UNSPEC => Ok(v4(ip)),
+                _ => Err(Error::AddrInfo(EAI_ADDRFAMILY)),
+            });
+        }
+        IpAddr::V6(ip) => ip,
     };
-    let ip: Ipv6Addr = text.parse().ok()?;
     let mapped = ip.to_ipv4_mapped();
     if family == libc::AF_INET && mapped.is_none() {
         return Some(Err(Error::AddrInfo(EAI_ADDRFAMILY)));
     }
-    let scope = zone.map_or(Some(0), |zone| scope_id(&ip, zone));
+    let scope = literal.zone.map_or(Some(0), |zone| scope_id(&ip, zone));
     Some(match (scope, mapped) {
         (None, _) => Err(Error::AddrInfo(libc::EAI_NONAME)),
         (Some(_), Some(mapped)) if family == libc::AF_INET => Ok(v4(mapped)),

@@ -1,20 +1,37 @@
-//! Bytes that a script hands over to be sent, and memory to receive into.
+//! Memory of objects that a script hands over, to be sent or received into.
+//!
+//! An object can change under a call: `bytearray.__init__` of this VM shrinks what
+//! is exported. So each borrow looks whether the bytes that the export promised
+//! are still there. The error is EFAULT, the kernel's for memory that is not
+//! there, and [`blocking`](super::blocking) raises BufferError for it.
 
-use crate::net::transfer::{Bytes, Memory};
+use super::errors;
+use crate::net::transfer::{ReceiveBuffer, SendBuffer};
+use nix::errno::Errno;
 use rustpython_vm::builtins::PyBytes;
-use rustpython_vm::common::borrow::BorrowedValue;
+use rustpython_vm::common::borrow::{BorrowedValue, BorrowedValueMut};
 use rustpython_vm::function::{ArgBytesLike, ArgMemoryBuffer};
+use rustpython_vm::protocol::PyBuffer;
 use rustpython_vm::{
     PyObject, PyObjectRef, PyRef, PyResult, TryFromBorrowedObject, TryFromObject, VirtualMachine,
 };
 use std::ops::Deref;
+
+/// The bytes of an export, while they are all there.
+fn read(buffer: &PyBuffer) -> Result<BorrowedValue<'_, [u8]>, Errno> {
+    let (range, bytes) = (buffer.desc.contiguous_range(), buffer.obj_bytes());
+    match bytes.len() >= range.end {
+        true => Ok(BorrowedValue::map(bytes, |bytes| &bytes[range])),
+        false => Err(Errno::EFAULT),
+    }
+}
 
 /// A bytes-like argument. `bytes`, which nobody can change, is by far the most
 /// frequent one, and needs no buffer object to be held still.
 pub(crate) enum Data {
     Bytes(PyRef<PyBytes>),
     /// Boxed, for it is six times as large.
-    Buffer(Box<ArgBytesLike>),
+    Buffer(Box<(PyBuffer, PyObjectRef)>),
 }
 
 impl Data {
@@ -22,53 +39,117 @@ impl Data {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.as_bytes().len(),
-            Self::Buffer(buffer) => buffer.len(),
+            Self::Buffer(buffer) => buffer.0.desc.len,
         }
     }
 
-    /// To be kept for one attempt alone: no lock is held over a wait.
+    /// Borrows the bytes, to be kept for one attempt alone: no lock is held over a
+    /// wait. EFAULT if the object has fewer bytes by now.
     #[inline]
-    pub(crate) fn borrow(&self) -> Borrowed<'_> {
+    pub(crate) fn borrow(&self) -> Result<Borrowed<'_>, Errno> {
         match self {
-            Self::Bytes(bytes) => Borrowed::Bytes(bytes.as_bytes()),
-            Self::Buffer(buffer) => Borrowed::Buffer(buffer.borrow_buf()),
+            Self::Bytes(bytes) => Ok(Borrowed::Bytes(bytes.as_bytes())),
+            Self::Buffer(buffer) => read(&buffer.0).map(Borrowed::Buffer),
         }
+    }
+
+    /// Copies the bytes; BufferError if the object has fewer by now.
+    pub(crate) fn to_vec(&self, vm: &VirtualMachine) -> PyResult<Vec<u8>> {
+        let borrowed = self.borrow().map_err(|_| errors::shrunk(vm))?;
+        Ok(borrowed.to_vec())
     }
 
     /// The object whose memory has to be locked to be read, if it has to.
     pub(crate) fn locked(&self) -> Option<&PyObject> {
         match self {
-            Self::Buffer(buffer) if buffer.borrow_buf().is_locked() => Some(buffer.source_object()),
+            Self::Buffer(buffer) if buffer.0.obj_bytes().is_locked() => Some(&buffer.1),
             _ => None,
         }
     }
 }
 
-impl Bytes for Data {
+/// A writable bytes-like argument.
+pub(crate) struct Memory {
+    buffer: PyBuffer,
+    source: PyObjectRef,
+}
+
+impl Memory {
+    pub(crate) fn len(&self) -> usize {
+        self.buffer.desc.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Borrows the memory, to be kept for one attempt alone: no lock is held over a
+    /// wait. EFAULT if the object has fewer bytes by now.
+    #[inline]
+    pub(crate) fn borrow_mut(&self) -> Result<BorrowedValueMut<'_, [u8]>, Errno> {
+        let range = self.buffer.desc.contiguous_range();
+        let bytes = self.buffer.obj_bytes_mut();
+        match bytes.len() >= range.end {
+            true => Ok(BorrowedValueMut::map(bytes, |bytes| &mut bytes[range])),
+            false => Err(Errno::EFAULT),
+        }
+    }
+
+    /// BufferError if the object has fewer bytes by now.
+    pub(crate) fn check(&self, vm: &VirtualMachine) -> PyResult<()> {
+        let borrowed = self.borrow_mut();
+        borrowed.map(drop).map_err(|_| errors::shrunk(vm))
+    }
+
+    /// The object whose memory this is: a view looks at another one's.
+    pub(crate) fn source_object(&self) -> &PyObject {
+        &self.source
+    }
+}
+
+impl<'a> TryFromBorrowedObject<'a> for Memory {
+    fn try_from_borrowed_object(vm: &VirtualMachine, object: &'a PyObject) -> PyResult<Self> {
+        let buffer = ArgMemoryBuffer::try_from_borrowed_object(vm, object)?;
+        Ok(Self {
+            source: buffer.source_object().to_owned(),
+            buffer: buffer.into(),
+        })
+    }
+}
+
+impl SendBuffer for Data {
     #[inline]
     fn len(&self) -> usize {
         self.len()
     }
 
     #[inline]
-    fn lend<R>(&self, sent: usize, attempt: impl FnOnce(&[u8]) -> R) -> R {
-        attempt(self.borrow().get(sent..).unwrap_or_default())
+    fn lend<R>(
+        &self,
+        sent: usize,
+        attempt: impl FnOnce(&[u8]) -> Result<R, Errno>,
+    ) -> Result<R, Errno> {
+        attempt(self.borrow()?.get(sent..).unwrap_or_default())
     }
 }
 
-/// The first `len` bytes of a writable buffer.
+/// The first `len` bytes of writable memory.
 pub(crate) struct Room<'a> {
-    pub(crate) buffer: &'a ArgMemoryBuffer,
+    pub(crate) memory: &'a Memory,
     pub(crate) len: usize,
 }
 
-impl Memory for Room<'_> {
+impl ReceiveBuffer for Room<'_> {
     fn len(&self) -> usize {
         self.len
     }
 
-    fn lend<R>(&self, filled: usize, attempt: impl FnOnce(&mut [u8]) -> R) -> R {
-        let mut memory = self.buffer.borrow_buf_mut();
+    fn lend<R>(
+        &self,
+        filled: usize,
+        attempt: impl FnOnce(&mut [u8]) -> Result<R, Errno>,
+    ) -> Result<R, Errno> {
+        let mut memory = self.memory.borrow_mut()?;
         attempt(memory.get_mut(filled..self.len).unwrap_or_default())
     }
 }
@@ -98,7 +179,8 @@ impl TryFromObject for Data {
             Ok(bytes) => Ok(Self::Bytes(bytes.into_pyref())),
             Err(object) => {
                 let buffer = ArgBytesLike::try_from_borrowed_object(vm, &object)?;
-                Ok(Self::Buffer(Box::new(buffer)))
+                let source = buffer.source_object().to_owned();
+                Ok(Self::Buffer(Box::new((buffer.into(), source))))
             }
         }
     }

@@ -26,6 +26,7 @@ pub(crate) fn to_python(error: Error, vm: &VirtualMachine) -> PyBaseExceptionRef
             ),
         },
         Error::Limit(limit) => {
+            state::of(vm).runtime.control.watch.limited(limit);
             let (errno, text) = match limit {
                 Limit::Sockets => (
                     Errno::EMFILE,
@@ -51,6 +52,12 @@ pub(crate) fn to_python(error: Error, vm: &VirtualMachine) -> PyBaseExceptionRef
         Error::HostDb(code) => pair(herror(vm), code, &text::hstrerror(code), vm),
         Error::NoMemory => vm.no_memory_error(),
     }
+}
+
+/// The exception of a call whose buffer is smaller than when it began.
+#[cold]
+pub(crate) fn shrunk(vm: &VirtualMachine) -> PyBaseExceptionRef {
+    vm.new_buffer_error("the buffer became smaller while it was used")
 }
 
 /// `TimeoutError(message)`.

@@ -2,6 +2,7 @@
 
 use super::errors;
 use crate::net::{Call, Error, Socket, VmContext};
+use nix::errno::Errno;
 use rustpython_vm::builtins::PyBaseExceptionRef;
 use rustpython_vm::{PyResult, VirtualMachine};
 use std::cell::RefCell;
@@ -37,10 +38,12 @@ pub(crate) fn blocking<'a, T>(
         raised: RefCell::new(None),
     };
     call(&context).map_err(|error| {
-        context
-            .raised
-            .take()
-            .unwrap_or_else(|| errors::to_python(error, vm))
+        let raised = context.raised.take();
+        raised.unwrap_or_else(|| match error {
+            // All memory is the crate's own or a script's: see `data`.
+            Error::Errno(Errno::EFAULT) => errors::shrunk(vm),
+            error => errors::to_python(error, vm),
+        })
     })
 }
 

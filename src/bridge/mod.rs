@@ -10,6 +10,6 @@ pub(crate) mod method;
 pub(crate) mod state;
 pub(crate) mod text;
 
-pub(crate) use data::{Data, Room};
+pub(crate) use data::{Data, Memory, Room};
 pub(crate) use host::{CallContext, blocking, call};
 pub(crate) use state::{Runtime, State};

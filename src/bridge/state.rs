@@ -1,18 +1,19 @@
 //! What belongs to one interpreter.
 
-use crate::net::{Control, Limit, Timeout};
-use crate::policy::Gate;
+use crate::net::{Control, Timeout};
+use crate::policy::{Gate, Rules};
 use parking_lot::Mutex;
-use rustpython_vm::VirtualMachine;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyModuleDef};
+use rustpython_vm::class::PyClassImpl;
 use rustpython_vm::common::lock::PyRwLock;
-use rustpython_vm::common::rc::PyRc;
 use rustpython_vm::common::static_cell;
-use rustpython_vm::vm::PyGlobalState;
+use rustpython_vm::function::FuncArgs;
+use rustpython_vm::types::Callable;
+use rustpython_vm::{Py, PyPayload, PyResult, VirtualMachine, pyclass, runtime};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::rc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 /// What a host gave a top-level interpreter, and its subinterpreters share.
@@ -29,19 +30,20 @@ pub(crate) struct Runtime {
     pub(crate) tls: Option<&'static PyModuleDef>,
 }
 
-/// Makes the exception of an interrupted call.
-pub(crate) type Interruption = dyn Fn(&VirtualMachine) -> PyBaseExceptionRef + Send + Sync;
-
 impl Runtime {
-    /// Whether so many more descriptors of sockets may be opened. Those that a
-    /// script took out of its sockets count as well.
-    pub(crate) fn may_open(&self, more: usize) -> Result<(), Limit> {
-        if self.control.are_sockets_limited() {
-            self.control.may_open(more + self.gate.own())?;
-        }
-        Ok(())
+    /// That of an interpreter whose host is not known any more.
+    fn refusing() -> Self {
+        let runtime = Self {
+            gate: Gate::new(Some(Arc::new(Rules::deny_all())), Arc::default()),
+            ..Self::default()
+        };
+        runtime.control.stop();
+        runtime
     }
 }
+
+/// Makes the exception of an interrupted call.
+pub(crate) type Interruption = dyn Fn(&VirtualMachine) -> PyBaseExceptionRef + Send + Sync;
 
 /// The state of one interpreter.
 #[derive(Default)]
@@ -85,37 +87,41 @@ impl State {
     }
 }
 
-type Global = PyRc<PyGlobalState>;
-
-/// A `PyRc`, which is an `Arc` or an `Rc` as the VM has threads or not.
-trait Counted {
-    type Weak;
-    fn weak(&self) -> Self::Weak;
-    fn is_alive(weak: &Self::Weak) -> bool;
+/// The interpreters of one root, as the objects that they keep see them: when the
+/// last of them is gone, everything that its scripts had open is closed.
+#[derive(Debug)]
+struct Tenancy {
+    control: Arc<Control>,
 }
 
-impl<T> Counted for Arc<T> {
-    type Weak = Weak<T>;
-
-    fn weak(&self) -> Weak<T> {
-        Self::downgrade(self)
-    }
-
-    fn is_alive(weak: &Weak<T>) -> bool {
-        weak.strong_count() > 0
+impl Drop for Tenancy {
+    fn drop(&mut self) {
+        self.control.stop();
     }
 }
 
-impl<T> Counted for rc::Rc<T> {
-    type Weak = rc::Weak<T>;
+/// An object that one interpreter keeps for as long as it lives, out of the reach
+/// of scripts: among the functions that it calls in a child after fork(2).
+#[pyclass(module = false, name = "socket_keeper")]
+#[derive(Debug, PyPayload)]
+struct Keeper(#[expect(dead_code, reason = "dropping it is its purpose")] Arc<Tenancy>);
 
-    fn weak(&self) -> rc::Weak<T> {
-        Self::downgrade(self)
-    }
+#[pyclass(with(Callable), flags(DISALLOW_INSTANTIATION))]
+impl Keeper {}
 
-    fn is_alive(weak: &rc::Weak<T>) -> bool {
-        weak.strong_count() > 0
+impl Callable for Keeper {
+    type Args = FuncArgs;
+
+    fn call(_zelf: &Py<Self>, _args: FuncArgs, _vm: &VirtualMachine) -> PyResult {
+        Ok(_vm.ctx.none())
     }
+}
+
+/// Lets the interpreter of `vm` keep the descriptors of its root open.
+fn keep(tenancy: Arc<Tenancy>, vm: &VirtualMachine) {
+    let _ = Keeper::make_static_type();
+    let keeper = Keeper(tenancy).into_ref(&vm.ctx);
+    vm.state.after_forkers_child.lock().push(keeper.into());
 }
 
 /// What there is for one `runtime_root_id`, which subinterpreters share with
@@ -124,61 +130,115 @@ struct Entry {
     runtime: Arc<Runtime>,
     /// By `interpreter_id`.
     states: BTreeMap<i64, Arc<State>>,
-    /// Gone when the interpreter is.
-    alive: <Global as Counted>::Weak,
+    tenancy: Weak<Tenancy>,
 }
 
 static_cell! {
     /// A VM without threads numbers its interpreters on each thread anew: then
     /// this table, too, is one for each thread.
     static RUNTIMES: PyRwLock<BTreeMap<i64, Entry>>;
+    /// The module that [`register`] found under the name `socket`, as an address.
+    /// A subinterpreter has the definitions of its parent: who has this one was
+    /// registered, or its root was.
+    static REGISTERED: AtomicUsize;
+}
+
+fn definition(vm: &VirtualMachine) -> usize {
+    let definition = vm.state.module_defs.get("socket");
+    definition.map_or(0, |definition| ptr::from_ref(*definition).addr())
 }
 
 /// Gives an interpreter what its host decided, before any script runs in it.
 pub(crate) fn register(vm: &VirtualMachine, runtime: Arc<Runtime>) {
+    let registered = REGISTERED.get_or_init(AtomicUsize::default);
+    registered.store(definition(vm), Ordering::Relaxed);
+    let live = live_roots();
     let mut runtimes = RUNTIMES.get_or_init(Default::default).write();
-    runtimes.retain(|_, entry| Global::is_alive(&entry.alive));
-    let entry = Entry {
-        runtime,
-        states: BTreeMap::new(),
-        alive: vm.state.weak(),
-    };
+    let (entry, tenancy) = Entry::new(runtime);
+    let ended: Vec<Entry> = runtimes
+        .extract_if(.., |root, entry| {
+            entry.tenancy.strong_count() == 0 && !live.contains(root)
+        })
+        .map(|(_, entry)| entry)
+        .collect();
     runtimes.insert(vm.state.runtime_root_id, entry);
+    drop(runtimes);
+    keep(tenancy, vm);
+    // What the host gave them may have a Drop of its own.
+    drop(ended);
+}
+
+impl Entry {
+    /// An entry, and what an interpreter has to keep for it.
+    fn new(runtime: Arc<Runtime>) -> (Self, Arc<Tenancy>) {
+        let control = runtime.control.clone();
+        let tenancy = Arc::new(Tenancy { control });
+        let entry = Self {
+            runtime,
+            states: BTreeMap::new(),
+            tenancy: Arc::downgrade(&tenancy),
+        };
+        (entry, tenancy)
+    }
+}
+
+/// The roots of all interpreters that there are.
+fn live_roots() -> BTreeSet<i64> {
+    let all = runtime::list_interpreters().into_iter();
+    all.filter_map(|info| runtime::lookup_interpreter(info.id))
+        .map(|state| state.runtime_root_id)
+        .collect()
 }
 
 /// The state of the interpreter that `vm` runs.
 ///
-/// A VM on which only the module definition was registered gets a default state.
+/// A VM that was never registered has a state that permits everything. One whose
+/// root was, and has no entry any more, is refused everything.
 pub(crate) fn of(vm: &VirtualMachine) -> Arc<State> {
     thread_local! {
         /// The last answer: a thread rarely runs more than one interpreter.
         static LAST: RefCell<Option<(i64, Weak<State>)>> = const { RefCell::new(None) };
     }
     let id = vm.state.interpreter_id;
-    LAST.with_borrow_mut(|last| {
-        if let Some((key, state)) = last
-            && *key == id
-            && let Some(state) = state.upgrade()
-        {
-            return state;
-        }
+    let last = LAST.with_borrow(|last| match last {
+        Some((key, state)) if *key == id => state.upgrade(),
+        _ => None,
+    });
+    last.unwrap_or_else(|| {
         let state = look_up(vm);
-        *last = Some((id, Arc::downgrade(&state)));
+        LAST.set(Some((id, Arc::downgrade(&state))));
         state
     })
 }
 
 fn look_up(vm: &VirtualMachine) -> Arc<State> {
+    let id = vm.state.interpreter_id;
+    let registered = REGISTERED.get_or_init(AtomicUsize::default);
+    let registered = registered.load(Ordering::Relaxed);
     let mut runtimes = RUNTIMES.get_or_init(Default::default).write();
-    let entry = runtimes.entry(vm.state.runtime_root_id);
-    let entry = entry.or_insert_with(|| Entry {
-        runtime: Arc::default(),
-        states: BTreeMap::new(),
-        alive: vm.state.weak(),
+    let mut new = None;
+    let entry = runtimes.entry(vm.state.runtime_root_id).or_insert_with(|| {
+        let runtime = match registered != 0 && registered == definition(vm) {
+            true => Runtime::refusing(),
+            false => Runtime::default(),
+        };
+        let (entry, tenancy) = Entry::new(Arc::new(runtime));
+        new = Some(tenancy);
+        entry
     });
-    let runtime = entry.runtime.clone();
-    let state = entry.states.entry(vm.state.interpreter_id);
+    if let Some(state) = entry.states.get(&id) {
+        return state.clone();
+    }
+    let state = Arc::new(State::new(entry.runtime.clone()));
+    entry.states.insert(id, state.clone());
+    // The root keeps what it got when it was registered.
+    let tenancy = match new {
+        None if id != vm.state.runtime_root_id => entry.tenancy.upgrade(),
+        new => new,
+    };
+    drop(runtimes);
+    if let Some(tenancy) = tenancy {
+        keep(tenancy, vm);
+    }
     state
-        .or_insert_with(|| Arc::new(State::new(runtime)))
-        .clone()
 }

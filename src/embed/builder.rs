@@ -1,6 +1,6 @@
 //! Configure, then register.
 
-use super::Handle;
+use super::{Handle, withheld};
 use crate::bridge::{Runtime, state};
 use crate::net::{Control, Resolver};
 use crate::policy::{Event, Gate, Policy};
@@ -8,7 +8,6 @@ use crate::{module, tls};
 use rustpython_vm::builtins::PyBaseExceptionRef;
 use rustpython_vm::{InterpreterBuilder, VirtualMachine};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// The `socket` module of one interpreter, as its host wants it.
@@ -70,26 +69,29 @@ impl SocketModule {
     /// ```
     pub fn policy(mut self, policy: impl Policy + 'static) -> Self {
         self.policy = Some(Arc::new(policy));
+        self.control.guard();
         self
     }
 
     /// How many sockets may be open at once. One more is OSError EMFILE.
     /// Descriptors that a script took out of its sockets count too, until it
-    /// closes them with `socket.close()`: detached, duplicated by number, or
-    /// received over a unix socket.
+    /// closes them with `socket.close()`: detached, duplicated by number,
+    /// received over a unix socket, or given by a socket option. Each place is
+    /// taken before the system call that may fill it.
     ///
     /// ```
     /// let module = rustpython_socket::SocketModule::new().max_sockets(64);
     /// # drop(module);
     /// ```
     pub fn max_sockets(self, most: usize) -> Self {
-        self.control.limits.sockets.store(most, Ordering::Relaxed);
+        self.control.ledger.permits.set_most(most);
         self
     }
 
     /// How many bytes scripts may receive in all. The call that crosses the
     /// limit still returns what it received; the next one raises OSError
-    /// EDQUOT. What a file made from a socket has buffered stays readable.
+    /// EDQUOT. What a file made from a socket has buffered stays readable. Bytes
+    /// that are looked at (MSG_PEEK) count each time.
     ///
     /// ```
     /// let module = rustpython_socket::SocketModule::new().max_received(1 << 20);
@@ -195,7 +197,8 @@ impl SocketModule {
     }
 
     /// Tells `hook` of everything that happens to the scripts' sockets, on the
-    /// thread where it happens. It must not block. Only the first hook counts.
+    /// thread where it happens. It must not block. Only the first hook counts. A
+    /// panic in it goes no further than the message that it prints.
     ///
     /// ```
     /// use rustpython_socket::{Event, SocketModule};
@@ -251,6 +254,10 @@ impl SocketModule {
     /// change `vm.state`, too: from then on the module refers to it, and
     /// `PyRc::get_mut` gives it to nobody.
     ///
+    /// With a policy or any limit, `_interpreters`, `_interpchannels` and
+    /// `_interpqueues` raise ImportError: with them a script could run code in any
+    /// subinterpreter of the process, under another host's policy.
+    ///
     /// ```
     /// use rustpython_socket::SocketModule;
     /// use rustpython_vm::Interpreter;
@@ -265,10 +272,12 @@ impl SocketModule {
     #[must_use]
     pub fn register(self, builder: InterpreterBuilder) -> InterpreterBuilder {
         let definitions = module::definitions(&builder.ctx);
-        let mut gate = Gate::new(self.policy, self.control.watch.clone());
-        if self.control.are_sockets_limited() {
-            gate.track();
-        }
+        let withheld = withheld::definitions(&builder.ctx);
+        let builder = match self.policy.is_some() || self.control.is_limited() {
+            true => builder.add_native_modules(&withheld),
+            false => builder,
+        };
+        let gate = Gate::new(self.policy, self.control.watch.clone());
         builder
             .add_native_modules(&definitions)
             .init_hook(move |vm| {

@@ -65,6 +65,8 @@ pub struct Counters {
     pub sent: u64,
     /// Refusals by the policy.
     pub refusals: u64,
+    /// How often a limit was reached.
+    pub limited: u64,
 }
 
 /// A socket that is open.
@@ -116,8 +118,9 @@ impl Handle {
         self.control.interrupt();
     }
 
-    /// Ends every call that waits, now and from now on, and closes every socket;
-    /// no new one can be opened (OSError EMFILE).
+    /// Ends every call that waits, now and from now on, and closes every socket
+    /// and every descriptor that the scripts took out of one. Nothing can be
+    /// opened any more (OSError EMFILE), not even by a call that has begun.
     ///
     /// ```
     /// # let module = rustpython_socket::SocketModule::new();
@@ -126,9 +129,7 @@ impl Handle {
     /// assert_eq!(handle.counters().open, 0);
     /// ```
     pub fn stop(&self) {
-        self.control.limits.sockets.store(0, Ordering::Relaxed);
         self.control.stop();
-        self.close_all();
     }
 
     /// Interrupts every call that still waits when `deadline` comes, and all
@@ -145,31 +146,33 @@ impl Handle {
         self.control.set_deadline(deadline);
     }
 
-    /// Closes every socket that is open. Calls that wait on one fail with
-    /// OSError EBADF. Descriptors that a script took out of its sockets
-    /// (`detach()`) stay open: they may be anybody's by now.
+    /// Closes every socket that is open, and every descriptor that the scripts
+    /// took out of one ([`descriptors`](Self::descriptors)). Calls that wait on a
+    /// socket fail with OSError EBADF.
     ///
-    /// A host calls this, too, before it drops an interpreter: objects in
-    /// reference cycles can outlive it, and so can their sockets.
+    /// A host takes a descriptor that a script detached with
+    /// [`handoff::from_number`](crate::handoff::from_number) before. Dropping the
+    /// interpreter, once its threads have ended, closes what is left.
     ///
     /// ```
     /// # let module = rustpython_socket::SocketModule::new();
     /// let handle = module.handle();
     /// handle.close_all();
-    /// assert!(handle.sockets().is_empty());
+    /// assert!(handle.sockets().is_empty() && handle.descriptors().is_empty());
     /// ```
     pub fn close_all(&self) {
-        let sockets = self.control.registry.sockets();
-        // Nothing is closed for the kernel before all are for the script: a call
-        // that waits on one end of a pair must not see the other one go.
-        let guards: Vec<_> = sockets.iter().map(|socket| socket.acquire()).collect();
-        for socket in &sockets {
-            let _ = socket.begin_to_close();
-        }
-        drop(guards);
-        for socket in &sockets {
-            socket.wait_until_idle();
-        }
+        self.control.ledger.close_all();
+    }
+
+    /// Lists the descriptors that are the scripts' own and in no socket: detached
+    /// ones, duplicates by number, those received over unix sockets.
+    ///
+    /// ```
+    /// # let module = rustpython_socket::SocketModule::new();
+    /// assert!(module.handle().descriptors().is_empty());
+    /// ```
+    pub fn descriptors(&self) -> Vec<RawFd> {
+        self.control.ledger.loose()
     }
 
     /// What has happened so far.
@@ -185,9 +188,10 @@ impl Handle {
             received: watch.received.load(Ordering::Relaxed),
             sent: watch.sent.load(Ordering::Relaxed),
             refusals: watch.refusals.load(Ordering::Relaxed),
+            limited: watch.limited.load(Ordering::Relaxed),
             ..Counters::default()
         };
-        for socket in self.control.registry.sockets() {
+        for socket in self.control.ledger.sockets() {
             counters.open += 1;
             counters.received += socket.received.load(Ordering::Relaxed);
             counters.sent += socket.sent.load(Ordering::Relaxed);
@@ -204,13 +208,13 @@ impl Handle {
     /// }
     /// ```
     pub fn sockets(&self) -> Vec<SocketInfo> {
-        let sockets = self.control.registry.sockets();
+        let sockets = self.control.ledger.sockets();
         sockets.iter().filter_map(|socket| info(socket)).collect()
     }
 }
 
 fn info(socket: &Socket) -> Option<SocketInfo> {
-    let call = socket.begin().ok()?;
+    let call = socket.acquire().ok()?;
     let address = |found: Result<SockAddr, _>| found.ok().filter(|address| !address.is_empty());
     Some(SocketInfo {
         id: socket.id,

@@ -2,14 +2,16 @@
 
 use crate::object;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 
 /// Makes a script's socket of one of the host's: a `TcpStream`, `TcpListener`,
 /// `UdpSocket`, `UnixStream`, `UnixListener`, `UnixDatagram` or `OwnedFd`.
 ///
 /// Family, type and protocol are the kernel's answers. Its timeout is 0.0 if
 /// the descriptor is in non-blocking mode, else None. The policy is not asked:
-/// the host decides. An OSError means that it is no socket; it is closed then.
+/// the host decides. It counts as an open socket, but no limit is asked. An
+/// OSError means that it is no socket (ENOTSOCK), or that the host has stopped the
+/// interpreter (EMFILE); it is closed then.
 ///
 /// ```
 /// use rustpython_socket::{SocketModule, handoff};
@@ -38,7 +40,8 @@ pub fn to_script(socket: impl Into<OwnedFd>, vm: &VirtualMachine) -> PyResult<Py
 /// Takes a socket back from the script, whose object is closed from now on.
 ///
 /// TypeError if it is no socket, OSError EBADF if it is closed. Calls of the
-/// script that wait on it are ended first.
+/// script that wait on it are ended first. The descriptor is in blocking mode,
+/// unless the script had set the timeout to 0.
 ///
 /// ```
 /// use rustpython_socket::{SocketModule, handoff};
@@ -63,8 +66,38 @@ pub fn from_script(object: &PyObject, vm: &VirtualMachine) -> PyResult<OwnedFd> 
     object::into_host(object, vm)
 }
 
+/// Takes a descriptor that a script names by number: one that it detached,
+/// duplicated or received, or one of its sockets'. OSError EBADF if the number is
+/// not the script's.
+///
+/// ```
+/// use rustpython_socket::{SocketModule, handoff};
+/// use rustpython_vm::Interpreter;
+/// use std::net::UdpSocket;
+///
+/// let builder = Interpreter::builder(Default::default());
+/// let interpreter = SocketModule::new().register(builder).build();
+/// let socket: UdpSocket = interpreter.enter(|vm| {
+///     let scope = vm.new_scope_with_builtins();
+///     let script = "
+/// import socket
+/// socket.socket(socket.AF_INET, socket.SOCK_DGRAM).detach()
+/// ";
+///     let number = vm.run_block_expr(scope, script).unwrap();
+///     let number = number.try_to_value(vm).unwrap();
+///     assert!(handoff::from_number(-1, vm).is_err());
+///     handoff::from_number(number, vm).unwrap().into()
+/// });
+/// assert_eq!(socket.local_addr()?.port(), 0);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn from_number(number: RawFd, vm: &VirtualMachine) -> PyResult<OwnedFd> {
+    object::number_into_host(number, vm)
+}
+
 /// A duplicate of a script's socket: another descriptor of the same socket, with
-/// which both can go on. Errors as [`from_script`].
+/// which both can go on. Both have one mode: it is non-blocking if the script has
+/// set a timeout. Errors as [`from_script`].
 ///
 /// ```
 /// use rustpython_socket::{SocketModule, handoff};

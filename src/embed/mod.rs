@@ -3,6 +3,7 @@
 mod builder;
 mod handle;
 pub mod handoff;
+mod withheld;
 
 pub use builder::SocketModule;
 pub use handle::{Counters, Handle, SocketInfo};

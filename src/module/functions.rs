@@ -13,7 +13,6 @@ use rustpython_vm::builtins::{PyBaseExceptionRef, PyListRef, PyStrRef};
 use rustpython_vm::{PyObject, PyResult, VirtualMachine};
 use std::ffi::CString;
 use std::net::Ipv4Addr;
-use std::os::fd::{AsRawFd, IntoRawFd};
 
 #[rustpython_vm::pymodule(sub)]
 pub(crate) mod functions {
@@ -207,25 +206,26 @@ fn dup(fd: i32, vm: &VirtualMachine) -> PyResult<i32> {
         return Err(errors::os_error(Errno::EBADF, vm));
     }
     let runtime = &state::of(vm).runtime;
-    runtime.may_open(1).or_raise(vm)?;
     let copy = object::duplicate_number(runtime, fd).or_raise(vm)?;
-    runtime.gate.give(copy.as_raw_fd(), false);
-    Ok(copy.into_raw_fd())
+    object::give(runtime, copy).or_raise(vm)
 }
 
+/// close(2) of a number: the script's own, that of one of its sockets, or, without
+/// a policy or with its permission, anybody's.
 fn close(fd: i32, vm: &VirtualMachine) -> PyResult<()> {
     let runtime = &state::of(vm).runtime;
+    let ledger = &runtime.control.ledger;
+    if let Some(own) = ledger.claim(fd) {
+        return vm.allow_threads(|| own.close()).or_raise(vm);
+    }
     if runtime.gate.is_guarded() {
         // The number must not stay in a socket object: the host's next file
         // would get it, and the script would have that.
-        if let Some(socket) = runtime.control.registry.find(fd) {
-            return vm.allow_threads(|| socket.close()).or_raise(vm);
+        if let Some(closed) = vm.allow_threads(|| ledger.close_socket(fd)) {
+            return closed.or_raise(vm);
         }
-        runtime.gate.claim(fd).or_raise(vm)?;
-    } else {
-        runtime.gate.take(fd);
+        runtime.gate.descriptor(fd).or_raise(vm)?;
     }
-    object::note_taken();
     vm.allow_threads(|| descriptor::close(fd)).or_raise(vm)
 }
 

@@ -8,15 +8,15 @@
 use super::netdb;
 use crate::bridge::args::{self, Int, Size};
 use crate::bridge::errors::{self, OrRaise};
-use crate::bridge::state;
+use crate::bridge::{Data, state};
 use crate::net::{Clock, Timeout};
 use crate::object;
 use crate::sys::message;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyByteArray, PyBytes, PyStr, PyType};
-use rustpython_vm::function::{ArgBytesLike, OptionalArg};
+use rustpython_vm::function::OptionalArg;
 use rustpython_vm::{
-    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, VirtualMachine,
+    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine,
 };
 
 #[rustpython_vm::pymodule(sub)]
@@ -580,8 +580,7 @@ fn recv_fds(args: RecvFdsArgs, vm: &VirtualMachine) -> PyResult {
         let [level, kind, rights] = unpack(&item, vm)?;
         let is = |value: &PyObject, n: i32| vm.bool_eq(value, vm.ctx.new_int(n).as_object());
         if is(&level, libc::SOL_SOCKET)? && is(&kind, libc::SCM_RIGHTS)? {
-            let rights = ArgBytesLike::try_from_borrowed_object(vm, &rights)?;
-            let rights = rights.borrow_buf();
+            let rights = Data::try_from_object(vm, rights)?.to_vec(vm)?;
             let item = message::Item {
                 level: libc::SOL_SOCKET,
                 kind: libc::SCM_RIGHTS,

@@ -7,7 +7,7 @@ use crate::bridge::{State, args, audit, blocking, state, text};
 use crate::constants::enums;
 use crate::net::resolve::{self, AddrInfo, Query};
 use crate::net::{Clock, Control, Error, Timeout};
-use crate::policy::inet;
+use crate::policy::inet::{self, HostLiteral};
 use crate::policy::{Denied, NameGrant, Operation, SockAddr, Target};
 use crate::sys::netdb::{self as database, HostEntry};
 use nix::errno::Errno;
@@ -138,6 +138,15 @@ pub(crate) struct GetFqdn {
     name: OptionalArg<PyObjectRef>,
 }
 
+/// The flags of getaddrinfo(3) that leave the name as it was judged.
+const JUDGED_FLAGS: i32 = libc::AI_PASSIVE
+    | libc::AI_CANONNAME
+    | libc::AI_NUMERICHOST
+    | libc::AI_V4MAPPED
+    | libc::AI_ALL
+    | libc::AI_ADDRCONFIG
+    | libc::AI_NUMERICSERV;
+
 /// 255.255.255.255, in the spelling that Python adds.
 const BROADCAST: &CStr = c"<broadcast>";
 
@@ -155,7 +164,7 @@ impl<'a> LookUp<'a> {
     fn of_host(host: Option<&CStr>, port: Option<u16>, vm: &'a VirtualMachine) -> PyResult<Self> {
         let state = state::of(vm);
         let grant = match host.map(CStr::to_bytes) {
-            Some(host) if !host.is_empty() && !inet::is_literal(host) => {
+            Some(host) if !host.is_empty() && HostLiteral::parse(host).is_none() => {
                 let host = String::from_utf8_lossy(host);
                 Some(
                     state
@@ -363,6 +372,10 @@ fn getaddrinfo_within(
         (&args.host, &args.port),
         (query.family, query.kind, query.protocol),
     )?;
+    // AI_IDN and what comes after it could make another name of one that was judged.
+    if query.flags & !JUDGED_FLAGS != 0 && state::of(vm).runtime.gate.is_guarded() {
+        return Err(Error::AddrInfo(libc::EAI_BADFLAGS)).or_raise(vm);
+    }
     let port = query.service.as_deref().and_then(port_number);
     let mut look_up = LookUp::of_host(query.host.as_deref(), port, vm)?;
     look_up.timeout = timeout;

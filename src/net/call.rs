@@ -625,7 +625,7 @@ pub(super) fn wait_until(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::NoVm;
+    use crate::net::{Moving, NoVm};
     use std::os::fd::{AsFd, OwnedFd};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -637,6 +637,7 @@ mod tests {
     fn idle(timeout: Timeout) -> (Arc<Socket>, OwnedFd) {
         let (a, b) = sys::socket::socketpair(UNIX.0, UNIX.1, UNIX.2).unwrap();
         let socket = Arc::new(Socket::new(Arc::default()));
+        let a = Moving::new(a, socket.control.permit().unwrap());
         socket.open(a, UNIX, timeout).unwrap();
         socket.apply_timeout(timeout).unwrap();
         (socket, b)
@@ -716,9 +717,7 @@ mod tests {
     #[test]
     fn detach_returns_when_nobody_uses_the_number() {
         let results = ended_by(500, |socket| {
-            let fd = socket.detach();
-            assert!(fd >= 0 && !socket.descriptor.is_busy());
-            drop(sys::descriptor::adopt(fd));
+            assert!(socket.detach().is_some() && !socket.descriptor.is_busy());
         });
         assert!(results.iter().all(Result::is_err));
     }
@@ -829,7 +828,8 @@ mod tests {
         let others = listener.try_clone().unwrap();
         let kind = (libc::AF_INET, libc::SOCK_STREAM, 0);
         let socket = Arc::new(Socket::new(Arc::default()));
-        socket.open(listener.into(), kind, Timeout::Never).unwrap();
+        let moving = Moving::new(listener.into(), socket.control.permit().unwrap());
+        socket.open(moving, kind, Timeout::Never).unwrap();
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
             let accepting = scope.spawn(|| {

@@ -1,9 +1,9 @@
 //! What a host does to the calls of one interpreter, from any thread.
 
 use super::busy_poll;
+use super::ledger::Ledger;
 use super::limits::Limits;
 use super::lookups::Lookups;
-use super::registry::Registry;
 use super::wake::Waiters;
 use super::{Error, Resolver};
 use crate::policy::Watch;
@@ -28,11 +28,13 @@ pub(crate) struct Control {
     busy_poll: AtomicU64,
     pub(super) waiters: Waiters,
     pub(crate) limits: Limits,
-    pub(crate) registry: Registry,
+    pub(crate) ledger: Ledger,
     pub(crate) lookups: Lookups,
     pub(crate) watch: Arc<Watch>,
     /// Where names come from, if not from the system.
     resolver: OnceLock<Arc<dyn Resolver>>,
+    /// There is a policy.
+    guarded: AtomicBool,
 }
 
 impl Default for Control {
@@ -45,10 +47,11 @@ impl Default for Control {
             busy_poll: AtomicU64::new(nanos(busy_poll::MOMENT)),
             waiters: Waiters::new(),
             limits: Limits::default(),
-            registry: Registry::default(),
+            ledger: Ledger::default(),
             lookups: Lookups::default(),
             watch: Arc::default(),
             resolver: OnceLock::new(),
+            guarded: AtomicBool::new(false),
         }
     }
 }
@@ -69,7 +72,7 @@ impl fmt::Debug for Control {
             .field("generation", &self.generation)
             .field("stopped", &self.stopped)
             .field("limits", &self.limits)
-            .field("registry", &self.registry)
+            .field("ledger", &self.ledger)
             .field("watch", &self.watch)
             .finish_non_exhaustive()
     }
@@ -85,6 +88,15 @@ impl Control {
         let _ = self.resolver.set(resolver);
     }
 
+    /// There is a policy: no question leaves the machine that need not.
+    pub(crate) fn guard(&self) {
+        self.guarded.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_guarded(&self) -> bool {
+        self.guarded.load(Ordering::Relaxed)
+    }
+
     pub(super) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
@@ -95,10 +107,13 @@ impl Control {
         self.waiters.wake_all();
     }
 
-    /// Ends every call that waits, now and from now on.
+    /// Ends every call that waits, now and from now on, and closes everything;
+    /// nothing is opened any more.
     pub(crate) fn stop(&self) {
+        self.ledger.permits.withdraw();
         self.stopped.store(true, Ordering::Release);
         self.interrupt();
+        self.ledger.close_all();
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
@@ -125,6 +140,11 @@ impl Control {
             u64::MAX => None,
             nanos => Some(Duration::from_nanos(nanos)),
         }
+    }
+
+    /// True if the host has limited what the scripts may use up.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.ledger.permits.are_limited() || self.limits.are_set() || self.longest().is_some()
     }
 
     /// How long a wait may look for an answer before it sleeps.

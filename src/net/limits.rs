@@ -1,26 +1,13 @@
 //! What a host lets the scripts of one runtime use up.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::policy::Limit;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
-
-/// A limit that was reached. `bridge::errors` turns each into its OSError.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Limit {
-    /// Open sockets: EMFILE.
-    Sockets,
-    /// Bytes received: EDQUOT.
-    Received,
-    /// Bytes sent: EDQUOT.
-    Sent,
-    /// Connections begun within a second: EDQUOT.
-    Connections,
-}
 
 /// The limits, and how much of each is left.
 #[derive(Debug)]
 pub(crate) struct Limits {
-    pub(crate) sockets: AtomicUsize,
     received: Quota,
     sent: Quota,
     /// A second; `u64::MAX` for any number.
@@ -31,7 +18,6 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            sockets: AtomicUsize::new(usize::MAX),
             received: Quota::default(),
             sent: Quota::default(),
             connections: AtomicU64::new(u64::MAX),
@@ -80,6 +66,12 @@ impl Limits {
 
     pub(crate) fn set_connections(&self, a_second: u64) {
         self.connections.store(a_second, Ordering::Relaxed);
+    }
+
+    /// True if there is any limit.
+    pub(crate) fn are_set(&self) -> bool {
+        let is_set = |limit: &AtomicU64| limit.load(Ordering::Relaxed) != u64::MAX;
+        is_set(&self.received.0) || is_set(&self.sent.0) || is_set(&self.connections)
     }
 
     /// Before a call that receives.

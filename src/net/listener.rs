@@ -1,18 +1,36 @@
 //! accept(2).
 
 use super::call::{Call, Ready};
-use super::{Error, VmContext};
+use super::{Error, Moving, VmContext};
 use crate::policy::SockAddr;
 use crate::sys;
-use std::os::fd::OwnedFd;
+use nix::errno::Errno;
 
 impl<V: VmContext> Call<'_, V> {
     /// Waits for the next connection (accept(2)); returns it and the peer's address.
+    /// Each attempt has the permit for a descriptor; no long wait keeps one.
     ///
     /// Whoever else has the listener, in this process or another one, may take a
     /// connection that poll(2) has told of, and may have changed the mode that all of
     /// them share: so the call is one that may block.
-    pub(crate) fn accept(&mut self) -> Result<(OwnedFd, SockAddr), Error> {
-        self.retry_bounded(Ready::Read, |fd| sys::socket::accept(fd, 0))
+    pub(crate) fn accept(&mut self) -> Result<(Moving, SockAddr), Error> {
+        let control = &self.socket.control;
+        let mut first = Some(control.permit()?);
+        let mut refused = None;
+        let accepted = self.retry_bounded(Ready::Read, |fd| {
+            let permit = match first.take().map_or_else(|| control.permit(), Ok) {
+                Ok(permit) => permit,
+                Err(limit) => {
+                    refused = Some(limit);
+                    return Err(Errno::EMFILE);
+                }
+            };
+            let (fd, peer) = sys::socket::accept(fd, 0)?;
+            Ok((Moving::new(fd, permit), peer))
+        });
+        match refused {
+            Some(limit) => Err(limit.into()),
+            None => accepted,
+        }
     }
 }

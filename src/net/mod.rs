@@ -8,26 +8,27 @@ mod connect;
 mod control;
 mod deadline;
 mod error;
+mod ledger;
 mod limits;
 mod listener;
 mod lookups;
 pub(crate) mod low_water;
 mod names;
 mod outgoing;
-mod registry;
 pub(crate) mod resolve;
 mod socket;
 pub(crate) mod transfer;
 mod wake;
 
+pub(crate) use crate::policy::Limit;
 pub(crate) use call::Call;
 pub(crate) use control::Control;
 pub(crate) use deadline::{Clock, Timeout};
 pub(crate) use error::Error;
-pub(crate) use limits::Limit;
+pub(crate) use ledger::Moving;
 pub use names::Resolver;
 pub(crate) use outgoing::Outgoing;
-pub(crate) use socket::Socket;
+pub(crate) use socket::{NotOpened, Socket};
 
 /// Access to the VM during a call that may wait.
 pub(crate) trait VmContext {

@@ -1,19 +1,21 @@
 //! Names from the host instead of from the system.
 
 use super::Error;
-use crate::policy::{SockAddr, inet};
+use crate::policy::SockAddr;
 use crate::sys::netdb::{self, AddrInfo, HostEntry, Query};
 use nix::libc;
 use std::ffi::{CStr, CString};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Where the scripts of an interpreter get host names from: a table, a DNS
 /// client of the host's, or nothing at all.
 ///
-/// It is asked about names only; numeric addresses need no resolver. Names of
+/// It is asked about names only; numeric addresses need no resolver, and names
+/// below `localhost` lead to loopback without one. Names of
 /// services and protocols stay the system's. Look-ups run on threads of their
 /// own and may take their time: a timeout or an interrupt ends the wait, not
-/// the look-up.
+/// the look-up. A look-up that panics is one that failed (gaierror, herror).
 ///
 /// ```
 /// use rustpython_socket::{Resolver, SocketModule};
@@ -61,6 +63,27 @@ pub trait Resolver: Send + Sync {
     }
 }
 
+/// Answers for the names below `localhost`, and for the addresses of loopback.
+pub(super) struct Localhost;
+
+impl Resolver for Localhost {
+    fn addresses(&self, _: &str) -> Vec<IpAddr> {
+        vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+    }
+
+    fn name(&self, _: IpAddr) -> Option<String> {
+        Some("localhost".to_owned())
+    }
+}
+
+/// Asks the host's resolver. A panic of it is a look-up that failed.
+fn ask<T>(look_up: impl FnOnce() -> T, failed: Error) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(look_up)).map_err(|_| failed)
+}
+
+/// NO_RECOVERY (netdb.h).
+pub(super) const NO_RECOVERY: i32 = 3;
+
 /// HOST_NOT_FOUND (netdb.h).
 const HOST_NOT_FOUND: i32 = 1;
 
@@ -74,7 +97,8 @@ pub(super) fn getaddrinfo(resolver: &dyn Resolver, query: &Query) -> Result<Vec<
         return Err(unknown);
     }
     let mut answers = Vec::new();
-    for ip in resolver.addresses(host) {
+    let failed = Error::AddrInfo(libc::EAI_FAIL);
+    for ip in ask(|| resolver.addresses(host), failed)? {
         let fits = match query.family {
             libc::AF_INET => ip.is_ipv4(),
             libc::AF_INET6 => ip.is_ipv6(),
@@ -108,7 +132,10 @@ pub(super) fn getnameinfo(
     flags: i32,
 ) -> Result<(Vec<u8>, Vec<u8>), Error> {
     let name = match flags & libc::NI_NUMERICHOST {
-        0 => address.ip().and_then(|(ip, _)| resolver.name(ip)),
+        0 => {
+            let name = || address.ip().and_then(|(ip, _)| resolver.name(ip));
+            ask(name, Error::AddrInfo(libc::EAI_FAIL))?
+        }
         _ => None,
     };
     if name.is_none() && flags & libc::NI_NAMEREQD != 0 {
@@ -125,10 +152,7 @@ pub(super) fn gethostbyname(resolver: &dyn Resolver, name: &CStr) -> Result<Host
     let Ok(host) = name.to_str() else {
         return Err(unknown);
     };
-    let found = match inet::is_literal(name.to_bytes()) {
-        true => return Ok(netdb::gethostbyname(name)?),
-        false => resolver.addresses(host),
-    };
+    let found = ask(|| resolver.addresses(host), Error::HostDb(NO_RECOVERY))?;
     let of = |v4: bool| -> Vec<IpAddr> {
         let found = found.iter().copied();
         found.filter(|ip| ip.is_ipv4() == v4).collect()
@@ -150,7 +174,8 @@ pub(super) fn gethostbyname(resolver: &dyn Resolver, name: &CStr) -> Result<Host
 
 /// gethostbyaddr(3) with the resolver's name of the address.
 pub(super) fn gethostbyaddr(resolver: &dyn Resolver, address: IpAddr) -> Result<HostEntry, Error> {
-    let Some(name) = resolver.name(address) else {
+    let name = ask(|| resolver.name(address), Error::HostDb(NO_RECOVERY))?;
+    let Some(name) = name else {
         return Err(Error::HostDb(HOST_NOT_FOUND));
     };
     Ok(HostEntry {

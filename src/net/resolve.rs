@@ -6,13 +6,15 @@
 //! threads](super::lookups), and the caller waits for it as for anything else.
 
 use super::lookups::{Failure, in_background};
-use super::{Clock, Control, Error, VmContext, names};
+use super::names::{self, Localhost, NO_RECOVERY};
+use super::{Clock, Control, Error, Resolver, VmContext};
 use crate::policy::SockAddr;
-use crate::policy::inet::{is_literal, pton4, pton6};
+use crate::policy::inet::{HostLiteral, is_below_localhost, pton4, pton6};
 use crate::sys::netdb::{self, HostEntry, HostError, ResolveError};
 use nix::libc;
 use std::ffi::{CStr, CString};
 use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
+use std::sync::Arc;
 
 pub(crate) use crate::sys::netdb::{AddrInfo, Query};
 
@@ -47,7 +49,21 @@ pub(crate) fn getaddrinfo<V: VmContext>(
     if needs_no_resolver(&query) {
         return Ok(netdb::getaddrinfo(&query)?);
     }
-    let resolver = control.resolver();
+    if query.host.as_deref().is_some_and(CStr::is_empty) {
+        // Nobody's name: no policy was asked about it, and no resolver is.
+        return Err(Error::AddrInfo(libc::EAI_NONAME));
+    }
+    let name = query.host.as_deref();
+    let is_literal = name.is_some_and(|host| HostLiteral::parse(host.to_bytes()).is_some());
+    let query = Query {
+        // What was judged as an address is used as one: only the service is a name.
+        flags: query.flags | if is_literal { libc::AI_NUMERICHOST } else { 0 },
+        ..query
+    };
+    let resolver = match is_literal {
+        true => None,
+        false => resolver_of(control, query.host.as_deref()),
+    };
     in_background(
         vm,
         control,
@@ -72,7 +88,7 @@ pub(crate) fn getnameinfo<V: VmContext>(
     if flags & NUMERIC == NUMERIC {
         return Ok(netdb::getnameinfo(&address, flags)?);
     }
-    let resolver = control.resolver();
+    let resolver = resolver_at(control, address.ip().map(|(ip, _)| ip));
     in_background(
         vm,
         control,
@@ -92,7 +108,24 @@ pub(crate) fn gethostbyname<V: VmContext>(
     clock: &mut Clock,
     name: CString,
 ) -> Result<HostEntry, Error> {
-    let resolver = control.resolver();
+    if matches!(name.to_bytes(), b"" | b"<broadcast>") {
+        // No policy was asked about these, which are no names, and no resolver is.
+        return Err(Error::HostDb(NO_RECOVERY));
+    }
+    let literal = HostLiteral::parse(name.to_bytes()).map(|literal| literal.ip);
+    if let Some(ip) = literal {
+        // The C library reads fewer spellings here, and would look the others up.
+        return Ok(HostEntry {
+            family: match ip {
+                IpAddr::V4(_) => libc::AF_INET,
+                IpAddr::V6(_) => libc::AF_INET6,
+            },
+            name: name.into_bytes(),
+            aliases: Vec::new(),
+            addresses: vec![ip],
+        });
+    }
+    let resolver = resolver_of(control, Some(&name));
     in_background(vm, control, clock, host_failure, move || match resolver {
         Some(resolver) => names::gethostbyname(&*resolver, &name),
         None => Ok(netdb::gethostbyname(&name)?),
@@ -106,11 +139,29 @@ pub(crate) fn gethostbyaddr<V: VmContext>(
     clock: &mut Clock,
     address: IpAddr,
 ) -> Result<HostEntry, Error> {
-    let resolver = control.resolver();
+    let resolver = resolver_at(control, Some(address));
     in_background(vm, control, clock, host_failure, move || match resolver {
         Some(resolver) => names::gethostbyaddr(&*resolver, address),
         None => Ok(netdb::gethostbyaddr(address)?),
     })
+}
+
+/// Who is asked for the addresses of a name, if not the system: the host's resolver,
+/// and nobody for the names below `localhost` (RFC 6761, 6.3).
+fn resolver_of(control: &Control, name: Option<&CStr>) -> Option<Arc<dyn Resolver>> {
+    match name.is_some_and(|name| is_below_localhost(name.to_bytes())) {
+        true => Some(Arc::new(Localhost)),
+        false => control.resolver(),
+    }
+}
+
+/// Who is asked for the name of an address. Under a policy the addresses of loopback
+/// are named here: the system would ask its name servers for those that its file of
+/// hosts does not have.
+fn resolver_at(control: &Control, ip: Option<IpAddr>) -> Option<Arc<dyn Resolver>> {
+    let is_local = || control.is_guarded() && ip.is_some_and(|ip| ip.to_canonical().is_loopback());
+    let resolver = control.resolver();
+    resolver.or_else(|| is_local().then(|| Arc::new(Localhost) as _))
 }
 
 /// The error of getaddrinfo(3) for a look-up without answer.
@@ -126,7 +177,7 @@ fn address_failure(failure: Failure) -> Error {
 fn host_failure(failure: Failure) -> Error {
     Error::HostDb(match failure {
         Failure::NoThread => 2,
-        Failure::Panicked => 3,
+        Failure::Panicked => NO_RECOVERY,
     })
 }
 
@@ -136,7 +187,7 @@ fn needs_no_resolver(query: &Query) -> bool {
         || query
             .host
             .as_deref()
-            .is_none_or(|host| is_literal(host.to_bytes()));
+            .is_none_or(|host| HostLiteral::parse(host.to_bytes()).is_some());
     host && query
         .service
         .as_deref()

@@ -1,6 +1,7 @@
 //! One socket as the calls on it see it.
 
 use super::busy_poll::BusyPoll;
+use super::ledger::Moving;
 use super::wake::Waiters;
 use super::{Clock, Control, Timeout};
 use crate::policy::{Event, SocketId};
@@ -8,7 +9,7 @@ use crate::sys::descriptor::{self, FdGuard};
 use crate::sys::{self, Descriptor};
 use nix::errno::Errno;
 use nix::libc;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
@@ -23,8 +24,7 @@ pub(crate) struct Socket {
     family: AtomicI32,
     kind: AtomicI32,
     protocol: AtomicI32,
-    /// [`BOUND`], [`SHUT_READ`], [`SHUT_WRITE`]: the kernel does not tell. One
-    /// byte for all, for the size of a socket (the test below).
+    /// [`SHUT_READ`], [`SHUT_WRITE`]: the kernel does not tell.
     marks: AtomicU8,
     pub(crate) waiters: Waiters,
     pub(super) busy_poll: BusyPoll,
@@ -35,12 +35,9 @@ pub(crate) struct Socket {
     pub(crate) sent: AtomicU64,
 }
 
-/// It has an address that was permitted: then it may listen there. The kernel
-/// still reports the port of a connection that failed.
-const BOUND: u8 = 1;
 /// These halves of it were shut.
-const SHUT_READ: u8 = 2;
-const SHUT_WRITE: u8 = 4;
+const SHUT_READ: u8 = 1;
+const SHUT_WRITE: u8 = 2;
 
 impl Socket {
     /// A socket without a descriptor.
@@ -62,20 +59,30 @@ impl Socket {
     }
 
     /// Takes a descriptor over, and what is known of it. `kind` is without flags.
+    /// See [`ledger`](super::ledger) for the order.
     pub(crate) fn open(
         self: &Arc<Self>,
-        fd: OwnedFd,
+        Moving { fd, bound, permit }: Moving,
         (family, kind, protocol): (i32, i32, i32),
         timeout: Timeout,
-    ) -> Result<(), OwnedFd> {
+    ) -> Result<(), NotOpened> {
         let number = fd.as_raw_fd();
-        self.descriptor.install(fd)?;
+        self.control.list(number, self);
+        if let Err(fd) = self.descriptor.install(fd, bound) {
+            self.control.unlist(number, self);
+            return Err(NotOpened::Busy(Moving { fd, bound, permit }));
+        }
         self.family.store(family, Ordering::Relaxed);
         self.kind.store(kind, Ordering::Relaxed);
         self.protocol.store(protocol, Ordering::Relaxed);
         self.marks.store(0, Ordering::Relaxed);
         self.set_timeout(timeout);
-        self.control.opened(number, self);
+        self.control.opened(self, permit);
+        if self.control.ledger.permits.are_withdrawn() {
+            // Perhaps after close_all() went through the list.
+            let _ = self.close_number(Some(number));
+            return Err(NotOpened::Stopped);
+        }
         Ok(())
     }
 
@@ -96,17 +103,22 @@ impl Socket {
     ///
     /// May block (SO_LINGER, close(2)): the caller is detached from the VM.
     pub(crate) fn close(&self) -> Result<(), Errno> {
-        self.begin_to_close()?;
-        self.wait_until_idle();
-        Ok(())
+        self.close_number(None).map(drop)
     }
 
-    /// Like [`close`](Self::close), without waiting for the calls that use the
-    /// descriptor: the last of them closes it.
-    pub(crate) fn begin_to_close(&self) -> Result<(), Errno> {
-        // Before the number goes back to the kernel.
-        self.forget();
-        self.descriptor.close().map(drop)
+    /// Like [`close`](Self::close), if the descriptor is number `only` or `only` is
+    /// `None`; false if there is no such descriptor.
+    pub(super) fn close_number(&self, only: Option<RawFd>) -> Result<bool, Errno> {
+        let closed = self.begin_to_close(only)?;
+        self.wait_until_idle();
+        Ok(closed)
+    }
+
+    /// Like [`close_number`](Self::close_number), without waiting for the calls that
+    /// use the descriptor: the last of them closes it.
+    pub(super) fn begin_to_close(&self, only: Option<RawFd>) -> Result<bool, Errno> {
+        self.descriptor
+            .close_listed(only, |number| drop(self.control.closed(number, self)))
     }
 
     /// shutdown(2). Calls blocked on the socket try again: poll(2) says nothing
@@ -127,14 +139,6 @@ impl Socket {
     /// Which halves were shut so far, for comparing.
     pub(super) fn shut(&self) -> u8 {
         self.marks.load(Ordering::Acquire) & (SHUT_READ | SHUT_WRITE)
-    }
-
-    /// Takes the socket off its runtime's list.
-    fn forget(&self) {
-        let number = self.descriptor.number();
-        if number >= 0 {
-            self.control.closed(number, self);
-        }
     }
 
     /// Counts bytes that arrived.
@@ -165,15 +169,24 @@ impl Socket {
         (count(&self.received), count(&self.sent))
     }
 
-    /// Gives the descriptor away and ends the calls that use it; −1 if there is
-    /// none. Returns when no call uses the number any more.
-    pub(crate) fn detach(&self) -> RawFd {
-        self.forget();
-        let Some(fd) = self.descriptor.leave() else {
-            return -1;
-        };
+    /// Gives the descriptor away and ends the calls that use it. Returns when no call
+    /// uses the number any more.
+    pub(crate) fn detach(&self) -> Option<Moving> {
+        self.detach_number(None)
+    }
+
+    /// Like [`detach`](Self::detach), if the descriptor is number `only` or `only` is
+    /// `None`.
+    pub(super) fn detach_number(&self, only: Option<RawFd>) -> Option<Moving> {
+        let mut permit = None;
+        let left = self.descriptor.leave(only, |number| {
+            permit = Some(self.control.closed(number, self))
+        });
+        let (number, bound) = left?;
         self.wait_until_idle();
-        fd
+        let permit = permit?;
+        let fd = descriptor::adopt(number);
+        Some(Moving { fd, bound, permit })
     }
 
     /// Waits until no call uses the descriptor that was given up: each is in a system
@@ -215,18 +228,6 @@ impl Socket {
         self.timeout.store(timeout.as_nanos(), Ordering::Relaxed);
     }
 
-    /// True once bind(2) gave it an address that was permitted.
-    pub(crate) fn is_bound(&self) -> bool {
-        self.marks.load(Ordering::Relaxed) & BOUND != 0
-    }
-
-    pub(crate) fn set_bound(&self, bound: bool) {
-        match bound {
-            true => self.marks.fetch_or(BOUND, Ordering::Relaxed),
-            false => self.marks.fetch_and(!BOUND, Ordering::Relaxed),
-        };
-    }
-
     /// AF_ number; −1 before the socket was opened, as are the two below.
     pub(crate) fn family(&self) -> i32 {
         self.family.load(Ordering::Relaxed)
@@ -242,9 +243,18 @@ impl Socket {
     }
 }
 
+/// Why a socket did not take a descriptor over.
+#[derive(Debug)]
+pub(crate) enum NotOpened {
+    /// It has another one still, or a call uses that.
+    Busy(Moving),
+    /// The host has stopped the interpreter: the descriptor is closed.
+    Stopped,
+}
+
 impl Drop for Socket {
     fn drop(&mut self) {
-        self.forget();
+        let _ = self.begin_to_close(None);
     }
 }
 

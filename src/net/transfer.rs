@@ -4,42 +4,60 @@
 use super::call::{Blocked, Call, Ready};
 use super::{Error, Limit, Socket, Timeout, VmContext, low_water};
 use crate::policy::{Permitted, SockAddr};
+use crate::sys::descriptor::adopt;
 use crate::sys::receive::{self, Buffer};
 use crate::sys::{self, message, sendfile};
 use nix::errno::Errno;
 use nix::libc;
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, RawFd};
 
 /// Bytes to send, which are lent for one attempt at a time: no lock of theirs is
-/// held over a wait.
-pub(crate) trait Bytes {
+/// held over a wait. EFAULT if they are no longer there.
+pub(crate) trait SendBuffer {
     /// Returns how many there are.
     fn len(&self) -> usize;
 
     /// Lends what follows the first `sent` bytes.
-    fn lend<R>(&self, sent: usize, attempt: impl FnOnce(&[u8]) -> R) -> R;
+    fn lend<R>(
+        &self,
+        sent: usize,
+        attempt: impl FnOnce(&[u8]) -> Result<R, Errno>,
+    ) -> Result<R, Errno>;
 }
 
-/// Memory to receive into, which is lent for one attempt at a time.
-pub(crate) trait Memory {
+/// Memory to receive into, which is lent for one attempt at a time. EFAULT if it is
+/// no longer there.
+pub(crate) trait ReceiveBuffer {
     /// Returns how many bytes of it may be written.
     fn len(&self) -> usize;
 
     /// Lends what follows the first `filled` bytes.
-    fn lend<R>(&self, filled: usize, attempt: impl FnOnce(&mut [u8]) -> R) -> R;
+    fn lend<R>(
+        &self,
+        filled: usize,
+        attempt: impl FnOnce(&mut [u8]) -> Result<R, Errno>,
+    ) -> Result<R, Errno>;
 }
 
-/// Several [`Bytes`] that go as one message.
-pub(crate) trait Slices {
+/// Several [`SendBuffer`]s that go as one message.
+pub(crate) trait SendBuffers {
     /// Lends what follows the first `sent` bytes.
-    fn lend<R>(&self, sent: usize, attempt: impl FnOnce(&[IoSlice<'_>]) -> R) -> R;
+    fn lend<R>(
+        &self,
+        sent: usize,
+        attempt: impl FnOnce(&[IoSlice<'_>]) -> Result<R, Errno>,
+    ) -> Result<R, Errno>;
 }
 
-/// Several pieces of [`Memory`] for one message.
-pub(crate) trait SlicesMut {
+/// Several [`ReceiveBuffer`]s for one message.
+pub(crate) trait ReceiveBuffers {
     /// Lends what follows the first `filled` bytes.
-    fn lend<R>(&self, filled: usize, attempt: impl FnOnce(&mut [IoSliceMut<'_>]) -> R) -> R;
+    fn lend<R>(
+        &self,
+        filled: usize,
+        attempt: impl FnOnce(&mut [IoSliceMut<'_>]) -> Result<R, Errno>,
+    ) -> Result<R, Errno>;
 }
 
 /// What a call is to move.
@@ -111,7 +129,11 @@ impl<'a, V: VmContext> Call<'a, V> {
 
     /// Receives into `memory` (recv(2)); returns how many bytes.
     #[inline]
-    pub(crate) fn recv_into(&mut self, memory: &impl Memory, flags: i32) -> Result<usize, Error> {
+    pub(crate) fn recv_into(
+        &mut self,
+        memory: &impl ReceiveBuffer,
+        flags: i32,
+    ) -> Result<usize, Error> {
         self.receive(memory.len(), flags, |fd, filled, flags| {
             let received = memory.lend(filled, |room| receive::recv(fd, room, flags));
             received.map(Part::from)
@@ -136,7 +158,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// Receives into `memory`, with the sender (recvfrom(2)); returns how many bytes.
     pub(crate) fn recv_from_into(
         &mut self,
-        memory: &impl Memory,
+        memory: &impl ReceiveBuffer,
         flags: i32,
     ) -> Result<(usize, SockAddr), Error> {
         let mut sender = SockAddr::empty();
@@ -168,7 +190,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// [`recv_msg`](Self::recv_msg).
     pub(crate) fn recv_msg_into(
         &mut self,
-        memory: &impl SlicesMut,
+        memory: &impl ReceiveBuffers,
         size: usize,
         control: Vec<u8>,
         flags: i32,
@@ -193,7 +215,7 @@ impl<'a, V: VmContext> Call<'a, V> {
 
     /// Sends `data` (send(2)); returns how many bytes. A blocking stream takes all.
     #[inline]
-    pub(crate) fn send(&mut self, data: &impl Bytes, flags: i32) -> Result<usize, Error> {
+    pub(crate) fn send(&mut self, data: &impl SendBuffer, flags: i32) -> Result<usize, Error> {
         let transfer = self.sends(data.len());
         transfer.run(self, |fd, sent, dont_wait| {
             let sent = data.lend(sent, |data| sys::socket::send(fd, data, flags | dont_wait));
@@ -203,7 +225,7 @@ impl<'a, V: VmContext> Call<'a, V> {
 
     /// Sends all of `data` (send(2)).
     #[inline]
-    pub(crate) fn send_all(&mut self, data: &impl Bytes, flags: i32) -> Result<(), Error> {
+    pub(crate) fn send_all(&mut self, data: &impl SendBuffer, flags: i32) -> Result<(), Error> {
         let transfer = Transfer {
             ready: Ready::Write,
             enough: data.len(),
@@ -218,7 +240,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// Sends `data` to `target` (sendto(2)); returns how many bytes.
     pub(crate) fn send_to(
         &mut self,
-        data: &impl Bytes,
+        data: &impl SendBuffer,
         flags: i32,
         target: &Permitted<SockAddr>,
     ) -> Result<usize, Error> {
@@ -235,7 +257,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// Sends `size` bytes of `data` as one message (sendmsg(2)); returns how many.
     pub(crate) fn send_msg(
         &mut self,
-        data: &impl Slices,
+        data: &impl SendBuffers,
         size: usize,
         parts: &MessageParts<'_>,
         flags: i32,
@@ -393,7 +415,8 @@ impl<'a, V: VmContext> Call<'a, V> {
             }
             Ok(Part {
                 bytes: received.len,
-                is_last: message::items(&control).0.iter().any(message::is_rights),
+                // What arrived as a descriptor must reach the script, or be closed.
+                is_last: !descriptors(&control).is_empty(),
             })
         });
         match received {
@@ -403,9 +426,20 @@ impl<'a, V: VmContext> Call<'a, V> {
                 control,
                 sender,
             }),
-            Err(error) => Err(error),
+            Err(error) => {
+                descriptors(&control)
+                    .into_iter()
+                    .for_each(|fd| drop(adopt(fd)));
+                Err(error)
+            }
         }
     }
+}
+
+/// The descriptors that came with ancillary data.
+fn descriptors(control: &[u8]) -> Vec<RawFd> {
+    let (items, _) = message::items(control);
+    items.iter().flat_map(message::descriptors).collect()
 }
 
 /// One attempt of a call to receive.
@@ -518,8 +552,9 @@ impl Transfer {
         call.retry(self.ready, |fd, dont_wait| {
             let before = if self.peeks { 0 } else { *moved };
             let part = attempt(fd, before, dont_wait)?;
+            let known = if self.peeks { *moved } else { 0 };
             *moved = before + part.bytes;
-            self.count(socket, part.bytes);
+            self.count(socket, part.bytes.saturating_sub(known));
             // 0 bytes received are the end, sent they are nothing.
             let is_end = part.bytes == 0 && self.ready != Ready::Write;
             if *moved >= self.enough || part.is_last || is_end {
@@ -547,7 +582,8 @@ impl Transfer {
     fn count(&self, socket: &Socket, bytes: usize) {
         match self.ready {
             Ready::Write => socket.count_sent(bytes),
-            _ if self.peeks => {}
+            // Read all the same, though it can be received once more.
+            _ if self.peeks => socket.control.limits.received(bytes),
             _ => socket.count_received(bytes),
         }
     }
@@ -567,7 +603,7 @@ fn readiness(flags: i32) -> Ready {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::NoVm;
+    use crate::net::{Moving, NoVm};
     use std::os::fd::OwnedFd;
     use std::sync::Arc;
 
@@ -577,6 +613,7 @@ mod tests {
         assert_eq!(nix::unistd::write(&b, b"0123456789"), Ok(10));
         let socket = Arc::new(Socket::new(Arc::default()));
         let kind = (libc::AF_UNIX, libc::SOCK_STREAM, 0);
+        let a = Moving::new(a, socket.control.permit().unwrap());
         socket.open(a, kind, Timeout::Never).unwrap();
         (socket, b)
     }

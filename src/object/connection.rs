@@ -5,12 +5,11 @@ use crate::address::{self, Request};
 use crate::bridge::errors::OrRaise;
 use crate::bridge::method::Argument;
 use crate::bridge::{args, audit, blocking, call};
-use crate::net::{Call, Clock, Error, Timeout};
+use crate::net::{Call, Clock, Error, Moving, Timeout};
 use crate::policy::{Operation, Permitted, SockAddr};
 use crate::sys;
 use rustpython_vm::function::DefaultRepr;
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
-use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 
 /// The backlog of `listen()` without one: what most systems allow, but not so
 /// much that a dead server looks alive.
@@ -70,7 +69,7 @@ pub(super) fn bind(zelf: &Py<BaseSocket>, address: &PyObject, vm: &VirtualMachin
     let call = zelf.socket.begin().or_raise(vm)?;
     vm.allow_threads(|| sys::socket::bind(call.fd(), &target))
         .or_raise(vm)?;
-    zelf.socket.set_bound(true);
+    call.set_bound();
     Ok(())
 }
 
@@ -80,7 +79,7 @@ pub(super) fn listen(zelf: &Py<BaseSocket>, backlog: Backlog, vm: &VirtualMachin
     // bind() let through is not asked about again.
     let gate = &zelf.state.runtime.gate;
     if gate.is_guarded()
-        && !zelf.socket.is_bound()
+        && !call.is_bound()
         && let Ok(address) = sys::socket::getsockname(call.fd())
         && let Some(unbound) = address.without_port()
     {
@@ -89,8 +88,7 @@ pub(super) fn listen(zelf: &Py<BaseSocket>, backlog: Backlog, vm: &VirtualMachin
     sys::socket::listen(call.fd(), backlog.0).or_raise(vm)
 }
 
-fn accept_descriptor(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(OwnedFd, SockAddr)> {
-    zelf.state.runtime.may_open(1).or_raise(vm)?;
+fn accept_descriptor(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(Moving, SockAddr)> {
     call(vm, &zelf.socket, |call| call.accept())
 }
 
@@ -101,8 +99,8 @@ pub(super) fn accept_number(
 ) -> PyResult<(i32, PyObjectRef)> {
     let (fd, peer) = accept_descriptor(zelf, vm)?;
     let peer = address_object(zelf, &peer, vm)?;
-    zelf.state.runtime.gate.give(fd.as_raw_fd(), true);
-    Ok((fd.into_raw_fd(), peer))
+    let number = lifecycle::give(&zelf.state.runtime, fd).or_raise(vm)?;
+    Ok((number, peer))
 }
 
 /// `accept`: a plain `socket.socket`, whatever the class of the listener. It

@@ -3,13 +3,15 @@
 use super::{BaseSocket, lifecycle};
 use crate::bridge::args;
 use crate::bridge::errors::OrRaise;
-use crate::net::Timeout;
+use crate::bridge::state;
+use crate::net::{Moving, Timeout};
 use crate::sys::{self, descriptor};
 use nix::errno::Errno;
 use rustpython_vm::{Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::os::fd::{AsFd, OwnedFd};
 
-/// A new `socket.socket` for a descriptor of the host's.
+/// A new `socket.socket` for a descriptor of the host's. It counts, but no limit
+/// is asked.
 pub(crate) fn from_host(fd: OwnedFd, vm: &VirtualMachine) -> PyResult<PyObjectRef> {
     let kind = lifecycle::detect(fd.as_fd(), (-1, -1, -1)).or_raise(vm)?;
     let timeout = match sys::socket::is_nonblocking(fd.as_fd()).or_raise(vm)? {
@@ -17,9 +19,10 @@ pub(crate) fn from_host(fd: OwnedFd, vm: &VirtualMachine) -> PyResult<PyObjectRe
         false => Timeout::Never,
     };
     let object = lifecycle::unopened(vm)?;
+    let permit = object.state.runtime.control.permit_of_host().or_raise(vm)?;
     let bound = lifecycle::has_port(fd.as_fd());
-    lifecycle::install(&object, fd, kind, timeout, vm);
-    object.socket.set_bound(bound);
+    let moving = Moving { fd, bound, permit };
+    lifecycle::install(&object, moving, kind, timeout, vm).or_raise(vm)?;
     Ok(object.into())
 }
 
@@ -30,14 +33,28 @@ fn socket<'a>(object: &'a PyObject, vm: &VirtualMachine) -> PyResult<&'a Py<Base
     })
 }
 
-/// The descriptor of a script's socket, which is closed for the script.
+/// The descriptor of a script's socket, which is closed for the script. It is in
+/// non-blocking mode only if the script's calls on it never waited: what a timeout
+/// takes is undone.
 pub(crate) fn into_host(object: &PyObject, vm: &VirtualMachine) -> PyResult<OwnedFd> {
     let zelf = socket(object, vm)?;
-    let fd = vm.allow_threads(|| zelf.socket.detach());
-    if fd < 0 {
-        return Err(Errno::EBADF).or_raise(vm);
+    let waits = zelf.socket.timeout() != Timeout::Zero;
+    let left = vm.allow_threads(|| zelf.socket.detach());
+    let fd = left.ok_or(Errno::EBADF).or_raise(vm)?.fd;
+    if waits {
+        sys::socket::set_nonblocking(fd.as_fd(), false).or_raise(vm)?;
     }
-    Ok(descriptor::adopt(fd))
+    Ok(fd)
+}
+
+/// The descriptor with a number that is the script's own, or one of its sockets'.
+pub(crate) fn number_into_host(number: i32, vm: &VirtualMachine) -> PyResult<OwnedFd> {
+    let state = state::of(vm);
+    let ledger = &state.runtime.control.ledger;
+    let own = ledger
+        .claim(number)
+        .or_else(|| vm.allow_threads(|| ledger.take_from_socket(number)));
+    Ok(own.ok_or(Errno::EBADF).or_raise(vm)?.fd)
 }
 
 /// Another descriptor of a script's socket.

@@ -4,8 +4,8 @@ use super::{BaseSocket, is_plain, socket_class};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::OrRaise;
 use crate::bridge::{Runtime, audit, state};
-use crate::net::{Error, Outgoing, Socket, Timeout, low_water};
-use crate::policy::{Denied, Operation, Target};
+use crate::net::{Error, Limit, Moving, NotOpened, Outgoing, Socket, Timeout, low_water};
+use crate::policy::{Operation, Target};
 use crate::sys::{self, descriptor, sockopt};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -16,8 +16,7 @@ use rustpython_vm::warn::warn;
 use rustpython_vm::{
     AsObject, FromArgs, Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine,
 };
-use std::cell::Cell;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
@@ -84,33 +83,24 @@ pub(super) fn init(zelf: &Py<BaseSocket>, args: InitArgs, vm: &VirtualMachine) -
         }
     };
     audit::new(vm, zelf.as_object(), family, kind, protocol)?;
-    let mut bound = false;
-    let (fd, kind_of_socket) = match &fileno {
+    let runtime = &zelf.state.runtime;
+    let (moving, kind_of_socket) = match &fileno {
         Some(fileno) => {
             let fd = args::int(fileno, vm)?;
-            let runtime = &zelf.state.runtime;
-            take_from_socket(zelf, fd, vm);
-            let more = if runtime.gate.owns(fd) { 0 } else { 1 };
-            runtime.may_open(more).or_raise(vm)?;
-            let adopted = adopt(&zelf.state, fd, (family, kind, protocol), vm)?;
-            bound = adopted.2;
-            (adopted.0, adopted.1)
+            adopt(runtime, fd, (family, kind, protocol), vm)?
         }
         None => {
-            zelf.state.runtime.may_open(1).or_raise(vm)?;
+            let permit = runtime.control.permit().or_raise(vm)?;
             let target = kind_target(family, kind, protocol);
-            zelf.state
-                .runtime
+            runtime
                 .gate
                 .check(Operation::Create, &target)
                 .or_raise(vm)?;
             let fd = sys::socket::socket(family, kind, protocol).or_raise(vm)?;
-            (fd, (family, kind, protocol))
+            (Moving::new(fd, permit), (family, kind, protocol))
         }
     };
-    open(zelf, fd, kind_of_socket, vm)?;
-    zelf.socket.set_bound(bound);
-    Ok(())
+    open(zelf, moving, kind_of_socket, vm)
 }
 
 fn kind_target(family: i32, kind: i32, protocol: i32) -> Target<'static> {
@@ -121,45 +111,43 @@ fn kind_target(family: i32, kind: i32, protocol: i32) -> Target<'static> {
     }
 }
 
-/// Detaches a descriptor from the other socket of the script's that has it, as
-/// `fileno=socket.detach()` would have done. `ssl` makes its sockets from plain
-/// ones that still have theirs; a script that is held to a policy may too, but
-/// of two sockets with one number either could close it under the other.
-fn take_from_socket(zelf: &Py<BaseSocket>, fd: RawFd, vm: &VirtualMachine) {
-    let runtime = &zelf.state.runtime;
-    if !runtime.gate.tracks() {
-        return;
-    }
-    if let Some(other) = runtime.control.registry.find(fd) {
-        let number = vm.allow_threads(|| other.detach());
-        if number >= 0 {
-            runtime.gate.give(number, other.is_bound());
-        }
-    }
-}
-
-/// A descriptor to take over, what it is, and whether it is bound: whatever is
-/// -1 is asked of the kernel. The descriptor is not touched when this fails.
+/// A descriptor to take over, and what it is: whatever is -1 is asked of the
+/// kernel. The descriptor is not touched when this fails.
 fn adopt(
-    state: &state::State,
+    runtime: &Runtime,
     fd: RawFd,
-    (family, kind, protocol): (i32, i32, i32),
+    kind: (i32, i32, i32),
     vm: &VirtualMachine,
-) -> PyResult<(OwnedFd, (i32, i32, i32), bool)> {
+) -> PyResult<(Moving, (i32, i32, i32))> {
     if fd < 0 {
         return Err(vm.new_value_error("negative file descriptor"));
     }
-    let gate = &state.runtime.gate;
-    let own = gate.claim(fd).or_raise(vm)?;
-    let found = descriptor::peek(fd, |fd| detect(fd, (family, kind, protocol)));
-    if let (Err(_), Some(bound)) = (&found, own) {
-        gate.give(fd, bound);
+    let ledger = &runtime.control.ledger;
+    // `ssl` makes its sockets from plain ones that still have theirs; a script
+    // that is held to anything may too, but of two sockets with one number either
+    // could close it under the other.
+    let is_held = runtime.gate.is_guarded() || ledger.permits.are_limited();
+    let own = ledger.claim(fd).or_else(|| {
+        is_held
+            .then(|| vm.allow_threads(|| ledger.take_from_socket(fd)))
+            .flatten()
+    });
+    if let Some(own) = own {
+        return match detect(own.fd.as_fd(), kind) {
+            Ok(found) => Ok((own, found)),
+            Err(errno) => {
+                let _ = ledger.give(own);
+                Err(errno).or_raise(vm)
+            }
+        };
     }
-    let found = found.or_raise(vm)?;
-    note_taken();
+    let permit = runtime.control.permit().or_raise(vm)?;
+    runtime.gate.descriptor(fd).or_raise(vm)?;
+    let found = descriptor::peek(fd, |fd| detect(fd, kind)).or_raise(vm)?;
     // What the host bound is the host's affair.
-    let bound = own.unwrap_or_else(|| descriptor::peek(fd, has_port));
-    Ok((descriptor::adopt(fd), found, bound))
+    let bound = descriptor::peek(fd, has_port);
+    let fd = descriptor::adopt(fd);
+    Ok((Moving { fd, bound, permit }, found))
 }
 
 /// True of a socket that has a port, by whatever means.
@@ -191,17 +179,6 @@ pub(super) fn detect(
     Ok((family, kind, protocol))
 }
 
-thread_local! {
-    /// How often this thread took a descriptor over or closed one by number:
-    /// tells `dup` whether a subclass that raised had got hold of the duplicate.
-    static TAKEN: Cell<u64> = const { Cell::new(0) };
-}
-
-/// A script has taken a descriptor over, or closed it, by its number.
-pub(crate) fn note_taken() {
-    TAKEN.set(TAKEN.get().wrapping_add(1));
-}
-
 /// SOCK_NONBLOCK and SOCK_CLOEXEC are flags of the call, not of the type.
 fn without_flags(kind: i32) -> i32 {
     kind & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC)
@@ -210,7 +187,7 @@ fn without_flags(kind: i32) -> i32 {
 /// Puts a new descriptor into an object, with the default timeout.
 fn open(
     zelf: &Py<BaseSocket>,
-    fd: OwnedFd,
+    moving: Moving,
     (family, kind, protocol): (i32, i32, i32),
     vm: &VirtualMachine,
 ) -> PyResult<()> {
@@ -220,39 +197,35 @@ fn open(
         zelf.state.default_timeout()
     };
     if timeout.is_nonblocking() {
-        sys::socket::set_nonblocking(fd.as_fd(), true).or_raise(vm)?;
+        sys::socket::set_nonblocking(moving.fd.as_fd(), true).or_raise(vm)?;
     }
-    install(
-        zelf,
-        fd,
-        (family, without_flags(kind), protocol),
-        timeout,
-        vm,
-    );
-    Ok(())
+    let kind = (family, without_flags(kind), protocol);
+    install(zelf, moving, kind, timeout, vm).or_raise(vm)
 }
 
-/// Puts a descriptor into an object, in place of one that it may have.
+/// Puts a descriptor into an object, in place of one that it may have. Fails once
+/// the host has stopped the interpreter.
 pub(super) fn install(
     zelf: &Py<BaseSocket>,
-    mut fd: OwnedFd,
+    mut moving: Moving,
     kind: (i32, i32, i32),
     timeout: Timeout,
     vm: &VirtualMachine,
-) {
-    zelf.state.runtime.gate.take(fd.as_raw_fd());
+) -> Result<(), Limit> {
     loop {
-        match zelf.socket.open(fd, kind, timeout) {
+        match zelf.socket.open(moving, kind, timeout) {
             Ok(()) => break,
-            Err(back) => {
+            Err(NotOpened::Stopped) => return Err(Limit::Sockets),
+            Err(NotOpened::Busy(back)) => {
                 // Open already, or still in use by calls that close() woke.
                 let _ = zelf.socket.close();
                 vm.allow_threads(|| zelf.socket.wait_until_idle());
-                fd = back;
+                moving = back;
             }
         }
     }
     zelf.closed.store(false, Ordering::Relaxed);
+    Ok(())
 }
 
 /// A `socket.socket` without a descriptor.
@@ -263,23 +236,23 @@ pub(super) fn unopened(vm: &VirtualMachine) -> PyResult<PyRef<BaseSocket>> {
 /// A new `socket.socket` for a descriptor that a system call returned; audited
 /// as CPython's call of the class is.
 pub(super) fn from_descriptor(
-    fd: OwnedFd,
+    moving: Moving,
     kind: (i32, i32, i32),
     vm: &VirtualMachine,
 ) -> PyResult<PyRef<BaseSocket>> {
     let class = socket_class(vm)?;
-    of_class(&class, fd, kind, vm)
+    of_class(&class, moving, kind, vm)
 }
 
 fn of_class(
     class: &Py<PyType>,
-    fd: OwnedFd,
+    moving: Moving,
     kind: (i32, i32, i32),
     vm: &VirtualMachine,
 ) -> PyResult<PyRef<BaseSocket>> {
     let object = BaseSocket::unopened(vm).into_ref_with_type(vm, class.to_owned())?;
     audit::new(vm, object.as_object(), kind.0, kind.1, kind.2)?;
-    open(&object, fd, kind, vm)?;
+    open(&object, moving, kind, vm)?;
     Ok(object)
 }
 
@@ -291,15 +264,19 @@ pub(crate) fn pair(
     vm: &VirtualMachine,
 ) -> PyResult<(PyRef<BaseSocket>, PyRef<BaseSocket>)> {
     let target = kind_target(family, kind, protocol);
-    state
-        .runtime
+    let runtime = &state.runtime;
+    runtime
         .gate
         .check(Operation::Create, &target)
         .or_raise(vm)?;
-    state.runtime.may_open(2).or_raise(vm)?;
+    let permits = [
+        runtime.control.permit().or_raise(vm)?,
+        runtime.control.permit().or_raise(vm)?,
+    ];
     let (a, b) = sys::socket::socketpair(family, kind, protocol).or_raise(vm)?;
-    let made = |fd| of_class(class, fd, (family, kind, protocol), vm);
-    Ok((made(a)?, made(b)?))
+    let [one, two] = permits;
+    let made = |moving| of_class(class, moving, (family, kind, protocol), vm);
+    Ok((made(Moving::new(a, one))?, made(Moving::new(b, two))?))
 }
 
 /// `socket.fromfd`: a socket on a duplicate; whatever is -1 is asked of the
@@ -313,47 +290,43 @@ pub(crate) fn duplicate(
     if fd < 0 {
         return Err(crate::bridge::errors::os_error(Errno::EBADF, vm));
     }
-    state.runtime.may_open(1).or_raise(vm)?;
     let copy = duplicate_number(&state.runtime, fd).or_raise(vm)?;
-    let found = detect(copy.as_fd(), kind).or_raise(vm)?;
+    let found = detect(copy.fd.as_fd(), kind).or_raise(vm)?;
     from_descriptor(copy, found, vm)
 }
 
 /// `socket.dup`: a socket of the same class and timeout on a duplicate.
 pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     let socket = &zelf.socket;
-    zelf.state.runtime.may_open(1).or_raise(vm)?;
-    let call = socket.begin().or_raise(vm)?;
-    let fd = descriptor::duplicate(call.fd()).or_raise(vm)?;
-    let kind = (socket.family(), socket.kind(), socket.protocol());
+    let control = &zelf.state.runtime.control;
+    let copy = {
+        let permit = control.permit().or_raise(vm)?;
+        let call = socket.begin().or_raise(vm)?;
+        let fd = descriptor::duplicate(call.fd()).or_raise(vm)?;
+        let bound = call.is_bound();
+        Moving { fd, bound, permit }
+    };
     if is_plain(zelf) {
-        let copy = from_descriptor(fd, kind, vm)?;
-        copy.socket.set_bound(socket.is_bound());
+        let kind = (socket.family(), socket.kind(), socket.protocol());
+        let copy = from_descriptor(copy, kind, vm)?;
         copy.socket.apply_timeout(socket.timeout()).or_raise(vm)?;
         return Ok(copy.into());
     }
-    // A subclass makes its own from the number, which is ours until it has.
-    let number = fd.as_raw_fd();
-    let gate = &zelf.state.runtime.gate;
-    gate.give(number, socket.is_bound());
-    let before = TAKEN.get();
+    // A subclass makes its own from the number. What is asked of it before may run
+    // any code, so that the number is not the script's until then.
     let zelf = zelf.as_object();
-    let args = FuncArgs::new(
-        vec![
-            zelf.get_attr("family", vm)?,
-            zelf.get_attr("type", vm)?,
-            zelf.get_attr("proto", vm)?,
-        ],
-        KwArgs::from_iter([("fileno".to_owned(), vm.ctx.new_int(number).into())]),
-    );
-    let copy = zelf.class().as_object().call(args, vm);
-    if TAKEN.get() != before || copy.is_ok() {
-        let _ = fd.into_raw_fd();
-    } else {
-        // It is about to be closed, and then the number is somebody else's.
-        gate.take(number);
-    }
-    let copy = copy?;
+    let kind = vec![
+        zelf.get_attr("family", vm)?,
+        zelf.get_attr("type", vm)?,
+        zelf.get_attr("proto", vm)?,
+    ];
+    let (number, ticket) = control.ledger.give(copy).or_raise(vm)?;
+    let fileno = ("fileno".to_owned(), vm.ctx.new_int(number).into());
+    let args = FuncArgs::new(kind, KwArgs::from_iter([fileno]));
+    let copy = zelf.class().as_object().call(args, vm).inspect_err(|_| {
+        // Closed, unless the subclass took it over before it raised.
+        drop(control.ledger.reclaim(number, ticket));
+    })?;
     vm.call_method(
         &copy,
         "settimeout",
@@ -364,30 +337,38 @@ pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
 
 /// `socket.detach`.
 pub(super) fn detach(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> RawFd {
-    let fd = vm.allow_threads(|| zelf.socket.detach());
-    if fd >= 0 {
-        zelf.state.runtime.gate.give(fd, zelf.socket.is_bound());
+    match vm.allow_threads(|| zelf.socket.detach()) {
+        Some(moving) => give(&zelf.state.runtime, moving).unwrap_or(-1),
+        None => -1,
     }
-    fd
 }
 
-/// Whether a script may duplicate or send a descriptor: its own, those of its
-/// sockets, and what the policy says.
-pub(crate) fn permit_number(runtime: &Runtime, fd: RawFd) -> Result<(), Denied> {
-    if !runtime.gate.is_guarded() || runtime.control.registry.find(fd).is_some() {
-        return Ok(());
-    }
-    runtime.gate.descriptor(fd)
+/// Makes a descriptor the script's own: its number.
+pub(crate) fn give(runtime: &Runtime, moving: Moving) -> Result<RawFd, Limit> {
+    let given = runtime.control.ledger.give(moving)?;
+    Ok(given.0)
 }
 
-/// A duplicate of a descriptor that the script may have. Asked twice: by the
-/// time it is made, another thread could have closed the script's own, and the
-/// host have got the number.
-pub(crate) fn duplicate_number(runtime: &Runtime, fd: RawFd) -> Result<OwnedFd, Error> {
-    permit_number(runtime, fd)?;
+/// A duplicate, with its permit, of a descriptor that the script may have: its own,
+/// those of its sockets, and what the policy says.
+pub(crate) fn duplicate_number(runtime: &Runtime, fd: RawFd) -> Result<Moving, Error> {
+    let permit = runtime.control.permit()?;
+    let (fd, bound) = copy_of_number(runtime, fd)?;
+    Ok(Moving { fd, bound, permit })
+}
+
+/// The same for as long as one call takes, which needs no permit.
+pub(crate) fn copy_of_number(runtime: &Runtime, fd: RawFd) -> Result<(OwnedFd, bool), Error> {
+    if fd < 0 {
+        return Err(Errno::EBADF.into());
+    }
+    if let Some(copy) = runtime.control.ledger.duplicate(fd) {
+        return Ok(copy?);
+    }
+    runtime.gate.descriptor(fd)?;
     let copy = descriptor::peek(fd, descriptor::duplicate)?;
-    permit_number(runtime, fd)?;
-    Ok(copy)
+    let bound = runtime.gate.is_guarded() && has_port(copy.as_fd());
+    Ok((copy, bound))
 }
 
 /// Closes the descriptor: `_real_close`, and `close` of the base type.

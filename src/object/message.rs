@@ -1,21 +1,22 @@
 //! sendmsg, recvmsg, recvmsg_into, sendmsg_afalg: data in several buffers, and
 //! ancillary data beside it.
 
-use super::{BaseSocket, connection, duplicate_number, permit_number, stream};
+use super::{BaseSocket, connection, copy_of_number, give, stream};
 use crate::bridge::args::{self, Few, Int};
 use crate::bridge::errors::{self, OrRaise};
-use crate::bridge::{Data, audit};
-use crate::net::Error;
-use crate::net::transfer::{MessageParts, Received, Slices, SlicesMut};
+use crate::bridge::{Data, Memory, Runtime, audit};
+use crate::net::transfer::{MessageParts, ReceiveBuffers, Received, SendBuffers};
+use crate::net::{Error, Moving};
 use crate::policy::{Denied, Operation, Permitted, SockAddr, Target};
 use crate::sys::{descriptor, message};
 use nix::errno::Errno;
 use nix::libc;
-use rustpython_vm::builtins::{PyBaseExceptionRef, PyTupleRef};
-use rustpython_vm::function::{ArgBytesLike, ArgMemoryBuffer, FuncArgs};
+use rustpython_vm::builtins::PyTupleRef;
+use rustpython_vm::function::FuncArgs;
 use rustpython_vm::warn::warn;
 use rustpython_vm::{
-    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, VirtualMachine,
+    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, TryFromObject,
+    VirtualMachine,
 };
 use std::collections::HashSet;
 use std::io::{IoSlice, IoSliceMut};
@@ -29,6 +30,12 @@ const ALG_SET_AEAD_ASSOCLEN: i32 = 4;
 
 /// linux/in.h
 const IP_UNICAST_IF: i32 = 50;
+
+/// linux/sctp.h: addresses for a message to go to, and the option that connects to
+/// addresses.
+const SCTP_DSTADDRV4: i32 = 7;
+const SCTP_DSTADDRV6: i32 = 8;
+const SCTP_SOCKOPT_CONNECTX: i32 = 110;
 
 pub(super) fn sendmsg(
     zelf: &Py<BaseSocket>,
@@ -91,8 +98,8 @@ fn control_data(ancdata: &PyObject, vm: &VirtualMachine) -> PyResult<Vec<u8>> {
         };
         let level = args::int(level, vm)?;
         let kind = args::int(kind, vm)?;
-        let data = ArgBytesLike::try_from_borrowed_object(vm, data)?;
-        if !message::push_control(&mut control, level, kind, &data.borrow_buf()) {
+        let data = Data::try_from_object(vm, data.clone())?.to_vec(vm)?;
+        if !message::push_control(&mut control, level, kind, &data) {
             return Err(errors::plain_os_error("ancillary data item too large", vm));
         }
     }
@@ -108,14 +115,12 @@ fn permit_control(zelf: &Py<BaseSocket>, control: &[u8]) -> Result<(), Denied> {
     }
     let (items, _) = message::items(control);
     for item in &items {
-        for fd in message::rights(item) {
-            permit_number(runtime, fd)?;
-        }
         let name = match (item.level, item.kind) {
             (libc::SOL_SOCKET, libc::SCM_RIGHTS | libc::SCM_CREDENTIALS) => continue,
             // What one of these says of a message, an option says of a socket.
             (libc::IPPROTO_IP, libc::IP_RETOPTS) => libc::IP_OPTIONS,
             (libc::IPPROTO_IP, libc::IP_PKTINFO) => IP_UNICAST_IF,
+            (libc::IPPROTO_SCTP, SCTP_DSTADDRV4 | SCTP_DSTADDRV6) => SCTP_SOCKOPT_CONNECTX,
             (_, kind) => kind,
         };
         let level = item.level;
@@ -125,26 +130,27 @@ fn permit_control(zelf: &Py<BaseSocket>, control: &[u8]) -> Result<(), Denied> {
     Ok(())
 }
 
-/// The control data with duplicates of the descriptors in it, if a policy
-/// judged those: while the call waits, another thread could close one, and the
-/// host get the number.
+/// The most descriptors that one message carries (SCM_MAX_FD, net/scm.h).
+const MOST_RIGHTS: usize = 253;
+
+/// The control data with duplicates of the descriptors in it, if there is a policy
+/// that says which may go: while the call waits, another thread could close one,
+/// and the host get the number.
 fn hold_rights(zelf: &Py<BaseSocket>, control: Vec<u8>) -> Result<(Vec<u8>, Vec<OwnedFd>), Error> {
     let runtime = &zelf.state.runtime;
     let (items, _) = message::items(&control);
-    let has_rights = items
-        .iter()
-        .any(|item| message::rights(item).next().is_some());
-    if !runtime.gate.is_guarded() || !has_rights {
+    let count = items.iter().flat_map(message::rights).count();
+    if !runtime.gate.is_guarded() || count == 0 {
         return Ok((control, Vec::new()));
+    }
+    if count > MOST_RIGHTS {
+        return Err(Errno::EINVAL.into());
     }
     let (mut held, mut rights) = (Vec::new(), Vec::new());
     for item in &items {
         let mut data = item.data.to_vec();
         for (fd, number) in message::rights(item).zip(data.chunks_exact_mut(4)) {
-            let copy = match fd {
-                ..0 => return Err(Errno::EBADF.into()),
-                fd => duplicate_number(runtime, fd)?,
-            };
+            let (copy, _) = copy_of_number(runtime, fd)?;
             number.copy_from_slice(&copy.as_raw_fd().to_ne_bytes());
             rights.push(copy);
         }
@@ -163,7 +169,8 @@ fn send(
 ) -> PyResult<usize> {
     let total: usize = buffers.iter().map(Data::len).sum();
     let copies = share_memory(buffers.iter().filter_map(Data::locked))
-        .then(|| buffers.iter().map(|data| data.borrow().to_vec()).collect());
+        .then(|| buffers.iter().map(|data| data.to_vec(vm)).collect())
+        .transpose()?;
     let data = Gathered { buffers, copies };
     let parts = MessageParts { control, target };
     stream::transfer(zelf, flags, vm, |call| {
@@ -178,13 +185,18 @@ struct Gathered<'a> {
     copies: Option<Vec<Vec<u8>>>,
 }
 
-impl Slices for Gathered<'_> {
-    fn lend<R>(&self, sent: usize, attempt: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
+impl SendBuffers for Gathered<'_> {
+    fn lend<R>(
+        &self,
+        sent: usize,
+        attempt: impl FnOnce(&[IoSlice<'_>]) -> Result<R, Errno>,
+    ) -> Result<R, Errno> {
         let borrowed: Few<_>;
         let mut slices: Few<_> = match &self.copies {
             Some(copies) => copies.iter().map(|data| IoSlice::new(data)).collect(),
             None => {
-                borrowed = self.buffers.iter().map(Data::borrow).collect();
+                let buffers = self.buffers.iter().map(Data::borrow);
+                borrowed = buffers.collect::<Result<_, _>>()?;
                 borrowed.iter().map(|data| IoSlice::new(data)).collect()
             }
         };
@@ -197,11 +209,16 @@ impl Slices for Gathered<'_> {
 }
 
 /// The buffers that one message is received into.
-struct Scattered<'a>(&'a [ArgMemoryBuffer]);
+struct Scattered<'a>(&'a [Memory]);
 
-impl SlicesMut for Scattered<'_> {
-    fn lend<R>(&self, filled: usize, attempt: impl FnOnce(&mut [IoSliceMut<'_>]) -> R) -> R {
-        let mut borrowed: Few<_> = self.0.iter().map(|m| m.borrow_buf_mut()).collect();
+impl ReceiveBuffers for Scattered<'_> {
+    fn lend<R>(
+        &self,
+        filled: usize,
+        attempt: impl FnOnce(&mut [IoSliceMut<'_>]) -> Result<R, Errno>,
+    ) -> Result<R, Errno> {
+        let borrowed = self.0.iter().map(Memory::borrow_mut);
+        let mut borrowed = borrowed.collect::<Result<Few<_>, _>>()?;
         let mut slices: Few<_> = borrowed.iter_mut().map(|m| IoSliceMut::new(m)).collect();
         let mut rest = slices.as_mut_slice();
         IoSliceMut::advance_slices(&mut rest, filled);
@@ -234,8 +251,9 @@ pub(super) fn recvmsg(
     let control = control_room(ancbufsize, vm)?;
     let (data, received) =
         stream::transfer(zelf, flags, vm, |call| call.recv_msg(size, control, flags))?;
+    let arrived = Arrived::of(&received.control);
     let data = vm.ctx.new_bytes(data).into();
-    result(zelf, data, &received, vm)
+    result(zelf, data, arrived, &received, vm)
 }
 
 pub(super) fn recvmsg_into(
@@ -250,21 +268,26 @@ pub(super) fn recvmsg_into(
     for buffer in args::items(buffers, WHAT, vm)? {
         memory.push(writable(&buffer, WHAT, vm)?);
     }
-    let total: usize = memory.iter().map(ArgMemoryBuffer::len).sum();
+    let total: usize = memory.iter().map(Memory::len).sum();
     if memory.len() > libc::UIO_MAXIOV as usize {
         return Err(errors::os_error(Errno::EMSGSIZE, vm));
     }
     let control = control_room(ancbufsize, vm)?;
-    let received = stream::transfer(zelf, flags, vm, |call| {
-        if share_memory(memory.iter().map(ArgMemoryBuffer::source_object)) {
-            let (data, received) = call.recv_msg(total, control, flags)?;
-            scatter(&data, &memory);
-            return Ok(received);
-        }
-        call.recv_msg_into(&Scattered(&memory), total, control, flags)
-    })?;
+    let (received, arrived) = if share_memory(memory.iter().map(Memory::source_object)) {
+        let (data, received) =
+            stream::transfer(zelf, flags, vm, |call| call.recv_msg(total, control, flags))?;
+        let arrived = Arrived::of(&received.control);
+        scatter(&data, &memory, vm)?;
+        (received, arrived)
+    } else {
+        let received = stream::transfer(zelf, flags, vm, |call| {
+            call.recv_msg_into(&Scattered(&memory), total, control, flags)
+        })?;
+        let arrived = Arrived::of(&received.control);
+        (received, arrived)
+    };
     let len = vm.ctx.new_int(received.len.min(total)).into();
-    result(zelf, len, &received, vm)
+    result(zelf, len, arrived, &received, vm)
 }
 
 /// True if one object's memory is borrowed twice. Borrowing can mean a lock,
@@ -277,21 +300,105 @@ fn share_memory<'a>(sources: impl Iterator<Item = &'a PyObject>) -> bool {
 }
 
 /// Copies what was received to where it belongs.
-fn scatter(mut data: &[u8], buffers: &[ArgMemoryBuffer]) {
+fn scatter(mut data: &[u8], buffers: &[Memory], vm: &VirtualMachine) -> PyResult<()> {
     for buffer in buffers {
         let n = buffer.len().min(data.len());
         let (head, rest) = data.split_at(n);
-        buffer.with_ref(|memory| memory[..n].copy_from_slice(head));
+        let mut memory = buffer.borrow_mut().map_err(|_| errors::shrunk(vm))?;
+        memory[..n].copy_from_slice(head);
         data = rest;
     }
+    Ok(())
 }
 
-fn writable(buffer: &PyObjectRef, what: &str, vm: &VirtualMachine) -> PyResult<ArgMemoryBuffer> {
-    ArgMemoryBuffer::try_from_borrowed_object(vm, buffer).map_err(|_| {
+fn writable(buffer: &PyObjectRef, what: &str, vm: &VirtualMachine) -> PyResult<Memory> {
+    Memory::try_from_borrowed_object(vm, buffer).map_err(|_| {
         vm.new_type_error(format!(
             "{what} must be an iterable of single-segment read-write buffers"
         ))
     })
+}
+
+/// The ancillary data of a message that was received. It owns the descriptors that
+/// came with it.
+struct Arrived {
+    items: Vec<ArrivedItem>,
+    /// The last item claims to be longer than the buffer.
+    malformed: bool,
+}
+
+struct ArrivedItem {
+    level: i32,
+    kind: i32,
+    /// What the kernel wrote, for items without descriptors.
+    data: Vec<u8>,
+    descriptors: Vec<OwnedFd>,
+}
+
+impl Arrived {
+    /// Takes over the descriptors in `control`, which the kernel has just written.
+    fn of(control: &[u8]) -> Self {
+        let (items, malformed) = message::items(control);
+        let items = items.iter().map(|item| ArrivedItem {
+            level: item.level,
+            kind: item.kind,
+            data: item.data.to_vec(),
+            descriptors: message::descriptors(item).map(descriptor::adopt).collect(),
+        });
+        Self {
+            items: items.collect(),
+            malformed,
+        }
+    }
+
+    /// The items as Python has them. Each descriptor takes a permit of the policy
+    /// and of the limit. Without the first nothing is received (PermissionError);
+    /// without the second the descriptor is closed, as one for which there was no
+    /// room, and MSG_CTRUNC tells of it in `flags`.
+    fn into_python(
+        self,
+        runtime: &Runtime,
+        flags: &mut i32,
+        vm: &VirtualMachine,
+    ) -> PyResult<Vec<PyObjectRef>> {
+        let all = self.items.iter().flat_map(|item| &item.descriptors);
+        for fd in all {
+            runtime.gate.descriptor(fd.as_raw_fd()).or_raise(vm)?;
+        }
+        if self.malformed {
+            warn_malformed(vm)?;
+        }
+        let mut items = Vec::with_capacity(self.items.len());
+        let mut given = Vec::new();
+        for item in self.items {
+            let mut data = item.data;
+            let count = item.descriptors.len();
+            if count > 0 {
+                data.clear();
+            }
+            for fd in item.descriptors {
+                let permit = match runtime.control.permit() {
+                    Ok(permit) => permit,
+                    Err(limit) => {
+                        runtime.control.watch.limited(limit);
+                        *flags |= libc::MSG_CTRUNC;
+                        continue;
+                    }
+                };
+                data.extend(fd.as_raw_fd().to_ne_bytes());
+                given.push(Moving::new(fd, permit));
+            }
+            if count > 0 && data.is_empty() {
+                continue;
+            }
+            let data = vm.ctx.new_bytes(data);
+            items.push(vm.new_tuple((item.level, item.kind, data)).into());
+        }
+        for moving in given {
+            give(runtime, moving).or_raise(vm)?;
+        }
+        Ok(items)
+    }
 }
 
 /// The tuple that recvmsg() returns. Descriptors that arrived belong to the
@@ -299,36 +406,14 @@ fn writable(buffer: &PyObjectRef, what: &str, vm: &VirtualMachine) -> PyResult<A
 fn result(
     zelf: &Py<BaseSocket>,
     data: PyObjectRef,
+    arrived: Arrived,
     received: &Received,
     vm: &VirtualMachine,
 ) -> PyResult<PyTupleRef> {
-    let (items, malformed) = message::items(&received.control);
-    let build = || -> PyResult<PyTupleRef> {
-        let gate = &zelf.state.runtime.gate;
-        for fd in items.iter().flat_map(message::rights) {
-            let target = Target::Descriptor(fd);
-            gate.check(Operation::Adopt, &target).or_raise(vm)?;
-        }
-        if malformed {
-            warn_malformed(vm)?;
-        }
-        let ancillary = items.iter().map(|item| {
-            let data = vm.ctx.new_bytes(item.data.to_vec());
-            vm.new_tuple((item.level, item.kind, data)).into()
-        });
-        let ancillary = vm.ctx.new_list(ancillary.collect());
-        let address = connection::address_object(zelf, &received.sender, vm)?;
-        let result = vm.new_tuple((data, ancillary, received.flags, address));
-        for fd in items.iter().flat_map(message::rights) {
-            gate.give(fd, false);
-        }
-        Ok(result)
-    };
-    build().inspect_err(|_: &PyBaseExceptionRef| {
-        for fd in items.iter().flat_map(message::rights) {
-            let _ = descriptor::close(fd);
-        }
-    })
+    let mut flags = received.flags;
+    let address = connection::address_object(zelf, &received.sender, vm)?;
+    let items = arrived.into_python(&zelf.state.runtime, &mut flags, vm)?;
+    Ok(vm.new_tuple((data, vm.ctx.new_list(items), flags, address)))
 }
 
 fn warn_malformed(vm: &VirtualMachine) -> PyResult<()> {
@@ -376,10 +461,10 @@ pub(super) fn sendmsg_afalg(
     };
     push(ALG_SET_OP, &op.to_ne_bytes())?;
     if let Some(iv) = args.iv.filter(|iv| !vm.is_none(iv)) {
-        let iv = ArgBytesLike::try_from_borrowed_object(vm, &iv)?;
+        let iv = Data::try_from_object(vm, iv)?.to_vec(vm)?;
         // struct af_alg_iv: a length, then the bytes.
         let mut value = (iv.len() as u32).to_ne_bytes().to_vec();
-        value.extend_from_slice(&iv.borrow_buf());
+        value.extend_from_slice(&iv);
         push(ALG_SET_IV, &value)?;
     }
     if let Some(assoclen) = args.assoclen {

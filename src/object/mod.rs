@@ -23,10 +23,8 @@ use class::is_plain;
 pub(crate) use class::{base_class, plain, socket_class};
 pub(crate) use connection::connect_within;
 pub(crate) use file::socket_io_type;
-pub(crate) use host::{duplicate_for_host, from_host, into_host};
-pub(crate) use lifecycle::{
-    duplicate, duplicate_number, note_taken, pair, permit_number, transport,
-};
+pub(crate) use host::{duplicate_for_host, from_host, into_host, number_into_host};
+pub(crate) use lifecycle::{copy_of_number, duplicate, duplicate_number, give, pair, transport};
 pub(crate) use sendfile::giveup_type;
 
 use crate::bridge::State;

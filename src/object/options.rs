@@ -1,19 +1,27 @@
 //! Socket options, timeouts, blocking mode, inheritance.
 
 use super::{BaseSocket, lifecycle};
-use crate::bridge::args;
 use crate::bridge::errors::{self, OrRaise};
-use crate::net::{Timeout, low_water};
-use crate::policy::{Operation, Target};
-use crate::sys::sockopt;
+use crate::bridge::{Data, args};
+use crate::net::{Moving, Timeout, low_water};
+use crate::policy::{Denied, Operation, Target};
+use crate::sys::descriptor::FdGuard;
+use crate::sys::{self, sockopt};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
-use rustpython_vm::function::ArgBytesLike;
-use rustpython_vm::{Py, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, VirtualMachine};
+use rustpython_vm::{Py, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine};
+use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::AsRawFd;
 use std::vec::IntoIter;
 
 /// The most bytes that getsockopt() fetches, as in CPython.
 const LONGEST_OPTION: usize = 1024;
+
+/// Asks whether the script may read or set an option.
+fn permit(zelf: &Py<BaseSocket>, level: i32, name: i32) -> Result<(), Denied> {
+    let target = Target::SocketOption { level, name };
+    zelf.state.runtime.gate.check(Operation::Option, &target)
+}
 
 pub(super) fn getsockopt(
     zelf: &Py<BaseSocket>,
@@ -22,7 +30,12 @@ pub(super) fn getsockopt(
     buflen: i32,
     vm: &VirtualMachine,
 ) -> PyResult {
+    permit(zelf, level, option).or_raise(vm)?;
     let call = zelf.socket.begin().or_raise(vm)?;
+    if sockopt::answers_descriptor(level, option) {
+        drop(call);
+        return get_descriptor(zelf, level, option, buflen, vm);
+    }
     if buflen == 0 {
         if zelf.socket.family() == libc::AF_VSOCK {
             // vsock options are 64 bits wide.
@@ -33,13 +46,48 @@ pub(super) fn getsockopt(
         let value = sockopt::get_int(call.fd(), level, option).or_raise(vm)?;
         return Ok(vm.ctx.new_int(value).into());
     }
-    let len = usize::try_from(buflen)
-        .ok()
-        .filter(|len| *len <= LONGEST_OPTION)
-        .ok_or_else(|| errors::plain_os_error("getsockopt buflen out of range", vm))?;
+    let len = option_length(buflen, vm)?;
     let mut value = [0; LONGEST_OPTION];
     let n = sockopt::get(call.fd(), level, option, &mut value[..len]).or_raise(vm)?;
     Ok(vm.ctx.new_bytes(value[..n].to_vec()).into())
+}
+
+fn option_length(buflen: i32, vm: &VirtualMachine) -> PyResult<usize> {
+    usize::try_from(buflen)
+        .ok()
+        .filter(|len| *len <= LONGEST_OPTION)
+        .ok_or_else(|| errors::plain_os_error("getsockopt buflen out of range", vm))
+}
+
+/// An option whose answer has a new descriptor in it: the script's own, counted,
+/// if the policy lets it be taken over.
+fn get_descriptor(
+    zelf: &Py<BaseSocket>,
+    level: i32,
+    option: i32,
+    buflen: i32,
+    vm: &VirtualMachine,
+) -> PyResult {
+    let runtime = &zelf.state.runtime;
+    let len = match buflen {
+        0 => size_of::<libc::c_int>(),
+        buflen => option_length(buflen, vm)?,
+    };
+    let permit = runtime.control.permit().or_raise(vm)?;
+    let call = zelf.socket.begin().or_raise(vm)?;
+    let mut value = vec![0; len];
+    let (n, fd) = sockopt::get_descriptor(call.fd(), level, option, &mut value).or_raise(vm)?;
+    drop(call);
+    if let Some(fd) = fd {
+        runtime.gate.descriptor(fd.as_raw_fd()).or_raise(vm)?;
+        lifecycle::give(runtime, Moving::new(fd, permit)).or_raise(vm)?;
+    }
+    value.truncate(n);
+    match <[u8; size_of::<libc::c_int>()]>::try_from(value) {
+        Ok(value) if buflen == 0 => Ok(vm.ctx.new_int(i32::from_ne_bytes(value)).into()),
+        Ok(value) => Ok(vm.ctx.new_bytes(value.to_vec()).into()),
+        Err(value) => Ok(vm.ctx.new_bytes(value).into()),
+    }
 }
 
 /// setsockopt(level, option, value) or setsockopt(level, option, None, optlen).
@@ -60,17 +108,6 @@ pub(super) fn setsockopt(
     };
     let level = args::int(level, vm)?;
     let option = args::int(option, vm)?;
-    let target = Target::SocketOption {
-        level,
-        name: option,
-    };
-    let permit = || {
-        zelf.state
-            .runtime
-            .gate
-            .check(Operation::Option, &target)
-            .or_raise(vm)
-    };
     if let Some(optlen) = optlen {
         if !vm.is_none(value) {
             return Err(vm.new_type_error(format!(
@@ -79,25 +116,39 @@ pub(super) fn setsockopt(
             )));
         }
         let optlen = args::unsigned(optlen, vm)?;
-        permit()?;
+        permit(zelf, level, option).or_raise(vm)?;
         let call = zelf.socket.begin().or_raise(vm)?;
         return sockopt::set_length(call.fd(), level, option, optlen).or_raise(vm);
     }
     let value = OptionValue::from_object(zelf.socket.family(), value, vm)?;
-    permit()?;
-    low_water::note_option(level, option);
+    let value = match value {
+        OptionValue::Int(value) => value.to_ne_bytes().to_vec(),
+        OptionValue::Long(value) => value.to_ne_bytes().to_vec(),
+        OptionValue::Bytes(value) => value,
+    };
     let call = zelf.socket.begin().or_raise(vm)?;
-    match value {
-        OptionValue::Int(value) => {
-            sockopt::set(call.fd(), level, option, &value.to_ne_bytes()).or_raise(vm)
-        }
-        OptionValue::Long(value) => {
-            sockopt::set(call.fd(), level, option, &value.to_ne_bytes()).or_raise(vm)
-        }
-        OptionValue::Bytes(value) => {
-            sockopt::set(call.fd(), level, option, &value.borrow_buf()).or_raise(vm)
+    if zelf.state.runtime.gate.is_guarded() {
+        match sockopt::membership(level, option, &value) {
+            Some(group) => permit_group(zelf, &call, group).or_raise(vm)?,
+            None => permit(zelf, level, option).or_raise(vm)?,
         }
     }
+    low_water::note_option(level, option);
+    sockopt::set(call.fd(), level, option, &value).or_raise(vm)
+}
+
+/// Asks whether the script may join or leave a multicast group: the kernel tells
+/// the network, and the script hears what is sent to the group. That is to listen
+/// at the address of the group, on the port that the socket has.
+fn permit_group(zelf: &Py<BaseSocket>, call: &FdGuard<'_>, group: IpAddr) -> Result<(), Denied> {
+    let own = sys::socket::getsockname(call.fd()).ok();
+    let port = own.and_then(|own| own.ip()).map_or(0, |(_, port)| port);
+    let group = match group {
+        IpAddr::V4(ip) => SocketAddrV4::new(ip, port).into(),
+        IpAddr::V6(ip) => SocketAddrV6::new(ip, port, 0, 0).into(),
+    };
+    let gate = &zelf.state.runtime.gate;
+    gate.address(Operation::Bind, group, None).map(drop)
 }
 
 /// What a socket option is set to.
@@ -105,7 +156,7 @@ enum OptionValue {
     Int(i32),
     /// vsock options are 64 bits wide.
     Long(u64),
-    Bytes(ArgBytesLike),
+    Bytes(Vec<u8>),
 }
 
 impl OptionValue {
@@ -119,7 +170,10 @@ impl OptionValue {
         };
         match number {
             Ok(number) => Ok(number),
-            Err(_) => ArgBytesLike::try_from_borrowed_object(vm, value).map(Self::Bytes),
+            Err(_) => {
+                let value = Data::try_from_object(vm, value.to_owned())?;
+                value.to_vec(vm).map(Self::Bytes)
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 //! `ssl` sends by the second. A call that gives up raises `_GiveupOnSendfile`
 //! where Python code can see it.
 
-use super::{BaseSocket, is_plain, stream};
+use super::{BaseSocket, copy_of_number, is_plain, stream};
 use crate::bridge::{Data, args, call, errors};
 use crate::net::{Error, Timeout};
 use crate::sys::{descriptor, sendfile as sys_sendfile};
@@ -182,9 +182,7 @@ impl Source {
         // Any object can claim to be a file with any descriptor of the process:
         // reading from it takes the same permission as making a socket of it.
         // A file that the script can read is sent by send().
-        gate.descriptor(number)?;
-        let held = descriptor::peek(number, descriptor::duplicate)?;
-        gate.descriptor(number)?;
+        let (held, _) = copy_of_number(&zelf.state.runtime, number)?;
         Ok(Self {
             number: held.as_raw_fd(),
             _held: Some(held),

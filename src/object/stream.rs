@@ -3,13 +3,12 @@
 use super::{BaseSocket, connection};
 use crate::bridge::args;
 use crate::bridge::errors::OrRaise;
-use crate::bridge::{CallContext, Data, Room, audit, blocking};
+use crate::bridge::{CallContext, Data, Memory, Room, audit, blocking};
 use crate::net::{Call, Error};
 use crate::policy::Operation;
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::PyByteArray;
-use rustpython_vm::function::ArgMemoryBuffer;
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::vec::IntoIter;
 
@@ -70,7 +69,7 @@ fn destination(
     caller: &str,
     too_small: &str,
     vm: &VirtualMachine,
-) -> PyResult<(ArgMemoryBuffer, usize)> {
+) -> PyResult<(Memory, usize)> {
     let buffer = writable(buffer, &format!("{caller}() argument 1"), vm)?;
     let len = match size(nbytes, caller, vm)? {
         0 => buffer.len(),
@@ -81,13 +80,9 @@ fn destination(
 }
 
 /// A writable buffer, or CPython's TypeError about `what`.
-pub(super) fn writable(
-    value: &PyObjectRef,
-    what: &str,
-    vm: &VirtualMachine,
-) -> PyResult<ArgMemoryBuffer> {
+pub(super) fn writable(value: &PyObjectRef, what: &str, vm: &VirtualMachine) -> PyResult<Memory> {
     use rustpython_vm::TryFromBorrowedObject;
-    ArgMemoryBuffer::try_from_borrowed_object(vm, value).map_err(|raised| {
+    Memory::try_from_borrowed_object(vm, value).map_err(|raised| {
         let type_error = vm.ctx.exceptions.type_error;
         if !raised.fast_isinstance(type_error)
             && !raised.fast_isinstance(vm.ctx.exceptions.buffer_error)
@@ -123,7 +118,7 @@ pub(super) fn recv_into(
         return Ok(0);
     }
     let room = Room {
-        buffer: &buffer,
+        memory: &buffer,
         len,
     };
     transfer(zelf, flags, vm, |call| call.recv_into(&room, flags))
@@ -151,7 +146,7 @@ pub(super) fn recvfrom_into(
     let too_small = "nbytes is greater than the length of the buffer";
     let (buffer, len) = destination(buffer, nbytes, "recvfrom_into", too_small, vm)?;
     let room = Room {
-        buffer: &buffer,
+        memory: &buffer,
         len,
     };
     let (n, sender) = transfer(zelf, flags, vm, |call| call.recv_from_into(&room, flags))?;
@@ -165,7 +160,7 @@ pub(super) fn send(
     vm: &VirtualMachine,
 ) -> PyResult<usize> {
     if let Some(outgoing) = &zelf.transport {
-        outgoing.put(&data.borrow());
+        outgoing.put(&data.to_vec(vm)?);
         return Ok(data.len());
     }
     transfer(zelf, flags, vm, |call| call.send(data, flags))

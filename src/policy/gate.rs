@@ -4,6 +4,7 @@ use super::{SockAddr, Watch};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a script is about to do with a target.
@@ -117,7 +118,25 @@ impl std::error::Error for Denied {}
 
 /// Decides what scripts may do; [`Rules`](super::Rules) serves nearly everyone.
 ///
-/// Called on whichever thread runs the script; it must not block.
+/// Called on whichever thread runs the script; it must not block. If it panics, the
+/// answer is a refusal.
+///
+/// # What is asked, and in which order
+///
+/// | The script | Questions |
+/// |---|---|
+/// | looks up a name | `check(Resolve, Name)`; for each address found `check(Resolve, Address)` with the name, and `allows` of the same, to remember what the name led to |
+/// | connects, sends or binds to a name | `check` of that operation with `Name`; then with the address that is used, and the name |
+/// | connects, sends or binds to an address | `allows` of that operation with the address and each name that is remembered for it; unless one is allowed, `check` with the address and no name |
+/// | uses an address that is a number, as `127.1` | as for an address: it is no name |
+/// | makes a socket | `check(Create, Kind)` |
+/// | reads or sets an option, or sends ancillary data | `check(Option, SocketOption)` |
+/// | joins or leaves a multicast group | `check(Bind, Address)` with the group and the port of the socket |
+/// | uses a descriptor that is not its own, or receives one | `check(Adopt, Descriptor)` |
+/// | calls a function that concerns the machine | `check(System, Service)` or `check(Resolve, Service)` |
+///
+/// Each `check` that refuses ends the call and is told as one
+/// [`Event::Refused`](super::Event::Refused); what `allows` says is not told.
 ///
 /// ```
 /// use rustpython_socket::{Denied, Operation, Policy, Target};
@@ -178,43 +197,16 @@ pub(crate) struct Gate {
     policy: Option<Arc<dyn Policy>>,
     watch: Arc<Watch>,
     learned: Mutex<Learned>,
-    /// Descriptors that are the script's and in no socket object, and whether
-    /// each was bound to an address that was permitted.
-    own: Mutex<HashMap<i32, bool>>,
-    /// Whether anybody wants to know which those are.
-    tracks: bool,
 }
 
 impl Gate {
     /// A gate that asks `policy` and tells `watch` of refusals.
     pub(crate) fn new(policy: Option<Arc<dyn Policy>>, watch: Arc<Watch>) -> Self {
         Self {
-            tracks: policy.is_some(),
             policy,
             watch,
             ..Self::default()
         }
-    }
-
-    /// Keeps track of the script's own descriptors also without a policy.
-    pub(crate) fn track(&mut self) {
-        self.tracks = true;
-    }
-
-    /// How many descriptors are the script's and in no socket object, as far as
-    /// that is tracked.
-    pub(crate) fn own(&self) -> usize {
-        self.lock_own().len()
-    }
-
-    /// True if it is known which descriptors are the script's.
-    pub(crate) fn tracks(&self) -> bool {
-        self.tracks
-    }
-
-    /// True of a descriptor that is known to be the script's.
-    pub(crate) fn owns(&self, fd: i32) -> bool {
-        self.tracks && self.lock_own().contains_key(&fd)
     }
 
     /// True if there is anything to ask.
@@ -227,7 +219,8 @@ impl Gate {
         let Some(policy) = &self.policy else {
             return Ok(());
         };
-        let checked = policy.check(operation, target);
+        let asked = catch_unwind(AssertUnwindSafe(|| policy.check(operation, target)));
+        let checked = asked.unwrap_or_else(|_| Err(Denied(PANICKED.into())));
         checked.inspect_err(|denied| self.watch.refused(operation, target, denied))
     }
 
@@ -260,7 +253,7 @@ impl Gate {
                 name: Some(name),
             };
             self.check(operation, &target)?;
-            if operation == Operation::Resolve && policy.allows(operation, &target) {
+            if operation == Operation::Resolve && allows(policy, operation, &target) {
                 self.learned().learn(&address, name);
             }
             return Ok(Permitted(used(operation, address)));
@@ -272,7 +265,7 @@ impl Gate {
         let by_name = |name: &Arc<str>| {
             let name = Some(&**name);
             let target = Target::Address { address, name };
-            policy.allows(operation, &target)
+            allows(policy, operation, &target)
         };
         if !names.iter().any(by_name) {
             let name = None;
@@ -281,53 +274,23 @@ impl Gate {
         Ok(Permitted(used(operation, address)))
     }
 
-    /// Checks that a script may use a descriptor that is in no socket object.
+    /// Checks that a script may use a descriptor that is not its own.
     pub(crate) fn descriptor(&self, fd: i32) -> Result<(), Denied> {
-        if self.policy.is_none() || self.lock_own().contains_key(&fd) {
-            return Ok(());
-        }
         self.check(Operation::Adopt, &Target::Descriptor(fd))
-    }
-
-    /// The same for one who takes the descriptor away from the script's own:
-    /// only one can, so that the number is not used once it is somebody else's.
-    /// Whether it was bound to an address that was permitted; None if it was
-    /// not the script's.
-    pub(crate) fn claim(&self, fd: i32) -> Result<Option<bool>, Denied> {
-        if !self.tracks {
-            return Ok(None);
-        }
-        let own = self.lock_own().remove(&fd);
-        match own {
-            Some(bound) => Ok(Some(bound)),
-            None => self
-                .check(Operation::Adopt, &Target::Descriptor(fd))
-                .map(|()| None),
-        }
-    }
-
-    /// The script was given a descriptor that is its own from now on; `bound`
-    /// to an address that was permitted, or not.
-    pub(crate) fn give(&self, fd: i32, bound: bool) {
-        if self.tracks {
-            self.lock_own().insert(fd, bound);
-        }
-    }
-
-    /// A descriptor is no longer the script's: closed, or in a socket object.
-    pub(crate) fn take(&self, fd: i32) {
-        if self.tracks {
-            self.lock_own().remove(&fd);
-        }
     }
 
     fn learned(&self) -> MutexGuard<'_, Learned> {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn lock_own(&self) -> MutexGuard<'_, HashMap<i32, bool>> {
-        self.own.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// The refusal of a policy that panicked.
+const PANICKED: &str = "the host's policy panicked";
+
+/// What the policy allows in passing; nothing if it panics.
+fn allows(policy: &Arc<dyn Policy>, operation: Operation, target: &Target<'_>) -> bool {
+    let asked = catch_unwind(AssertUnwindSafe(|| policy.allows(operation, target)));
+    asked.unwrap_or(false)
 }
 
 /// The address that the system call gets. The kernel turns the unspecified

@@ -1,7 +1,7 @@
 //! Internet addresses as text, the way the C library reads and writes them.
 
 use std::fmt::Write;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// inet_aton(3): one to four numbers, decimal, octal or hexadecimal, the last
 /// of which fills the bytes that are left. White space ends the address, and
@@ -101,11 +101,52 @@ pub(crate) fn ntop6(ip: Ipv6Addr) -> String {
     }
 }
 
-/// True of a host that is an address already and needs no look-up, in any
-/// spelling that getaddrinfo(3) takes; an IPv6 address may have a zone.
-pub(crate) fn is_literal(host: &[u8]) -> bool {
-    let bare = host.split(|b| *b == b'%').next().unwrap_or(host);
-    pton6(bare).is_some() || aton_exact(host).is_some()
+/// A host that is an address already and needs no look-up.
+///
+/// The only reader of such hosts: rules judge by it, the resolver is not asked for
+/// what it takes, and addresses are made from it. So a host cannot be judged as an
+/// address and then looked up as a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HostLiteral<'a> {
+    pub(crate) ip: IpAddr,
+    /// What is behind the `%` of an IPv6 address: a number or an interface.
+    pub(crate) zone: Option<&'a str>,
+}
+
+impl<'a> HostLiteral<'a> {
+    /// Reads what getaddrinfo(3) reads with AI_NUMERICHOST: the spellings of
+    /// inet_aton(3) to the last byte, and those of inet_pton(3) for IPv6, which may
+    /// have a zone. Whether there is such a zone is another question. `None` for a
+    /// name; one that ends in a dot is always a name.
+    pub(crate) fn parse(host: &'a [u8]) -> Option<Self> {
+        if let Some(ip) = pton4(host).or_else(|| aton_exact(host)) {
+            let (ip, zone) = (ip.into(), None);
+            return Some(Self { ip, zone });
+        }
+        let text = std::str::from_utf8(host).ok()?;
+        let (bare, zone) = match text.split_once('%') {
+            Some((bare, zone)) => (bare, Some(zone)),
+            None => (text, None),
+        };
+        let ip = bare.parse::<Ipv6Addr>().ok()?.into();
+        Some(Self { ip, zone })
+    }
+
+    /// The address of the packets: not an IPv4-mapped one.
+    pub(crate) fn reached(&self) -> IpAddr {
+        self.ip.to_canonical()
+    }
+}
+
+/// True of the names below `localhost`, which no resolver is asked for (RFC 6761,
+/// 6.3), and of `localhost.`.
+pub(crate) fn is_below_localhost(name: &[u8]) -> bool {
+    const LOCALHOST: &[u8] = b"localhost";
+    let bare = name.strip_suffix(b".").unwrap_or(name);
+    let at = bare.len().saturating_sub(LOCALHOST.len());
+    let (head, tail) = bare.split_at(at);
+    let below = head.len() > 1 && head.ends_with(b".") || head.is_empty() && bare != name;
+    below && tail.eq_ignore_ascii_case(LOCALHOST) && !name.contains(&b'\\')
 }
 
 #[cfg(test)]
@@ -168,26 +209,30 @@ mod tests {
     }
 
     #[test]
-    fn literals() {
-        for host in [
-            "127.0.0.1",
-            "127.1",
-            "0x7f000001",
-            "::1",
-            "fe80::1%lo",
-            "fe80::1%1",
+    fn names_below_localhost() {
+        for name in [
+            "a.localhost",
+            "A.LocalHost",
+            "a.b.localhost",
+            "a.localhost.",
+            "localhost.",
+            "-.localhost",
         ] {
-            assert!(is_literal(host.as_bytes()), "{host}");
+            assert!(is_below_localhost(name.as_bytes()), "{name}");
         }
-        for host in [
+        for name in [
             "",
+            ".",
             "localhost",
-            "127.0.0.1 ",
-            "127.0.0.1%lo",
-            "1.2.3.4.5",
-            "::1 ",
+            ".localhost",
+            ".localhost.",
+            "alocalhost",
+            "a.localhost.example",
+            "localhost..",
+            "a\\.localhost",
+            "a.localhos",
         ] {
-            assert!(!is_literal(host.as_bytes()), "{host}");
+            assert!(!is_below_localhost(name.as_bytes()), "{name}");
         }
     }
 

@@ -14,5 +14,5 @@ pub use gate::{Denied, Operation, Policy, Target};
 pub(crate) use gate::{Gate, NameGrant, Permitted};
 pub use rules::{AuditOnly, Rule, RuleError, Rules};
 pub use sockaddr::SockAddr;
-pub use watch::Event;
+pub use watch::{Event, Limit};
 pub(crate) use watch::{SocketId, Watch};

@@ -2,11 +2,37 @@
 
 use super::{Denied, Operation, SockAddr, Target};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A number that no other socket of the process has had.
 pub(crate) type SocketId = u64;
+
+/// A limit that the host set, and a script reached.
+///
+/// ```
+/// use rustpython_socket::{Event, Limit, SocketModule};
+///
+/// let module = SocketModule::new().max_sockets(4).on_event(|event| {
+///     if let Event::Limited { limit: Limit::Sockets } = event {
+///         eprintln!("the script wants more than four sockets");
+///     }
+/// });
+/// # drop(module);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Limit {
+    /// Open sockets and other descriptors: EMFILE.
+    Sockets,
+    /// Bytes received: EDQUOT.
+    Received,
+    /// Bytes sent: EDQUOT.
+    Sent,
+    /// Connections begun within a second: EDQUOT.
+    Connections,
+}
 
 /// Something that happened to a socket of a script. `id` is the same number in
 /// all the events of one socket.
@@ -68,6 +94,11 @@ pub enum Event<'a> {
         /// What the script is told.
         denied: &'a Denied,
     },
+    /// A limit was reached: the call fails, or a descriptor that arrived is closed.
+    Limited {
+        /// Which limit.
+        limit: Limit,
+    },
     /// A socket was closed, or its descriptor given away.
     Closed {
         /// Which socket.
@@ -88,6 +119,7 @@ pub(crate) struct Watch {
     hook: OnceLock<Box<Hook>>,
     pub(crate) opened: AtomicU64,
     pub(crate) refusals: AtomicU64,
+    pub(crate) limited: AtomicU64,
     /// Of sockets that are closed.
     pub(crate) received: AtomicU64,
     pub(crate) sent: AtomicU64,
@@ -114,11 +146,19 @@ impl Watch {
         self.hook.get().is_some()
     }
 
+    /// Tells the hook. If it panics, the panic ends here, with the message that it
+    /// has printed: this runs in the middle of calls, and in destructors.
     #[cold]
     pub(crate) fn tell(&self, event: &Event<'_>) {
         if let Some(hook) = self.hook.get() {
-            hook(event);
+            let _ = catch_unwind(AssertUnwindSafe(|| hook(event)));
         }
+    }
+
+    #[cold]
+    pub(crate) fn limited(&self, limit: Limit) {
+        self.limited.fetch_add(1, Ordering::Relaxed);
+        self.tell(&Event::Limited { limit });
     }
 
     #[cold]

@@ -6,15 +6,14 @@
 //! | state | word | `acquire` | `close` | `leave` |
 //! |---|---|---|---|---|
 //! | none | no number | fails | nothing to do | nothing to do |
-//! | open | number, count | count + 1 | at count 0: none, closed. Else: closing | at count 0: none. Else: leaving |
+//! | open | number, count | count + 1 | closing, with a guard of its own | leaving, likewise |
 //! | closing | number, CLOSING, count > 0 | fails | nothing to do | nothing to do |
 //! | leaving | number, LEAVING, count > 0 | fails | nothing to do | nothing to do |
 //!
 //! Invariants:
 //!
-//! - The number is this word's until the state is "none". Whoever gives up an unused
-//!   descriptor, or else the guard that brings the count to 0, closes it (or, when
-//!   leaving, lets go of it), so that happens once. A descriptor in use is closed
+//! - The number is this word's until the state is "none". The guard that brings the
+//!   count to 0 closes it (or, when leaving, lets go of it), so that happens once, and
 //!   before the state becomes "none": who waits for that finds the number free.
 //! - A guard exists only between `acquire` and its drop, and each is one count: while
 //!   there is one, the number is not closed, and no call uses a number that the
@@ -29,6 +28,7 @@
 use super::fork;
 use nix::errno::Errno;
 use std::cell::Cell;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -39,8 +39,11 @@ pub(crate) struct Descriptor(AtomicU64);
 const CLOSING: u64 = 1 << 31;
 /// Leave open as soon as nobody uses it: somebody else owns the number now.
 const LEAVING: u64 = 1 << 30;
+/// bind(2) gave the descriptor an address that the gate let through, or the host
+/// bound it. The flag is in the word so that no other descriptor inherits it.
+const BOUND: u64 = 1 << 29;
 /// The generation's bits.
-const GENERATION_SHIFT: u32 = 22;
+const GENERATION_SHIFT: u32 = 21;
 const GENERATION: u64 = 0xff << GENERATION_SHIFT;
 const COUNT: u64 = (1 << GENERATION_SHIFT) - 1;
 /// No number, in the upper half.
@@ -83,10 +86,11 @@ impl Descriptor {
         Self(AtomicU64::new(NONE))
     }
 
-    /// Takes `fd` over. Gives it back while there is, or still is in use by
-    /// some call, another one.
-    pub(crate) fn install(&self, fd: OwnedFd) -> Result<(), OwnedFd> {
-        let word = (fd.as_raw_fd() as u32 as u64) << 32 | generation();
+    /// Takes `fd` over, which is `bound` to a permitted address or not. Gives it back
+    /// while there is, or still is in use by some call, another one.
+    pub(crate) fn install(&self, fd: OwnedFd, bound: bool) -> Result<(), OwnedFd> {
+        let bound = if bound { BOUND } else { 0 };
+        let word = (fd.as_raw_fd() as u32 as u64) << 32 | bound | generation();
         let mut before = self.0.load(Ordering::Acquire);
         loop {
             if !is_none(current(before)) {
@@ -156,56 +160,83 @@ impl Descriptor {
     /// Closes the descriptor: now, or when the last guard is dropped (close(2)).
     /// False if there was none.
     pub(crate) fn close(&self) -> Result<bool, Errno> {
-        match self.release(CLOSING) {
-            Some((fd, true)) => close(fd).map(|()| true),
-            Some((_, false)) => Ok(true),
+        self.close_listed(None, |_| {})
+    }
+
+    /// Closes the descriptor, if it is number `only` or `only` is `None`. Calls
+    /// `unlist` with the number when no guard can be acquired any more, and before
+    /// the kernel can give the number to anybody else.
+    pub(crate) fn close_listed(
+        &self,
+        only: Option<RawFd>,
+        unlist: impl FnOnce(RawFd),
+    ) -> Result<bool, Errno> {
+        match self.give_up(CLOSING, only) {
+            Some(guard) => {
+                unlist(guard.fd);
+                guard.end().map(|()| true)
+            }
             None => Ok(false),
         }
     }
 
-    /// Gives the number away without closing it. The guards that exist may go on
-    /// using it until [`is_busy`](Self::is_busy) is false.
-    pub(crate) fn leave(&self) -> Option<RawFd> {
-        self.release(LEAVING).map(|(fd, _)| fd)
+    /// Gives the number away without closing it, and tells whether it is bound. `only`
+    /// and `unlist` are as for [`close_listed`](Self::close_listed). The guards that
+    /// exist may go on using the number until [`is_given_up`](Self::is_given_up) is
+    /// false.
+    pub(crate) fn leave(
+        &self,
+        only: Option<RawFd>,
+        unlist: impl FnOnce(RawFd),
+    ) -> Option<(RawFd, bool)> {
+        let guard = self.give_up(LEAVING, only)?;
+        unlist(guard.fd);
+        Some((guard.fd, guard.is_bound()))
     }
 
-    /// Gives the descriptor up. The flag is true if nobody was using it, so that
-    /// it is out of this word altogether.
-    fn release(&self, flag: u64) -> Option<(RawFd, bool)> {
-        let mut word = self.0.load(Ordering::Acquire);
-        loop {
-            let seen = current(word);
-            if number(seen) < 0 {
-                return None;
-            }
-            let idle = seen & COUNT == 0;
-            let given_up = seen & (CLOSING | LEAVING);
-            // Its last user brings it to an end, unless that was a thread of the
-            // parent process's.
-            if given_up != 0 && word & GENERATION == generation() {
-                return None;
-            }
-            let next = if idle { NONE } else { seen | flag };
-            match self
-                .0
-                .compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire)
-            {
-                Ok(_) if given_up == LEAVING => return None,
-                Ok(_) => return Some((number(word), idle)),
-                Err(now) => word = now,
-            }
+    /// Gives the descriptor up: from here on there are no new guards. The result is
+    /// one, so that the word keeps the number until the caller has ended it.
+    fn give_up(&self, flag: u64, only: Option<RawFd>) -> Option<FdGuard<'_>> {
+        let guard = match self.acquire() {
+            Some(guard) => guard,
+            None => self.take_over_from_parent()?,
+        };
+        if only.is_some_and(|only| only != guard.fd) {
+            return None;
         }
+        let free = |word: u64| (word & (CLOSING | LEAVING) == 0).then_some(word | flag);
+        let given_up = self
+            .0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, free);
+        given_up.ok().map(|_| guard)
+    }
+
+    /// Acquires a guard of a descriptor that the parent process was closing at the
+    /// fork: its last user does not exist here.
+    #[cold]
+    fn take_over_from_parent(&self) -> Option<FdGuard<'_>> {
+        let word = self.0.load(Ordering::Acquire);
+        if word & CLOSING == 0 || word & GENERATION == generation() {
+            return None;
+        }
+        let next = current(word) & !CLOSING;
+        let taken = self
+            .0
+            .compare_exchange(word, next, Ordering::AcqRel, Ordering::Relaxed);
+        taken.ok().and_then(|_| self.acquire())
     }
 
     /// Ends the last use of a descriptor that was given up meanwhile. Only the guard
     /// that brought the count to 0 comes here, and nobody else changes the word then.
     #[cold]
-    fn retire(&self, word: u64) {
+    fn retire(&self, word: u64) -> Result<(), Errno> {
         // First the number, for which others wait until the word has none.
-        if word & CLOSING != 0 {
-            let _ = close(number(word));
-        }
+        let closed = match word & CLOSING != 0 {
+            true => close(number(word)),
+            false => Ok(()),
+        };
         self.0.store(NONE, Ordering::Release);
+        closed
     }
 }
 
@@ -238,21 +269,42 @@ impl FdGuard<'_> {
     pub(crate) fn number(&self) -> RawFd {
         self.fd
     }
+
+    /// Tells whether the descriptor has an address that was permitted.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.descriptor.0.load(Ordering::Acquire) & BOUND != 0
+    }
+
+    /// Records that bind(2) gave the descriptor an address that was permitted. While
+    /// this guard lives, the word is of no other descriptor.
+    pub(crate) fn set_bound(&self) {
+        self.descriptor.0.fetch_or(BOUND, Ordering::AcqRel);
+    }
+
+    /// Drops the guard; returns what close(2) said if that closed the descriptor.
+    fn end(self) -> Result<(), Errno> {
+        ManuallyDrop::new(self).release()
+    }
+
+    #[inline]
+    fn release(&self) -> Result<(), Errno> {
+        let _ = HELD.try_with(|held| held.set(held.get().saturating_sub(1)));
+        if self.generation != generation() {
+            // Counted in the parent process, for which the child does not count.
+            return Ok(());
+        }
+        let left = self.descriptor.0.fetch_sub(1, Ordering::AcqRel) - 1;
+        if left & (CLOSING | LEAVING) != 0 && left & COUNT == 0 {
+            return self.descriptor.retire(left);
+        }
+        Ok(())
+    }
 }
 
 impl Drop for FdGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        let _ = HELD.try_with(|held| held.set(held.get().saturating_sub(1)));
-        if self.generation != generation() {
-            // Counted in the parent process, for which the child does not count.
-            return;
-        }
-        let left = self.descriptor.0.fetch_sub(1, Ordering::Release) - 1;
-        if left & (CLOSING | LEAVING) != 0 && left & COUNT == 0 {
-            std::sync::atomic::fence(Ordering::Acquire);
-            self.descriptor.retire(left);
-        }
+        let _ = self.release();
     }
 }
 
@@ -298,7 +350,7 @@ mod tests {
         let fd: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
         let raw = fd.as_raw_fd();
         let descriptor = Descriptor::none();
-        descriptor.install(fd).unwrap();
+        descriptor.install(fd, false).unwrap();
         (descriptor, raw)
     }
 
@@ -314,14 +366,14 @@ mod tests {
     #[test]
     fn close_waits_for_the_call_in_flight() {
         let (descriptor, raw) = open();
-        let guard = descriptor.acquire().unwrap();
-        assert_eq!(guard.number(), raw);
+        let call = descriptor.acquire().unwrap();
+        assert_eq!(call.number(), raw);
         assert!(descriptor.close().unwrap());
         assert!(is_open(raw));
         assert_eq!(descriptor.number(), -1);
         assert!(descriptor.acquire().is_none());
-        let _ = guard.fd().as_fd();
-        drop(guard);
+        let _ = call.fd().as_fd();
+        drop(call);
         assert!(!is_open(raw) && !descriptor.is_busy());
         assert!(!descriptor.close().unwrap());
     }
@@ -329,22 +381,47 @@ mod tests {
     #[test]
     fn leave_keeps_the_number_open() {
         let (descriptor, raw) = open();
-        let guard = descriptor.acquire().unwrap();
-        assert_eq!(descriptor.leave(), Some(raw));
+        let call = descriptor.acquire().unwrap();
+        call.set_bound();
+        assert_eq!(descriptor.leave(None, |_| {}), Some((raw, true)));
         assert!(descriptor.is_busy());
-        drop(guard);
+        drop(call);
         assert!(!descriptor.is_busy() && is_open(raw));
-        assert_eq!(descriptor.leave(), None);
+        assert_eq!(descriptor.leave(None, |_| {}), None);
         close(raw).unwrap();
+    }
+
+    #[test]
+    fn only_the_number_asked_for_is_closed_or_left() {
+        let (descriptor, raw) = open();
+        let other = Some(raw + 1);
+        assert_eq!(descriptor.close_listed(other, |_| panic!()), Ok(false));
+        assert_eq!(descriptor.leave(other, |_| panic!()), None);
+        assert!(is_open(raw) && !descriptor.is_given_up());
+        // Nobody else can have the number while it is taken off a list.
+        let unlist = |number| assert!(number == raw && is_open(raw));
+        assert_eq!(descriptor.close_listed(Some(raw), unlist), Ok(true));
+        assert!(!is_open(raw) && !descriptor.is_busy());
+    }
+
+    #[test]
+    fn the_mark_of_a_bound_descriptor_goes_with_it() {
+        let (descriptor, _) = open();
+        descriptor.acquire().unwrap().set_bound();
+        assert!(descriptor.acquire().unwrap().is_bound());
+        descriptor.close().unwrap();
+        let another: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
+        descriptor.install(another, false).unwrap();
+        assert!(!descriptor.acquire().unwrap().is_bound());
     }
 
     #[test]
     fn one_descriptor_at_a_time() {
         let (descriptor, _) = open();
         let another: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
-        let another = descriptor.install(another).unwrap_err();
+        let another = descriptor.install(another, false).unwrap_err();
         descriptor.close().unwrap();
-        descriptor.install(another).unwrap();
+        descriptor.install(another, false).unwrap();
         assert!(descriptor.number() >= 0);
     }
 
@@ -355,8 +432,8 @@ mod tests {
             std::thread::scope(|scope| {
                 for _ in 0..2 {
                     scope.spawn(|| {
-                        while let Some(guard) = descriptor.acquire() {
-                            nix::fcntl::fcntl(guard.fd(), nix::fcntl::FcntlArg::F_GETFD).unwrap();
+                        while let Some(call) = descriptor.acquire() {
+                            nix::fcntl::fcntl(call.fd(), nix::fcntl::FcntlArg::F_GETFD).unwrap();
                         }
                     });
                 }

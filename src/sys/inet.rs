@@ -1,10 +1,11 @@
 //! The texts of IP addresses in `policy::inet`, against the C library's own
 //! (inet(3), inet_pton(3), inet_ntop(3)).
 
-use crate::policy::inet::{aton, ntop6, pton4, pton6};
+use super::netdb::{self, Query};
+use crate::policy::inet::{HostLiteral, aton, ntop6, pton4, pton6};
 use nix::libc;
 use std::ffi::{CStr, CString};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::raw::{c_char, c_int, c_void};
 
 /// Everything that can be made of a few characters, as the C library reads it.
@@ -85,4 +86,129 @@ fn writing_agrees_with_the_c_library() {
         let expected = CStr::from_bytes_until_nul(&buf).unwrap();
         assert_eq!(ntop6(ip).as_bytes(), expected.to_bytes());
     }
+}
+
+/// What getaddrinfo(3) says of a host with AI_NUMERICHOST.
+fn numeric_host(host: &str) -> Option<IpAddr> {
+    let query = Query {
+        host: Some(CString::new(host).unwrap()),
+        kind: libc::SOCK_STREAM,
+        flags: libc::AI_NUMERICHOST,
+        ..Query::default()
+    };
+    let found = netdb::getaddrinfo(&query).ok()?;
+    found.first()?.address.ip().map(|(ip, _)| ip)
+}
+
+/// Hosts that are addresses, and what they are.
+const LITERALS: &[(&str, &str)] = &[
+    ("127.0.0.1", "127.0.0.1"),
+    ("127.1", "127.0.0.1"),
+    ("127.0.1", "127.0.0.1"),
+    ("2130706433", "127.0.0.1"),
+    ("017700000001", "127.0.0.1"),
+    ("0x7f000001", "127.0.0.1"),
+    ("0X7F.1", "127.0.0.1"),
+    ("0X7F.0x0.0.01", "127.0.0.1"),
+    ("0177.0.0.1", "127.0.0.1"),
+    ("00000000000000000177.1", "127.0.0.1"),
+    ("0", "0.0.0.0"),
+    ("0x0", "0.0.0.0"),
+    ("1.2.65535", "1.2.255.255"),
+    ("255.255.255.0377", "255.255.255.255"),
+    ("4294967295", "255.255.255.255"),
+    ("::1", "::1"),
+    ("0:0:0:0:0:0:0:1", "::1"),
+    ("::1%1", "::1"),
+    ("fe80::1%lo", "fe80::1"),
+    ("fe80::1%1", "fe80::1"),
+    ("::ffff:127.0.0.1", "::ffff:127.0.0.1"),
+    ("::FFFF:7f00:1", "::ffff:127.0.0.1"),
+    ("::127.0.0.1", "::7f00:1"),
+    ("64:ff9b::127.0.0.1", "64:ff9b::7f00:1"),
+    ("2002:7f00:1::", "2002:7f00:1::"),
+    ("::ffff:0:127.0.0.1", "::ffff:0:7f00:1"),
+];
+
+/// Hosts that are names, if of nobody.
+const NAMES: &[&str] = &[
+    "",
+    " ",
+    "localhost",
+    "1.",
+    ".1",
+    "1..1",
+    "127.0.0.1.",
+    "0177.1.",
+    "0x7f.1.",
+    "2130706433.",
+    "1.2.3.4.5",
+    "256.1.1.1",
+    "1.2.3.256",
+    "08.1",
+    "1.16777216",
+    "1.2.65536",
+    "4294967296",
+    "0x",
+    "0x.1",
+    "+1",
+    "+127.1",
+    "127.-1",
+    "0x+7f.1",
+    "00x7f.1",
+    " 127.1",
+    "127.1 ",
+    "127.0.0.1 junk",
+    "127.0.0.1%lo",
+    "[::1]",
+    "1:2:3",
+    "::1::",
+    ":::",
+    "::1 ",
+    "::1.",
+    "12345::",
+    "\u{661}.1",
+    "0b1",
+    "ff",
+    "fe80::1%lo%lo",
+];
+
+#[test]
+fn host_literals_are_the_c_librarys() {
+    let literal = |host: &str| HostLiteral::parse(host.as_bytes()).map(|literal| literal.ip);
+    for (host, ip) in LITERALS {
+        assert_eq!(literal(host), ip.parse().ok(), "{host:?}");
+        assert_eq!(numeric_host(host), ip.parse().ok(), "{host:?}");
+    }
+    for host in NAMES {
+        let zone = HostLiteral::parse(host.as_bytes()).and_then(|literal| literal.zone);
+        assert!(literal(host).is_none() || zone.is_some(), "{host:?}");
+        assert_eq!(numeric_host(host), None, "{host:?}");
+    }
+    let words = [
+        "", "0", "1", "00", "08", "0x7f", "256", "::", ":", ".", "%1", " ", "x", "255",
+    ];
+    for a in words {
+        for b in words {
+            for c in words {
+                for d in words {
+                    for host in [
+                        format!("{a}{b}{c}{d}"),
+                        format!("{a}.{b}.{c}.{d}"),
+                        format!("::{a}:{b}{c}{d}"),
+                    ] {
+                        // A zone that is not there is nobody's address.
+                        let parsed = HostLiteral::parse(host.as_bytes());
+                        match numeric_host(&host) {
+                            Some(ip) => assert_eq!(parsed.map(|own| own.ip), Some(ip), "{host:?}"),
+                            None => {
+                                assert!(parsed.is_none_or(|own| own.zone.is_some()), "{host:?}")
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(HostLiteral::parse(b"\xff"), None);
 }

@@ -1,5 +1,6 @@
 //! sendmsg(2) and recvmsg(2), and ancillary data (cmsg(3)) as bytes.
 
+use super::flags;
 use super::socket::raw;
 use crate::policy::{Permitted, SockAddr};
 use nix::errno::Errno;
@@ -93,19 +94,29 @@ pub(crate) fn items(mut control: &[u8]) -> (Vec<Item<'_>>, bool) {
     (items, false)
 }
 
-/// True of an SCM_RIGHTS item (unix(7)).
-pub(crate) fn is_rights(item: &Item<'_>) -> bool {
-    item.level == libc::SOL_SOCKET && item.kind == libc::SCM_RIGHTS
-}
+/// The ancillary data that carries a process as a descriptor (linux/socket.h).
+const SCM_PIDFD: i32 = 4;
 
 /// The descriptors in an SCM_RIGHTS item (unix(7)).
 pub(crate) fn rights<'a>(item: &Item<'a>) -> impl Iterator<Item = RawFd> + use<'a> {
-    let data = if is_rights(item) { item.data } else { &[] };
+    let is_rights = item.level == libc::SOL_SOCKET && item.kind == libc::SCM_RIGHTS;
+    numbers(if is_rights { item.data } else { &[] })
+}
+
+/// The descriptors that an item which was received brought into the process.
+pub(crate) fn descriptors<'a>(item: &Item<'a>) -> impl Iterator<Item = RawFd> + use<'a> {
+    let carries =
+        item.level == libc::SOL_SOCKET && matches!(item.kind, libc::SCM_RIGHTS | SCM_PIDFD);
+    // An item that was cut off can end in part of a number.
+    numbers(if carries { item.data } else { &[] }).filter(|fd| *fd >= 0)
+}
+
+fn numbers(data: &[u8]) -> impl Iterator<Item = RawFd> + use<'_> {
     data.chunks_exact(4)
         .map(|fd| RawFd::from_ne_bytes([fd[0], fd[1], fd[2], fd[3]]))
 }
 
-/// sendmsg(2); MSG_NOSIGNAL always.
+/// sendmsg(2), with the flags of [`flags::of_send`].
 pub(crate) fn send(
     fd: BorrowedFd<'_>,
     data: &[IoSlice<'_>],
@@ -113,6 +124,7 @@ pub(crate) fn send(
     flags: i32,
     address: Option<&Permitted<SockAddr>>,
 ) -> Result<usize, Errno> {
+    let flags = flags::of_send(flags)?;
     // SAFETY: all zeros is a valid, empty msghdr.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     if let Some(address) = address {
@@ -128,13 +140,7 @@ pub(crate) fn send(
         message.msg_controllen = control.len() as _;
     }
     // SAFETY: the pointers and lengths describe the arguments.
-    let n = unsafe {
-        libc::sendmsg(
-            fd.as_raw_fd(),
-            &raw const message,
-            flags | libc::MSG_NOSIGNAL,
-        )
-    };
+    let n = unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, flags) };
     Errno::result(n).map(|n| n as usize)
 }
 
@@ -225,6 +231,27 @@ mod tests {
             (found[1].level, found[1].kind, found[1].data),
             (3, 4, &b""[..])
         );
+    }
+
+    #[test]
+    fn descriptors_come_in_two_kinds_of_item() {
+        let data = [
+            7i32.to_ne_bytes(),
+            (-1i32).to_ne_bytes(),
+            9i32.to_ne_bytes(),
+        ]
+        .concat();
+        let found = |level, kind| -> (Vec<RawFd>, Vec<RawFd>) {
+            let data = &data;
+            let item = Item { level, kind, data };
+            (rights(&item).collect(), descriptors(&item).collect())
+        };
+        let rights = found(libc::SOL_SOCKET, libc::SCM_RIGHTS);
+        assert_eq!(rights, (vec![7, -1, 9], vec![7, 9]));
+        assert_eq!(found(libc::SOL_SOCKET, SCM_PIDFD), (vec![], vec![7, 9]));
+        let credentials = found(libc::SOL_SOCKET, libc::SCM_CREDENTIALS);
+        assert_eq!(credentials, (vec![], vec![]));
+        assert_eq!(found(libc::IPPROTO_IP, libc::SCM_RIGHTS), (vec![], vec![]));
     }
 
     #[test]

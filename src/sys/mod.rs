@@ -6,10 +6,12 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod descriptor;
+mod flags;
 pub(crate) mod fork;
 #[cfg(test)]
 mod inet;
 pub(crate) mod interface;
+pub(crate) mod loose;
 pub(crate) mod message;
 pub(crate) mod netdb;
 pub(crate) mod receive;

@@ -1,5 +1,6 @@
 //! Sockets themselves: socket(2) to getpeername(2).
 
+use super::flags;
 use crate::policy::{Permitted, SockAddr};
 use nix::errno::Errno;
 use nix::libc;
@@ -92,27 +93,22 @@ pub(crate) fn getpeername(fd: BorrowedFd<'_>) -> Result<SockAddr, Errno> {
     })
 }
 
-/// send(2); MSG_NOSIGNAL always, so that a closed peer is EPIPE and no signal.
+/// send(2), with the flags of [`flags::of_send`].
 pub(crate) fn send(fd: BorrowedFd<'_>, data: &[u8], flags: i32) -> Result<usize, Errno> {
+    let flags = flags::of_send(flags)?;
     // SAFETY: pointer and length describe `data`.
-    let n = unsafe {
-        libc::send(
-            fd.as_raw_fd(),
-            data.as_ptr().cast(),
-            data.len(),
-            flags | libc::MSG_NOSIGNAL,
-        )
-    };
+    let n = unsafe { libc::send(fd.as_raw_fd(), data.as_ptr().cast(), data.len(), flags) };
     Errno::result(n).map(|n| n as usize)
 }
 
-/// sendto(2); MSG_NOSIGNAL always.
+/// sendto(2), with the flags of [`flags::of_send`].
 pub(crate) fn sendto(
     fd: BorrowedFd<'_>,
     data: &[u8],
     flags: i32,
     address: &Permitted<SockAddr>,
 ) -> Result<usize, Errno> {
+    let flags = flags::of_send(flags)?;
     let (pointer, len) = raw(address.get());
     // SAFETY: the pointers and lengths describe `data` and `address`.
     let n = unsafe {
@@ -120,7 +116,7 @@ pub(crate) fn sendto(
             fd.as_raw_fd(),
             data.as_ptr().cast(),
             data.len(),
-            flags | libc::MSG_NOSIGNAL,
+            flags,
             pointer,
             len,
         )

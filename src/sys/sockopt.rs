@@ -2,7 +2,8 @@
 
 use nix::errno::Errno;
 use nix::libc;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 /// An option that is an integer.
@@ -65,6 +66,82 @@ pub(crate) fn get_duration(fd: BorrowedFd<'_>, name: i32) -> Result<Option<Durat
     Ok((!timeout.is_zero()).then_some(timeout))
 }
 
+/// The options whose answer is a new descriptor, and where that is in it:
+/// SO_PEERPIDFD (asm-generic/socket.h), SCTP_SOCKOPT_PEELOFF and
+/// SCTP_SOCKOPT_PEELOFF_FLAGS (linux/sctp.h).
+const DESCRIPTORS: &[(i32, i32, usize)] = &[
+    (libc::SOL_SOCKET, 77, 0),
+    (libc::IPPROTO_SCTP, 102, 4),
+    (libc::IPPROTO_SCTP, 122, 4),
+];
+
+/// True of an option to be read with [`get_descriptor`].
+pub(crate) fn answers_descriptor(level: i32, name: i32) -> bool {
+    let is = |(l, n, _): &(i32, i32, usize)| (*l, *n) == (level, name);
+    DESCRIPTORS.iter().any(is)
+}
+
+/// An option whose answer has a descriptor in it, if it came: the number of bytes
+/// in `buf`, and the descriptor, which is also there as a number.
+pub(crate) fn get_descriptor(
+    fd: BorrowedFd<'_>,
+    level: i32,
+    name: i32,
+    buf: &mut [u8],
+) -> Result<(usize, Option<OwnedFd>), Errno> {
+    // The kernel makes the descriptor although there is no room for its number.
+    let wanted = DESCRIPTORS
+        .iter()
+        .find(|(l, n, _)| (*l, *n) == (level, name));
+    let at = wanted.map_or(0, |(_, _, at)| *at);
+    let end = at + size_of::<RawFd>();
+    if buf.len() < end {
+        return Err(Errno::EINVAL);
+    }
+    let n = get(fd, level, name, buf)?;
+    let number = buf[at..end].try_into().map(RawFd::from_ne_bytes);
+    let number = number.ok().filter(|number| n >= end && *number >= 0);
+    Ok((n, number.map(super::descriptor::adopt)))
+}
+
+/// The multicast group that a value of one of these options joins or leaves; `None`
+/// for all other options, and for a value that is too short.
+///
+/// struct ip_mreq, ip_mreqn, ip_mreq_source, ip_msfilter (linux/in.h) and ipv6_mreq
+/// (linux/in6.h) begin with the group; struct group_req, group_source_req and
+/// group_filter have a `sockaddr_storage` at 8.
+pub(crate) fn membership(level: i32, name: i32, value: &[u8]) -> Option<IpAddr> {
+    const IP_FIRST: i32 = 35; // IP_ADD_MEMBERSHIP
+    const IP_LAST: i32 = 41; // IP_MSFILTER
+    const MCAST_FIRST: i32 = 42; // MCAST_JOIN_GROUP
+    const MCAST_LAST: i32 = 48; // MCAST_MSFILTER
+    match (level, name) {
+        (libc::IPPROTO_IP, IP_FIRST..=IP_LAST) => v4_at(value, 0),
+        (libc::IPPROTO_IPV6, libc::IPV6_ADD_MEMBERSHIP | libc::IPV6_DROP_MEMBERSHIP) => {
+            v6_at(value, 0)
+        }
+        (libc::IPPROTO_IP | libc::IPPROTO_IPV6, MCAST_FIRST..=MCAST_LAST) => {
+            let family = value.get(8..10)?.try_into().map(u16::from_ne_bytes);
+            match i32::from(family.ok()?) {
+                libc::AF_INET => v4_at(value, 12),
+                libc::AF_INET6 => v6_at(value, 16),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn v4_at(value: &[u8], at: usize) -> Option<IpAddr> {
+    let octets: [u8; 4] = value.get(at..at + 4)?.try_into().ok()?;
+    Some(Ipv4Addr::from(octets).into())
+}
+
+fn v6_at(value: &[u8], at: usize) -> Option<IpAddr> {
+    let octets: [u8; 16] = value.get(at..at + 16)?.try_into().ok()?;
+    Some(Ipv6Addr::from(octets).into())
+}
+
 /// Sets an option from its encoding.
 pub(crate) fn set(fd: BorrowedFd<'_>, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
     // SAFETY: pointer and length describe `value`.
@@ -85,4 +162,41 @@ pub(crate) fn set_length(fd: BorrowedFd<'_>, level: i32, name: i32, len: u32) ->
     // SAFETY: a null pointer is what these options are defined to take.
     Errno::result(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, std::ptr::null(), len) })
         .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_group_of_each_membership() {
+        let v4 = [239, 1, 2, 3, 127, 0, 0, 1, 10, 0, 0, 1];
+        for name in 35..=41 {
+            let group = membership(libc::IPPROTO_IP, name, &v4);
+            assert_eq!(group, Some([239, 1, 2, 3].into()), "{name}");
+        }
+        let v6: Ipv6Addr = "ff02::1234".parse().unwrap();
+        for name in [20, 21] {
+            let group = membership(libc::IPPROTO_IPV6, name, &v6.octets());
+            assert_eq!(group, Some(v6.into()));
+        }
+        let mut request = [0; 136];
+        request[8..10].copy_from_slice(&(libc::AF_INET as u16).to_ne_bytes());
+        request[12..16].copy_from_slice(&[239, 1, 2, 3]);
+        for name in 42..=48 {
+            let group = membership(libc::IPPROTO_IP, name, &request);
+            assert_eq!(group, Some([239, 1, 2, 3].into()), "{name}");
+        }
+        request[8..10].copy_from_slice(&(libc::AF_INET6 as u16).to_ne_bytes());
+        request[16..32].copy_from_slice(&v6.octets());
+        assert_eq!(
+            membership(libc::IPPROTO_IPV6, 42, &request),
+            Some(v6.into())
+        );
+        // Anything else is for the list of options.
+        assert_eq!(membership(libc::IPPROTO_IP, 35, &v4[..3]), None);
+        assert_eq!(membership(libc::IPPROTO_IPV6, 42, &[0; 136]), None);
+        assert_eq!(membership(libc::IPPROTO_IP, 34, &v4), None);
+        assert_eq!(membership(libc::IPPROTO_TCP, 35, &v4), None);
+    }
 }

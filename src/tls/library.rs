@@ -1,7 +1,7 @@
 //! What both kinds of TLS objects do with the one of the TLS library that they
 //! stand for.
 
-use crate::bridge::Data;
+use crate::bridge::{Data, errors};
 use rustpython_vm::builtins::PyStr;
 use rustpython_vm::function::PySetterValue;
 use rustpython_vm::{Py, PyObject, PyResult, VirtualMachine};
@@ -49,7 +49,7 @@ pub(super) fn encrypt(
     let mut room = RECORD;
     loop {
         let record = {
-            let data = data.borrow();
+            let data = data.borrow().map_err(|_| errors::shrunk(vm))?;
             let rest = data.get(taken..part.end).unwrap_or_default();
             vm.ctx.new_bytes(rest[..rest.len().min(room)].to_vec())
         };

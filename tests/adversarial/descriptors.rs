@@ -174,6 +174,68 @@ try: S().dup()
 except RuntimeError: pass
 assert host_has(got[0])
 socket.dup(got[0])", "pass"),
+        // What is asked of a subclass before it gets the number runs code as well.
+        Row::new("dup of a subclass whose property raises", "
+class S(socket.socket):
+    armed = False
+    @property
+    def family(self):
+        if S.armed: raise RuntimeError
+        return 2
+s = S(); t = tcp(); n = t.fileno(); t.close(); S.armed = True
+try: s.dup()
+except RuntimeError: pass
+else: assert False
+assert host_takes(n)
+socket.dup(n)", "pass"),
+        Row::new("a property that takes the number of the duplicate", "
+class S(socket.socket):
+    armed = False
+    @property
+    def type(self):
+        if S.armed: return socket.socket(fileno=n)
+        return 1
+s = S(); t = tcp(); n = t.fileno(); t.close(); S.armed = True
+s.dup()", "pass"),
+        Row::new("dup of a subclass that keeps the number for later", "
+got = []
+class S(socket.socket):
+    def __init__(self, *args, fileno=None, **more):
+        if fileno is None: super().__init__(*args, **more)
+        else: super().__init__(); got.append(fileno)
+s = S(); s.dup()
+n = got[0]
+t = socket.socket(fileno=n); t.close()
+assert host_takes(n)
+socket.dup(n)", "pass"),
+        Row::new("a duplicate that a subclass took over before it raised", "
+got = []
+class S(socket.socket):
+    def __init__(self, *args, **more):
+        super().__init__(*args, **more)
+        if 'fileno' in more: got.append(self); raise RuntimeError
+try: S().dup()
+except RuntimeError: pass
+else: assert False
+assert got[0].getsockname() == ('0.0.0.0', 0)
+n = got[0].fileno(); got.clear()
+assert host_takes(n)
+socket.dup(n)", "pass"),
+        Row::new("sendfile of a number that was the script's", "
+n = tcp().detach(); socket.close(n); assert host_takes(n)
+class File:
+    mode = 'rb'
+    def fileno(self): return n
+    def read(self, n=-1): return b''
+    def seek(self, *_): pass
+a, b = socket.socketpair()
+assert a.sendfile(File()) == 0", "pass").end(Quiet),
+        Row::new("a bound descriptor that changes objects", "
+s = tcp(); s.bind((BINDABLE, 0)); n = s.detach()
+t = tcp(); t.__init__(fileno=n); t.listen()
+u = socket.socket(fileno=socket.dup(t.fileno())); u.listen(); u.close(); t.close()
+s.__init__(); s.listen()", "
+s = tcp(); s.bind((BINDABLE, 0)); s.listen(); s.close()").deny_only(),
         Row::new("a number in an object that was closed by number", "
 s = tcp(); s.connect((LO, ALLOWED_T)); n = s.fileno()
 socket.close(n)

@@ -99,6 +99,17 @@ s = tcp(); s.__init__(socket.AF_INET6); s.close()",
         ("tcp", "TCP_QUEUE_SEQ", 6, 21),
         ("tcp", "TCP_ULP", 6, 31),
         ("udp", "UDP_ENCAP", 17, 100),
+        ("udp", "UDP_ENCAP by the level of UDP-Lite", 136, 100),
+        ("udp", "IP_LOCAL_PORT_RANGE", 0, 51),
+        ("tcp", "SO_PASSCRED", 1, 16),
+        ("unix", "SO_PASSCRED", 1, 16),
+        ("unix", "SO_PASSPIDFD", 1, 76),
+        ("udp", "MCAST_JOIN_GROUP", 0, 42),
+        ("udp6", "IPV6_ADD_MEMBERSHIP", 41, 20),
+        ("udp6", "IPV6_2292PKTINFO", 41, 2),
+        ("tcp", "TCP_MD5SIG", 6, 14),
+        ("tcp", "what no kernel has yet", 1, 2000),
+        ("tcp", "a level that no kernel has", 4000, 1),
         ("tcp", "SCTP_SOCKOPT_CONNECTX", 132, 110),
         ("tcp", "SCTP_SOCKOPT_BINDX_ADD", 132, 100),
     ] {
@@ -151,10 +162,104 @@ s = tcp(); s.__init__(socket.AF_INET6); s.close()",
             "IPV6_DSTOPTS",
             "41, 59, bytes(8)",
         ),
+        (
+            "udp6",
+            "(LO6, ALLOWED_U6)",
+            "IPV6_2292PKTINFO",
+            "41, 2, bytes(20)",
+        ),
+        (
+            "udp6",
+            "(LO6, ALLOWED_U6)",
+            "IPV6_2292HOPOPTS",
+            "41, 3, bytes(8)",
+        ),
+        (
+            "udp6",
+            "(LO6, ALLOWED_U6)",
+            "IPV6_2292RTHDR",
+            "41, 5, bytes(8)",
+        ),
+        (
+            "udp",
+            "(LO, ALLOWED_U)",
+            "SCTP_DSTADDRV4",
+            "132, 7, bytes(4)",
+        ),
+        (
+            "udp",
+            "(LO, ALLOWED_U)",
+            "SCTP_DSTADDRV6",
+            "132, 8, bytes(16)",
+        ),
     ] {
         let call = format!("s = {make}(); s.sendmsg([b'x'], [({item})], 0, {address}); s.close()");
         let row = Row::new(format!("{name} as ancillary data"), &call, &call).deny_only();
         rows.push(row.allow(&["option:*"]));
+    }
+    for (name, level, option, buflen) in [
+        ("SO_PEERPIDFD", 1, 77, 0),
+        ("SO_PEERPIDFD as bytes", 1, 77, 4),
+        ("SCTP_SOCKOPT_PEELOFF", 132, 102, 8),
+        ("SO_ATTACH_FILTER, which reads one", 1, 26, 64),
+        ("TCP_ZEROCOPY_RECEIVE", 6, 35, 64),
+        ("what no kernel has yet", 1, 2000, 0),
+    ] {
+        let call = format!(
+            "a, b = socket.socketpair(); n = a.getsockopt({level}, {option}, {buflen}); a.close(); b.close()"
+        );
+        let row = Row::new(format!("getsockopt: {name}"), &call, &call).deny_only();
+        rows.push(row.allow(&["option:*", "adopt=*"]));
+    }
+    // A rule for the address of the group, and the port of the socket.
+    for (name, level, option, value) in [
+        (
+            "IP_ADD_MEMBERSHIP",
+            0,
+            35,
+            "bytes([239, 1, 2, 3, 127, 0, 0, 1])",
+        ),
+        (
+            "IP_ADD_SOURCE_MEMBERSHIP",
+            0,
+            39,
+            "bytes([239, 1, 2, 3, 127, 0, 0, 1, 127, 0, 0, 2])",
+        ),
+        (
+            "IP_DROP_MEMBERSHIP",
+            0,
+            36,
+            "bytes([239, 1, 2, 3, 127, 0, 0, 1])",
+        ),
+        (
+            "MCAST_JOIN_GROUP",
+            0,
+            42,
+            "bytes(8) + bytes([2, 0, 0, 0, 239, 1, 2, 3]) + bytes(120)",
+        ),
+    ] {
+        let call = format!("s = udp(); s.setsockopt({level}, {option}, {value}); s.close()");
+        let row = Row::new(format!("{name} of a group"), &call, &call).deny_only();
+        rows.push(row.allow(&["bind=239.1.2.0/24"]));
+    }
+    let call = "
+s = udp6(); s.setsockopt(41, 20, socket.inet_pton(socket.AF_INET6, 'ff02::9:1') + bytes(4)); s.close()";
+    let row = Row::both("IPV6_ADD_MEMBERSHIP of a group", call).deny_only();
+    rows.push(row.allow(&["bind=ff02::9:1"]));
+    // Under allow_all() with addresses denied, what could go around those rules.
+    for (name, call, allow) in [
+        (
+            "a raw socket beside denied addresses",
+            "socket.socket(2, 3, 255).close()",
+            &["family:raw"][..],
+        ),
+        (
+            "IP_OPTIONS beside denied addresses",
+            "s = tcp(); s.setsockopt(0, 4, b''); s.close()",
+            &["option:IP_OPTIONS"][..],
+        ),
+    ] {
+        rows.push(Row::both(name, call).allow(allow));
     }
     for (name, call) in [
         ("sethostname", "socket.sethostname('forbidden\\x7f' * 40)"),

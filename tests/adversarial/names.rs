@@ -94,6 +94,30 @@ pub fn rows() -> Vec<Row> {
 assert socket.getfqdn('allowed.test') == 'allowed.test'").end(Quiet),
         Row::new("getfqdn of an address", "assert socket.getfqdn('127.0.0.9') == '127.0.0.9'", "
 assert socket.getfqdn(LO) == 'allowed.test'").end(Quiet).deny_only(),
+        deny("an address with a final dot, which is a name", "socket.getaddrinfo('127.0.0.1.', None)", "pass"),
+        deny("a number with a final dot, which is a name", "socket.getaddrinfo('0177.1.', ALLOWED_T)", "pass"),
+        deny("connect to a number with a final dot", "tcp().connect(('0x7f.1.', ALLOWED_T))", "tcp().connect(('0x7f.1', ALLOWED_T))"),
+        Row::new("a number is nobody's name", "
+for host in ('0x7f.1', '127.1', '2130706433'):
+    assert socket.gethostbyname_ex(host) == (host, [], [LO])
+    assert socket.getaddrinfo(host, 'domain')[0][4] == (LO, 53)
+assert asked() == 0
+check_refused(lambda: socket.gethostbyname_ex('0x7f.9'))", "pass").end(Quiet).deny_only(),
+        Row::new("what is no name is asked of nobody", "
+for call in (
+    lambda: socket.getaddrinfo('', 80), lambda: socket.getaddrinfo(b'', 'http'),
+    lambda: socket.gethostbyname_ex(''), lambda: socket.gethostbyname_ex('<broadcast>'),
+):
+    try: call()
+    except (socket.gaierror, socket.herror, PermissionError): pass
+    else: assert False
+assert asked() == 0", "pass").end(Asserted),
+        Row::new("AI_IDN makes another name", "
+for flag in (0x40, 0x80, 0x100, 0x200, 1 << 20):
+    try: socket.getaddrinfo(b'allowed.test', None, flags=flag)
+    except socket.gaierror as e: assert e.errno == socket.EAI_BADFLAGS, e
+    else: assert False, flag
+assert asked() == 0", "pass").end(Asserted),
         deny("an escaped name", "socket.getaddrinfo('\\\\102orbidden.test', None)", "pass"),
         deny("a name beside an allowed one", "socket.getaddrinfo('xallowed.test', None)", "socket.getaddrinfo('allowed.test', None)"),
         deny("a name below an allowed one", "socket.getaddrinfo('secret.allowed.test', None)", "socket.getaddrinfo('ALLOWED.test.', None)"),

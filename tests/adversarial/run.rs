@@ -99,7 +99,9 @@ impl Suite {
             if let Err(text) = self.attempt(row) {
                 failures.push(format!("{}: {text}", row.name));
             }
-            if let Err(text) = self.control(row) {
+            if std::env::var_os(crate::ATTEMPTS).is_none()
+                && let Err(text) = self.control(row)
+            {
                 failures.push(format!("{}, where it is allowed: {text}", row.name));
             }
             after_each();

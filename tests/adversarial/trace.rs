@@ -9,13 +9,7 @@ use std::process::{Command, Stdio};
 /// Runs this test binary under strace(1), with `targets` in the variable
 /// `held`, and looks for them in the trace.
 pub fn check(targets: &Targets, held: &str) {
-    let works = Command::new("strace")
-        .args(["-f", "--seccomp-bpf", "-o", "/dev/null"])
-        .args(["-e", "trace=connect", "true"])
-        .stderr(Stdio::null())
-        .status();
-    if !works.is_ok_and(|status| status.success()) {
-        println!("skipped: strace is not installed, or not allowed to trace");
+    if !works() {
         return;
     }
     let log = Path::new(&targets.directory).join("trace");
@@ -52,6 +46,79 @@ pub fn check(targets: &Targets, held: &str) {
     }
     let outside: Vec<_> = found.hosts.iter().filter(|host| !is_known(host)).collect();
     assert!(outside.is_empty(), "{outside:?}");
+}
+
+/// Runs the attempts alone, without the calls that are allowed, and looks for
+/// options and flags that a policy keeps from scripts.
+pub fn check_options(targets: &Targets, held: &str, attempts_only: &str) {
+    if !works() {
+        return;
+    }
+    let log = Path::new(&targets.directory).join("options");
+    let output = Command::new("strace")
+        .args(["-f", "--seccomp-bpf", "-qq", "-s", "200", "-o"])
+        .arg(&log)
+        .args(["-e", "trace=setsockopt,getsockopt,sendto,sendmsg"])
+        .args(["-e", "signal=none"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--test-threads=1", "--nocapture"])
+        .args(["nothing_but_the_listed"])
+        .env(held, targets.to_text())
+        .env(attempts_only, "")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    let log = fs::read_to_string(log).unwrap();
+    let mut options = BTreeSet::new();
+    for line in log.lines().filter(|line| line.contains("sockopt(")) {
+        let fields: Vec<_> = line.split(", ").collect();
+        options.insert(format!("{} {}", fields[1], fields[2]));
+    }
+    println!("traced: {} options, {options:?}", options.len());
+    // What the attempts use on the way to what is refused.
+    let known = [
+        "SOL_IP IP_BIND_ADDRESS_NO_PORT",
+        "SOL_IPV6 IPV6_V6ONLY",
+        "SOL_SOCKET SO_ACCEPTCONN",
+        "SOL_SOCKET SO_BROADCAST",
+        "SOL_SOCKET SO_ERROR",
+        "SOL_SOCKET SO_PROTOCOL",
+        "SOL_SOCKET SO_REUSEADDR",
+        "SOL_SOCKET SO_REUSEPORT",
+        "SOL_SOCKET SO_TYPE",
+        "SOL_TCP TCP_FASTOPEN",
+        "SOL_TCP TCP_FASTOPEN_CONNECT",
+    ];
+    assert!(options.len() > 4, "{options:?}");
+    let strange: Vec<_> = options
+        .iter()
+        .filter(|option| !known.contains(&option.as_str()))
+        .collect();
+    assert!(strange.is_empty(), "{strange:?}");
+    for word in [
+        "MSG_ZEROCOPY",
+        "cmsg_level=SOL_IP",
+        "cmsg_level=SOL_IPV6",
+        "cmsg_level=0x",
+    ] {
+        let found = log.lines().find(|line| line.contains(word));
+        assert_eq!(found, None, "{word}");
+    }
+}
+
+/// Whether strace(1) can trace here.
+fn works() -> bool {
+    let works = Command::new("strace")
+        .args(["-f", "--seccomp-bpf", "-o", "/dev/null"])
+        .args(["-e", "trace=connect", "true"])
+        .stderr(Stdio::null())
+        .status();
+    let works = works.is_ok_and(|status| status.success());
+    if !works {
+        println!("skipped: strace is not installed, or not allowed to trace");
+    }
+    works
 }
 
 /// True of the addresses that the suite may use.

@@ -14,7 +14,7 @@
 
 use super::raw::{Sock, SocketIo, exact, sock};
 use super::{READER_SIZE, optional_size};
-use crate::bridge::call;
+use crate::bridge::{Memory, call};
 use crate::net::transfer::Receive;
 use crate::net::{Error, Socket};
 use crate::object::stream;
@@ -24,7 +24,7 @@ use rustpython_vm::builtins::{PyByteArray, PyInt};
 use rustpython_vm::class::StaticType;
 use rustpython_vm::common::static_cell;
 use rustpython_vm::convert::ToPyObject;
-use rustpython_vm::function::{ArgMemoryBuffer, FuncArgs, OptionalArg};
+use rustpython_vm::function::{FuncArgs, OptionalArg};
 use rustpython_vm::protocol::PyIterReturn;
 use rustpython_vm::types::{IterNext, Iterable};
 use rustpython_vm::{
@@ -562,8 +562,16 @@ fn peek(zelf: &PyObject, vm: &VirtualMachine) -> PyResult {
 }
 
 /// A writable buffer of `caller`.
-fn writable(buffer: &PyObjectRef, caller: &str, vm: &VirtualMachine) -> PyResult<ArgMemoryBuffer> {
+fn writable(buffer: &PyObjectRef, caller: &str, vm: &VirtualMachine) -> PyResult<Memory> {
     stream::writable(buffer, &format!("{caller}() argument"), vm)
+}
+
+/// Moves bytes into `buffer`, none if it has become smaller.
+fn take_into(ahead: &mut Ahead, buffer: &Memory) -> usize {
+    match buffer.borrow_mut() {
+        Ok(mut room) => ahead.take_into(&mut room),
+        Err(_) => 0,
+    }
 }
 
 fn readinto(zelf: &PyObject, buffer: &PyObjectRef, vm: &VirtualMachine) -> PyResult {
@@ -580,15 +588,14 @@ fn readinto(zelf: &PyObject, buffer: &PyObjectRef, vm: &VirtualMachine) -> PyRes
     let n = gather(
         &file,
         wanted,
-        |ahead| {
-            (ahead.len() >= wanted).then(|| Some(ahead.take_into(&mut buffer.borrow_buf_mut())))
-        },
+        |ahead| (ahead.len() >= wanted).then(|| Some(take_into(ahead, &buffer))),
         |ahead, why| {
-            let n = ahead.take_into(&mut buffer.borrow_buf_mut());
+            let n = take_into(ahead, &buffer);
             (why == Enough::End || n > 0).then_some(n)
         },
         vm,
     )?;
+    buffer.check(vm)?;
     Ok(n.to_pyobject(vm))
 }
 
@@ -605,13 +612,11 @@ fn readinto1(zelf: &PyObject, buffer: &PyObjectRef, vm: &VirtualMachine) -> PyRe
     let n = gather(
         &file,
         0,
-        |ahead| {
-            (buffer.is_empty() || ahead.len() > 0)
-                .then(|| Some(ahead.take_into(&mut buffer.borrow_buf_mut())))
-        },
+        |ahead| (buffer.is_empty() || ahead.len() > 0).then(|| Some(take_into(ahead, &buffer))),
         |_, why| (why == Enough::End).then_some(0),
         vm,
     )?;
+    buffer.check(vm)?;
     Ok(n.to_pyobject(vm))
 }
 

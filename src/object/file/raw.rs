@@ -304,7 +304,7 @@ impl SocketIo {
         };
         let buffer = stream::writable(&b, "recv_into() argument 1", vm)?;
         let room = Room {
-            buffer: &buffer,
+            memory: &buffer,
             len: buffer.len(),
         };
         let n = call(vm, &socket, |call| {

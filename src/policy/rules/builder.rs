@@ -1,10 +1,12 @@
 //! How a host puts a rule list together.
 
+use super::index::List;
 use super::operations::Operations;
 use super::{Base, Rule, RuleError, Rules, parse};
 
 impl Rules {
-    /// Allows everything that no rule denies.
+    /// Allows everything that no rule denies. A rule that denies an address also
+    /// closes the ways around it: see [`Rules`].
     ///
     /// ```
     /// use rustpython_socket::Rules;
@@ -56,8 +58,8 @@ impl Rules {
     fn new(base: Base) -> Self {
         Self {
             base,
-            allow: Vec::new(),
-            deny: Vec::new(),
+            allow: List::default(),
+            deny: List::default(),
         }
     }
 

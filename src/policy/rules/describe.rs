@@ -15,18 +15,33 @@ pub(super) struct Described<'a> {
     pub(super) target: &'a Target<'a>,
 }
 
+/// Text that a script chose, as far as it is worth reading.
+struct Quoted<'a>(&'a str);
+
+/// A name that can be looked up is no longer than this.
+const LONGEST: usize = 253;
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.char_indices().nth(LONGEST) {
+            None => write!(f, "{}", self.0.escape_debug()),
+            Some((end, _)) => write!(f, "{}...", self.0[..end].escape_debug()),
+        }
+    }
+}
+
 impl fmt::Display for Described<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let operation = self.operation;
         match self.target {
             Target::Name { host, port } => {
-                write!(f, "{operation} {}{}", to(operation), host.escape_debug())?;
+                write!(f, "{operation} {}{}", to(operation), Quoted(host))?;
                 port.map_or(Ok(()), |port| write!(f, ":{port}"))
             }
             Target::Address { address, name } => {
                 write!(f, "{operation} {}", to(operation))?;
                 self.address(f, address)?;
-                name.map_or(Ok(()), |name| write!(f, " ({})", name.escape_debug()))
+                name.map_or(Ok(()), |name| write!(f, " ({})", Quoted(name)))
             }
             Target::Kind {
                 family,

@@ -10,6 +10,7 @@ use super::question::{Ip, Name, Question};
 use super::{Base, Rule, Rules};
 use crate::policy::Operation::{self, Bind, Connect, Resolve, Send};
 use crate::policy::{Denied, Policy, Target};
+use smallvec::SmallVec;
 use std::net::IpAddr;
 
 impl Policy for Rules {
@@ -18,20 +19,36 @@ impl Policy for Rules {
             return Ok(());
         }
         let question = Question::new(operation, target);
-        let denied = |rule: &&Rule| question.is_denied_by(operation, rule);
         let described = Described { operation, target };
-        if let Some(rule) = self.deny.iter().find(denied) {
+        if let Some(rule) = self.denies(operation, &question) {
             let text = format!("{described} is denied by the rule '{rule}'");
             return Err(Denied(text));
         }
-        match self.base == Base::Everything || self.allows(operation, &question) {
+        match self.base == Base::Everything && !self.is_way_around(&question)
+            || self.allows(operation, &question)
+        {
             true => Ok(()),
             false => Err(Denied(format!("{described} is not allowed by any rule"))),
         }
     }
 }
 
+/// An address, and those that it stands for.
+type Addresses = SmallVec<[IpAddr; 3]>;
+
 impl Question<'_> {
+    /// The name and the addresses by which rules for hosts are found.
+    fn hosts(&self, operation: Operation) -> (Option<&str>, Addresses) {
+        match self {
+            Self::Name(name) => (Some(name.host), Addresses::new()),
+            Self::Ip(ip) => {
+                let others = ip.stands_for(operation).iter().copied();
+                (ip.name, others.chain([ip.ip]).collect())
+            }
+            _ => (None, Addresses::new()),
+        }
+    }
+
     fn is_denied_by(&self, operation: Operation, rule: &Rule) -> bool {
         if let Pattern::Family(family) = rule.pattern {
             return self.is_of(family);
@@ -93,31 +110,63 @@ impl Question<'_> {
 }
 
 impl Rules {
+    /// The first rule that denies it.
+    fn denies(&self, operation: Operation, question: &Question<'_>) -> Option<&Rule> {
+        let denied = |rule: &&Rule| question.is_denied_by(operation, rule);
+        let (name, addresses) = question.hosts(operation);
+        let of_host = match (name, addresses.as_slice()) {
+            (None, []) => None,
+            (name, addresses) => self.deny.for_host(name, addresses).find(denied),
+        };
+        let other = self.deny.others().find(denied);
+        let place = |rule: &Rule| self.deny.iter().position(|own| std::ptr::eq(own, rule));
+        match (of_host, other) {
+            (Some(host), Some(other)) if place(other) < place(host) => Some(other),
+            (host, other) => host.or(other),
+        }
+    }
+
+    /// True of what could reach an address that a rule denies, without the address
+    /// being judged: options, and sockets whose headers the script writes.
+    fn is_way_around(&self, question: &Question<'_>) -> bool {
+        let is_wide = match question {
+            Question::Option { .. } => true,
+            Question::Kind(kind) => kind.is_raw() || kind.family == families::PACKET,
+            _ => false,
+        };
+        let denies_address = |rule: &Rule| {
+            matches!(
+                rule.pattern,
+                Pattern::Host(..) | Pattern::Unix(_) | Pattern::Vsock { .. }
+            )
+        };
+        // Nearly always the first one does.
+        is_wide && self.deny.iter().any(denies_address)
+    }
+
     /// True if the base or a rule allows it; the rules that deny are done with.
     fn allows(&self, operation: Operation, question: &Question<'_>) -> bool {
         match question {
             Question::Name(name) => self.allows_name(operation, name),
             Question::Ip(ip) if operation == Resolve => self.allows_answer(ip),
             Question::Ip(ip) => self.allows_ip(operation, ip),
-            Question::Family(number) => self.allow.iter().any(|rule| {
+            Question::Family(number) => self.allow.others().any(|rule| {
                 let Pattern::Family(family) = rule.pattern else {
                     return false;
                 };
                 family == Family::Any || family == Family::Number(*number)
             }),
             Question::Kind(kind) if kind.is_ordinary() => true,
-            Question::Kind(kind) => self.allow.iter().any(|rule| match rule.pattern {
+            Question::Kind(kind) => self.allow.others().any(|rule| match rule.pattern {
                 Pattern::Family(family) => kind.is_allowed_by(family),
                 Pattern::Vsock { .. } => kind.family == families::VSOCK,
                 _ => false,
             }),
-            Question::Option { level, number } if options::guarded(*level, *number).is_none() => {
-                true
-            }
+            Question::Option { level, number } if options::is_ordinary(*level, *number) => true,
             Question::Function(name) if is_harmless(name) => true,
             _ => self
                 .allow
-                .iter()
+                .others()
                 .any(|rule| question.is_matched_by(operation, rule, Allow)),
         }
     }
@@ -129,17 +178,18 @@ impl Rules {
     }
 
     fn has_rule_for_name(&self, operation: Operation, name: &Name<'_>) -> bool {
-        self.host_rules().any(|(rule, host, ports)| {
-            let fits = match operation {
-                Resolve => opens_look_ups(rule, host),
-                // The address that the look-up gives will be judged for itself.
-                _ => {
-                    (rule.covers(operation, Allow) || rule.covers(Resolve, Allow))
-                        && ports.matches(name.port, Allow)
-                }
-            };
-            fits && host.matches_name(name.host, Allow)
-        })
+        self.host_rules(Some(name.host), &[])
+            .any(|(rule, host, ports)| {
+                let fits = match operation {
+                    Resolve => opens_look_ups(rule, host),
+                    // The address that the look-up gives will be judged for itself.
+                    _ => {
+                        (rule.covers(operation, Allow) || rule.covers(Resolve, Allow))
+                            && ports.matches(name.port, Allow)
+                    }
+                };
+                fits && host.matches_name(name.host, Allow)
+            })
     }
 
     fn allows_ip(&self, operation: Operation, ip: &Ip<'_>) -> bool {
@@ -150,19 +200,21 @@ impl Rules {
                 .all(|reached| self.allows_address(operation, *reached, ip.port)),
         };
         by_address
-            || self.host_rules().any(|(rule, host, ports)| {
-                rule.covers(operation, Allow)
+            || self
+                .host_rules(ip.name, &[ip.ip])
+                .any(|(rule, host, ports)| {
+                    rule.covers(operation, Allow)
                     && ports.matches(ip.port, Allow)
                     // Whoever writes the unspecified address means it.
                     && (ip.ip.is_unspecified() && host.is_exactly(ip.ip)
                         || ip.name.is_some_and(|name| host.matches_name(name, Allow)))
-            })
+                })
     }
 
     fn allows_address(&self, operation: Operation, ip: IpAddr, port: Option<u32>) -> bool {
         let used = matches!(operation, Connect | Bind | Send);
         self.base == Base::Loopback && used && ip.is_loopback()
-            || self.host_rules().any(|(rule, host, ports)| {
+            || self.host_rules(None, &[ip]).any(|(rule, host, ports)| {
                 rule.covers(operation, Allow) && ports.matches(port, Allow) && host.matches_ip(ip)
             })
     }
@@ -182,11 +234,16 @@ impl Rules {
         if self.base == Base::Loopback && (ip.ip.is_loopback() || unspecified) {
             return true;
         }
-        self.host_rules().any(|(rule, host, _)| {
+        let reached = if unspecified {
+            ip.stands_for(Connect)
+        } else {
+            &[]
+        };
+        let addresses: Addresses = reached.iter().copied().chain([ip.ip]).collect();
+        self.host_rules(None, &addresses).any(|(rule, host, _)| {
             if unspecified {
                 // It is asked for to listen, or to reach loopback: nobody else
                 // hears of it.
-                let reached = ip.stands_for(Connect);
                 host.matches_ip(ip.ip) || reached.iter().any(|ip| host.matches_ip(*ip))
             } else {
                 opens_look_ups(rule, host) && host.matches_ip(ip.ip)
@@ -194,8 +251,15 @@ impl Rules {
         })
     }
 
-    fn host_rules(&self) -> impl Iterator<Item = (&Rule, &HostPattern, Ports)> {
-        self.allow.iter().filter_map(|rule| match &rule.pattern {
+    /// The rules that allow hosts, of which those that match this name or these
+    /// addresses must be there.
+    fn host_rules(
+        &self,
+        name: Option<&str>,
+        addresses: &[IpAddr],
+    ) -> impl Iterator<Item = (&Rule, &HostPattern, Ports)> {
+        let rules = self.allow.for_host(name, addresses);
+        rules.filter_map(|rule| match &rule.pattern {
             Pattern::Host(host, ports) => Some((rule, host, *ports)),
             _ => None,
         })

@@ -8,8 +8,8 @@ mod builder;
 mod describe;
 mod error;
 mod families;
+mod index;
 mod judge;
-mod literal;
 mod operations;
 mod options;
 mod parse;
@@ -27,6 +27,7 @@ pub use audit::AuditOnly;
 pub use error::RuleError;
 pub use rule::Rule;
 
+use index::List;
 use std::fmt;
 
 /// What scripts may reach: a starting point, and rules that allow and deny.
@@ -61,7 +62,9 @@ use std::fmt;
 /// name leads to is not known yet, and the question itself can carry data out.
 /// So a name takes a rule by name, `*` or `:port`.
 ///
-/// - A host that is a number (`2130706433`, `0x7f.1`) is the address it means.
+/// - A host that is a number (`2130706433`, `0x7f.1`) is the address it means, and
+///   is used as that address. One that ends in a dot is a name.
+/// - Names below `localhost` lead to loopback, and nobody is asked for them.
 /// - A look-up is allowed by any rule that allows the name for any operation,
 ///   on whatever port. Of the rules that are for every host, those for `bind`
 ///   alone open no look-ups.
@@ -84,16 +87,22 @@ use std::fmt;
 /// need a `family:` rule, which is then for their addresses too; a rule that
 /// denies a family is always for its addresses as well.
 ///
-/// All options can be set but those that redirect traffic, carry addresses,
-/// reach memory or change privileges; these need an `option:` rule, such as
-/// `option:SO_BINDTODEVICE`. Of the functions that concern the machine, only
+/// Options that concern a socket alone, such as `SO_KEEPALIVE` or `TCP_NODELAY`,
+/// can be read and set, and sent as ancillary data. All others need an `option:`
+/// rule, such as `option:SO_BINDTODEVICE` or `option:6:200`: they redirect traffic,
+/// carry addresses, hand out descriptors, reach memory, change privileges, or are
+/// not known here. To join or leave a multicast group takes what it takes to bind
+/// to the group's address: `bind=239.1.2.3`.
+///
+/// `allow_all()` with a rule that denies an address is as strict with options,
+/// raw sockets and packet sockets, which could go around that rule. Of the functions that concern the machine, only
 /// those that change it or list its interfaces need a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Rules {
     base: Base,
-    allow: Vec<Rule>,
-    deny: Vec<Rule>,
+    allow: List,
+    deny: List,
 }
 
 /// What is allowed without any rule.
@@ -120,10 +129,10 @@ impl fmt::Display for Rules {
             Base::Nothing => "deny all",
             Base::Loopback => "allow loopback only",
         })?;
-        for rule in &self.allow {
+        for rule in self.allow.iter() {
             write!(f, "\nallow {rule}")?;
         }
-        for rule in &self.deny {
+        for rule in self.deny.iter() {
             write!(f, "\ndeny {rule}")?;
         }
         Ok(())

@@ -1,10 +1,14 @@
-//! Socket options that need a rule: they redirect traffic, connect or bind
-//! without an address being judged, reach memory, or change privileges.
+//! Socket options, by whether they need a rule.
+//!
+//! Those of [`ORDINARY`] need none: what they do concerns the socket alone, and its
+//! traffic with addresses that are judged. Everything else does, since the kernel's
+//! list grows every year: options that redirect traffic, connect or bind without an
+//! address being judged, hand out descriptors, reach memory, or change privileges.
 
 use nix::libc;
 use std::fmt;
 
-/// An option, or a range of them, that is refused unless a rule allows it.
+/// An option that a rule can name, or a range of them; none is ordinary.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Guarded {
     name: &'static str,
@@ -42,9 +46,13 @@ const GUARDED: &[Guarded] = guarded! {
     libc::SOL_SOCKET => {
         SO_ATTACH_FILTER SO_ATTACH_REUSEPORT_CBPF SO_ATTACH_REUSEPORT_EBPF SO_BINDTODEVICE
         SO_BINDTOIFINDEX SO_DEBUG SO_DETACH_FILTER SO_MARK SO_RCVBUFFORCE SO_SNDBUFFORCE;
+        // A unix socket gets a name by being told to pass credentials.
+        SO_PASSCRED = 16,
         SO_LOCK_FILTER = 44,
         SO_ATTACH_BPF = 50,
         SO_DETACH_REUSEPORT_BPF = 68,
+        SO_PASSPIDFD = 76,
+        SO_PEERPIDFD = 77,
     }
     // Source routes, headers and source addresses of the script's own, IPsec.
     // Everything from 64 on belongs to the firewall (from 64), bridges (128),
@@ -52,6 +60,7 @@ const GUARDED: &[Guarded] = guarded! {
     libc::IPPROTO_IP => {
         IP_FREEBIND IP_HDRINCL IP_IPSEC_POLICY IP_OPTIONS IP_ROUTER_ALERT IP_TRANSPARENT
         IP_UNICAST_IF IP_XFRM_POLICY;
+        IP_LOCAL_PORT_RANGE = 51,
         IP_NETFILTER = 64..=LAST,
     }
     // The same for IPv6. IPV6_PKTINFO sets the source address and interface
@@ -83,7 +92,101 @@ const GUARDED: &[Guarded] = guarded! {
     }
 };
 
-/// The entry of an option that needs a rule.
+/// The options that need no rule, by level: single numbers and ranges. As ancillary
+/// data the same numbers are as harmless; `object::message` names the exceptions.
+const ORDINARY: &[(i32, &[(i32, i32)])] = &[
+    (
+        libc::SOL_SOCKET,
+        &[
+            (2, 10),  // SO_REUSEADDR to SO_OOBINLINE
+            (12, 15), // SO_PRIORITY, SO_LINGER, SO_BSDCOMPAT, SO_REUSEPORT
+            (17, 21), // SO_PEERCRED to SO_SNDTIMEO
+            (28, 31), // SO_PEERNAME, SO_TIMESTAMP, SO_ACCEPTCONN, SO_PEERSEC
+            (34, 35), // SO_PASSSEC, SO_TIMESTAMPNS
+            (37, 42), // SO_TIMESTAMPING to SO_PEEK_OFF
+            (45, 45), // SO_SELECT_ERR_QUEUE
+            (47, 49), // SO_MAX_PACING_RATE, SO_BPF_EXTENSIONS, SO_INCOMING_CPU
+            (55, 57), // SO_MEMINFO, SO_INCOMING_NAPI_ID, SO_COOKIE
+            (59, 61), // SO_PEERGROUPS, SO_ZEROCOPY, SO_TXTIME
+            (63, 67), // SO_TIMESTAMP_NEW to SO_SNDTIMEO_NEW
+        ],
+    ),
+    (
+        libc::IPPROTO_IP,
+        &[
+            (1, 2),   // IP_TOS, IP_TTL
+            (8, 8),   // IP_PKTINFO
+            (10, 14), // IP_MTU_DISCOVER to IP_MTU
+            (20, 21), // IP_RECVORIGDSTADDR, IP_MINTTL
+            (23, 26), // IP_CHECKSUM to IP_RECVERR_RFC4884
+            (32, 34), // IP_MULTICAST_IF, IP_MULTICAST_TTL, IP_MULTICAST_LOOP
+            (49, 49), // IP_MULTICAST_ALL
+        ],
+    ),
+    (
+        libc::IPPROTO_IPV6,
+        &[
+            (11, 11), // IPV6_FLOWINFO
+            (16, 19), // IPV6_UNICAST_HOPS to IPV6_MULTICAST_LOOP
+            (23, 26), // IPV6_MTU_DISCOVER to IPV6_V6ONLY
+            (29, 29), // IPV6_MULTICAST_ALL
+            (31, 31), // IPV6_RECVERR_RFC4884
+            (49, 49), // IPV6_RECVPKTINFO
+            (51, 53), // IPV6_RECVHOPLIMIT, IPV6_HOPLIMIT, IPV6_RECVHOPOPTS
+            (56, 56), // IPV6_RECVRTHDR
+            (58, 58), // IPV6_RECVDSTOPTS
+            (60, 62), // IPV6_RECVPATHMTU, IPV6_PATHMTU, IPV6_DONTFRAG
+            (66, 67), // IPV6_RECVTCLASS, IPV6_TCLASS
+            (70, 70), // IPV6_AUTOFLOWLABEL
+            (73, 74), // IPV6_MINHOPCOUNT, IPV6_RECVORIGDSTADDR
+            (77, 77), // IPV6_RECVFRAGSIZE
+        ],
+    ),
+    (
+        libc::IPPROTO_TCP,
+        &[
+            (1, 13),  // TCP_NODELAY to TCP_CONGESTION
+            (16, 18), // TCP_THIN_LINEAR_TIMEOUTS, TCP_THIN_DUPACK, TCP_USER_TIMEOUT
+            (23, 28), // TCP_FASTOPEN to TCP_SAVED_SYN
+            (30, 30), // TCP_FASTOPEN_CONNECT
+            (34, 34), // TCP_FASTOPEN_NO_COOKIE
+            (36, 37), // TCP_INQ, TCP_TX_DELAY
+        ],
+    ),
+    // UDP_CORK; UDP_NO_CHECK6_TX to UDP_GRO.
+    (libc::IPPROTO_UDP, &[(1, 1), (101, 104)]),
+    // UDP_CORK, UDPLITE_SEND_CSCOV, UDPLITE_RECV_CSCOV.
+    (libc::IPPROTO_UDPLITE, &[(1, 1), (10, 11)]),
+    // SCTP_RTOINFO to SCTP_AUTOCLOSE; SCTP_DISABLE_FRAGMENTS; SCTP_DEFAULT_SEND_PARAM,
+    // SCTP_EVENTS; SCTP_MAXSEG, SCTP_STATUS; SCTP_DELAYED_SACK to SCTP_MAX_BURST;
+    // SCTP_RECVRCVINFO to SCTP_DEFAULT_SNDINFO.
+    (
+        libc::IPPROTO_SCTP,
+        &[(0, 4), (8, 8), (10, 11), (13, 14), (16, 20), (32, 34)],
+    ),
+    // ICMP_FILTER and ICMPV6_FILTER: what a raw socket hears.
+    (255, &[(1, 1)]),
+    (libc::IPPROTO_ICMPV6, &[(1, 1)]),
+    // Of families whose sockets need a rule already.
+    (libc::SOL_ALG, &[(1, 7)]),
+    (libc::SOL_CAN_RAW, &[(1, 9)]),
+    (libc::SOL_NETLINK, &[(1, 12)]),
+    (libc::SOL_TIPC, &[(127, 134), (138, 138)]),
+    // AF_VSOCK is its own level: the sizes of buffers, and the timeout.
+    (40, &[(0, 2), (6, 8)]),
+];
+
+/// True of an option that needs no rule.
+pub(super) fn is_ordinary(level: i32, number: i32) -> bool {
+    let of_level = ORDINARY.iter().find(|(own, _)| *own == level);
+    of_level.is_some_and(|(_, ranges)| {
+        ranges
+            .iter()
+            .any(|(first, last)| (*first..=*last).contains(&number))
+    })
+}
+
+/// The entry of an option that has a name.
 pub(super) fn guarded(level: i32, number: i32) -> Option<&'static Guarded> {
     GUARDED.iter().find(|option| option.holds(level, number))
 }
@@ -105,7 +208,7 @@ impl fmt::Display for Guarded {
 pub(super) enum OptionPattern {
     Any,
     Named(&'static Guarded),
-    /// An option without a name here; those need no rule to be allowed.
+    /// An option without a name here.
     Number {
         level: i32,
         number: i32,
@@ -168,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_options_are_not_in_the_table() {
+    fn the_usual_options_need_no_rule() {
         for (level, number) in [
             (libc::SOL_SOCKET, libc::SO_REUSEADDR),
             (libc::SOL_SOCKET, libc::SO_REUSEPORT),
@@ -179,7 +282,6 @@ mod tests {
             (libc::SOL_SOCKET, libc::SO_BROADCAST),
             (libc::SOL_SOCKET, libc::SO_PRIORITY),
             (libc::SOL_SOCKET, libc::SO_RCVTIMEO),
-            (libc::SOL_SOCKET, libc::SO_PASSCRED),
             (libc::SOL_SOCKET, libc::SO_ZEROCOPY),
             (libc::SOL_SOCKET, libc::SO_OOBINLINE),
             (libc::IPPROTO_TCP, libc::TCP_NODELAY),
@@ -189,20 +291,71 @@ mod tests {
             (libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT),
             (libc::IPPROTO_IP, libc::IP_TTL),
             (libc::IPPROTO_IP, libc::IP_TOS),
-            (libc::IPPROTO_IP, libc::IP_ADD_MEMBERSHIP),
             (libc::IPPROTO_IP, libc::IP_MULTICAST_IF),
             (libc::IPPROTO_IP, libc::IP_PKTINFO),
             (libc::IPPROTO_IP, libc::IP_RECVERR),
             (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY),
             (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
             (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
-            (libc::IPPROTO_IPV6, libc::IPV6_ADD_MEMBERSHIP),
             (libc::IPPROTO_UDP, 103),
             (libc::SOL_ALG, 1),
             (libc::SOL_CAN_RAW, 1),
-            (libc::SOL_PACKET, 5),
+            (libc::SOL_SOCKET, libc::SO_ERROR),
+            (libc::SOL_SOCKET, libc::SO_TYPE),
+            (libc::SOL_SOCKET, libc::SO_PEERCRED),
+            (libc::SOL_SOCKET, libc::SO_ACCEPTCONN),
+            (libc::SOL_SOCKET, libc::SO_DOMAIN),
+            (libc::SOL_SOCKET, libc::SO_PROTOCOL),
+            (libc::SOL_SOCKET, libc::SO_TIMESTAMPNS),
+            (libc::SOL_SOCKET, libc::SO_INCOMING_CPU),
+            (libc::SOL_SOCKET, libc::SO_COOKIE),
+            (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER),
+            (libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT),
+            (libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_HOPS),
+            (libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG),
+            (libc::IPPROTO_TCP, libc::TCP_INFO),
+            (libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT),
+            (libc::IPPROTO_TCP, libc::TCP_CONGESTION),
+            (libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT),
         ] {
+            assert!(is_ordinary(level, number), "{level}:{number}");
             assert!(guarded(level, number).is_none(), "{level}:{number}");
+        }
+    }
+
+    #[test]
+    fn whatever_has_a_name_here_needs_a_rule() {
+        for option in GUARDED {
+            for number in [option.first, option.last] {
+                assert!(!is_ordinary(option.level, number), "{option}");
+            }
+        }
+        for (level, number) in [
+            // UDP_ENCAP by the level of UDP-Lite.
+            (libc::IPPROTO_UDPLITE, 100),
+            // IPV6_2292PKTINFO, 2292HOPOPTS, 2292DSTOPTS, 2292RTHDR, 2292PKTOPTIONS.
+            (libc::IPPROTO_IPV6, 2),
+            (libc::IPPROTO_IPV6, 3),
+            (libc::IPPROTO_IPV6, 4),
+            (libc::IPPROTO_IPV6, 5),
+            (libc::IPPROTO_IPV6, 6),
+            (libc::IPPROTO_IP, libc::IP_ADD_MEMBERSHIP),
+            (libc::IPPROTO_IP, 48),
+            (libc::IPPROTO_IPV6, libc::IPV6_ADD_MEMBERSHIP),
+            (libc::IPPROTO_SCTP, 7),
+            (libc::IPPROTO_SCTP, 102),
+            (libc::IPPROTO_TCP, 14),
+            (libc::IPPROTO_TCP, 35),
+            (libc::SOL_PACKET, 1),
+            (283, 4),
+            (276, 2),
+            // What no kernel has yet.
+            (libc::SOL_SOCKET, 200),
+            (libc::IPPROTO_TCP, 200),
+            (12345, 1),
+            (-1, -1),
+        ] {
+            assert!(!is_ordinary(level, number), "{level}:{number}");
         }
     }
 

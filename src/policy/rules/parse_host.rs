@@ -3,9 +3,9 @@
 use super::error::{Fault, Parsed, Part};
 use super::pattern::{HostPattern, Pattern};
 use super::ports::Ports;
-use crate::policy::inet;
+use crate::policy::inet::HostLiteral;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const HIGHEST_PORT: u32 = 0xffff;
 
@@ -97,8 +97,16 @@ fn host(host: Part<'_>) -> Parsed<HostPattern> {
     }
 }
 
+/// The IPv4 address that a host is in any spelling.
+fn literal4(host: &str) -> Option<Ipv4Addr> {
+    match HostLiteral::parse(host.as_bytes())?.ip {
+        IpAddr::V4(ip) => Some(ip),
+        IpAddr::V6(_) => None,
+    }
+}
+
 fn ipv4(address: Part<'_>) -> Parsed<Ipv4Addr> {
-    let wrong = || match inet::aton_exact(address.text.as_bytes()) {
+    let wrong = || match literal4(address.text) {
         Some(ip) => other_spelling(address, ip),
         None => address.fault("a subnet begins with an address"),
     };
@@ -176,7 +184,7 @@ fn name(name: Part<'_>) -> Parsed<Box<str>> {
         return Err(name.fault_at(at, message));
     }
     let text = name.text.strip_suffix('.').unwrap_or(name.text);
-    if let Some(ip) = inet::aton_exact(text.as_bytes()) {
+    if let Some(ip) = literal4(text) {
         return Err(other_spelling(name, ip));
     }
     let mut at = 0;

@@ -1,8 +1,8 @@
 //! What a script asks for, read from the target of a check.
 
 use super::families::{self, Kind};
-use super::literal;
 use super::unix::UnixAddress;
+use crate::policy::inet::HostLiteral;
 use crate::policy::{Operation, SockAddr, Target};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -64,26 +64,31 @@ impl<'a> Question<'a> {
     }
 
     fn host(host: &'a str, port: Option<u32>) -> Self {
-        let host = without_dot(host);
-        match literal::ip(host) {
-            Some(ip) => Self::Ip(Ip {
-                ip,
-                port,
-                name: None,
-                family: match ip {
-                    IpAddr::V4(_) => families::INET,
-                    IpAddr::V6(_) => families::INET6,
-                },
-            }),
-            None => Self::Name(Name { host, port }),
-        }
+        let Some(literal) = HostLiteral::parse(host.as_bytes()) else {
+            let host = without_dot(host);
+            return Self::Name(Name { host, port });
+        };
+        let ip = literal.reached();
+        Self::Ip(Ip {
+            ip,
+            port,
+            name: None,
+            family: match ip {
+                IpAddr::V4(_) => families::INET,
+                IpAddr::V6(_) => families::INET6,
+            },
+        })
     }
 
     fn address(operation: Operation, address: &'a SockAddr, name: Option<&'a str>) -> Self {
         let family = address.family();
         let (ip, port) = match family {
             families::INET | families::INET6 => match address.ip() {
-                Some((ip, port)) => (literal::folded(ip), port),
+                // The address whose packets are sent: an IPv4-mapped one goes out over
+                // IPv4. No other IPv6 address does: the kernel routes
+                // IPv4-compatible, NAT64 and 6to4 addresses as IPv6, and where a
+                // gateway turns them into IPv4 a rule can name those subnets.
+                Some((ip, port)) => (ip.to_canonical(), port),
                 None => return Self::Family(family),
             },
             // To bind or send to, the kernel takes it for an IPv4 address: it

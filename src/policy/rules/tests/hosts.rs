@@ -97,7 +97,6 @@ fn every_spelling_of_an_address() {
     let deny = denying(&["127.0.0.1"]);
     for host in [
         "127.0.0.1",
-        "127.0.0.1.",
         "127.1",
         "127.0.1",
         "2130706433",
@@ -119,6 +118,11 @@ fn every_spelling_of_an_address() {
         let name = Target::Name { host, port: None };
         assert!(!asks(&deny, Resolve, name.clone()), "{host}");
         assert!(asks(&allow, Resolve, name), "{host}");
+    }
+    // With a final dot it is what the resolver takes it for: a name.
+    for host in ["127.0.0.1.:80", "0177.1.:80", "2130706433.:80"] {
+        assert!(!asks_name(&allow, Connect, host), "{host}");
+        assert!(asks_name(&allowing(&["*"]), Connect, host), "{host}");
     }
     assert!(asks_inet(&allow, Connect, "[::ffff:127.0.0.1]:80"));
     assert!(!asks_inet(&deny, Connect, "[::ffff:127.0.0.1]:80"));

@@ -207,6 +207,30 @@ fn options() {
     assert!(asks_option(&allowing(&["option:IP_NETFILTER"]), 0, 80));
 }
 
+/// Options and headers of a script's own reach addresses that no check sees.
+#[test]
+fn a_denied_address_closes_the_ways_around_it() {
+    for deny in ["10.0.0.0/8", "example.com", "unix:/run/", "vsock:2"] {
+        let rules = denying(&[deny]);
+        assert!(!asks_kind(&rules, libc::AF_INET, libc::SOCK_RAW), "{deny}");
+        assert!(!asks_kind(&rules, libc::AF_PACKET, libc::SOCK_DGRAM));
+        assert!(!asks_option(&rules, libc::IPPROTO_IP, libc::IP_OPTIONS));
+        assert!(!asks_option(&rules, 12345, 1));
+        assert!(asks_kind(&rules, libc::AF_INET, libc::SOCK_STREAM));
+        assert!(asks_kind(&rules, libc::AF_NETLINK, libc::SOCK_RAW));
+        assert!(asks_option(&rules, libc::IPPROTO_TCP, 1));
+        let rules = rules.allow("family:raw").unwrap();
+        let rules = rules.allow("option:IP_OPTIONS").unwrap();
+        assert!(asks_kind(&rules, libc::AF_INET, libc::SOCK_RAW));
+        assert!(asks_option(&rules, libc::IPPROTO_IP, libc::IP_OPTIONS));
+    }
+    for deny in ["family:netlink", "option:SO_MARK", "system:*", "fd:*"] {
+        let rules = denying(&[deny]);
+        assert!(asks_kind(&rules, libc::AF_INET, libc::SOCK_RAW), "{deny}");
+        assert!(asks_option(&rules, libc::IPPROTO_IP, libc::IP_OPTIONS));
+    }
+}
+
 #[test]
 fn functions() {
     let calls = |rules: &Rules, function| {

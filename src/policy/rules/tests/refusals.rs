@@ -126,3 +126,22 @@ fn audit_only_reports_and_allows() {
     );
     assert!(format!("{policy:?}").starts_with("AuditOnly { policy: Rules {"));
 }
+
+/// A script writes names of any length, and hosts write refusals into logs.
+#[test]
+fn long_names_are_cut() {
+    let host = "é\n".repeat(25_000_000);
+    let target = Target::Name {
+        host: &host,
+        port: Some(80),
+    };
+    let text = refusal(&Rules::deny_all(), Operation::Connect, target);
+    assert!(text.len() < 1000 && text.contains("..."), "{}", text.len());
+    let name = "a".repeat(253);
+    let target = Target::Name {
+        host: &name,
+        port: None,
+    };
+    let text = refusal(&Rules::deny_all(), Operation::Connect, target);
+    assert!(text.contains(&name) && !text.contains("..."), "{text}");
+}

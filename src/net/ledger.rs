@@ -1,0 +1,630 @@
+//! The descriptors of one runtime's scripts, each with one owner.
+//!
+//! A descriptor that a script may use is in one of these states:
+//!
+//! | state | owner | how a script names it |
+//! |---|---|---|
+//! | held | the word of a [`Socket`]: `sys::Descriptor` | the socket object, or its number |
+//! | loose | an entry of the [`Ledger`]: an `OwnedFd` | its number alone |
+//! | in flight | a local variable of one call: an `OwnedFd` | not at all |
+//!
+//! It gets from one to the next by moving the `OwnedFd`:
+//!
+//! - `socket()`, `accept()` and the like: in flight, then held ([`Socket::open`]).
+//! - `detach()`, `dup()` by number, `_accept()`, received rights, the answer of
+//!   an option that is a descriptor: in flight, then loose ([`Ledger::give`]).
+//! - `socket(fileno=)` and `close()` of a number: loose, then in flight
+//!   ([`Ledger::claim`]), then held or dropped.
+//! - The host takes one: in flight, then the host's own.
+//!
+//! What holds at any time:
+//!
+//! 1. A number is a script's only while its owner says so. Nobody permits a
+//!    number: it is looked up, and what is found is the descriptor itself. A
+//!    loose one is used under the ledger's lock; a held one while a guard pins
+//!    it, and only if the guard's number is the one that was asked for. The list
+//!    of sockets only says where to look: one that is out of date leads to a
+//!    socket with another number, or none, and then the number is not a
+//!    script's.
+//! 2. A socket is listed before its word gets the number, and taken off the list
+//!    while its word still pins the number. So every socket with a descriptor is
+//!    listed, for the host to see and close.
+//! 3. Whether a descriptor is bound to an address that was permitted is a bit of
+//!    the word or a field of the entry. No object keeps it.
+//! 4. A held or loose descriptor has a [`Permit`], taken before the system call
+//!    that made it. Dropping or closing the descriptor gives the permit back.
+//! 5. Once the permits are withdrawn ([`Permits::withdraw`]), no descriptor
+//!    becomes held or loose: who has one in flight drops it.
+//! 6. Nothing is dropped under the lock, and no call that may wait is made there.
+//!    `fcntl(F_DUPFD)` and `fstat` do not wait.
+
+use super::{Control, Limit, Socket};
+use crate::policy::Event;
+use crate::sys::descriptor;
+use crate::sys::loose::LooseFd;
+use nix::errno::Errno;
+use std::collections::BTreeMap;
+use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::{array, mem, ptr};
+
+/// How many descriptors the scripts of one runtime may have, and how many they have.
+#[derive(Debug)]
+pub(crate) struct Permits {
+    most: AtomicUsize,
+    taken: AtomicUsize,
+    withdrawn: AtomicBool,
+}
+
+impl Default for Permits {
+    fn default() -> Self {
+        Self {
+            most: AtomicUsize::new(usize::MAX),
+            taken: AtomicUsize::new(0),
+            withdrawn: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Permits {
+    pub(crate) fn set_most(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
+    }
+
+    /// True if there is a limit.
+    pub(crate) fn are_limited(&self) -> bool {
+        self.most.load(Ordering::Relaxed) != usize::MAX
+    }
+
+    /// Gives no permit any more. What is in flight cannot be opened.
+    pub(crate) fn withdraw(&self) {
+        self.withdrawn.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn are_withdrawn(&self) -> bool {
+        self.withdrawn.load(Ordering::SeqCst)
+    }
+
+    /// Takes the permit for one descriptor, before there is one.
+    pub(crate) fn take(self: &Arc<Self>) -> Result<Permit, Limit> {
+        let most = self.most.load(Ordering::Relaxed);
+        let more = |taken: usize| (taken < most && !self.are_withdrawn()).then(|| taken + 1);
+        let taken = self
+            .taken
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        match taken {
+            Ok(_) => Ok(Permit(Some(self.clone()))),
+            Err(_) => Err(Limit::Sockets),
+        }
+    }
+
+    /// The same for a descriptor of the host's, to which no limit applies.
+    fn take_for_host(self: &Arc<Self>) -> Result<Permit, Limit> {
+        if self.are_withdrawn() {
+            return Err(Limit::Sockets);
+        }
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        Ok(Permit(Some(self.clone())))
+    }
+
+    /// How many are taken.
+    #[cfg(test)]
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+}
+
+/// The right to have one descriptor. Dropping it lets another be opened.
+#[derive(Debug)]
+pub(crate) struct Permit(Option<Arc<Permits>>);
+
+impl Permit {
+    /// Leaves the permit with a descriptor of a socket, which has no room to keep it.
+    fn leave(mut self) {
+        self.0 = None;
+    }
+
+    /// The permit that was left with a descriptor.
+    fn of_held(permits: &Arc<Permits>) -> Self {
+        Self(Some(permits.clone()))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(permits) = &self.0 {
+            permits.taken.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A descriptor with all that goes with it, on its way from one owner to another.
+#[derive(Debug)]
+pub(crate) struct Moving {
+    pub(crate) fd: OwnedFd,
+    /// It has an address that was permitted.
+    pub(crate) bound: bool,
+    pub(crate) permit: Permit,
+}
+
+impl Moving {
+    /// A descriptor that is new, and not bound.
+    pub(crate) fn new(fd: OwnedFd, permit: Permit) -> Self {
+        let bound = false;
+        Self { fd, bound, permit }
+    }
+
+    /// Closes the descriptor (close(2)).
+    pub(crate) fn close(self) -> Result<(), Errno> {
+        descriptor::close(self.fd.into_raw_fd())
+    }
+}
+
+/// A descriptor that is a script's and in no socket.
+#[derive(Debug)]
+struct Loose {
+    fd: LooseFd,
+    bound: bool,
+    permit: Permit,
+    ticket: Ticket,
+}
+
+impl Loose {
+    fn into_moving(self) -> Option<Moving> {
+        let (bound, permit) = (self.bound, self.permit);
+        let fd = self.fd.into_inner()?;
+        Some(Moving { fd, bound, permit })
+    }
+}
+
+/// Tells the entries of one number apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket(u64);
+
+/// The descriptors of one runtime's scripts.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    entries: Mutex<Entries>,
+    pub(crate) permits: Arc<Permits>,
+}
+
+/// The sockets are a table in two levels, so that one that grows copies nothing: a
+/// word for each number, as in the kernel's own.
+#[derive(Debug, Default)]
+struct Entries {
+    pages: Vec<Option<Box<Page>>>,
+    open: usize,
+    loose: BTreeMap<RawFd, Loose>,
+    tickets: u64,
+}
+
+/// Unused slots hold a dangling `Weak`.
+type Page = [Weak<Socket>; PAGE];
+
+const PAGE: usize = 64;
+
+/// The page of a number, and its place there.
+fn place(fd: RawFd) -> Option<(usize, usize)> {
+    let number = usize::try_from(fd).ok()?;
+    Some((number / PAGE, number % PAGE))
+}
+
+impl Entries {
+    fn insert(&mut self, fd: RawFd, socket: Weak<Socket>) {
+        let Some((page, at)) = place(fd) else {
+            return;
+        };
+        if page >= self.pages.len() {
+            self.pages.resize_with(page + 1, || None);
+        }
+        let new = || Box::new(array::from_fn(|_| Weak::new()));
+        let before = mem::replace(&mut self.pages[page].get_or_insert_with(new)[at], socket);
+        if before.ptr_eq(&Weak::new()) {
+            self.open += 1;
+        }
+    }
+
+    fn get(&self, fd: RawFd) -> Option<&Weak<Socket>> {
+        let (page, at) = place(fd)?;
+        Some(&self.pages.get(page)?.as_ref()?[at])
+    }
+
+    fn get_mut(&mut self, fd: RawFd) -> Option<&mut Weak<Socket>> {
+        let (page, at) = place(fd)?;
+        Some(&mut self.pages.get_mut(page)?.as_mut()?[at])
+    }
+
+    /// False if another socket, or none, is listed at the number.
+    fn remove(&mut self, fd: RawFd, socket: &Socket) -> bool {
+        match self.get_mut(fd) {
+            Some(slot) if ptr::eq(slot.as_ptr(), socket) => *slot = Weak::new(),
+            _ => return false,
+        }
+        self.open -= 1;
+        true
+    }
+}
+
+impl Ledger {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The sockets that are open.
+    pub(crate) fn sockets(&self) -> Vec<Arc<Socket>> {
+        let entries = self.lock();
+        let slots = entries.pages.iter().flatten().flat_map(|page| page.iter());
+        slots.filter_map(Weak::upgrade).collect()
+    }
+
+    /// The numbers of the descriptors that are in no socket.
+    pub(crate) fn loose(&self) -> Vec<RawFd> {
+        self.lock().loose.keys().copied().collect()
+    }
+
+    /// The socket that is listed at a number. Whether it has that number is to be
+    /// seen from a guard.
+    fn listed(&self, fd: RawFd) -> Option<Arc<Socket>> {
+        self.lock().get(fd)?.upgrade()
+    }
+
+    /// Makes a descriptor the script's own: its number, and what tells it from
+    /// others that have the number later. The descriptor is dropped if there are
+    /// no permits any more.
+    pub(crate) fn give(&self, moving: Moving) -> Result<(RawFd, Ticket), Limit> {
+        let Moving { fd, bound, permit } = moving;
+        let fd = LooseFd::new(fd);
+        let number = fd.number();
+        // Without a policy a script can make two objects of one number, as `ssl`
+        // does: what the first gives away is the second's.
+        let other = self.listed(number);
+        if other.is_some_and(|other| other.descriptor.number() == number) {
+            fd.forget();
+            return Ok((number, Ticket(0)));
+        }
+        let mut entries = self.lock();
+        if self.permits.are_withdrawn() {
+            drop(entries);
+            return Err(Limit::Sockets);
+        }
+        entries.tickets += 1;
+        let ticket = Ticket(entries.tickets);
+        let loose = Loose {
+            fd,
+            bound,
+            permit,
+            ticket,
+        };
+        let before = entries.loose.insert(number, loose);
+        drop(entries);
+        drop(before);
+        Ok((number, ticket))
+    }
+
+    /// Moves the script's own descriptor with this number out. `None` if there is
+    /// none: the number is somebody else's, or a socket's.
+    pub(crate) fn claim(&self, fd: RawFd) -> Option<Moving> {
+        let found = self.lock().loose.remove(&fd);
+        found?.into_moving()
+    }
+
+    /// Moves out what [`give`](Self::give) took in, unless somebody has meanwhile.
+    pub(crate) fn reclaim(&self, fd: RawFd, ticket: Ticket) -> Option<Moving> {
+        let found = {
+            let mut entries = self.lock();
+            if entries.loose.get(&fd)?.ticket != ticket {
+                return None;
+            }
+            entries.loose.remove(&fd)
+        };
+        found?.into_moving()
+    }
+
+    /// Moves the descriptor with this number out of the socket that has it. Ends
+    /// the calls that use it.
+    pub(crate) fn take_from_socket(&self, fd: RawFd) -> Option<Moving> {
+        self.listed(fd)?.detach_number(Some(fd))
+    }
+
+    /// Closes the socket that has this number. `None` if none has.
+    pub(crate) fn close_socket(&self, fd: RawFd) -> Option<Result<(), Errno>> {
+        let socket = self.listed(fd)?;
+        match socket.close_number(Some(fd)) {
+            Ok(true) => Some(Ok(())),
+            Ok(false) => None,
+            Err(errno) => Some(Err(errno)),
+        }
+    }
+
+    /// A duplicate of the script's descriptor with this number, and whether it is
+    /// bound to an address that was permitted. `None` if the number is not a script's.
+    pub(crate) fn duplicate(&self, fd: RawFd) -> Option<Result<(OwnedFd, bool), Errno>> {
+        let socket = {
+            let entries = self.lock();
+            if let Some(loose) = entries.loose.get(&fd)
+                && let Some(own) = loose.fd.get()
+            {
+                let copy = descriptor::duplicate(own);
+                return Some(copy.map(|copy| (copy, loose.bound)));
+            }
+            entries.get(fd)?.upgrade()?
+        };
+        let guard = socket.acquire().ok()?;
+        if guard.number() != fd {
+            return None;
+        }
+        let copy = descriptor::duplicate(guard.fd());
+        Some(copy.map(|copy| (copy, guard.is_bound())))
+    }
+
+    /// Closes all that there is, and ends the calls that use it.
+    pub(crate) fn close_all(&self) {
+        let sockets = self.sockets();
+        // Nothing is closed for the kernel before all are for the script: a call
+        // that waits on one end of a pair must not see the other one go.
+        let guards: Vec<_> = sockets.iter().map(|socket| socket.acquire()).collect();
+        for socket in &sockets {
+            let _ = socket.begin_to_close(None);
+        }
+        drop(guards);
+        for socket in &sockets {
+            socket.wait_until_idle();
+        }
+        let loose = mem::take(&mut self.lock().loose);
+        drop(loose);
+    }
+}
+
+impl Control {
+    /// The permit for one more descriptor.
+    pub(crate) fn permit(&self) -> Result<Permit, Limit> {
+        self.ledger.permits.take()
+    }
+
+    /// The permit for a descriptor that the host hands in.
+    pub(crate) fn permit_of_host(&self) -> Result<Permit, Limit> {
+        self.ledger.permits.take_for_host()
+    }
+
+    /// A socket is about to get this descriptor.
+    pub(super) fn list(&self, fd: RawFd, socket: &Arc<Socket>) {
+        let mut entries = self.ledger.lock();
+        entries.insert(fd, Arc::downgrade(socket));
+        // The kernel gave the number to a socket: who had it closed it unseen.
+        let stale = entries.loose.remove(&fd);
+        drop(entries);
+        drop(stale);
+    }
+
+    /// A socket did not get this descriptor.
+    pub(super) fn unlist(&self, fd: RawFd, socket: &Socket) {
+        self.ledger.lock().remove(fd, socket);
+    }
+
+    /// A socket got its descriptor, with this permit.
+    pub(super) fn opened(&self, socket: &Arc<Socket>, permit: Permit) {
+        permit.leave();
+        self.watch.opened.fetch_add(1, Ordering::Relaxed);
+        if self.watch.is_hooked() {
+            self.watch.tell(&Event::Opened {
+                id: socket.id,
+                family: socket.family(),
+                kind: socket.kind(),
+            });
+        }
+    }
+
+    /// A socket is about to lose its descriptor: the permit that it had.
+    pub(super) fn closed(&self, fd: RawFd, socket: &Socket) -> Permit {
+        self.ledger.lock().remove(fd, socket);
+        let received = socket.received.swap(0, Ordering::Relaxed);
+        let sent = socket.sent.swap(0, Ordering::Relaxed);
+        self.watch.received.fetch_add(received, Ordering::Relaxed);
+        self.watch.sent.fetch_add(sent, Ordering::Relaxed);
+        if self.watch.is_hooked() {
+            self.watch.tell(&Event::Closed {
+                id: socket.id,
+                received,
+                sent,
+            });
+        }
+        Permit::of_held(&self.ledger.permits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Timeout;
+    use nix::libc;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+
+    const UNIX: (i32, i32, i32) = (libc::AF_UNIX, libc::SOCK_STREAM, 0);
+
+    fn control() -> Arc<Control> {
+        Arc::default()
+    }
+
+    fn pair(control: &Control) -> (Moving, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        (Moving::new(ours.into(), control.permit().unwrap()), theirs)
+    }
+
+    fn is_closed(mut peer: &UnixStream) -> bool {
+        matches!(std::io::Read::read(&mut peer, &mut [0]), Ok(0))
+    }
+
+    fn opened(control: &Arc<Control>, moving: Moving) -> Arc<Socket> {
+        let socket = Arc::new(Socket::new(control.clone()));
+        socket.open(moving, UNIX, Timeout::Never).unwrap();
+        socket
+    }
+
+    #[test]
+    fn numbers_may_be_any_and_come_again() {
+        let control = control();
+        let new = || Arc::new(Socket::new(control.clone()));
+        let (first, second) = (new(), new());
+        let mut live = Entries::default();
+        for fd in [0, 63, 64, 100_000] {
+            live.insert(fd, Arc::downgrade(&first));
+            assert!(live.get(fd).unwrap().upgrade().is_some());
+        }
+        assert_eq!(live.open, 4);
+        // Closed by others, and the number is another socket's now.
+        live.insert(64, Arc::downgrade(&second));
+        assert_eq!(live.open, 4);
+        assert!(!live.remove(64, &first) && live.remove(64, &second));
+        assert!(!live.remove(64, &second) && live.remove(100_000, &first));
+        assert_eq!(live.open, 2);
+        for fd in [-1, i32::MIN, 1, 64, i32::MAX] {
+            assert!(live.get(fd).is_none_or(|slot| slot.upgrade().is_none()));
+            assert!(!live.remove(fd, &first));
+        }
+        live.insert(-1, Arc::downgrade(&first));
+        assert_eq!(live.open, 2);
+    }
+
+    #[test]
+    fn what_is_given_is_claimed_once() {
+        let control = control();
+        let ledger = &control.ledger;
+        let (moving, peer) = pair(&control);
+        let (number, ticket) = ledger.give(moving).unwrap();
+        assert_eq!(ledger.loose(), [number]);
+        assert!(ledger.duplicate(number).unwrap().is_ok());
+        let moving = ledger.claim(number).unwrap();
+        assert!(ledger.claim(number).is_none() && ledger.duplicate(number).is_none());
+        // The same number again, but not the same entry.
+        let (again, _) = ledger.give(moving).unwrap();
+        assert!(again == number && ledger.reclaim(number, ticket).is_none());
+        drop(ledger.claim(number));
+        assert!(is_closed(&peer));
+        assert_eq!(ledger.permits.taken(), 0);
+    }
+
+    #[test]
+    fn a_listed_number_that_the_socket_does_not_have_is_nobodys() {
+        let control = control();
+        let (moving, _peer) = pair(&control);
+        let socket = opened(&control, moving);
+        let number = socket.descriptor.number();
+        let wrong = std::fs::File::open("/dev/null").unwrap();
+        // What an `__init__` in the middle of a close() used to leave behind.
+        control.list(wrong.as_raw_fd(), &socket);
+        for ask in [wrong.as_raw_fd(), -1] {
+            assert!(control.ledger.duplicate(ask).is_none());
+            assert!(control.ledger.take_from_socket(ask).is_none());
+            assert!(control.ledger.close_socket(ask).is_none());
+        }
+        assert_eq!(socket.descriptor.number(), number);
+        assert!(control.ledger.duplicate(number).unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_bound_descriptor_stays_bound_wherever_it_goes() {
+        let control = control();
+        let (moving, _peer) = pair(&control);
+        let socket = opened(&control, moving);
+        socket.acquire().unwrap().set_bound();
+        let number = socket.descriptor.number();
+        assert!(control.ledger.duplicate(number).unwrap().unwrap().1);
+        let moving = control.ledger.take_from_socket(number).unwrap();
+        assert!(moving.bound);
+        control.ledger.give(moving).unwrap();
+        assert!(control.ledger.duplicate(number).unwrap().unwrap().1);
+        let (other, _far) = pair(&control);
+        socket.open(other, UNIX, Timeout::Never).unwrap();
+        assert!(!socket.acquire().unwrap().is_bound());
+    }
+
+    #[test]
+    fn permits_are_taken_before_and_given_back_at_the_end() {
+        let control = control();
+        let permits = &control.ledger.permits;
+        permits.set_most(2);
+        let (one, _a) = pair(&control);
+        let (two, _b) = pair(&control);
+        assert_eq!(control.permit().err(), Some(Limit::Sockets));
+        drop(one);
+        let socket = opened(&control, two);
+        let third = control.permit().unwrap();
+        assert!(control.permit().is_err());
+        // Detached, closed, dropped: each gives one back, once.
+        let moving = socket.detach_number(None).unwrap();
+        assert!(control.permit().is_err());
+        socket.open(moving, UNIX, Timeout::Never).unwrap();
+        socket.close().unwrap();
+        socket.close().unwrap();
+        assert_eq!(permits.taken(), 1);
+        drop((third, socket));
+        assert_eq!(permits.taken(), 0);
+        let (moving, _c) = pair(&control);
+        drop(opened(&control, moving));
+        assert_eq!(permits.taken(), 0);
+    }
+
+    #[test]
+    fn nothing_is_opened_with_a_permit_from_before_the_stop() {
+        let control = control();
+        let (one, a) = pair(&control);
+        let (two, b) = pair(&control);
+        control.stop();
+        let socket = Arc::new(Socket::new(control.clone()));
+        assert!(socket.open(one, UNIX, Timeout::Never).is_err());
+        assert!(socket.acquire().is_err() && is_closed(&a));
+        assert!(control.ledger.give(two).is_err() && is_closed(&b));
+        assert!(control.permit().is_err());
+        assert_eq!(control.ledger.permits.taken(), 0);
+    }
+
+    #[test]
+    fn close_all_leaves_nothing_open() {
+        let control = control();
+        let (one, a) = pair(&control);
+        let (two, b) = pair(&control);
+        let _socket = opened(&control, one);
+        control.ledger.give(two).unwrap();
+        control.ledger.close_all();
+        assert!(is_closed(&a) && is_closed(&b));
+        assert!(control.ledger.loose().is_empty() && control.ledger.sockets().is_empty());
+        assert_eq!(control.ledger.permits.taken(), 0);
+    }
+
+    /// Numbers are asked for while an object closes and opens in other threads:
+    /// whatever comes out is a descriptor of the object's.
+    #[test]
+    fn an_object_that_is_opened_and_closed_by_many() {
+        let control = control();
+        let socket = Arc::new(Socket::new(control.clone()));
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..2000 {
+                        let (moving, _peer) = pair(&control);
+                        let _ = socket.open(moving, UNIX, Timeout::Never);
+                        let _ = socket.close();
+                    }
+                    stop.store(true, Ordering::Relaxed);
+                });
+            }
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    for number in 0..256 {
+                        if let Some(Ok((copy, _))) = control.ledger.duplicate(number) {
+                            let of =
+                                crate::sys::socket::getsockname(std::os::fd::AsFd::as_fd(&copy));
+                            assert_eq!(of.unwrap().family(), libc::AF_UNIX);
+                        }
+                    }
+                }
+            });
+        });
+        assert!(control.ledger.sockets().is_empty());
+        assert_eq!(control.ledger.permits.taken(), 0);
+    }
+}
