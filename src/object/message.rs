@@ -221,6 +221,7 @@ pub(super) fn recvmsg(
     let received = receive(zelf, size, flags, &mut control, vm, |fd, room| {
         buffer.recvmsg(fd, room.control, room.filled, room.flags, &mut sender)
     })?;
+    // At most bufsize bytes, MSG_TRUNC or not, as CPython.
     let data = vm.ctx.new_bytes(buffer.into_bytes()).into();
     result(zelf, data, &control, received.flags, &sender, vm)
 }
@@ -259,7 +260,11 @@ pub(super) fn recvmsg_into(
             message::recv(fd, rest, room.control, room.flags, &mut sender)
         })?
     };
-    let len = vm.ctx.new_int(received.len.min(total)).into();
+    let len = match flags & libc::MSG_TRUNC {
+        0 => received.len.min(total),
+        _ => received.len,
+    };
+    let len = vm.ctx.new_int(len).into();
     result(zelf, len, &control, received.flags, &sender, vm)
 }
 

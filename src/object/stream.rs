@@ -47,11 +47,19 @@ pub(super) fn recv(
     let mut buffer = Buffer::new(size).ok_or_else(|| vm.no_memory_error())?;
     let mut clock = patience(zelf, flags);
     let transfer = Transfer::receive(&zelf.socket, &clock, flags, size);
-    blocking(vm, |host| {
+    let len = blocking(vm, |host| {
         transfer.run(host, &zelf.socket, &mut clock, |fd, filled| {
             buffer.recv(fd, filled, flags | libc::MSG_DONTWAIT)
         })
     })?;
+    bytes(buffer, len, flags, vm)
+}
+
+/// The bytes that a receive returns: with MSG_TRUNC so many as the message had.
+fn bytes(mut buffer: Buffer, len: usize, flags: i32, vm: &VirtualMachine) -> PyResult {
+    if flags & libc::MSG_TRUNC != 0 && !buffer.extend_to(len) {
+        return Err(vm.no_memory_error());
+    }
     Ok(vm.ctx.new_bytes(buffer.into_bytes()).into())
 }
 
@@ -66,12 +74,12 @@ pub(super) fn recvfrom(
     let mut clock = patience(zelf, flags);
     let transfer = Transfer::receive(&zelf.socket, &clock, flags, size);
     let mut sender = SockAddr::empty();
-    blocking(vm, |host| {
+    let len = blocking(vm, |host| {
         transfer.run(host, &zelf.socket, &mut clock, |fd, filled| {
             buffer.recvfrom(fd, filled, flags | libc::MSG_DONTWAIT, &mut sender)
         })
     })?;
-    let data = vm.ctx.new_bytes(buffer.into_bytes()).into();
+    let data = bytes(buffer, len, flags, vm)?;
     Ok((data, connection::address_object(zelf, &sender, vm)?))
 }
 
