@@ -511,7 +511,7 @@ pub(super) fn repr(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<Strin
             let address = vm.call_method(zelf.as_object(), name, ());
             match address {
                 Ok(address) if address.clone().try_to_bool(vm)? => {
-                    text += &format!(", {label}={}", address.repr(vm)?.as_wtf8());
+                    text += &format!(", {label}={}", address.str(vm)?.as_wtf8());
                 }
                 Err(raised) if !raised.fast_isinstance(vm.ctx.exceptions.os_error) => {
                     return Err(raised);
