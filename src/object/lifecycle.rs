@@ -1,6 +1,7 @@
 //! Construction, `fileno=`, dup, detach, close, and the end.
 
-use super::{BaseSocket, is_plain, socket_class};
+use super::class::{base_class, is_plain_class, socket_class};
+use super::{BaseSocket, is_plain};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::OrRaise;
 use crate::bridge::{Runtime, audit, state};
@@ -14,7 +15,7 @@ use rustpython_vm::builtins::{PyBaseExceptionRef, PyType};
 use rustpython_vm::function::{FuncArgs, KwArgs};
 use rustpython_vm::warn::warn;
 use rustpython_vm::{
-    AsObject, FromArgs, Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine,
+    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine,
 };
 use std::cell::Cell;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
@@ -259,15 +260,48 @@ pub(super) fn unopened(vm: &VirtualMachine) -> PyResult<PyRef<BaseSocket>> {
     BaseSocket::unopened(vm).into_ref_with_type(vm, socket_class(vm)?)
 }
 
-/// A new `socket.socket` for a descriptor that a system call returned; audited
-/// as CPython's call of the class is.
-pub(super) fn from_descriptor(
+/// Makes an object of a class for a descriptor that a system call returned, as
+/// CPython does by calling the class. What the call is given, the descriptor's
+/// number last, is asked for only where a script's class or method has to see it.
+pub(super) fn of_named(
+    class: &PyObject,
     fd: OwnedFd,
-    kind: (i32, i32, i32),
+    spec: (i32, i32, i32),
+    state: &state::State,
     vm: &VirtualMachine,
-) -> PyResult<PyRef<BaseSocket>> {
-    let class = socket_class(vm)?;
-    of_class(&class, fd, kind, vm)
+    args: impl FnOnce(RawFd) -> PyResult<FuncArgs>,
+) -> PyResult {
+    match class.downcast_ref::<PyType>() {
+        Some(class) if is_plain_class(class, state) => {
+            of_class(class, fd, spec, vm).map(Into::into)
+        }
+        _ => call_class(class, fd, false, state, vm, args),
+    }
+}
+
+/// Calls a class with the number of a descriptor, which is ours until the class
+/// has taken it over.
+fn call_class(
+    class: &PyObject,
+    fd: OwnedFd,
+    is_bound: bool,
+    state: &state::State,
+    vm: &VirtualMachine,
+    args: impl FnOnce(RawFd) -> PyResult<FuncArgs>,
+) -> PyResult {
+    let number = fd.as_raw_fd();
+    let args = args(number)?;
+    let gate = &state.runtime.gate;
+    gate.give(number, is_bound);
+    let before = TAKEN.get();
+    let made = class.call(args, vm);
+    if TAKEN.get() != before || made.is_ok() {
+        let _ = fd.into_raw_fd();
+    } else {
+        // It is about to be closed, and then the number is somebody else's.
+        gate.take(number);
+    }
+    made
 }
 
 fn of_class(
@@ -282,13 +316,35 @@ fn of_class(
     Ok(object)
 }
 
-/// `socket.socketpair`: both ends, or neither.
+/// `socket.socketpair`: both ends, or neither. `args` as for [`of_named`].
 pub(crate) fn pair(
-    class: &Py<PyType>,
+    class: &PyObject,
+    state: &state::State,
+    spec: (i32, i32, i32),
+    vm: &VirtualMachine,
+    args: impl Fn(RawFd) -> PyResult<FuncArgs>,
+) -> PyResult<(PyObjectRef, PyObjectRef)> {
+    let (a, b) = pair_of_descriptors(state, spec, vm)?;
+    let made = |fd| of_named(class, fd, spec, state, vm, &args);
+    Ok((made(a)?, made(b)?))
+}
+
+/// `_socket.socketpair`: both ends, or neither.
+pub(crate) fn base_pair(
+    state: &state::State,
+    spec: (i32, i32, i32),
+    vm: &VirtualMachine,
+) -> PyResult<(PyObjectRef, PyObjectRef)> {
+    let (a, b) = pair_of_descriptors(state, spec, vm)?;
+    let made = |fd| of_class(base_class(), fd, spec, vm);
+    Ok((made(a)?.into(), made(b)?.into()))
+}
+
+fn pair_of_descriptors(
     state: &state::State,
     (family, kind, protocol): (i32, i32, i32),
     vm: &VirtualMachine,
-) -> PyResult<(PyRef<BaseSocket>, PyRef<BaseSocket>)> {
+) -> PyResult<(OwnedFd, OwnedFd)> {
     let target = kind_target(family, kind, protocol);
     state
         .runtime
@@ -296,26 +352,26 @@ pub(crate) fn pair(
         .check(Operation::Create, &target)
         .or_raise(vm)?;
     state.runtime.may_open(2).or_raise(vm)?;
-    let (a, b) = sys::socket::socketpair(family, kind, protocol).or_raise(vm)?;
-    let made = |fd| of_class(class, fd, (family, kind, protocol), vm);
-    Ok((made(a)?, made(b)?))
+    sys::socket::socketpair(family, kind, protocol).or_raise(vm)
 }
 
 /// `socket.fromfd`: a socket on a duplicate; whatever is -1 is asked of the
 /// kernel.
 pub(crate) fn duplicate(
+    class: &PyObject,
     state: &state::State,
     fd: RawFd,
-    kind: (i32, i32, i32),
+    spec: (i32, i32, i32),
     vm: &VirtualMachine,
-) -> PyResult<PyRef<BaseSocket>> {
+    args: impl FnOnce(RawFd) -> PyResult<FuncArgs>,
+) -> PyResult {
     if fd < 0 {
         return Err(crate::bridge::errors::os_error(Errno::EBADF, vm));
     }
     state.runtime.may_open(1).or_raise(vm)?;
     let copy = duplicate_number(&state.runtime, fd).or_raise(vm)?;
-    let found = detect(copy.as_fd(), kind).or_raise(vm)?;
-    from_descriptor(copy, found, vm)
+    let found = detect(copy.as_fd(), spec).or_raise(vm)?;
+    of_named(class, copy, found, state, vm, args)
 }
 
 /// `socket.dup`: a socket of the same class and timeout on a duplicate.
@@ -326,39 +382,37 @@ pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     let fd = descriptor::duplicate(call.fd()).or_raise(vm)?;
     let kind = (socket.family(), socket.kind(), socket.protocol());
     if is_plain(zelf) {
-        let copy = from_descriptor(fd, kind, vm)?;
+        let copy = of_class(zelf.class(), fd, kind, vm)?;
         copy.socket.set_bound(socket.is_bound());
         copy.socket.apply_timeout(socket.timeout()).or_raise(vm)?;
         return Ok(copy.into());
     }
-    // A subclass makes its own from the number, which is ours until it has.
-    let number = fd.as_raw_fd();
-    let gate = &zelf.state.runtime.gate;
-    gate.give(number, socket.is_bound());
-    let before = TAKEN.get();
-    let zelf = zelf.as_object();
-    let args = FuncArgs::new(
-        vec![
-            zelf.get_attr("family", vm)?,
-            zelf.get_attr("type", vm)?,
-            zelf.get_attr("proto", vm)?,
-        ],
-        KwArgs::from_iter([("fileno".to_owned(), vm.ctx.new_int(number).into())]),
-    );
-    let copy = zelf.class().as_object().call(args, vm);
-    if TAKEN.get() != before || copy.is_ok() {
-        let _ = fd.into_raw_fd();
-    } else {
-        // It is about to be closed, and then the number is somebody else's.
-        gate.take(number);
-    }
-    let copy = copy?;
+    let class = zelf.class().as_object();
+    let is_bound = socket.is_bound();
+    let copy = call_class(class, fd, is_bound, &zelf.state, vm, |number| {
+        named_fileno(zelf, number, vm)
+    })?;
     vm.call_method(
         &copy,
         "settimeout",
-        (vm.call_method(zelf, "gettimeout", ())?,),
+        (vm.call_method(zelf.as_object(), "gettimeout", ())?,),
     )?;
     Ok(copy)
+}
+
+/// What CPython calls a class with for a relative of a socket: (family, type,
+/// proto, fileno=number).
+pub(super) fn named_fileno(
+    zelf: &Py<BaseSocket>,
+    number: RawFd,
+    vm: &VirtualMachine,
+) -> PyResult<FuncArgs> {
+    let zelf = zelf.as_object();
+    let attributes = ["family", "type", "proto"].map(|name| zelf.get_attr(name, vm));
+    let positional = attributes.into_iter().collect::<PyResult<_>>()?;
+    let number = vm.ctx.new_int(number).into();
+    let named = KwArgs::from_iter([("fileno".to_owned(), number)]);
+    Ok(FuncArgs::new::<Vec<_>, _>(positional, named))
 }
 
 /// `socket.detach`.
