@@ -257,5 +257,51 @@ class Copies(SocketTest):
         """))
 
 
+class Imported(unittest.TestCase):
+    """What CPython's socket.py imports, scripts import from it."""
+
+    def test_modules(self):
+        import _socket, array, errno, io, selectors
+        for name, module in {"_socket": _socket, "array": array, "errno": errno, "io": io, "os": os,
+                             "selectors": selectors, "sys": sys}.items():
+            with self.subTest(name):
+                self.assertIs(getattr(socket, name), module)
+                self.assertIn(name, dir(socket))
+                self.assertNotIn(name, socket.__all__)
+
+    def test_names(self):
+        import enum
+        import errno
+        from socket import IntEnum, IntFlag, _blocking_errnos
+        self.assertIs(IntEnum, enum.IntEnum)
+        self.assertIs(IntFlag, enum.IntFlag)
+        self.assertEqual(_blocking_errnos, {errno.EAGAIN, errno.EWOULDBLOCK})
+
+    def test_first_use(self):
+        for name in "errno", "os", "selectors", "IntEnum", "_blocking_errnos":
+            with self.subTest(name):
+                python(f"from socket import {name}\nimport socket\nassert socket.{name} is {name}")
+
+    def test_import_alone_takes_none_of_them(self):
+        if OURS:
+            python("import sys\nbefore = set(sys.modules)\nimport socket\n"
+                   "assert not {'selectors', 'array', 'enum'} & (set(sys.modules) - before)\n"
+                   "assert socket.AF_INET == 2 and 'selectors' not in sys.modules\n"
+                   "assert socket.selectors is sys.modules['selectors']\n"
+                   "assert type(socket) is type(sys)")
+
+    def test_one_that_is_deleted_stays_away(self):
+        for use in "", "socket.AF_INET", "socket.selectors":
+            python(f"import socket\n{use}\ndel socket.selectors\nsocket.os = 3\n"
+                   "assert not hasattr(socket, 'selectors') and socket.os == 3\n"
+                   "assert socket.errno.EBADF and not hasattr(socket, 'selectors') and socket.os == 3")
+
+    def test_they_are_in_its_dictionary(self):
+        for use in "", "socket.AF_INET":
+            python(f"import socket\n{use}\nnames = vars(socket)\n"
+                   "assert {'errno', 'selectors', '_socket'} < set(names), names.keys()\n"
+                   "assert 'selectors' in dir(socket)")
+
+
 if __name__ == "__main__":
     main()
