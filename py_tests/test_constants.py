@@ -1,6 +1,7 @@
 """The constants and their enumerations. constants.json is what CPython 3.13 exports on Linux."""
 
 import enum
+import glob
 import json
 import os
 import pickle
@@ -12,109 +13,11 @@ from support import OURS, main, only_ours, python
 with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "constants.json")) as file:
     REFERENCE = json.load(file)
 
-# What the documentation of 3.14 adds on Linux, with the kernel's values.
-ADDED_IN_3_14 = {
-    "IP_FREEBIND": 15,
-    "IP_RECVERR": 11,
-    "IP_RECVORIGDSTADDR": 20,
-    "IP_RECVTTL": 12,
-    "IPV6_RECVERR": 25,
-    "SO_ORIGINAL_DST": 80,
-    "VMADDR_CID_LOCAL": 1,
-}
-
-# linux/include/net/bluetooth/*.h; the distribution's <bluetooth/*.h> agree.
-BLUETOOTH = {
-    "AF_BLUETOOTH": 31,
-    "BTPROTO_L2CAP": 0,
-    "BTPROTO_HCI": 1,
-    "BTPROTO_SCO": 2,
-    "BTPROTO_RFCOMM": 3,
-    "SOL_HCI": 0,
-    "SOL_L2CAP": 6,
-    "SOL_SCO": 17,
-    "SOL_RFCOMM": 18,
-    "SOL_BLUETOOTH": 274,
-    "HCI_DATA_DIR": 1,
-    "HCI_FILTER": 2,
-    "HCI_TIME_STAMP": 3,
-    "HCI_DEV_NONE": 65535,
-    "HCI_CHANNEL_RAW": 0,
-    "HCI_CHANNEL_USER": 1,
-    "HCI_CHANNEL_MONITOR": 2,
-    "HCI_CHANNEL_CONTROL": 3,
-    "HCI_CHANNEL_LOGGING": 4,
-    "BDADDR_BREDR": 0,
-    "BDADDR_LE_PUBLIC": 1,
-    "BDADDR_LE_RANDOM": 2,
-    "L2CAP_LM": 3,
-    "L2CAP_LM_MASTER": 0x01,
-    "L2CAP_LM_AUTH": 0x02,
-    "L2CAP_LM_ENCRYPT": 0x04,
-    "L2CAP_LM_TRUSTED": 0x08,
-    "L2CAP_LM_RELIABLE": 0x10,
-    "L2CAP_LM_SECURE": 0x20,
-    "BT_SECURITY": 4,
-    "BT_SECURITY_SDP": 0,
-    "BT_SECURITY_LOW": 1,
-    "BT_SECURITY_MEDIUM": 2,
-    "BT_SECURITY_HIGH": 3,
-    "BT_SECURITY_FIPS": 4,
-    "BT_DEFER_SETUP": 7,
-    "BT_FLUSHABLE": 8,
-    "BT_FLUSHABLE_OFF": 0,
-    "BT_FLUSHABLE_ON": 1,
-    "BT_POWER": 9,
-    "BT_POWER_FORCE_ACTIVE_OFF": 0,
-    "BT_POWER_FORCE_ACTIVE_ON": 1,
-    "BT_CHANNEL_POLICY": 10,
-    "BT_CHANNEL_POLICY_BREDR_ONLY": 0,
-    "BT_CHANNEL_POLICY_BREDR_PREFERRED": 1,
-    "BT_CHANNEL_POLICY_AMP_PREFERRED": 2,
-    "BT_VOICE": 11,
-    "BT_VOICE_TRANSPARENT": 0x0003,
-    "BT_VOICE_CVSD_16BIT": 0x0060,
-    "BT_SNDMTU": 12,
-    "BT_RCVMTU": 13,
-    "BT_PHY": 14,
-    "BT_PHY_BR_1M_1SLOT": 0x0001,
-    "BT_PHY_BR_1M_3SLOT": 0x0002,
-    "BT_PHY_BR_1M_5SLOT": 0x0004,
-    "BT_PHY_EDR_2M_1SLOT": 0x0008,
-    "BT_PHY_EDR_2M_3SLOT": 0x0010,
-    "BT_PHY_EDR_2M_5SLOT": 0x0020,
-    "BT_PHY_EDR_3M_1SLOT": 0x0040,
-    "BT_PHY_EDR_3M_3SLOT": 0x0080,
-    "BT_PHY_EDR_3M_5SLOT": 0x0100,
-    "BT_PHY_LE_1M_TX": 0x0200,
-    "BT_PHY_LE_1M_RX": 0x0400,
-    "BT_PHY_LE_2M_TX": 0x0800,
-    "BT_PHY_LE_2M_RX": 0x1000,
-    "BT_PHY_LE_CODED_TX": 0x2000,
-    "BT_PHY_LE_CODED_RX": 0x4000,
-    "BT_MODE": 15,
-    "BT_MODE_BASIC": 0x00,
-    "BT_MODE_ERTM": 0x01,
-    "BT_MODE_STREAMING": 0x02,
-    "BT_MODE_LE_FLOWCTL": 0x03,
-    "BT_MODE_EXT_FLOWCTL": 0x04,
-    "BT_PKT_STATUS": 16,
-    "BT_ISO_QOS": 17,
-    "BT_CODEC": 19,
-}
-
-# Options that people hardcode for want of a name anywhere: asm-generic/socket.h, linux/udp.h.
-HARDCODED = {
-    "SO_ZEROCOPY": 60,
-    "MSG_ZEROCOPY": 0x4000000,
-    "SO_TXTIME": 61,
-    "UDP_SEGMENT": 103,
-    "UDP_GRO": 104,
-    "SO_TIMESTAMPNS": 35,
-    "SO_PASSRIGHTS": 83,
-    "SO_PASSPIDFD": 76,
-    "SO_PEERPIDFD": 77,
-}
+# By version or source, what there is beside them: the next release's names are one more file.
+NAMES = {}
+for path in sorted(glob.glob(os.path.join(os.path.dirname(os.path.abspath(__file__)), "names", "*.json"))):
+    with open(path) as file:
+        NAMES[os.path.basename(path)] = json.load(file)["integers"]
 
 ENUMS = {
     "AddressFamily": (enum.IntEnum, "AF_"),
@@ -158,28 +61,28 @@ class Values(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual(getattr(socket, name), value)
 
-    @only_ours("3.13 has none of what 3.14 adds")
-    def test_additions_of_3_14(self):
-        for name, value in ADDED_IN_3_14.items():
-            with self.subTest(name):
-                self.assertEqual(getattr(socket, name), value)
-                self.assertIn(name, socket.__all__)
+    @only_ours("3.13 has none of what 3.14 and 3.15 add, and is built without many headers")
+    def test_names_beyond_3_13(self):
+        self.assertIn("3.15.json", NAMES)
+        for file, names in NAMES.items():
+            for name, value in names.items():
+                with self.subTest(file, name=name):
+                    self.assertEqual(getattr(socket, name), value)
+                    self.assertIn(name, socket.__all__)
 
-    @only_ours("usually built without Bluetooth headers")
-    def test_bluetooth(self):
-        for name, value in BLUETOOTH.items():
-            with self.subTest(name):
-                self.assertEqual(getattr(socket, name), value)
+    @only_ours("3.13 has no such names")
+    def test_members_beyond_3_13(self):
         self.assertEqual(socket.BDADDR_ANY, "00:00:00:00:00:00")
         self.assertEqual(socket.BDADDR_LOCAL, "00:00:00:FF:FF:FF")
         self.assertIs(socket.AddressFamily(31), socket.AF_BLUETOOTH)
-
-    @only_ours("has no name for these")
-    def test_names_for_what_people_hardcode(self):
-        for name, value in HARDCODED.items():
-            with self.subTest(name):
-                self.assertEqual(getattr(socket, name), value)
         self.assertIn(socket.MSG_ZEROCOPY, socket.MsgFlag)
+
+    @only_ours("has more or fewer of them, as its headers do")
+    def test_every_name_is_in_one_of_the_files(self):
+        known = set(REFERENCE["integers"]).union(*NAMES.values())
+        integers = {name for name in socket.__all__
+                    if isinstance(getattr(socket, name), int) and name not in ("has_ipv6",)}
+        self.assertEqual(integers - known, set())
 
 
 class Enumerations(unittest.TestCase):

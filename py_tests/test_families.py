@@ -281,12 +281,42 @@ class Alg(FamilyTest):
 
     def test_sendmsg_afalg_arguments(self):
         made = self.claiming(socket.AF_ALG)
-        for arguments, keywords in (((), {}), (([b"x"],), {"op": "x"}), (([b"x"], 1), {"op": 1}),
-                                    (([b"x"],), {"op": 1, "iv": "text"}), ((5,), {"op": 1}),
-                                    (([b"x"],), {"op": 1, "assoclen": "1"}),
-                                    (([b"x"],), {"op": 1, "unknown": 1})):
+        op = {"op": 1}
+        missing = "Invalid or missing argument 'op'"
+        bytes_like = "a bytes-like object is required, not "
+        for arguments, keywords, expected, text in (
+            ((), {}, TypeError, missing),
+            ((), {"op": 2 ** 40}, TypeError, missing),
+            ((), {"op": 2 ** 31}, TypeError, missing),
+            ((), {"op": -1}, TypeError, missing),
+            ((), {"op": -2 ** 40}, TypeError, missing),
+            ((), {"op": None}, TypeError, "sendmsg_afalg() argument 2 must be int, not None"),
+            ((), {"op": "x"}, TypeError, "sendmsg_afalg() argument 2 must be int, not str"),
+            ((), {"op": 1.5}, TypeError, "sendmsg_afalg() argument 2 must be int, not float"),
+            ((), op | {"iv": None}, TypeError, bytes_like + "'NoneType'"),
+            ((), op | {"iv": "text"}, TypeError, bytes_like + "'str'"),
+            ((), op | {"assoclen": None}, TypeError,
+             "sendmsg_afalg() argument 4 must be int, not None"),
+            ((), op | {"assoclen": "1"}, TypeError,
+             "sendmsg_afalg() argument 4 must be int, not str"),
+            ((), op | {"assoclen": -1}, TypeError, "assoclen must be positive"),
+            ((), op | {"assoclen": 2 ** 40}, OverflowError,
+             "Python int too large to convert to C int"),
+            ((), op | {"flags": None}, TypeError,
+             "'NoneType' object cannot be interpreted as an integer"),
+            ((), op | {"flags": 2 ** 40}, OverflowError, "signed integer is greater than maximum"),
+            ((), op | {"unknown": 1}, TypeError,
+             "sendmsg_afalg() got an unexpected keyword argument 'unknown'"),
+            (([b"x"], 1), op, TypeError,
+             "sendmsg_afalg() takes at most 1 positional argument (2 given)"),
+            ((None,), op, TypeError, "sendmsg() argument 1 must be an iterable"),
+            ((5,), op, TypeError, "sendmsg() argument 1 must be an iterable"),
+            (([5],), op, TypeError, bytes_like + "'int'"),
+        ):
             with self.subTest(arguments=arguments, keywords=keywords):
-                self.assertRaises(TypeError, made.sendmsg_afalg, *arguments, **keywords)
+                with self.assertRaises(expected) as caught:
+                    made.sendmsg_afalg(*arguments, **keywords)
+                self.assertEqual(str(caught.exception), text)
 
 
 class Bluetooth(FamilyTest):

@@ -90,6 +90,7 @@ class Init(SocketTest):
         self.assertErrno(errno.EBADF, bare.recv, 1)
         self.assertRaises(OSError, bare.accept)
         self.assertIn("fd=-1", repr(bare))
+        self.assertEqual((bare.family, bare.type, bare.proto), (0, 0, 0))
 
 
 class FileNo(SocketTest):

@@ -77,7 +77,10 @@ class Gather(SocketTest):
             with self.subTest(items):
                 self.assertRaises(TypeError, self.one.sendmsg, [b"x"], items)
         self.assertRaises(OverflowError, self.one.sendmsg, [b"x"], [(2**31, 1, b"")])
-        self.assertErrno(errno.EINVAL, self.one.sendmsg, [b"x"], [(1, 1, bytes(100000))])
+        # Linux 6.7 has room for so much, and then does not know what it is.
+        with self.assertRaises(OSError) as caught:
+            self.one.sendmsg([b"x"], [(1, 1, bytes(100000))])
+        self.assertIn(caught.exception.errno, (errno.EINVAL, errno.ENOBUFS))
         self.assertErrno(errno.EBADF, self.one.sendmsg, [b"x"], [(*RIGHTS, INT.pack(99999))])
         self.assertErrno(errno.EINVAL, self.one.sendmsg, [b"x"], [(*RIGHTS, INT.pack(0) * 254)])
         # Nothing of all that has been sent.

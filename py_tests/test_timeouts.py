@@ -4,8 +4,10 @@ import errno
 import os
 import socket
 import time
+from decimal import Decimal
+from fractions import Fraction
 
-from support import LONG, SocketTest, alarms, fill, full_listener, main
+from support import LONG, SocketTest, alarms, fill, full_listener, main, only_ours
 
 
 class Restore(SocketTest):
@@ -351,6 +353,26 @@ class ConnectEx(SocketTest):
         self.assertRaises(socket.gaierror, client.connect_ex, ("::1", 80))
         client.close()
         self.assertEqual(client.connect_ex(("127.0.0.1", 1)), errno.EBADF)
+
+
+class RealNumbers(Restore):
+    @only_ours("any real number is a timeout from 3.15 on")
+    def test_real_numbers(self):
+        class Real:
+            def __float__(self):
+                return 0.25
+
+        with socket.socket() as made:
+            for given, expected in ((Decimal("1.5"), 1.5), (Fraction(1, 5), 0.2), (Real(), 0.25),
+                                    (Decimal(0), 0.0)):
+                made.settimeout(given)
+                self.assertEqual(made.gettimeout(), expected)
+            socket.setdefaulttimeout(Fraction(1, 2))
+            self.assertEqual(socket.getdefaulttimeout(), 0.5)
+            for wrong in (Decimal("-1"), Decimal("NaN")):
+                self.assertRaises(ValueError, made.settimeout, wrong)
+            for wrong in ("1", 1j, object()):
+                self.assertRaises(TypeError, made.settimeout, wrong)
 
 
 if __name__ == "__main__":

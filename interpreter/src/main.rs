@@ -10,6 +10,7 @@ mod console;
 mod environment;
 mod frozen;
 mod input;
+mod library;
 mod network;
 mod options;
 mod prompt;
@@ -57,6 +58,9 @@ fn main() -> ExitCode {
         }
     };
     let builder = InterpreterBuilder::new().settings(settings).init_stdlib();
+    let builder = library::CORRECTED.iter().fold(builder, |builder, module| {
+        builder.add_frozen_modules(*module)
+    });
     // Last, to take the place of the standard library's own.
     let builder = module.register(builder);
     let status = builder.build().run(|vm| session::run(vm, &options));

@@ -13,7 +13,7 @@ use crate::usage::PROGRAM;
 pub struct Network {
     /// `--allow-net` without rules.
     allow_all: bool,
-    /// `--allow-net=loopback`.
+    /// `--allow-net=loopback` or `--allow-net=local`.
     loopback: bool,
     allow: Vec<Rule>,
     /// `--no-net`, or `--deny-net` without rules.
@@ -28,10 +28,19 @@ impl Network {
         match rules {
             None => self.allow_all = true,
             Some(rules) => {
-                let (loopback, rules): (Vec<_>, _) =
-                    rules.split(',').partition(|rule| *rule == LOOPBACK);
-                self.loopback |= !loopback.is_empty();
-                self.allow.extend(parse("--allow-net", rules)?);
+                for rule in rules.split(',') {
+                    let more = match rule {
+                        "loopback" => LOOPBACK,
+                        "local" => LOCAL,
+                        rule => &[rule],
+                    };
+                    self.loopback |= matches!(rule, "loopback" | "local");
+                    let more = parse("--allow-net", more.to_vec())?;
+                    // Two of the words have rules in common.
+                    let new = more.into_iter().filter(|rule| !self.allow.contains(rule));
+                    let new: Vec<_> = new.collect();
+                    self.allow.extend(new);
+                }
             }
         }
         Ok(())
@@ -95,8 +104,24 @@ impl Network {
     }
 }
 
-/// What stands for all that `Rules::loopback_only` allows.
-const LOOPBACK: &str = "loopback";
+/// What `loopback` allows beside `Rules::loopback_only`: to ask for the interfaces,
+/// without which `::1%lo` cannot be written.
+const LOOPBACK: &[&str] = &[
+    "system:if_nameindex",
+    "system:if_nametoindex",
+    "system:if_indextoname",
+];
+
+/// What `local` allows beside `Rules::loopback_only`, for tests and for programs of
+/// several processes: to ask for the interfaces, AF_UNIX sockets wherever they are,
+/// and to pass descriptors and take them over.
+const LOCAL: &[&str] = &[
+    "system:if_nameindex",
+    "system:if_nametoindex",
+    "system:if_indextoname",
+    "connect+bind+send=unix:*",
+    "fd:*",
+];
 
 /// The rules of one option, which commas separate: no rule has one in it.
 fn parse(option: &str, rules: Vec<&str>) -> Result<Vec<Rule>, String> {
@@ -141,14 +166,19 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_a_set_of_rules() {
-        let local = rules(|network| network.allow(Some("loopback,10.0.0.1")));
-        assert_eq!(
-            local.as_deref(),
-            Some("allow loopback only\nallow 10.0.0.1")
+    fn words_are_sets_of_rules() {
+        const INTERFACES: &str = "allow system:if_nameindex\nallow system:if_nametoindex
+allow system:if_indextoname";
+        let loopback = rules(|network| network.allow(Some("loopback,10.0.0.1")));
+        let expected = format!("allow loopback only\n{INTERFACES}\nallow 10.0.0.1");
+        assert_eq!(loopback, Some(expected));
+        let local = format!(
+            "allow loopback only\n{INTERFACES}\nallow connect+bind+send=unix:*\nallow fd:*"
         );
-        let local = rules(|network| network.allow(Some("loopback")));
-        assert_eq!(local.as_deref(), Some("allow loopback only"));
+        for given in ["local", "loopback,local", "loopback,local,loopback"] {
+            let found = rules(|network| network.allow(Some(given)));
+            assert_eq!(found.as_deref(), Some(&*local), "{given}");
+        }
     }
 
     #[test]

@@ -87,7 +87,10 @@ Options:
 
 Network; without these options everything is allowed, repeated ones add up:
   --allow-net=RULE,...  only what one of the rules allows
-  --allow-net=loopback  to connect, send and listen on this machine, and `localhost`
+  --allow-net=loopback  to connect, send and listen on 127.0.0.0/8, ::1 and `localhost`,
+                        and to ask for the interfaces; no other sockets of this machine
+  --allow-net=local     loopback, AF_UNIX sockets wherever they are, and passing and
+                        taking over descriptors: what tests and worker processes need
   --allow-net           everything that no rule denies
   --deny-net=RULE,...   nothing that one of the rules denies, whatever allows it
   --deny-net, --no-net  nothing at all, whatever allows it

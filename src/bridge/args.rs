@@ -101,19 +101,30 @@ pub(crate) fn items(
     iterator.iter::<PyObjectRef>(vm)?.collect()
 }
 
-/// A timeout in seconds, or None for none, as `settimeout()` takes it.
+/// A timeout in seconds, or None for none, as `settimeout()` takes it. From CPython
+/// 3.15 on that is any real number, such as a Decimal.
 pub(crate) fn timeout(value: &PyObject, vm: &VirtualMachine) -> PyResult<Timeout> {
     if vm.is_none(value) {
         return Ok(Timeout::Never);
     }
     let nanos = match value.downcast_ref::<PyFloat>() {
         Some(seconds) => nanoseconds(seconds.to_f64(), vm)?,
-        None => {
-            let overflow = || vm.new_overflow_error("timestamp too large to convert to C PyTime_t");
-            let seconds =
-                i64::try_from(value.try_index(vm)?.as_bigint()).map_err(|_| overflow())?;
-            seconds.checked_mul(1_000_000_000).ok_or_else(overflow)?
-        }
+        None => match value.try_index_opt(vm) {
+            Some(index) => {
+                let overflow =
+                    || vm.new_overflow_error("timestamp too large to convert to C PyTime_t");
+                let seconds = i64::try_from(index?.as_bigint()).map_err(|_| overflow())?;
+                seconds.checked_mul(1_000_000_000).ok_or_else(overflow)?
+            }
+            None => match value.try_float_opt(vm) {
+                Some(seconds) => nanoseconds(seconds?.to_f64(), vm)?,
+                None => {
+                    let name = type_name(value);
+                    let text = format!("'{name}' object cannot be interpreted as an integer");
+                    return Err(vm.new_type_error(text));
+                }
+            },
+        },
     };
     match nanos {
         n if n < 0 => Err(vm.new_value_error("Timeout value out of range")),

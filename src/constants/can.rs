@@ -1,6 +1,7 @@
 //! Controller area networks.
 
 use super::{Integer, integers};
+use nix::libc;
 
 /// `linux/can.h` and `linux/can/raw.h`
 pub(super) const CAN: &[Integer] = integers! {
@@ -39,6 +40,41 @@ pub(super) const BCM: &[Integer] = integers! {
         CAN_BCM_TX_RESET_MULTI_IDX = 0x0200,
         CAN_BCM_RX_RTR_FRAME = 0x0400,
         CAN_BCM_CAN_FD_FRAME = 0x0800,
+    }
+};
+
+/// `linux/can/isotp.h`
+pub(super) const ISOTP: &[Integer] = integers! {
+    libc {}
+    own {
+        SOL_CAN_ISOTP = libc::SOL_CAN_BASE as i64 + libc::CAN_ISOTP as i64,
+        CAN_ISOTP_OPTS = 1,
+        CAN_ISOTP_RECV_FC = 2,
+        CAN_ISOTP_TX_STMIN = 3,
+        CAN_ISOTP_RX_STMIN = 4,
+        CAN_ISOTP_LL_OPTS = 5,
+        CAN_ISOTP_LISTEN_MODE = 0x0001,
+        CAN_ISOTP_EXTEND_ADDR = 0x0002,
+        CAN_ISOTP_TX_PADDING = 0x0004,
+        CAN_ISOTP_RX_PADDING = 0x0008,
+        CAN_ISOTP_CHK_PAD_LEN = 0x0010,
+        CAN_ISOTP_CHK_PAD_DATA = 0x0020,
+        CAN_ISOTP_HALF_DUPLEX = 0x0040,
+        CAN_ISOTP_FORCE_TXSTMIN = 0x0080,
+        CAN_ISOTP_FORCE_RXSTMIN = 0x0100,
+        CAN_ISOTP_RX_EXT_ADDR = 0x0200,
+        CAN_ISOTP_WAIT_TX_DONE = 0x0400,
+        CAN_ISOTP_SF_BROADCAST = 0x0800,
+        CAN_ISOTP_DEFAULT_FLAGS = 0,
+        CAN_ISOTP_DEFAULT_EXT_ADDRESS = 0,
+        CAN_ISOTP_DEFAULT_PAD_CONTENT = 0xcc,
+        CAN_ISOTP_DEFAULT_FRAME_TXTIME = 50000,
+        CAN_ISOTP_DEFAULT_RECV_BS = 0,
+        CAN_ISOTP_DEFAULT_RECV_STMIN = 0,
+        CAN_ISOTP_DEFAULT_RECV_WFTMAX = 0,
+        CAN_ISOTP_DEFAULT_LL_MTU = libc::CAN_MTU as i64,
+        CAN_ISOTP_DEFAULT_LL_TX_DL = libc::CAN_MAX_DLEN as i64,
+        CAN_ISOTP_DEFAULT_LL_TX_FLAGS = 0,
     }
 };
 

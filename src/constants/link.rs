@@ -81,3 +81,42 @@ pub(super) const ALG: &[Integer] = integers! {
         ALG_SET_PUBKEY = 6,
     }
 };
+
+/// `linux/rds.h`
+pub(super) const RDS: &[Integer] = integers! {
+    libc {}
+    own {
+        RDS_CANCEL_SENT_TO = 1,
+        RDS_CMSG_RDMA_ARGS = 1,
+        RDS_CMSG_RDMA_DEST = 2,
+        RDS_CMSG_RDMA_MAP = 3,
+        RDS_CMSG_RDMA_STATUS = 4,
+        RDS_CONG_MONITOR = 6,
+        RDS_FREE_MR = 3,
+        RDS_GET_MR = 2,
+        RDS_GET_MR_FOR_DEST = 7,
+        RDS_RDMA_DONTWAIT = 0x0010,
+        RDS_RDMA_FENCE = 0x0002,
+        RDS_RDMA_INVALIDATE = 0x0004,
+        RDS_RDMA_NOTIFY_ME = 0x0020,
+        RDS_RDMA_READWRITE = 0x0001,
+        RDS_RDMA_SILENT = 0x0040,
+        RDS_RDMA_USE_ONCE = 0x0008,
+        RDS_RECVERR = 5,
+    }
+};
+
+/// Option levels of AppleTalk, AX.25, IPX, NET/ROM and ROSE, from `netatalk/at.h`,
+/// `netax25/ax25.h`, `netipx/ipx.h`, `netrom/netrom.h` and `netrose/rose.h`; IPX_TYPE
+/// is an option of IPX.
+pub(super) const OLD_LEVELS: &[Integer] = integers! {
+    libc {}
+    own {
+        IPX_TYPE = 1,
+        SOL_ATALK = 258,
+        SOL_AX25 = 257,
+        SOL_IPX = 256,
+        SOL_NETROM = 259,
+        SOL_ROSE = 260,
+    }
+};

@@ -257,10 +257,8 @@ fn if_nameindex(vm: &VirtualMachine) -> PyResult<PyListRef> {
 fn if_nametoindex(name: &PyObject, vm: &VirtualMachine) -> PyResult<u32> {
     let name = text::fs_convert(vm, name)?;
     system("if_nametoindex", vm)?;
-    CString::new(name)
-        .ok()
-        .and_then(|name| interface::index(&name).ok())
-        .ok_or_else(|| errors::plain_os_error("no interface with this name", vm))
+    let name = CString::new(name).map_err(|_| vm.new_value_error("embedded null byte"))?;
+    interface::index(&name).or_raise(vm)
 }
 
 fn if_indextoname(index: &PyObject, vm: &VirtualMachine) -> PyResult<PyStrRef> {

@@ -1,84 +1,30 @@
 //! What CPython writes in Python over the system calls: create_connection,
 //! create_server, socketpair, fromfd, send_fds, recv_fds.
 //!
-//! As there, `socket`, `getaddrinfo` and `has_dualstack_ipv6` are those that
-//! the module has when a function is called, and what they return is used by
+//! As there, `socket`, `getaddrinfo` and `has_dualstack_ipv6` are those that the
+//! function's own module has when it is called, and what they return is used by
 //! its methods: scripts replace them, tests most of all.
 
+use super::function::of_module;
 use super::netdb;
 use crate::bridge::args::{self, Int, Size};
 use crate::bridge::errors::{self, OrRaise};
 use crate::bridge::{Data, state};
+use crate::constants::enums;
 use crate::net::{Clock, Timeout};
 use crate::object;
 use crate::sys::message;
 use nix::libc;
-use rustpython_vm::builtins::{PyBaseExceptionRef, PyByteArray, PyBytes, PyStr, PyType};
-use rustpython_vm::function::OptionalArg;
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyByteArray, PyBytes, PyStr};
+use rustpython_vm::function::{FuncArgs, KwArgs, OptionalArg, PyMethodDef};
 use rustpython_vm::{
-    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine,
+    AsObject, FromArgs, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine,
 };
 
 #[rustpython_vm::pymodule(sub)]
 pub(crate) mod helpers {
-    use super::{ConnectionArgs, FromFdArgs, PairArgs, RecvFdsArgs, SendFdsArgs, ServerArgs};
-    use crate::object;
-    use rustpython_vm::{PyObjectRef, PyResult, VirtualMachine};
-
-    /// Connect to a TCP service, (host, port), and return the socket.
-    ///
-    /// Each address of the host is tried until one answers. The timeout, in
-    /// seconds, is that of the socket, by default getdefaulttimeout(), and also
-    /// what all the attempts may take together. source_address is what to bind
-    /// to before; an empty host or a port of 0 leaves the choice to the system.
-    /// When every address fails, the last error is raised, or with all_errors
-    /// an ExceptionGroup of them.
-    #[pyfunction]
-    fn create_connection(args: ConnectionArgs, vm: &VirtualMachine) -> PyResult {
-        super::create_connection(args, vm)
-    }
-
-    /// A TCP socket that listens on an address, (host, port).
-    ///
-    /// The family is AF_INET or AF_INET6; with dualstack_ipv6 an AF_INET6 socket
-    /// takes IPv4 connections too, where the system can, and otherwise does not.
-    /// The backlog is listen()'s. reuse_port lets other sockets listen on the
-    /// same address (SO_REUSEPORT). A bind that fails says on which address.
-    #[pyfunction]
-    fn create_server(args: ServerArgs, vm: &VirtualMachine) -> PyResult {
-        super::create_server(args, vm)
-    }
-
-    /// True if one TCP socket can take IPv4 and IPv6 connections.
-    #[pyfunction]
-    fn has_dualstack_ipv6(vm: &VirtualMachine) -> PyResult<bool> {
-        super::has_dualstack_ipv6(vm)
-    }
-
-    /// Two sockets connected to each other, of family AF_UNIX unless told
-    /// otherwise. socketpair(2).
-    #[pyfunction]
-    fn socketpair(args: PairArgs, vm: &VirtualMachine) -> PyResult<(PyObjectRef, PyObjectRef)> {
-        let class = object::socket_class(vm)?;
-        super::socketpair(&class, args, vm)
-    }
-
-    /// Two TCP sockets connected to each other over the loopback interface, for
-    /// what socketpair(2) does not give.
-    #[pyfunction]
-    fn _fallback_socketpair(
-        args: PairArgs,
-        vm: &VirtualMachine,
-    ) -> PyResult<(PyObjectRef, PyObjectRef)> {
-        super::fallback_socketpair(args, vm)
-    }
-
-    /// A socket on a duplicate of a descriptor, which the caller keeps. What is
-    /// -1 the socket finds out for itself. dup(2).
-    #[pyfunction]
-    fn fromfd(args: FromFdArgs, vm: &VirtualMachine) -> PyResult {
-        super::fromfd(args, vm)
-    }
+    use super::{RecvFdsArgs, SendFdsArgs};
+    use rustpython_vm::{PyResult, VirtualMachine};
 
     /// Send descriptors, and the bytes of buffers, over an AF_UNIX socket: how
     /// many bytes were sent. As in CPython flags and address have no effect.
@@ -97,10 +43,79 @@ pub(crate) mod helpers {
     }
 }
 
-/// The module as scripts have it.
-fn module(vm: &VirtualMachine) -> PyResult {
-    vm.import("socket", 0)
-}
+/// The functions that use other names of their module, which they get as their
+/// first argument.
+pub(super) const OF_MODULE: &[&PyMethodDef] = &[
+    of_module!(
+        "create_connection",
+        "($module, address, timeout=..., source_address=None, *, all_errors=False)
+--
+
+Connect to a TCP service, (host, port), and return the socket.
+
+Each address of the host is tried until one answers. The timeout, in
+seconds, is that of the socket, by default getdefaulttimeout(), and also
+what all the attempts may take together. source_address is what to bind
+to before; an empty host or a port of 0 leaves the choice to the system.
+When every address fails, the last error is raised, or with all_errors
+an ExceptionGroup of them.",
+        ConnectionArgs,
+        create_connection
+    ),
+    of_module!(
+        "create_server",
+        "($module, address, *, family=AF_INET, backlog=None, reuse_port=False, dualstack_ipv6=False)
+--
+
+Return a TCP socket that listens on an address, (host, port).
+
+The family is AF_INET or AF_INET6; with dualstack_ipv6 an AF_INET6 socket
+takes IPv4 connections too, where the system can, and otherwise does not.
+The backlog is listen()'s. reuse_port lets other sockets listen on the
+same address (SO_REUSEPORT). A bind that fails says on which address.",
+        ServerArgs,
+        create_server
+    ),
+    of_module!(
+        "has_dualstack_ipv6",
+        "($module)
+--
+
+Return True if one TCP socket can take IPv4 and IPv6 connections.",
+        (),
+        |module, (), vm| has_dualstack_ipv6(module, vm)
+    ),
+    of_module!(
+        "socketpair",
+        "($module, family=None, type=SOCK_STREAM, proto=0)
+--
+
+Return two sockets connected to each other, of family AF_UNIX unless told
+otherwise. socketpair(2).",
+        PairArgs,
+        socketpair
+    ),
+    of_module!(
+        "_fallback_socketpair",
+        "($module, family=AF_INET, type=SOCK_STREAM, proto=0)
+--
+
+Return two TCP sockets connected to each other over the loopback interface,
+for what socketpair(2) does not give.",
+        PairArgs,
+        fallback_socketpair
+    ),
+    of_module!(
+        "fromfd",
+        "($module, fd, family, type, proto=0)
+--
+
+Return a socket on a duplicate of a descriptor, which the caller keeps. What
+is -1 the socket finds out for itself. dup(2).",
+        FromFdArgs,
+        fromfd
+    ),
+];
 
 /// Exactly `N` items, or the exceptions of an assignment to as many names.
 fn unpack<const N: usize>(value: &PyObject, vm: &VirtualMachine) -> PyResult<[PyObjectRef; N]> {
@@ -159,15 +174,36 @@ struct ConnectionArgs {
     all_errors: Option<PyObjectRef>,
 }
 
+/// The signature of create_connection(), as `inspect` has those of Python functions.
+pub(super) fn connection_signature(module: &PyObject, vm: &VirtualMachine) -> PyResult {
+    let inspect = vm.import("inspect", 0)?;
+    let parameter = inspect.get_attr("Parameter", vm)?;
+    let either = parameter.get_attr("POSITIONAL_OR_KEYWORD", vm)?;
+    let named = parameter.get_attr("KEYWORD_ONLY", vm)?;
+    let unset = module.get_attr("_GLOBAL_DEFAULT_TIMEOUT", vm)?;
+    let parameters = [
+        ("address", &either, None),
+        ("timeout", &either, Some(unset)),
+        ("source_address", &either, Some(vm.ctx.none())),
+        ("all_errors", &named, Some(vm.ctx.new_bool(false).into())),
+    ];
+    let parameters = parameters.into_iter().map(|(name, kind, default)| {
+        let positional = vec![vm.ctx.new_str(name).into(), kind.clone()];
+        let named = default.map(|default| ("default".to_owned(), default));
+        parameter.call(FuncArgs::new(positional, KwArgs::from_iter(named)), vm)
+    });
+    let parameters = vm.ctx.new_list(parameters.collect::<PyResult<_>>()?);
+    inspect.get_attr("Signature", vm)?.call((parameters,), vm)
+}
+
 /// A flag argument: false if it is not there.
 fn flag(value: Option<PyObjectRef>, vm: &VirtualMachine) -> PyResult<bool> {
     value.map_or(Ok(false), |value| value.try_to_bool(vm))
 }
 
-fn create_connection(args: ConnectionArgs, vm: &VirtualMachine) -> PyResult {
+fn create_connection(module: &PyObject, args: ConnectionArgs, vm: &VirtualMachine) -> PyResult {
     let [host, port] = unpack(&args.address, vm)?;
     let all_errors = flag(args.all_errors, vm)?;
-    let module = module(vm)?;
     let unset = module.get_attr("_GLOBAL_DEFAULT_TIMEOUT", vm)?;
     let source = args.source_address;
     let mut attempts = Attempts {
@@ -197,7 +233,7 @@ fn create_connection(args: ConnectionArgs, vm: &VirtualMachine) -> PyResult {
             break;
         }
         let connected = vm
-            .call_method(&module, "socket", (family, kind, protocol))
+            .call_method(module, "socket", (family, kind, protocol))
             .and_then(|sock| or_close(sock, vm, |sock| attempts.connect(sock, address, vm)));
         match connected {
             Ok(sock) => return Ok(sock),
@@ -297,8 +333,7 @@ struct ServerArgs {
     dualstack_ipv6: Option<PyObjectRef>,
 }
 
-fn create_server(args: ServerArgs, vm: &VirtualMachine) -> PyResult {
-    let module = module(vm)?;
+fn create_server(module: &PyObject, args: ServerArgs, vm: &VirtualMachine) -> PyResult {
     let int = |n: i32| -> PyObjectRef { vm.ctx.new_int(n).into() };
     let family = args.family.unwrap_or_else(|| int(libc::AF_INET));
     let is_ipv6 = vm.bool_eq(&family, &int(libc::AF_INET6))?;
@@ -306,7 +341,7 @@ fn create_server(args: ServerArgs, vm: &VirtualMachine) -> PyResult {
     let reuse_port = flag(args.reuse_port, vm)?;
     let dualstack = flag(args.dualstack_ipv6, vm)?;
     if dualstack {
-        let has = vm.call_method(&module, "has_dualstack_ipv6", ())?;
+        let has = vm.call_method(module, "has_dualstack_ipv6", ())?;
         if !has.try_to_bool(vm)? {
             return Err(vm.new_value_error("dualstack_ipv6 not supported on this platform"));
         }
@@ -314,7 +349,7 @@ fn create_server(args: ServerArgs, vm: &VirtualMachine) -> PyResult {
             return Err(vm.new_value_error("dualstack_ipv6 requires AF_INET6 family"));
         }
     }
-    let sock = vm.call_method(&module, "socket", (family, libc::SOCK_STREAM))?;
+    let sock = vm.call_method(module, "socket", (family, libc::SOCK_STREAM))?;
     or_close(sock, vm, |sock| {
         let set = |level: i32, option: i32, on: bool| {
             vm.call_method(sock, "setsockopt", (level, option, i32::from(on)))
@@ -363,11 +398,10 @@ fn with_address(
     explain().unwrap_or_else(|raised| raised)
 }
 
-fn has_dualstack_ipv6(vm: &VirtualMachine) -> PyResult<bool> {
+fn has_dualstack_ipv6(module: &PyObject, vm: &VirtualMachine) -> PyResult<bool> {
     let arguments = (libc::AF_INET6, libc::SOCK_STREAM);
-    let module = module(vm)?;
     let tried = vm
-        .call_method(&module, "socket", arguments)
+        .call_method(module, "socket", arguments)
         .and_then(|sock| {
             let sock = or_close(sock, vm, |sock| {
                 let arguments = (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0);
@@ -387,36 +421,89 @@ fn has_dualstack_ipv6(vm: &VirtualMachine) -> PyResult<bool> {
 pub(super) struct PairArgs {
     #[pyarg(any, default, py_default = "None")]
     family: Option<PyObjectRef>,
-    #[pyarg(any, name = "type", default = Int(libc::SOCK_STREAM), py_default = "1")]
-    kind: Int,
-    #[pyarg(any, default = Int(0), py_default = "0")]
-    proto: Int,
+    #[pyarg(any, name = "type", optional, py_default = "1")]
+    kind: OptionalArg<PyObjectRef>,
+    #[pyarg(any, optional, py_default = "0")]
+    proto: OptionalArg<PyObjectRef>,
 }
 
-pub(super) fn socketpair(
-    class: &Py<PyType>,
+/// Family, type and protocol.
+type Spec = (i32, i32, i32);
+
+impl PairArgs {
+    /// `default_family` stands for a family that is left out.
+    fn spec(&self, default_family: i32, vm: &VirtualMachine) -> PyResult<Spec> {
+        let family = self.family.as_ref().map(|family| args::int(family, vm));
+        let int = |given: &OptionalArg<PyObjectRef>, default| match given {
+            OptionalArg::Present(given) => args::int(given, vm),
+            OptionalArg::Missing => Ok(default),
+        };
+        Ok((
+            family.unwrap_or(Ok(default_family))?,
+            int(&self.kind, libc::SOCK_STREAM)?,
+            int(&self.proto, 0)?,
+        ))
+    }
+
+    /// What CPython calls the class with: (family, type, proto, number).
+    fn with_number(&self, number: i32, vm: &VirtualMachine) -> PyResult<FuncArgs> {
+        let family = match &self.family {
+            Some(family) => family.clone(),
+            None => enums::address_family(vm, libc::AF_UNIX)?,
+        };
+        let kind = match &self.kind {
+            OptionalArg::Present(kind) => kind.clone(),
+            OptionalArg::Missing => enums::socket_kind(vm, libc::SOCK_STREAM)?,
+        };
+        Ok(with_number(
+            [family, kind, or_zero(&self.proto, vm)],
+            number,
+            vm,
+        ))
+    }
+}
+
+fn or_zero(given: &OptionalArg<PyObjectRef>, vm: &VirtualMachine) -> PyObjectRef {
+    match given {
+        OptionalArg::Present(given) => given.clone(),
+        OptionalArg::Missing => vm.ctx.new_int(0).into(),
+    }
+}
+
+fn with_number(given: [PyObjectRef; 3], number: i32, vm: &VirtualMachine) -> FuncArgs {
+    let number = vm.ctx.new_int(number).into();
+    given.into_iter().chain([number]).collect::<Vec<_>>().into()
+}
+
+fn socketpair(
+    module: &PyObject,
     args: PairArgs,
     vm: &VirtualMachine,
 ) -> PyResult<(PyObjectRef, PyObjectRef)> {
-    let family = match args.family.filter(|family| !vm.is_none(family)) {
-        Some(family) => args::int(&family, vm)?,
-        None => libc::AF_UNIX,
-    };
-    let kind = (family, args.kind.0, args.proto.0);
-    let (a, b) = object::pair(class, &state::of(vm), kind, vm)?;
-    Ok((a.into(), b.into()))
+    let spec = args.spec(libc::AF_UNIX, vm)?;
+    let class = object::name_socket(module, vm)?;
+    object::pair(&class, &state::of(vm), spec, vm, |number| {
+        args.with_number(number, vm)
+    })
+}
+
+/// `_socket.socketpair`.
+pub(super) fn base_socketpair(
+    args: PairArgs,
+    vm: &VirtualMachine,
+) -> PyResult<(PyObjectRef, PyObjectRef)> {
+    let spec = args.spec(libc::AF_UNIX, vm)?;
+    object::base_pair(&state::of(vm), spec, vm)
 }
 
 /// `_fallback_socketpair`: a connection through a listener that is closed again,
 /// both ends of which prove to be each other's peer.
 fn fallback_socketpair(
+    module: &PyObject,
     args: PairArgs,
     vm: &VirtualMachine,
 ) -> PyResult<(PyObjectRef, PyObjectRef)> {
-    let family = match args.family {
-        Some(family) => args::int(&family, vm)?,
-        None => libc::AF_INET,
-    };
+    let (family, kind, protocol) = args.spec(libc::AF_INET, vm)?;
     let host = match family {
         libc::AF_INET => "127.0.0.1",
         libc::AF_INET6 => "::1",
@@ -426,14 +513,13 @@ fn fallback_socketpair(
             ));
         }
     };
-    if args.kind.0 != libc::SOCK_STREAM {
+    if kind != libc::SOCK_STREAM {
         return Err(vm.new_value_error("Only SOCK_STREAM socket type is supported"));
     }
-    if args.proto.0 != 0 {
+    if protocol != 0 {
         return Err(vm.new_value_error("Only protocol zero is supported"));
     }
-    let module = module(vm)?;
-    let open = || vm.call_method(&module, "socket", (family, libc::SOCK_STREAM, 0));
+    let open = || vm.call_method(module, "socket", (family, libc::SOCK_STREAM, 0));
     let listener = open()?;
     let connected = connect_to_self(&listener, host, open, vm);
     let closed = vm.call_method(&listener, "close", ());
@@ -500,16 +586,28 @@ struct FromFdArgs {
     #[pyarg(any)]
     fd: Int,
     #[pyarg(any)]
-    family: Int,
+    family: PyObjectRef,
     #[pyarg(any, name = "type")]
-    kind: Int,
-    #[pyarg(any, default = Int(0), py_default = "0")]
-    proto: Int,
+    kind: PyObjectRef,
+    #[pyarg(any, optional, py_default = "0")]
+    proto: OptionalArg<PyObjectRef>,
 }
 
-fn fromfd(args: FromFdArgs, vm: &VirtualMachine) -> PyResult {
-    let kind = (args.family.0, args.kind.0, args.proto.0);
-    object::duplicate(&state::of(vm), args.fd.0, kind, vm).map(Into::into)
+fn fromfd(module: &PyObject, args: FromFdArgs, vm: &VirtualMachine) -> PyResult {
+    let proto = match &args.proto {
+        OptionalArg::Present(proto) => args::int(proto, vm)?,
+        OptionalArg::Missing => 0,
+    };
+    let spec = (
+        args::int(&args.family, vm)?,
+        args::int(&args.kind, vm)?,
+        proto,
+    );
+    let class = object::name_socket(module, vm)?;
+    object::duplicate(&class, &state::of(vm), args.fd.0, spec, vm, |number| {
+        let proto = or_zero(&args.proto, vm);
+        Ok(with_number([args.family, args.kind, proto], number, vm))
+    })
 }
 
 /// The arguments of send_fds().

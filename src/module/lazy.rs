@@ -1,17 +1,21 @@
 //! Names that come into a module at the first use of one of them: those of the
-//! enumerations, and `SocketIO`.
+//! enumerations, `SocketIO`, and the modules that CPython's `socket` has because it
+//! imports them.
 //!
-//! What they need of the standard library, `enum` and `io`, takes many times as
-//! long as the rest of `import socket`, and not every script uses it.
+//! What they need of the standard library takes many times as long as the rest of
+//! `import socket`, and not every script uses it.
 
 use crate::bridge::state;
 use crate::constants::enums;
 use crate::object;
-use rustpython_vm::builtins::{PyModule, PyStr, PyTypeRef};
+use nix::libc;
+use rustpython_vm::builtins::{PyModule, PySet, PyStr, PyStrInterned, PyType, PyTypeRef};
 use rustpython_vm::class::{PyClassImpl, StaticType};
 use rustpython_vm::function::{FuncArgs, PySetterValue};
 use rustpython_vm::types::GetAttr;
-use rustpython_vm::{AsObject, Py, PyObject, PyPayload, PyResult, VirtualMachine, pyclass};
+use rustpython_vm::{
+    AsObject, Py, PyObject, PyObjectRef, PyPayload, PyResult, VirtualMachine, pyclass,
+};
 
 // The class of a module until it has the names. Then it gets the class of every
 // other module, in which the VM looks names up faster.
@@ -33,6 +37,7 @@ pub(crate) fn begin(module: &Py<PyModule>, vm: &VirtualMachine) {
     let dict = module.dict();
     if names().any(|name| !dict.contains_key(name, vm)) {
         let class = LazyModule::make_static_type();
+        let _ = LateModule::make_static_type();
         module.as_object().set_class(class.to_owned(), vm);
     }
 }
@@ -43,14 +48,18 @@ impl LazyModule {
     #[pyslot]
     fn slot_getattro(module: &PyObject, name: &Py<PyStr>, vm: &VirtualMachine) -> PyResult {
         let text = name.to_str().unwrap_or_default();
-        if SEES_ALL.contains(&text) {
+        if sees_all(text) {
             complete(module, vm)?;
+            complete_modules(module, vm)?;
         }
         if let Some(value) = module.generic_getattr_opt(name, None, vm)? {
             return Ok(value);
         }
         if is_ours(text) {
             complete(module, vm)?;
+            if MODULES.contains(&text) {
+                complete_modules(module, vm)?;
+            }
         }
         // Finds it, or says what is wrong.
         PyModule::slot_getattro(module, name, vm)
@@ -70,28 +79,82 @@ impl LazyModule {
             .is_some_and(|name| name == "__class__" || is_ours(name))
         {
             complete(module, vm)?;
+            complete_modules(module, vm)?;
         }
         module.generic_setattr(name, value, vm)
     }
 
-    /// `type(socket)(...)` makes a plain module.
     #[pyslot]
     fn slot_new(class: PyTypeRef, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
-        let module_type = vm.ctx.types.module_type;
-        match class.is(Self::static_type()) {
-            true => module_type.as_object().call(args, vm),
-            false => Ok(PyModule::new().into_ref_with_type(vm, class)?.into()),
+        new(Self::static_type(), class, args, vm)
+    }
+}
+
+/// `type(socket)(...)` makes a plain module.
+fn new(own: &Py<PyType>, class: PyTypeRef, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
+    if class.is(own) {
+        return vm.ctx.types.module_type.as_object().call(args, vm);
+    }
+    Ok(PyModule::new().into_ref_with_type(vm, class)?.into())
+}
+
+// The class of a module that has the names, but for some of `MODULES`.
+#[pyclass(module = false, name = "module", base = PyModule)]
+#[derive(Debug)]
+#[repr(transparent)]
+struct LateModule(PyModule);
+
+#[pyclass(flags(BASETYPE))]
+impl LateModule {
+    #[pyslot]
+    fn slot_getattro(module: &PyObject, name: &Py<PyStr>, vm: &VirtualMachine) -> PyResult {
+        let text = name.to_str().unwrap_or_default();
+        if sees_all(text) {
+            complete_modules(module, vm)?;
         }
+        if let Some(value) = module.generic_getattr_opt(name, None, vm)? {
+            return Ok(value);
+        }
+        if MODULES.contains(&text) {
+            complete_modules(module, vm)?;
+        }
+        PyModule::slot_getattro(module, name, vm)
+    }
+
+    #[pyslot]
+    fn slot_setattro(
+        module: &PyObject,
+        name: &Py<PyStr>,
+        value: PySetterValue,
+        vm: &VirtualMachine,
+    ) -> PyResult<()> {
+        if name
+            .to_str()
+            .is_some_and(|name| name == "__class__" || MODULES.contains(&name))
+        {
+            complete_modules(module, vm)?;
+        }
+        module.generic_setattr(name, value, vm)
+    }
+
+    #[pyslot]
+    fn slot_new(class: PyTypeRef, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
+        new(Self::static_type(), class, args, vm)
     }
 }
 
 /// What reaches names past the methods of the class.
 const SEES_ALL: [&str; 4] = ["__dict__", "__getattribute__", "__setattr__", "__delattr__"];
 
-/// Puts the names into a module, once, and makes it one like any other.
+#[inline]
+fn sees_all(name: &str) -> bool {
+    name.starts_with("__") && SEES_ALL.contains(&name)
+}
+
+/// Puts the names into a module, once, and makes it one like any other, or one that
+/// still lacks some modules.
 fn complete(module: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
-    let is_lazy = || module.class().is(LazyModule::static_type());
-    if !is_lazy() {
+    if !module.class().is(LazyModule::static_type()) {
         return Ok(());
     }
     // Runs Python, and another thread may do the same.
@@ -99,25 +162,115 @@ fn complete(module: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
     let state = state::of(vm);
     let socket_io = object::socket_io_type(&state, vm)?;
     values.push((vm.ctx.intern_str(SOCKET_IO), socket_io.into()));
+    let mut next = vm.ctx.types.module_type.to_owned();
+    if is_socket(module) && add_imported(&mut values, vm)? {
+        next = LateModule::static_type().to_owned();
+    }
+    store(module, LazyModule::static_type(), values, next, vm)
+}
 
+/// Puts the modules into a module that lacks some.
+fn complete_modules(module: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
+    if !module.class().is(LateModule::static_type()) {
+        return Ok(());
+    }
+    let mut values = Vec::new();
+    for name in MODULES {
+        if let Some(module) = import(name, vm)? {
+            values.push((vm.ctx.intern_str(name), module));
+        }
+    }
+    let next = vm.ctx.types.module_type.to_owned();
+    store(module, LateModule::static_type(), values, next, vm)
+}
+
+/// Puts values into a module of the class `from`, which becomes one of `to`.
+fn store(
+    module: &PyObject,
+    from: &Py<PyType>,
+    values: Vec<(&'static PyStrInterned, PyObjectRef)>,
+    to: PyTypeRef,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    let state = state::of(vm);
     let _storing = state.storing.lock();
-    if let Some(dict) = module.dict().filter(|_| is_lazy()) {
+    if let Some(dict) = module.dict().filter(|_| module.class().is(from)) {
         for (name, value) in values {
             // Not over what the script has put there.
             if !dict.contains_key(name, vm) {
                 dict.set_item(name, value, vm)?;
             }
         }
-        module.set_class(vm.ctx.types.module_type.to_owned(), vm);
+        module.set_class(to, vm);
     }
     Ok(())
 }
 
+/// True of `socket`, false of `_socket`.
+fn is_socket(module: &PyObject) -> bool {
+    let module = module.downcast_ref::<PyModule>();
+    module
+        .and_then(|module| module.name)
+        .is_some_and(|name| name.as_str() == "socket")
+}
+
+/// Adds what CPython's `socket.py` imports, as many a script writes
+/// `from socket import errno`. True if modules are missing that nobody has imported
+/// yet: `selectors` takes as long as all the rest.
+fn add_imported(
+    values: &mut Vec<(&'static PyStrInterned, PyObjectRef)>,
+    vm: &VirtualMachine,
+) -> PyResult<bool> {
+    let modules = vm.sys_module.get_attr("modules", vm)?;
+    let has_library = modules.get_item("os", vm).is_ok();
+    let mut is_missing = false;
+    for name in MODULES {
+        let found = match modules.get_item(name, vm) {
+            Ok(module) if !vm.is_none(&module) => Some(module),
+            _ if has_library && name != "errno" => {
+                is_missing = true;
+                None
+            }
+            _ => import(name, vm)?,
+        };
+        values.extend(found.map(|module| (vm.ctx.intern_str(name), module)));
+    }
+    if let Some(library) = import("enum", vm)? {
+        for name in ENUM_CLASSES {
+            let name = vm.ctx.intern_str(name);
+            if let Some(class) = vm.get_attribute_opt(&library, name)? {
+                values.push((name, class));
+            }
+        }
+    }
+    let errnos = PySet::default().into_ref(&vm.ctx);
+    for errno in [libc::EAGAIN, libc::EWOULDBLOCK] {
+        errnos.add(vm.ctx.new_int(errno).into(), vm)?;
+    }
+    values.push((vm.ctx.intern_str(BLOCKING_ERRNOS), errnos.into()));
+    Ok(is_missing)
+}
+
+/// A module, `None` where the VM has no such module.
+fn import(name: &'static str, vm: &VirtualMachine) -> PyResult<Option<PyObjectRef>> {
+    match vm.import(name, 0) {
+        Ok(module) => Ok(Some(module)),
+        Err(error) if error.fast_isinstance(vm.ctx.exceptions.import_error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 const SOCKET_IO: &str = "SocketIO";
+const MODULES: [&str; 7] = ["_socket", "array", "errno", "io", "os", "selectors", "sys"];
+const ENUM_CLASSES: [&str; 2] = ["IntEnum", "IntFlag"];
+const BLOCKING_ERRNOS: &str = "_blocking_errnos";
 
 /// Every name that a module starts without.
 fn names() -> impl Iterator<Item = &'static str> {
-    enums::names().chain([SOCKET_IO])
+    enums::names()
+        .chain([SOCKET_IO, BLOCKING_ERRNOS])
+        .chain(MODULES)
+        .chain(ENUM_CLASSES)
 }
 
 fn is_ours(name: &str) -> bool {

@@ -1,5 +1,6 @@
 //! What a script imports: `socket`, and `_socket`, its second name.
 
+mod function;
 mod functions;
 mod helpers;
 pub(crate) mod lazy;
@@ -7,12 +8,49 @@ mod netdb;
 #[cfg(test)]
 mod tests;
 
-use rustpython_vm::Context;
-use rustpython_vm::builtins::PyModuleDef;
+use crate::bridge::errors;
+use crate::object;
+use rustpython_vm::builtins::PyModuleSlots;
+use rustpython_vm::builtins::{PyModule, PyModuleDef};
+use rustpython_vm::common::static_cell;
+use rustpython_vm::{
+    Context, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine,
+};
 
 /// The definitions of both modules.
 pub(crate) fn definitions(ctx: &Context) -> [&'static PyModuleDef; 2] {
-    [socket::module_def(ctx), _socket::module_def(ctx)]
+    static_cell! {
+        static DEFINITIONS: [PyModuleDef; 2];
+    }
+    let [socket, native] = DEFINITIONS.get_or_init(|| {
+        [socket::module_def(ctx), _socket::module_def(ctx)].map(|def| PyModuleDef {
+            name: def.name,
+            doc: def.doc,
+            methods: def.methods,
+            slots: PyModuleSlots {
+                create: Some(create),
+                exec: None,
+            },
+        })
+    });
+    [socket, native]
+}
+
+/// Makes a module with all its names before the VM puts it into `sys.modules`: where no
+/// `importlib` holds a lock, another thread takes it from there at once.
+fn create(
+    vm: &VirtualMachine,
+    _spec: &PyObject,
+    def: &'static PyModuleDef,
+) -> PyResult<PyRef<PyModule>> {
+    let module = PyModule::from_def(def).into_ref(&vm.ctx);
+    PyModule::__init_dict_from_def(vm, &module);
+    module.__init_methods(vm)?;
+    match def.name.as_str() {
+        "socket" => socket::module_exec(vm, &module)?,
+        _ => _socket::module_exec(vm, &module)?,
+    }
+    Ok(module)
 }
 
 /// The socket module: connections and datagrams over the network, and names.
@@ -51,48 +89,43 @@ pub(crate) fn definitions(ctx: &Context) -> [&'static PyModuleDef; 2] {
 /// herror are kinds of it. Ctrl-C ends every call that waits.
 #[rustpython_vm::pymodule(with(functions::functions, helpers::helpers, netdb::netdb))]
 pub(crate) mod socket {
-    use crate::bridge::errors;
     use crate::constants::{self, enums};
-    use crate::module::lazy;
+    use crate::module::{function, helpers, lazy};
     use crate::object;
     use rustpython_vm::builtins::PyModule;
-    use rustpython_vm::{Py, PyResult, VirtualMachine};
+    use rustpython_vm::{AsObject, Py, PyResult, VirtualMachine};
 
     /// Fills the module: what the macros cannot say comes from tables.
     pub(crate) fn module_exec(vm: &VirtualMachine, module: &Py<PyModule>) -> PyResult<()> {
         __module_exec(vm, module);
-        let exceptions = &vm.ctx.exceptions;
         let object = vm
             .ctx
             .new_base_object(vm.ctx.types.object_type.to_owned(), None);
         for (name, value) in [
-            ("socket", object::socket_class(vm)?.into()),
-            ("SocketType", object::base_class().to_owned().into()),
+            ("socket", object::class_for(module.as_object(), vm)?.into()),
             (
                 "_GiveupOnSendfile",
                 object::giveup_type(vm).to_owned().into(),
             ),
-            ("error", exceptions.os_error.to_owned().into()),
-            ("timeout", exceptions.timeout_error.to_owned().into()),
-            ("gaierror", errors::gaierror(vm).to_owned().into()),
-            ("herror", errors::herror(vm).to_owned().into()),
-            ("has_ipv6", vm.ctx.new_bool(true).into()),
             ("_GLOBAL_DEFAULT_TIMEOUT", object),
         ] {
             module.set_attr(name, value, vm)?;
         }
+        super::add_types(module, vm)?;
         constants::install(module, vm)?;
         enums::install(module, vm)?;
+        function::install(helpers::OF_MODULE, module, vm)?;
         lazy::begin(module, vm);
         Ok(())
     }
 }
 
-/// The same objects as `socket`, except that here `socket` is the base type, and
-/// what socketpair() makes.
-#[rustpython_vm::pymodule]
+/// The native half of `socket`, as CPython has it: its system calls, its constants and
+/// their enumerations, and `socket` is the base type. It has nothing of what a script
+/// changes in the other module.
+#[rustpython_vm::pymodule(with(functions::functions, netdb::netdb))]
 pub(crate) mod _socket {
-    use crate::constants::enums;
+    use crate::constants::{self, enums};
     use crate::module::helpers::{self, PairArgs};
     use crate::module::lazy;
     use crate::object;
@@ -102,21 +135,34 @@ pub(crate) mod _socket {
     /// Two sockets connected to each other, of the base type. socketpair(2).
     #[pyfunction]
     fn socketpair(args: PairArgs, vm: &VirtualMachine) -> PyResult<(PyObjectRef, PyObjectRef)> {
-        helpers::socketpair(object::base_class(), args, vm)
+        helpers::base_socketpair(args, vm)
     }
 
     pub(crate) fn module_exec(vm: &VirtualMachine, module: &Py<PyModule>) -> PyResult<()> {
         __module_exec(vm, module);
-        let socket = vm.import("socket", 0)?;
-        let dict = module.dict();
-        // Not as an attribute: that would bring the names of `lazy`.
-        for (name, value) in socket.dict().into_iter().flatten() {
-            if !dict.contains_key(&*name, vm) {
-                dict.set_item(&*name, value, vm)?;
-            }
-        }
+        let base = object::base_class().to_owned();
+        module.set_attr("socket", base, vm)?;
+        super::add_types(module, vm)?;
+        constants::install(module, vm)?;
         enums::install(module, vm)?;
         lazy::begin(module, vm);
-        dict.set_item("socket", socket.get_attr("SocketType", vm)?, vm)
+        Ok(())
     }
+}
+
+/// Adds the names of types that both modules have.
+fn add_types(module: &Py<PyModule>, vm: &VirtualMachine) -> PyResult<()> {
+    let exceptions = &vm.ctx.exceptions;
+    for (name, value) in [
+        ("SocketType", object::base_class().to_owned().into()),
+        ("error", exceptions.os_error.to_owned().into()),
+        ("timeout", exceptions.timeout_error.to_owned().into()),
+        ("gaierror", errors::gaierror(vm).to_owned().into()),
+        ("herror", errors::herror(vm).to_owned().into()),
+        ("has_ipv6", vm.ctx.new_bool(true).into()),
+    ] {
+        let value: PyObjectRef = value;
+        module.set_attr(name, value, vm)?;
+    }
+    Ok(())
 }

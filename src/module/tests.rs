@@ -233,7 +233,7 @@ for index, name in interfaces:
     assert if_nametoindex(name) == index and if_indextoname(index) == name
 assert if_nametoindex(b'lo') == if_nametoindex(Path()) == 1
 for name in 'nosuch', '', 'x' * 100, '\\udc80':
-    raises(OSError, 'no interface with this name', if_nametoindex, name)
+    raises(OSError, '[Errno 19] No such device', if_nametoindex, name)
 raises(ValueError, 'embedded null byte', if_nametoindex, 'l\\0o')
 raises(TypeError, 'expected str, bytes or os.PathLike object, not int', if_nametoindex, 3)
 raises(UnicodeEncodeError, None, if_nametoindex, '\\ud800')
@@ -509,4 +509,40 @@ answers = getaddrinfo(None, 80, type=1)
 assert answers == [(2, 1, 6, '', ('127.0.0.1', 80))], answers
 ",
     );
+}
+
+/// A VM without `importlib` has no lock for it.
+#[cfg(feature = "threading")]
+#[test]
+fn threads_that_import_it_together_get_all_of_it() {
+    use std::sync::Barrier;
+    const THREADS: usize = 4;
+    for _ in 0..50 {
+        let builder = Interpreter::builder(Default::default());
+        let definitions = super::definitions(&builder.ctx);
+        let interpreter = builder.add_native_modules(&definitions).build();
+        interpreter.enter(|vm| {
+            let threads = [(); THREADS].map(|()| vm.new_thread());
+            let together = &Barrier::new(THREADS);
+            vm.allow_threads(|| {
+                std::thread::scope(|scope| {
+                    for thread in threads {
+                        scope.spawn(move || {
+                            together.wait();
+                            thread.run(|vm| {
+                                let source = "import socket
+a, b = socket.socketpair()
+with socket.socket() as c:
+    assert type(a) is type(b) and c.family == socket.AF_INET == 2
+a.close()
+b.close()
+";
+                                execute(source, vm);
+                            });
+                        });
+                    }
+                });
+            });
+        });
+    }
 }

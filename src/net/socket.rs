@@ -45,9 +45,9 @@ impl Socket {
         Self {
             descriptor: Descriptor::none(),
             timeout: AtomicI64::new(-1),
-            family: AtomicI32::new(-1),
-            kind: AtomicI32::new(-1),
-            protocol: AtomicI32::new(-1),
+            family: AtomicI32::new(0),
+            kind: AtomicI32::new(0),
+            protocol: AtomicI32::new(0),
             marks: AtomicU8::new(0),
             waiters: Waiters::new(),
             busy_poll: BusyPoll::new(),
@@ -228,7 +228,7 @@ impl Socket {
         self.timeout.store(timeout.as_nanos(), Ordering::Relaxed);
     }
 
-    /// AF_ number; −1 before the socket was opened, as are the two below.
+    /// AF_ number; 0 before the socket was opened, as are the two below.
     pub(crate) fn family(&self) -> i32 {
         self.family.load(Ordering::Relaxed)
     }

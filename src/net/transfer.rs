@@ -121,10 +121,10 @@ impl<'a, V: VmContext> Call<'a, V> {
     #[inline]
     pub(crate) fn recv(&mut self, size: usize, flags: i32) -> Result<Vec<u8>, Error> {
         let mut buffer = Buffer::new(size).ok_or(Error::NoMemory)?;
-        self.receive(size, flags, |fd, filled, flags| {
+        let len = self.receive(size, flags, |fd, filled, flags| {
             buffer.recv(fd, filled, flags).map(Part::from)
         })?;
-        Ok(buffer.into_bytes())
+        received_bytes(buffer, len, flags)
     }
 
     /// Receives into `memory` (recv(2)); returns how many bytes.
@@ -148,11 +148,11 @@ impl<'a, V: VmContext> Call<'a, V> {
     ) -> Result<(Vec<u8>, SockAddr), Error> {
         let mut buffer = Buffer::new(size).ok_or(Error::NoMemory)?;
         let mut sender = SockAddr::empty();
-        self.receive(size, flags, |fd, filled, flags| {
+        let len = self.receive(size, flags, |fd, filled, flags| {
             let received = buffer.recvfrom(fd, filled, flags, &mut sender);
             received.map(Part::from)
         })?;
-        Ok((buffer.into_bytes(), sender))
+        Ok((received_bytes(buffer, len, flags)?, sender))
     }
 
     /// Receives into `memory`, with the sender (recvfrom(2)); returns how many bytes.
@@ -434,6 +434,16 @@ impl<'a, V: VmContext> Call<'a, V> {
             }
         }
     }
+}
+
+/// The bytes that a receive returns: with MSG_TRUNC so many as the message had, zeros
+/// where there was no room for them.
+#[inline]
+fn received_bytes(mut buffer: Buffer, len: usize, flags: i32) -> Result<Vec<u8>, Error> {
+    if flags & libc::MSG_TRUNC != 0 && !buffer.extend_to(len) {
+        return Err(Error::NoMemory);
+    }
+    Ok(buffer.into_bytes())
 }
 
 /// The descriptors that came with ancillary data.

@@ -1,16 +1,18 @@
 //! The class `socket.socket`: what `class socket(_socket.socket)` would make,
 //! one for each interpreter, since scripts may replace its methods.
 
-use super::{BaseSocket, PySocket, lifecycle};
-use crate::bridge::state;
+use super::lifecycle::{self, InitArgs};
+use super::{BaseSocket, PySocket};
+use crate::bridge::{State, state};
 use crate::constants::enums;
-use rustpython_vm::builtins::{PyGetSet, PyType, PyTypeRef, PyWeak};
+use rustpython_vm::builtins::{PyGetSet, PyStrInterned, PyType, PyTypeRef, PyWeak};
 use rustpython_vm::class::{PyClassImpl, StaticType};
 use rustpython_vm::common::lock::PyRwLock;
 use rustpython_vm::common::static_cell;
 use rustpython_vm::function::{ItemDoc, PyMethodDef, PyMethodFlags, PySetterValue};
+use rustpython_vm::types::{PyTypeFlags, PyTypeSlots};
 use rustpython_vm::{
-    AsObject, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine,
+    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -29,9 +31,40 @@ const REPR: &PyMethodDef = &PyMethodDef::new_const(
     ItemDoc::static_text("__repr__($self, /)\n--\n\nReturn repr(self)."),
 );
 
+/// A class `socket.socket`, and the copy of the module that it was made for.
+/// Neither is owned: both end with their interpreter.
+struct Made {
+    class: PyRef<PyWeak>,
+    /// `None` while only the host has used the class.
+    module: Option<PyRef<PyWeak>>,
+}
+
+impl Made {
+    fn class(&self) -> Option<PyTypeRef> {
+        self.class.upgrade()?.downcast().ok()
+    }
+
+    fn module(&self) -> Option<PyObjectRef> {
+        self.module.as_ref()?.upgrade()
+    }
+}
+
+/// In the class beside the slot, which stays the base's: `inspect` reads its signature,
+/// against which `mock.create_autospec` checks calls.
+const INIT: &PyMethodDef = &PyMethodDef::new_const(
+    "__init__",
+    |zelf: PyRef<BaseSocket>, args: InitArgs, vm: &VirtualMachine| lifecycle::init(&zelf, args, vm),
+    PyMethodFlags::METHOD,
+    ItemDoc::static_text(
+        "__init__($self, family=-1, type=-1, proto=-1, fileno=None)\n--\n\n\
+         Open the socket, or take a descriptor over.",
+    ),
+);
+
 static_cell! {
-    /// By interpreter. Not owned: a class ends with its interpreter.
-    static CLASSES: PyRwLock<BTreeMap<i64, PyRef<PyWeak>>>;
+    /// The classes of each interpreter, the newest last. There are several where a
+    /// script took the module out of `sys.modules` and imported it again.
+    static CLASSES: PyRwLock<BTreeMap<i64, Vec<Made>>>;
 }
 
 /// `_socket.socket`, made when first asked for.
@@ -40,23 +73,98 @@ pub(crate) fn base_class() -> &'static Py<PyType> {
     BaseSocket::static_type()
 }
 
-/// `socket.socket` of this interpreter, made when first asked for.
+/// The newest `socket.socket` of this interpreter, made when first asked for.
 pub(crate) fn socket_class(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
-    if let Some(class) = made(vm) {
+    let newest = || -> Option<PyTypeRef> {
+        let classes = CLASSES.get()?.read();
+        classes.get(&vm.state.interpreter_id)?.last()?.class()
+    };
+    match newest() {
+        Some(class) => Ok(class),
+        None => add(None, vm),
+    }
+}
+
+/// The class for a new copy of the module: one that the host has used before, or
+/// a new one.
+pub(crate) fn class_for(module: &PyObject, vm: &VirtualMachine) -> PyResult<PyTypeRef> {
+    let module = module.downgrade(None, vm)?;
+    if let Some(classes) = CLASSES.get()
+        && let Some(made) = classes.write().get_mut(&vm.state.interpreter_id)
+        && let Some(last @ Made { module: None, .. }) = made.last_mut()
+        && let Some(class) = last.class()
+    {
+        last.module = Some(module);
         return Ok(class);
     }
+    add(Some(module), vm)
+}
+
+fn add(module: Option<PyRef<PyWeak>>, vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     let class = make(vm)?;
-    let weak = class.as_object().downgrade(None, vm)?;
+    let made = Made {
+        class: class.as_object().downgrade(None, vm)?,
+        module,
+    };
     let mut classes = CLASSES.get_or_init(Default::default).write();
-    classes.retain(|_, class| class.upgrade().is_some());
-    classes.insert(vm.state.interpreter_id, weak);
+    for made in classes.values_mut() {
+        made.retain(|made| made.class.upgrade().is_some());
+    }
+    classes.retain(|_, made| !made.is_empty());
+    classes
+        .entry(vm.state.interpreter_id)
+        .or_default()
+        .push(made);
     Ok(class)
 }
 
-fn made(vm: &VirtualMachine) -> Option<PyTypeRef> {
-    let classes = CLASSES.get()?.read();
-    let class = classes.get(&vm.state.interpreter_id)?.upgrade()?;
-    class.downcast().ok()
+/// Returns what the name `socket` means to the methods of an object: the value that
+/// it has in the copy of the module that the native base of its class was made for. A
+/// script may have put another class there.
+pub(super) fn named_class(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
+    let classes = || Some(CLASSES.get()?.read());
+    let home = |class: &PyObject| {
+        let classes = classes()?;
+        let mut made = classes.get(&vm.state.interpreter_id)?.iter().rev();
+        let found = made.find(|made| made.class.upgrade().is_some_and(|made| made.is(class)))?;
+        Some((class.to_owned(), found.module()))
+    };
+    let class = zelf.class();
+    let (native, module) = if is_plain(zelf) {
+        // The newest one.
+        let classes = classes();
+        let made = classes
+            .as_ref()
+            .and_then(|classes| classes.get(&vm.state.interpreter_id));
+        (
+            class.to_owned().into(),
+            made.and_then(|made| made.last()?.module()),
+        )
+    } else {
+        let mro = class.mro_collect();
+        match mro.iter().find_map(|class| home(class.as_object())) {
+            Some(found) => found,
+            None => (socket_class(vm)?.into(), None),
+        }
+    };
+    match module {
+        Some(module) => name_socket(&module, vm),
+        // Nobody can have replaced it: there is no module left to do so in.
+        None => Ok(native),
+    }
+}
+
+/// Returns what the name `socket` means to the functions of a module.
+pub(crate) fn name_socket(module: &PyObject, vm: &VirtualMachine) -> PyResult {
+    static_cell! {
+        static NAME: &'static PyStrInterned;
+    }
+    let name = *NAME.get_or_init(|| vm.ctx.intern_str("socket"));
+    let found = match module.dict() {
+        Some(dict) => dict.get_item_opt(name, vm)?,
+        None => None,
+    };
+    found.ok_or_else(|| vm.new_name_error("name 'socket' is not defined", name.to_owned()))
 }
 
 fn make(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
@@ -81,11 +189,66 @@ fn make(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     for (name, attribute) in attributes(&class, vm) {
         class.set_attr(vm.ctx.intern_str(name), attribute);
     }
+    class.set_attr(vm.ctx.intern_str(INIT.name), init_method(vm)?);
     // The first look-up gives a class the version that it keeps until it changes.
     let _ = class.get_attr(vm.ctx.intern_str("close"));
     let version = class.tp_version_tag.load(Ordering::Acquire);
     state::of(vm).plain.store(version, Ordering::Release);
     Ok(class)
+}
+
+const GET: &PyMethodDef = &PyMethodDef::new_const(
+    "__get__",
+    |zelf: PyObjectRef, given: GetArgs, vm: &VirtualMachine| {
+        let object = Some(given.instance).filter(|object| !vm.is_none(object));
+        bind(&zelf, object, vm)
+    },
+    PyMethodFlags::METHOD,
+    ItemDoc::static_text(
+        "__get__($self, instance, owner=None, /)\n--\n\nReturn an attribute of instance, which is of type owner.",
+    ),
+);
+
+/// The arguments of `__get__`.
+#[derive(FromArgs)]
+struct GetArgs {
+    #[pyarg(positional)]
+    instance: PyObjectRef,
+    #[pyarg(positional, default)]
+    _owner: Option<PyObjectRef>,
+}
+
+fn bind(method: &PyObject, object: Option<PyObjectRef>, vm: &VirtualMachine) -> PyResult {
+    let Some(object) = object else {
+        return Ok(method.to_owned());
+    };
+    let bound = vm.ctx.types.bound_method_type.as_object();
+    bound.call((method.to_owned(), object), vm)
+}
+
+/// [`INIT`] as a descriptor of its own class: to read the signature of a class,
+/// `inspect` binds its `__init__` to the class as if it were a Python function, which
+/// a native method refuses.
+fn init_method(vm: &VirtualMachine) -> PyResult {
+    let class = PyType::new_heap(
+        "method_descriptor",
+        vec![vm.ctx.types.method_descriptor_type.to_owned()],
+        Default::default(),
+        PyTypeSlots::default(),
+        vm.ctx.types.type_type.to_owned(),
+        &vm.ctx,
+    );
+    let class = class.map_err(|message| vm.new_system_error(message))?;
+    class.slots.descr_get.store(Some(|method, object, _, vm| {
+        bind(method, object.map(ToOwned::to_owned), vm)
+    }));
+    let get = GET.to_proper_method(vm.ctx.types.method_descriptor_type, &vm.ctx);
+    class.set_attr(vm.ctx.intern_str(GET.name), get);
+    let flags = PyTypeFlags::DISALLOW_INSTANTIATION | PyTypeFlags::IMMUTABLETYPE;
+    class.slots.flags.insert(flags);
+    let method = INIT.to_proper_method(base_class(), &vm.ctx);
+    method.set_class(class, vm);
+    Ok(method)
 }
 
 /// What is not a method.
@@ -184,8 +347,14 @@ pub(super) fn settable<T>(name: &str, value: PySetterValue<T>, vm: &VirtualMachi
 /// replaced. Then none has to be looked up. A class that is changed gets
 /// another version, for good: one comparison tells.
 pub(super) fn is_plain(socket: &Py<BaseSocket>) -> bool {
-    let version = socket.class().tp_version_tag.load(Ordering::Acquire);
-    version != 0 && version == socket.state.plain.load(Ordering::Relaxed)
+    is_plain_class(socket.class(), &socket.state)
+}
+
+/// The same for a class. Of several copies of the module, the newest one's class
+/// is plain.
+pub(super) fn is_plain_class(class: &Py<PyType>, state: &State) -> bool {
+    let version = class.tp_version_tag.load(Ordering::Acquire);
+    version != 0 && version == state.plain.load(Ordering::Relaxed)
 }
 
 /// The socket that an object is, if it [`is_plain`].

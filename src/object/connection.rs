@@ -1,6 +1,7 @@
 //! bind, listen, accept, connect, shutdown, and the addresses of both ends.
 
-use super::{BaseSocket, lifecycle};
+use super::class::named_class;
+use super::{BaseSocket, is_plain, lifecycle};
 use crate::address::{self, Request};
 use crate::bridge::errors::OrRaise;
 use crate::bridge::method::Argument;
@@ -103,18 +104,31 @@ pub(super) fn accept_number(
     Ok((number, peer))
 }
 
-/// `accept`: a plain `socket.socket`, whatever the class of the listener. It
-/// has the default timeout; without one it is blocking.
+/// `accept`: an object of the class that the module calls `socket`, whatever the
+/// class of the listener. It has the default timeout; without one it is blocking.
 pub(super) fn accept(
     zelf: &Py<BaseSocket>,
     vm: &VirtualMachine,
 ) -> PyResult<(PyObjectRef, PyObjectRef)> {
     let (fd, peer) = accept_descriptor(zelf, vm)?;
     let socket = &zelf.socket;
-    let kind = (socket.family(), socket.kind(), socket.protocol());
-    let connection = lifecycle::from_descriptor(fd, kind, vm)?;
+    let spec = (socket.family(), socket.kind(), socket.protocol());
+    let class = named_class(zelf, vm)?;
+    let connection = lifecycle::of_named(&class, fd, spec, &zelf.state, vm, |number| {
+        lifecycle::named_fileno(zelf, number, vm)
+    })?;
+    if !connection
+        .downcast_ref::<BaseSocket>()
+        .is_some_and(is_plain)
+        && zelf.state.default_timeout() == Timeout::Never
+        && vm
+            .call_method(zelf.as_object(), "gettimeout", ())?
+            .try_to_bool(vm)?
+    {
+        vm.call_method(&connection, "setblocking", (true,))?;
+    }
     let peer = address_object(zelf, &peer, vm)?;
-    Ok((connection.into(), peer))
+    Ok((connection, peer))
 }
 
 pub(super) fn connect(

@@ -1,6 +1,7 @@
 //! Construction, `fileno=`, dup, detach, close, and the end.
 
-use super::{BaseSocket, is_plain, socket_class};
+use super::class::{base_class, is_plain_class, socket_class};
+use super::{BaseSocket, is_plain};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::OrRaise;
 use crate::bridge::{Runtime, audit, state};
@@ -14,9 +15,9 @@ use rustpython_vm::builtins::{PyBaseExceptionRef, PyType};
 use rustpython_vm::function::{FuncArgs, KwArgs};
 use rustpython_vm::warn::warn;
 use rustpython_vm::{
-    AsObject, FromArgs, Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine,
+    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine,
 };
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
@@ -233,15 +234,41 @@ pub(super) fn unopened(vm: &VirtualMachine) -> PyResult<PyRef<BaseSocket>> {
     BaseSocket::unopened(vm).into_ref_with_type(vm, socket_class(vm)?)
 }
 
-/// A new `socket.socket` for a descriptor that a system call returned; audited
-/// as CPython's call of the class is.
-pub(super) fn from_descriptor(
+/// Makes an object of a class for a descriptor that a system call returned, as
+/// CPython does by calling the class. What the call is given, the descriptor's
+/// number last, is asked for only where a script's class or method has to see it.
+pub(super) fn of_named(
+    class: &PyObject,
     moving: Moving,
-    kind: (i32, i32, i32),
+    spec: (i32, i32, i32),
+    state: &state::State,
     vm: &VirtualMachine,
-) -> PyResult<PyRef<BaseSocket>> {
-    let class = socket_class(vm)?;
-    of_class(&class, moving, kind, vm)
+    args: impl FnOnce(RawFd) -> PyResult<FuncArgs>,
+) -> PyResult {
+    match class.downcast_ref::<PyType>() {
+        Some(class) if is_plain_class(class, state) => {
+            of_class(class, moving, spec, vm).map(Into::into)
+        }
+        _ => call_class(class, moving, state, vm, args),
+    }
+}
+
+/// Calls a class with the number of a descriptor. `args` may run any code, so that
+/// the number is not the script's until then; afterwards it is, and is closed if the
+/// class raises before it has taken the descriptor over.
+fn call_class(
+    class: &PyObject,
+    moving: Moving,
+    state: &state::State,
+    vm: &VirtualMachine,
+    args: impl FnOnce(RawFd) -> PyResult<FuncArgs>,
+) -> PyResult {
+    let args = args(moving.fd.as_raw_fd())?;
+    let ledger = &state.runtime.control.ledger;
+    let (number, ticket) = ledger.give(moving).or_raise(vm)?;
+    class
+        .call(args, vm)
+        .inspect_err(|_| drop(ledger.reclaim(number, ticket)))
 }
 
 fn of_class(
@@ -256,13 +283,35 @@ fn of_class(
     Ok(object)
 }
 
-/// `socket.socketpair`: both ends, or neither.
+/// `socket.socketpair`: both ends, or neither. `args` as for [`of_named`].
 pub(crate) fn pair(
-    class: &Py<PyType>,
+    class: &PyObject,
+    state: &state::State,
+    spec: (i32, i32, i32),
+    vm: &VirtualMachine,
+    args: impl Fn(RawFd) -> PyResult<FuncArgs>,
+) -> PyResult<(PyObjectRef, PyObjectRef)> {
+    let (a, b) = pair_of_descriptors(state, spec, vm)?;
+    let made = |fd| of_named(class, fd, spec, state, vm, &args);
+    Ok((made(a)?, made(b)?))
+}
+
+/// `_socket.socketpair`: both ends, or neither.
+pub(crate) fn base_pair(
+    state: &state::State,
+    spec: (i32, i32, i32),
+    vm: &VirtualMachine,
+) -> PyResult<(PyObjectRef, PyObjectRef)> {
+    let (a, b) = pair_of_descriptors(state, spec, vm)?;
+    let made = |fd| of_class(base_class(), fd, spec, vm);
+    Ok((made(a)?.into(), made(b)?.into()))
+}
+
+fn pair_of_descriptors(
     state: &state::State,
     (family, kind, protocol): (i32, i32, i32),
     vm: &VirtualMachine,
-) -> PyResult<(PyRef<BaseSocket>, PyRef<BaseSocket>)> {
+) -> PyResult<(Moving, Moving)> {
     let target = kind_target(family, kind, protocol);
     let runtime = &state.runtime;
     runtime
@@ -275,24 +324,25 @@ pub(crate) fn pair(
     ];
     let (a, b) = sys::socket::socketpair(family, kind, protocol).or_raise(vm)?;
     let [one, two] = permits;
-    let made = |moving| of_class(class, moving, (family, kind, protocol), vm);
-    Ok((made(Moving::new(a, one))?, made(Moving::new(b, two))?))
+    Ok((Moving::new(a, one), Moving::new(b, two)))
 }
 
 /// `socket.fromfd`: a socket on a duplicate; whatever is -1 is asked of the
 /// kernel.
 pub(crate) fn duplicate(
+    class: &PyObject,
     state: &state::State,
     fd: RawFd,
-    kind: (i32, i32, i32),
+    spec: (i32, i32, i32),
     vm: &VirtualMachine,
-) -> PyResult<PyRef<BaseSocket>> {
+    args: impl FnOnce(RawFd) -> PyResult<FuncArgs>,
+) -> PyResult {
     if fd < 0 {
         return Err(crate::bridge::errors::os_error(Errno::EBADF, vm));
     }
     let copy = duplicate_number(&state.runtime, fd).or_raise(vm)?;
-    let found = detect(copy.fd.as_fd(), kind).or_raise(vm)?;
-    from_descriptor(copy, found, vm)
+    let found = detect(copy.fd.as_fd(), spec).or_raise(vm)?;
+    of_named(class, copy, found, state, vm, args)
 }
 
 /// `socket.dup`: a socket of the same class and timeout on a duplicate.
@@ -308,31 +358,35 @@ pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     };
     if is_plain(zelf) {
         let kind = (socket.family(), socket.kind(), socket.protocol());
-        let copy = from_descriptor(copy, kind, vm)?;
+        let copy = of_class(zelf.class(), copy, kind, vm)?;
         copy.socket.apply_timeout(socket.timeout()).or_raise(vm)?;
         return Ok(copy.into());
     }
-    // A subclass makes its own from the number. What is asked of it before may run
-    // any code, so that the number is not the script's until then.
-    let zelf = zelf.as_object();
-    let kind = vec![
-        zelf.get_attr("family", vm)?,
-        zelf.get_attr("type", vm)?,
-        zelf.get_attr("proto", vm)?,
-    ];
-    let (number, ticket) = control.ledger.give(copy).or_raise(vm)?;
-    let fileno = ("fileno".to_owned(), vm.ctx.new_int(number).into());
-    let args = FuncArgs::new(kind, KwArgs::from_iter([fileno]));
-    let copy = zelf.class().as_object().call(args, vm).inspect_err(|_| {
-        // Closed, unless the subclass took it over before it raised.
-        drop(control.ledger.reclaim(number, ticket));
+    let class = zelf.class().as_object();
+    let copy = call_class(class, copy, &zelf.state, vm, |number| {
+        named_fileno(zelf, number, vm)
     })?;
     vm.call_method(
         &copy,
         "settimeout",
-        (vm.call_method(zelf, "gettimeout", ())?,),
+        (vm.call_method(zelf.as_object(), "gettimeout", ())?,),
     )?;
     Ok(copy)
+}
+
+/// What CPython calls a class with for a relative of a socket: (family, type,
+/// proto, fileno=number).
+pub(super) fn named_fileno(
+    zelf: &Py<BaseSocket>,
+    number: RawFd,
+    vm: &VirtualMachine,
+) -> PyResult<FuncArgs> {
+    let zelf = zelf.as_object();
+    let attributes = ["family", "type", "proto"].map(|name| zelf.get_attr(name, vm));
+    let positional = attributes.into_iter().collect::<PyResult<_>>()?;
+    let number = vm.ctx.new_int(number).into();
+    let named = KwArgs::from_iter([("fileno".to_owned(), number)]);
+    Ok(FuncArgs::new::<Vec<_>, _>(positional, named))
 }
 
 /// `socket.detach`.
@@ -493,7 +547,7 @@ pub(super) fn repr(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<Strin
             let address = vm.call_method(zelf.as_object(), name, ());
             match address {
                 Ok(address) if address.clone().try_to_bool(vm)? => {
-                    text += &format!(", {label}={}", address.repr(vm)?.as_wtf8());
+                    text += &format!(", {label}={}", address.str(vm)?.as_wtf8());
                 }
                 Err(raised) if !raised.fast_isinstance(vm.ctx.exceptions.os_error) => {
                     return Err(raised);

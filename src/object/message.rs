@@ -9,10 +9,11 @@ use crate::net::transfer::{MessageParts, ReceiveBuffers, Received, SendBuffers};
 use crate::net::{Error, Moving};
 use crate::policy::{Denied, Operation, Permitted, SockAddr, Target};
 use crate::sys::{descriptor, message};
+use malachite_bigint::TryFromBigIntError;
 use nix::errno::Errno;
 use nix::libc;
-use rustpython_vm::builtins::PyTupleRef;
-use rustpython_vm::function::FuncArgs;
+use rustpython_vm::builtins::{PyInt, PyTupleRef};
+use rustpython_vm::function::{FuncArgs, OptionalArg};
 use rustpython_vm::warn::warn;
 use rustpython_vm::{
     AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, TryFromObject,
@@ -252,6 +253,7 @@ pub(super) fn recvmsg(
     let (data, received) =
         stream::transfer(zelf, flags, vm, |call| call.recv_msg(size, control, flags))?;
     let arrived = Arrived::of(&received.control);
+    // At most bufsize bytes, MSG_TRUNC or not, as CPython.
     let data = vm.ctx.new_bytes(data).into();
     result(zelf, data, arrived, &received, vm)
 }
@@ -286,7 +288,11 @@ pub(super) fn recvmsg_into(
         let arrived = Arrived::of(&received.control);
         (received, arrived)
     };
-    let len = vm.ctx.new_int(received.len.min(total)).into();
+    let len = match flags & libc::MSG_TRUNC {
+        0 => received.len.min(total),
+        _ => received.len,
+    };
+    let len = vm.ctx.new_int(len).into();
     result(zelf, len, arrived, &received, vm)
 }
 
@@ -422,19 +428,39 @@ fn warn_malformed(vm: &VirtualMachine) -> PyResult<()> {
     warn(vm.ctx.new_str(text).into(), Some(category), 1, None, vm)
 }
 
-/// The arguments of sendmsg_afalg().
+/// The arguments of sendmsg_afalg(). Only those that are left out have a default.
 #[derive(FromArgs)]
 struct AfAlgArgs {
-    #[pyarg(any, default, py_default = "()")]
-    msg: Option<PyObjectRef>,
-    #[pyarg(named)]
-    op: Int,
-    #[pyarg(named, default, py_default = "None")]
-    iv: Option<PyObjectRef>,
-    #[pyarg(named, default, py_default = "None")]
-    assoclen: Option<PyObjectRef>,
+    #[pyarg(any, optional)]
+    msg: OptionalArg<PyObjectRef>,
+    #[pyarg(named, optional)]
+    op: OptionalArg<PyObjectRef>,
+    #[pyarg(named, optional)]
+    iv: OptionalArg<Data>,
+    #[pyarg(named, optional)]
+    assoclen: OptionalArg<PyObjectRef>,
     #[pyarg(named, default = Int(0), py_default = "0")]
     flags: Int,
+}
+
+/// An argument that has to be an int, and has no index (format unit `O!`).
+fn exact_int(
+    given: &PyObject,
+    position: usize,
+    vm: &VirtualMachine,
+) -> PyResult<Result<i32, TryFromBigIntError<()>>> {
+    match given.downcast_ref::<PyInt>() {
+        Some(int) => Ok(i32::try_from(int.as_bigint())),
+        None => {
+            let name = match vm.is_none(given) {
+                true => "None".to_owned(),
+                false => args::type_name(given),
+            };
+            Err(vm.new_type_error(format!(
+                "sendmsg_afalg() argument {position} must be int, not {name}"
+            )))
+        }
+    }
 }
 
 /// `sendmsg_afalg`: what an AF_ALG socket needs to know goes as ancillary data.
@@ -443,14 +469,32 @@ pub(super) fn sendmsg_afalg(
     args: FuncArgs,
     vm: &VirtualMachine,
 ) -> PyResult<usize> {
+    const NAME: &str = "sendmsg_afalg";
     if zelf.socket.family() != libc::AF_ALG {
         let text = "algset is only supported for AF_ALG";
         return Err(errors::plain_os_error(text, vm));
     }
-    let args: AfAlgArgs = args.bind(vm)?;
-    let op = args.op.0;
-    let Ok(op) = u32::try_from(op) else {
+    let given = args.args.len();
+    if given > 1 {
+        return Err(vm.new_type_error(format!(
+            "{NAME}() takes at most 1 positional argument ({given} given)"
+        )));
+    }
+    let args: AfAlgArgs = args.bind_for(vm, NAME)?;
+    let op = args.op.into_option();
+    let op = op.map(|op| exact_int(&op, 2, vm)).transpose()?;
+    let assoclen = args.assoclen.into_option();
+    let assoclen = assoclen.map(|len| exact_int(&len, 4, vm)).transpose()?;
+    let Some(Ok(op @ 0..)) = op else {
         return Err(vm.new_type_error("Invalid or missing argument 'op'"));
+    };
+    let assoclen = match assoclen {
+        None => None,
+        Some(Ok(len @ 0..)) => Some(len),
+        Some(Ok(_)) => return Err(vm.new_type_error("assoclen must be positive")),
+        Some(Err(_)) => {
+            return Err(vm.new_overflow_error("Python int too large to convert to C int"));
+        }
     };
     let mut control = Vec::new();
     let mut push = |kind, data: &[u8]| {
@@ -460,21 +504,19 @@ pub(super) fn sendmsg_afalg(
         Err(errors::plain_os_error("ancillary data item too large", vm))
     };
     push(ALG_SET_OP, &op.to_ne_bytes())?;
-    if let Some(iv) = args.iv.filter(|iv| !vm.is_none(iv)) {
-        let iv = Data::try_from_object(vm, iv)?.to_vec(vm)?;
+    if let Some(iv) = args.iv.into_option() {
+        let iv = iv.to_vec(vm)?;
         // struct af_alg_iv: a length, then the bytes.
         let mut value = (iv.len() as u32).to_ne_bytes().to_vec();
         value.extend_from_slice(&iv);
         push(ALG_SET_IV, &value)?;
     }
-    if let Some(assoclen) = args.assoclen {
-        let assoclen = u32::try_from(args::int(&assoclen, vm)?)
-            .map_err(|_| vm.new_type_error("assoclen must be positive"))?;
+    if let Some(assoclen) = assoclen {
         push(ALG_SET_AEAD_ASSOCLEN, &assoclen.to_ne_bytes())?;
     }
     let mut buffers = Few::new();
-    if let Some(msg) = args.msg.filter(|msg| !vm.is_none(msg)) {
-        readable_buffers(&msg, "sendmsg_afalg() argument 1", &mut buffers, vm)?;
+    if let Some(msg) = args.msg.into_option() {
+        readable_buffers(&msg, "sendmsg() argument 1", &mut buffers, vm)?;
     }
     audit::sendmsg(vm, zelf.as_object(), None)?;
     send(zelf, &buffers, &control, args.flags.0, None, vm)

@@ -100,8 +100,9 @@ positional {
     /// than the peer sent at once, or more. flags are MSG_ numbers, such as
     /// MSG_PEEK to leave the bytes where they are.
     ///
-    /// Never returns more than arrived in the buffer: MSG_TRUNC does not make
-    /// the result longer, as it does in CPython, by bytes that nobody sent.
+    /// With MSG_TRUNC the result is as long as the datagram, whatever bufsize is,
+    /// with zeros for what did not fit: len(s.recv(1, MSG_PEEK | MSG_TRUNC)) is the
+    /// length of the next one.
     fn recv(zelf, vm, bufsize: Size, flags: OrZero<Int>) {
         stream::recv(zelf, bufsize.0, flags.0.0, vm)
     }
@@ -119,7 +120,8 @@ positional {
         message::recvmsg(zelf, bufsize.0, ancbufsize.0.0, flags.0.0, vm)
     }
 
-    /// As recvmsg(), into writable buffers: the first item is the number of bytes.
+    /// As recvmsg(), into writable buffers: the first item is the number of bytes,
+    /// with MSG_TRUNC that of the datagram.
     fn recvmsg_into(
         zelf,
         vm,
@@ -183,7 +185,8 @@ positional {
 }
 
 named {
-    /// Receive into a writable buffer, all of it if nbytes is 0: the number of bytes.
+    /// Receive into a writable buffer, all of it if nbytes is 0: the number of bytes,
+    /// with MSG_TRUNC that of the datagram.
     fn recv_into(zelf, vm, buffer: PyObjectRef, nbytes: OrZero<Size>, flags: OrZero<Int>) {
         stream::recv_into(zelf, &buffer, nbytes.0.0, flags.0.0, vm)
     }

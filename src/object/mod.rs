@@ -20,11 +20,13 @@ mod sendfile;
 mod stream;
 
 use class::is_plain;
-pub(crate) use class::{base_class, plain, socket_class};
+pub(crate) use class::{base_class, class_for, name_socket, plain};
 pub(crate) use connection::connect_within;
 pub(crate) use file::socket_io_type;
 pub(crate) use host::{duplicate_for_host, from_host, into_host, number_into_host};
-pub(crate) use lifecycle::{copy_of_number, duplicate, duplicate_number, give, pair, transport};
+pub(crate) use lifecycle::{
+    base_pair, copy_of_number, duplicate, duplicate_number, give, pair, transport,
+};
 pub(crate) use sendfile::giveup_type;
 
 use crate::bridge::State;
@@ -32,10 +34,10 @@ use crate::bridge::args;
 use crate::net::{Outgoing, Socket, Timeout};
 use lifecycle::InitArgs;
 use rustpython_vm::builtins::PyType;
-use rustpython_vm::function::FuncArgs;
+use rustpython_vm::function::{FuncArgs, PosArgs};
 use rustpython_vm::types::{Constructor, Destructor, Initializer, Representable};
 use rustpython_vm::{
-    Context, Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass,
+    Context, FromArgs, Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -156,6 +158,31 @@ impl BaseSocket {
     }
 }
 
+/// The argument of set_inheritable().
+#[derive(FromArgs)]
+struct InheritableArg {
+    #[pyarg(any)]
+    inheritable: PyObjectRef,
+}
+
+/// The arguments of _check_sendfile_params().
+#[derive(FromArgs)]
+struct CheckArgs {
+    #[pyarg(any)]
+    file: PyObjectRef,
+    #[pyarg(any)]
+    offset: PyObjectRef,
+    #[pyarg(any)]
+    count: PyObjectRef,
+}
+
+/// The argument of _real_close(), which changes nothing.
+#[derive(FromArgs)]
+struct RealCloseArgs {
+    #[pyarg(any, default, py_default = "None")]
+    _ss: Option<PyObjectRef>,
+}
+
 /// What the class `socket.socket` adds to its base; [`class`] makes a class of it.
 #[pyclass(module = "socket", name = "socket", base = BaseSocket)]
 #[repr(transparent)]
@@ -203,10 +230,10 @@ impl PySocket {
     #[pymethod]
     fn set_inheritable(
         zelf: PyRef<BaseSocket>,
-        inheritable: PyObjectRef,
+        args: InheritableArg,
         vm: &VirtualMachine,
     ) -> PyResult<()> {
-        options::set_inheritable(&zelf, &inheritable, vm)
+        options::set_inheritable(&zelf, &args.inheritable, vm)
     }
 
     /// A file that reads from the socket, writes to it, or both. Arguments as
@@ -235,12 +262,10 @@ impl PySocket {
     #[pymethod]
     fn _check_sendfile_params(
         zelf: PyRef<BaseSocket>,
-        file: PyObjectRef,
-        offset: PyObjectRef,
-        count: PyObjectRef,
+        args: CheckArgs,
         vm: &VirtualMachine,
     ) -> PyResult<()> {
-        sendfile::check_params(&zelf, &file, &offset, &count, vm)
+        sendfile::check_params(&zelf, &args.file, &args.offset, &args.count, vm)
     }
 
     /// sendfile() by reading and sending, for any file and any socket.
@@ -265,7 +290,11 @@ impl PySocket {
 
     /// What close() calls once no file is open any more.
     #[pymethod]
-    fn _real_close(zelf: PyRef<BaseSocket>, _args: FuncArgs, vm: &VirtualMachine) -> PyResult<()> {
+    fn _real_close(
+        zelf: PyRef<BaseSocket>,
+        _args: RealCloseArgs,
+        vm: &VirtualMachine,
+    ) -> PyResult<()> {
         lifecycle::close_descriptor(&zelf, vm)
     }
 
@@ -281,7 +310,7 @@ impl PySocket {
     }
 
     #[pymethod]
-    fn __exit__(zelf: PyRef<BaseSocket>, _args: FuncArgs, vm: &VirtualMachine) -> PyResult<()> {
+    fn __exit__(zelf: PyRef<BaseSocket>, _args: PosArgs, vm: &VirtualMachine) -> PyResult<()> {
         lifecycle::exit(&zelf, vm)
     }
 

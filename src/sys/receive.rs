@@ -55,8 +55,8 @@ impl Buffer {
     }
 
     /// recv(2), behind the `filled` bytes that arrived before. The number of
-    /// bytes that are new: MSG_TRUNC makes the kernel report more than it wrote,
-    /// which this does not.
+    /// bytes that are new; with MSG_TRUNC what the kernel reports, which can be more
+    /// than there was room for.
     pub(crate) fn recv(
         &mut self,
         fd: BorrowedFd<'_>,
@@ -68,9 +68,10 @@ impl Buffer {
         let n = Errno::result(unsafe {
             libc::recv(fd.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), flags)
         })?;
-        let n = (n as usize).min(room.len());
-        let end = self.memory.len() + n;
-        // SAFETY: the kernel wrote the first `n` bytes of the room.
+        let n = reported(n as usize, room.len(), flags);
+        let written = n.min(room.len());
+        let end = self.memory.len() + written;
+        // SAFETY: the kernel wrote so many of the first bytes of the room.
         unsafe { self.memory.set_len(end) };
         Ok(n)
     }
@@ -99,9 +100,10 @@ impl Buffer {
             })? as usize;
             Ok(())
         })?;
-        let n = n.min(room.len());
-        let end = self.memory.len() + n;
-        // SAFETY: the kernel wrote the first `n` bytes of the room.
+        let n = reported(n, room.len(), flags);
+        let written = n.min(room.len());
+        let end = self.memory.len() + written;
+        // SAFETY: the kernel wrote so many of the first bytes of the room.
         unsafe { self.memory.set_len(end) };
         Ok(n)
     }
@@ -130,6 +132,18 @@ impl Buffer {
         Ok(received)
     }
 
+    /// Makes what arrived `len` bytes long, with zeros behind it: a message that had
+    /// no room has its length, and nothing shows that was in this memory before.
+    /// False if there is no memory for so many.
+    pub(crate) fn extend_to(&mut self, len: usize) -> bool {
+        let more = len.saturating_sub(self.memory.len());
+        let has_room = self.memory.try_reserve_exact(more).is_ok();
+        if has_room {
+            self.memory.resize(self.memory.len() + more, 0);
+        }
+        has_room
+    }
+
     /// What arrived, in memory of about its own size.
     pub(crate) fn into_bytes(mut self) -> Vec<u8> {
         let len = self.memory.len();
@@ -153,12 +167,22 @@ impl Drop for Buffer {
     }
 }
 
-/// recv(2) into the caller's memory. The number of bytes written, which with
-/// MSG_TRUNC is not what the kernel reports.
+/// How many bytes a receive reports. Only with MSG_TRUNC may that be more than there
+/// was room for.
+fn reported(n: usize, room: usize, flags: i32) -> usize {
+    if flags & libc::MSG_TRUNC != 0 {
+        n
+    } else {
+        n.min(room)
+    }
+}
+
+/// recv(2) into the caller's memory. The number of bytes written; with MSG_TRUNC what
+/// the kernel reports.
 pub(crate) fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: i32) -> Result<usize, Errno> {
     // SAFETY: pointer and length describe `buf`.
     let n = unsafe { libc::recv(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len(), flags) };
-    Errno::result(n).map(|n| (n as usize).min(buf.len()))
+    Errno::result(n).map(|n| reported(n as usize, buf.len(), flags))
 }
 
 /// recvfrom(2) into the caller's memory, with the sender's address.
@@ -183,5 +207,5 @@ pub(crate) fn recvfrom(
         })? as usize;
         Ok(())
     })?;
-    Ok(n.min(buf.len()))
+    Ok(reported(n, buf.len(), flags))
 }

@@ -1,5 +1,6 @@
 //! `_ssl._SSLSocket`: a TLS connection that waits as a socket does.
 
+use super::corrections;
 use super::library::{self, encrypt};
 use crate::bridge::{CallContext, Data, blocking, errors};
 use crate::net::call::{Ready, Step};
@@ -109,6 +110,7 @@ impl Connection {
             let mut call = Call::new(context, &self.socket);
             self.work(&mut call, done, || true, &mut act, vm)
         })?;
+        let result = result.map_err(|raised| corrections::exception(raised, vm));
         match &result {
             Err(exception) if !exception.fast_isinstance(&self.want_read) => result,
             _ if all_sent || done == Done::AtOnce => result,

@@ -1,6 +1,7 @@
 //! `_ssl._SSLSocket` between two `MemoryBIO`: what `ssl.SSLObject`, and so
 //! asyncio, works with. Nothing waits here.
 
+use super::corrections;
 use super::library::{self, encrypt};
 use crate::bridge::Data;
 use rustpython_vm::builtins::PyStr;
@@ -20,6 +21,13 @@ pub(super) struct Memory {
 
 #[pyclass(with(GetAttr, SetAttr))]
 impl Memory {
+    /// Shake hands, as far as what has arrived allows.
+    #[pymethod]
+    fn do_handshake(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
+        vm.call_method(&zelf.library, "do_handshake", ())
+            .map_err(|raised| corrections::exception(raised, vm))
+    }
+
     /// write($self, b, /)
     /// --
     ///

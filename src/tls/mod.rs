@@ -13,6 +13,7 @@
 //! host has added to the interpreter, if there is one.
 
 mod connection;
+mod corrections;
 mod library;
 mod memory;
 
@@ -59,7 +60,35 @@ const METHODS: &[PyMethodDef] = &[
              The TLS side of two MemoryBIO.",
         ),
     ),
+    PyMethodDef::new_const(
+        "load_cert_chain",
+        load_cert_chain,
+        PyMethodFlags::METHOD,
+        ItemDoc::static_text(
+            "load_cert_chain($self, /, certfile, keyfile=None, password=None)\n--\n\n\
+             Load a certificate with its chain, and its private key.",
+        ),
+    ),
+    PyMethodDef::new_const(
+        "load_verify_locations",
+        load_verify_locations,
+        PyMethodFlags::METHOD,
+        ItemDoc::static_text(
+            "load_verify_locations($self, /, cafile=None, capath=None, cadata=None)\n--\n\n\
+             Load certificate authorities from a file, a folder or memory.",
+        ),
+    ),
 ];
+
+fn load_cert_chain(context: PyObjectRef, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
+    let args = corrections::with_paths(&["certfile", "keyfile"], args, vm)?;
+    original("load_cert_chain", context, args, vm)
+}
+
+fn load_verify_locations(context: PyObjectRef, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
+    let args = corrections::with_paths(&["cafile", "capath"], args, vm)?;
+    original("load_verify_locations", context, args, vm)
+}
 
 /// Wraps the transport of `sock` as the library's method would wrap `sock`.
 fn wrap_socket(context: PyObjectRef, mut args: FuncArgs, vm: &VirtualMachine) -> PyResult {

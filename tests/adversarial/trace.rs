@@ -86,6 +86,7 @@ pub fn check_options(targets: &Targets, held: &str, attempts_only: &str) {
         "SOL_SOCKET SO_PROTOCOL",
         "SOL_SOCKET SO_REUSEADDR",
         "SOL_SOCKET SO_REUSEPORT",
+        "SOL_SOCKET SO_RCVLOWAT",
         "SOL_SOCKET SO_TYPE",
         "SOL_TCP TCP_FASTOPEN",
         "SOL_TCP TCP_FASTOPEN_CONNECT",

@@ -251,6 +251,13 @@ pub(crate) struct InitArgs {
     mode: PyObjectRef,
 }
 
+/// The argument of read().
+#[derive(FromArgs)]
+pub(crate) struct SizeArg {
+    #[pyarg(positional, optional, py_default = "-1")]
+    size: OptionalArg<PyObjectRef>,
+}
+
 /// The argument of readinto() and write().
 #[derive(FromArgs)]
 pub(crate) struct DataArg {
@@ -317,8 +324,8 @@ impl SocketIo {
     /// Receive up to size bytes, all until the peer has finished if size is
     /// negative; None if there is nothing now and the socket does not wait.
     #[pymethod]
-    fn read(zelf: &Py<Self>, size: OptionalArg<PyObjectRef>, vm: &VirtualMachine) -> PyResult {
-        let size = super::optional_size(size, vm)?;
+    fn read(zelf: &Py<Self>, args: SizeArg, vm: &VirtualMachine) -> PyResult {
+        let size = super::optional_size(args.size, vm)?;
         let direct = match usize::try_from(size) {
             // A subclass has perhaps a readinto() of its own.
             Ok(size) if is_exact(zelf) => match open_sock(zelf, vm)? {

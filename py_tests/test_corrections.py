@@ -1,0 +1,137 @@
+"""Faults of RustPython in the standard library that the interpreter corrects.
+
+Each has a test that fails without the correction. Those of `Faults` fail when RustPython has the fault no
+longer: then the correction, in interpreter/build.rs or src/tls/corrections.rs, can go.
+"""
+
+import contextlib
+import io
+import pathlib
+import ssl
+import unittest
+import urllib.parse
+import xml.sax
+
+from support import OURS, main
+from tls_support import TlsTest, certificate, client_context, server_context
+
+
+class Corrections(unittest.TestCase):
+    def test_quote(self):
+        self.assertEqual(urllib.parse.quote("\u042e"), "%D0%AE")
+        self.assertEqual(urllib.parse.quote("a/\u042e b~", safe=""), "a%2F%D0%AE%20b~")
+        self.assertEqual(urllib.parse.quote("safe/._-~"), "safe/._-~")
+        self.assertEqual(urllib.parse.urlencode({"\u0430": "\u042e"}), "%D0%B0=%D0%AE")
+
+    def test_sax(self):
+        lines = []
+
+        class Handler(xml.sax.handler.ContentHandler):
+            def setDocumentLocator(self, locator):
+                self.locator = locator
+
+            def startElement(self, name, attributes):
+                lines.append((name, self.locator.getLineNumber()))
+
+        xml.sax.parseString(b"<a>\n<b/></a>", Handler())
+        self.assertEqual(lines, [("a", 1), ("b", 2)])
+        parser = xml.sax.make_parser()
+        parser.setContentHandler(Handler())
+        parser.parse(io.BytesIO(b"<c/>"))
+
+
+class Certificates(TlsTest):
+    def test_paths(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        path = pathlib.Path(certificate("server"))
+        context.load_cert_chain(path)
+        context.load_cert_chain(certfile=path, keyfile=path)
+        context.load_cert_chain(str(path), path)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(pathlib.Path(certificate("ca")))
+        context.load_verify_locations(cafile=pathlib.Path(certificate("ca")))
+        self.assertEqual(context.cert_store_stats()["x509_ca"], 1)
+        ssl.create_default_context(cafile=pathlib.Path(certificate("ca")))
+        for wrong in (3, None):
+            self.assertRaises(TypeError, context.load_cert_chain, wrong)
+        self.assertRaises(FileNotFoundError, context.load_cert_chain, pathlib.Path("/no/such"))
+
+    def failed(self, context, **named):
+        """What the client's handshake with a server raises."""
+        near, far = self.tcp_pair()
+
+        def serve():
+            with contextlib.suppress(OSError):
+                server_context(**named).wrap_socket(far, server_side=True).close()
+
+        background = self.background(serve)
+        with self.assertRaises(ssl.SSLError) as caught:
+            context.wrap_socket(near, server_hostname="localhost")
+        near.close()
+        background.result()
+        return caught.exception
+
+    def check(self, error):
+        self.assertIs(type(error), ssl.SSLCertVerificationError)
+        self.assertEqual(error.errno, ssl.SSL_ERROR_SSL)
+        self.assertEqual(error.args[0], ssl.SSL_ERROR_SSL)
+        self.assertEqual(error.args[1], error.strerror)
+        self.assertEqual(error.reason, "CERTIFICATE_VERIFY_FAILED")
+        self.assertIn("certificate verify failed: " + error.verify_message, str(error))
+        self.assertTrue(str(error).startswith("[SSL: CERTIFICATE_VERIFY_FAILED]"), str(error))
+
+    def test_a_stranger(self):
+        error = self.failed(client_context(), name="stranger")
+        self.check(error)
+
+    def test_another_name(self):
+        self.check(self.failed(client_context(), name="elsewhere"))
+
+    def test_no_authority(self):
+        error = self.failed(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        self.check(error)
+        self.assertEqual((error.verify_code, error.verify_message),
+                         (20, "unable to get local issuer certificate"))
+
+    def test_between_memories(self):
+        """asyncio's way."""
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+        server = server_context("stranger").wrap_bio(outgoing, incoming, server_side=True)
+        with self.assertRaises(ssl.SSLCertVerificationError) as caught:
+            for _ in range(9):
+                for end in client, server:
+                    with contextlib.suppress(ssl.SSLWantReadError):
+                        end.do_handshake()
+        self.check(caught.exception)
+
+    def test_a_server_that_demands_certificates_without_an_authority(self):
+        near, far = self.tcp_pair()
+        context = server_context()
+        context.verify_mode = ssl.CERT_REQUIRED
+
+        def connect():
+            with contextlib.suppress(OSError), \
+                    client_context().wrap_socket(near, server_hostname="localhost") as client:
+                client.recv(1)
+
+        background = self.background(connect)
+        with self.assertRaises(ssl.SSLError) as caught:
+            context.wrap_socket(far, server_side=True)
+        self.assertEqual(caught.exception.errno, ssl.SSL_ERROR_SSL)
+        far.close()
+        background.result()
+
+
+@unittest.skipUnless(OURS, "CPython has none of them")
+class Faults(unittest.TestCase):
+    def test_bytes_strip(self):
+        self.assertEqual("\u042e".encode().strip(b"."), b"")
+
+    def test_pyexpat(self):
+        import pyexpat
+        self.assertFalse(hasattr(pyexpat.ParserCreate(), "ErrorLineNumber"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+//! Functions that get the module that they are a name of as their first argument,
+//! as CPython's have its dictionary as their globals.
+//!
+//! The VM keeps a function's module, and hands it to nobody. A function that is
+//! bound to its module would get it, and would call itself
+//! "module.create_connection" as long as the module is of `lazy`'s class.
+
+use super::helpers;
+use rustpython_vm::builtins::{PyGetSet, PyModule, PyType, PyTypeRef};
+use rustpython_vm::function::{Callee, FromArgs, FuncArgs, PyMethodDef};
+use rustpython_vm::types::{PyTypeFlags, PyTypeSlots};
+use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyPayload, PyResult, VirtualMachine};
+
+/// Declares such a function: `of_module!(NAME, DOC, Arguments, function)`, where
+/// `function` takes the module, the arguments and the VM.
+macro_rules! of_module {
+    ($name:literal, $doc:expr, $args:ty, $function:expr) => {
+        &::rustpython_vm::function::PyMethodDef::new_raw_const(
+            $name,
+            |vm: &::rustpython_vm::VirtualMachine,
+             args: ::rustpython_vm::function::FuncArgs,
+             _callee: ::rustpython_vm::function::Callee| {
+                let function: fn(&::rustpython_vm::PyObject, $args, &_) -> _ = $function;
+                let (module, args) = $crate::module::function::bind($name, args, vm)?;
+                let result = function(&module, args, vm);
+                ::rustpython_vm::convert::ToPyResult::to_pyresult(result, vm)
+            },
+            ::rustpython_vm::function::PyMethodFlags::empty(),
+            ::rustpython_vm::function::ItemDoc::static_text(concat!($name, $doc)),
+        )
+    };
+}
+pub(super) use of_module;
+
+/// Reads the arguments behind the module.
+pub(super) fn bind<T: FromArgs>(
+    name: &'static str,
+    mut args: FuncArgs,
+    vm: &VirtualMachine,
+) -> PyResult<(PyObjectRef, T)> {
+    let module = args.shift();
+    Ok((module, args.bind_for(vm, Callee::named(name))?))
+}
+
+/// Puts functions into a module.
+pub(super) fn install(
+    functions: &[&'static PyMethodDef],
+    module: &Py<PyModule>,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    let class = class(vm)?;
+    for function in functions {
+        let name = vm.ctx.intern_str(function.name);
+        let function = function
+            .to_function()
+            .with_module(vm.ctx.intern_str("socket"))
+            .with_module_object(module.to_owned().into())
+            .into_ref_with_type(vm, class.clone())?;
+        module.dict().set_item(name, function.into(), vm)?;
+    }
+    Ok(())
+}
+
+/// The class of the functions: that of all native functions, but for how they are
+/// called.
+fn class(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
+    let base = vm.ctx.types.builtin_function_or_method_type;
+    let class = PyType::new_heap(
+        "builtin_function_or_method",
+        vec![base.to_owned()],
+        Default::default(),
+        PyTypeSlots::default(),
+        vm.ctx.types.type_type.to_owned(),
+        &vm.ctx,
+    );
+    let class = class.map_err(|message| vm.new_system_error(message))?;
+    let flags = PyTypeFlags::DISALLOW_INSTANTIATION | PyTypeFlags::IMMUTABLETYPE;
+    class.slots.flags.insert(flags);
+    class.slots.call.store(Some(call));
+    class.slots.vectorcall.store(Some(vectorcall));
+    let name = "__signature__";
+    let getter = PyGetSet::new(name, &class, &vm.ctx).with_get(signature);
+    class.set_attr(vm.ctx.intern_str(name), getter.into_ref(&vm.ctx).into());
+    Ok(class)
+}
+
+/// `__signature__`, which `inspect` asks for: of what a text signature cannot say, the
+/// object that stands for no timeout. AttributeError has `inspect` read the text.
+fn signature(zelf: PyObjectRef, vm: &VirtualMachine) -> PyResult {
+    let name = zelf.get_attr("__name__", vm)?;
+    let function = function(PyMethodDef::to_function, &zelf);
+    let module = function.and_then(|function| function.get_self());
+    let is = |text| vm.bool_eq(&name, vm.ctx.new_str(text).as_object());
+    match module {
+        Some(module) if is("create_connection")? => helpers::connection_signature(module, vm),
+        _ => Err(vm.new_attribute_error("__signature__")),
+    }
+}
+
+fn call(zelf: &PyObject, mut args: FuncArgs, vm: &VirtualMachine) -> PyResult {
+    let function = function(PyMethodDef::to_function, zelf);
+    let module = function.and_then(|function| function.get_self());
+    let (Some(function), Some(module)) = (function, module) else {
+        return Err(vm.new_type_error("a function without a module"));
+    };
+    args.prepend_arg(module.to_owned());
+    (function.as_func())(vm, args, Callee::default())
+}
+
+fn vectorcall(
+    zelf: &PyObject,
+    args: Vec<PyObjectRef>,
+    nargs: usize,
+    kwnames: Option<&[PyObjectRef]>,
+    vm: &VirtualMachine,
+) -> PyResult {
+    call(
+        zelf,
+        FuncArgs::from_vectorcall_owned(args, nargs, kwnames),
+        vm,
+    )
+}
+
+/// The native function that an object is. Its type has no public name; `_maker`
+/// returns one.
+fn function<T: PyPayload>(
+    _maker: fn(&'static PyMethodDef) -> T,
+    object: &PyObject,
+) -> Option<&Py<T>> {
+    object.downcast_ref()
+}
