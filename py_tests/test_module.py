@@ -1,14 +1,16 @@
 """The module as scripts take it apart: the names that its functions use, copies of it, what replaces its class."""
 
-import importlib
+import importlib.util
+import inspect
 import os
 import socket
 import sys
+import tempfile
 import textwrap
 import types
 import unittest
 
-from support import OURS, SocketTest, descriptors, main, python
+from support import OURS, SocketTest, descriptors, main, only_ours, python
 
 
 class Replaced(SocketTest):
@@ -255,6 +257,40 @@ class Copies(SocketTest):
                     accepted.close()
             assert type(accepted) is socket
         """))
+
+
+class BuiltIn(unittest.TestCase):
+    """What tools ask a module that has no file."""
+
+    def test_specification(self):
+        self.assertEqual(socket.__spec__.name, "socket")
+        self.assertIs(socket.__spec__.loader, socket.__loader__)
+        self.assertIs(importlib.util.find_spec("socket"), socket.__spec__)
+        if OURS:
+            self.assertEqual(socket.__spec__.origin, "built-in")
+            self.assertFalse(hasattr(socket, "__file__"))
+            self.assertRaisesRegex(TypeError, "is a built-in module", inspect.getfile, socket)
+
+    def test_of_what_module_things_are(self):
+        for thing in socket.socket, socket.create_connection, socket.socketpair, socket.getfqdn:
+            self.assertIs(inspect.getmodule(thing), socket)
+
+    def test_reload(self):
+        python("import importlib, socket\nassert importlib.reload(socket) is socket\n"
+               "a, b = socket.socketpair()\na.close()\nb.close()")
+
+    @only_ours("a script's own module of this name comes first")
+    def test_a_script_of_its_name_does_not_shadow_it(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "socket.py"), "w") as file:
+                file.write("wrong = True")
+            python("import socket\nassert not hasattr(socket, 'wrong')",
+                   env={**os.environ, "PYTHONPATH": folder})
+
+    def test_pydoc(self):
+        import pydoc
+        text = pydoc.plain(pydoc.render_doc(socket))
+        self.assertIn("fromfd(fd, family, type, proto=0)", text)
 
 
 class Imported(unittest.TestCase):

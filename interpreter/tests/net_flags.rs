@@ -382,3 +382,34 @@ fn the_standard_library_works_within_rules() {
             .mentions(" is not allowed by any rule");
     }
 }
+
+/// What tests usually need, beside loopback.
+#[test]
+fn local_is_for_tests_and_worker_processes() {
+    let script = "
+import os, socket, tempfile
+assert socket.if_nametoindex('lo') == 1
+reader, writer = os.pipe()
+with tempfile.TemporaryDirectory() as folder:
+    path = os.path.join(folder, 's')
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
+        server.bind(path)
+        server.listen()
+        client.connect(path)
+        accepted, _ = server.accept()
+        with accepted:
+            socket.send_fds(client, [b'x'], [reader])
+            _, [copy], _, _ = socket.recv_fds(accepted, 1, 1)
+os.write(writer, b'y')
+assert os.read(copy, 1) == b'y'
+try:
+    socket.create_connection(('192.0.2.1', 80), 1)
+except PermissionError:
+    print('done')
+";
+    run(&["--allow-net=local", "-c", script]).gives(0, "done\n");
+    run(&["--allow-net=loopback", "-c", script])
+        .gives(1, "")
+        .mentions("unix:")
+        .mentions(" is not allowed by any rule");
+}
