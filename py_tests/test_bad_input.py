@@ -169,6 +169,9 @@ BETTER = {
     ("unix socket.makefile", "0", "pair of lists"): ("TypeError", "ValueError"),
     ("unix socket.makefile", "1", "2**63"): ("OverflowError", "MemoryError"),
     ("unix socket.setsockopt", "2", "bad index"): INDEX,
+    # -1 has MSG_ZEROCOPY in it, with which the kernel may read the memory later.
+    ("unix socket.send", "1", "-1"): ("OSError",),
+    ("unix socket.sendall", "1", "-1"): ("OSError",),
 }
 for _name in ("htonl", "htons", "ntohl", "ntohs", "if_indextoname"):
     BETTER[_name, "0", "bad index"] = INDEX

@@ -412,7 +412,7 @@ class AsTheKernel(SocketTest):
                 fill(one)
                 duplicate = one.dup()
                 self.addCleanup(duplicate.close)
-                call = self.background(one.send, b"x" * 50_000_000)
+                call = self.background(one.sendall, b"x" * 50_000_000)
                 call.wait_blocked()
                 duplicate.shutdown(socket.SHUT_WR)
                 self.assertEqual(call.error().errno, errno.EPIPE)
