@@ -153,23 +153,44 @@ impl SocketModule {
         self
     }
 
-    /// How long a wait may look for an answer before its thread falls asleep:
-    /// 20 µs unless this says otherwise, 1 ms at most. `Duration::ZERO` is never.
+    /// Lets a wait poll for so long before its thread falls asleep, 1 ms at most.
+    /// Without this, or with `Duration::ZERO`, waits sleep at once.
     ///
     /// A socket's waits look only while that keeps finding the answer, and not
     /// where there is but one processor. Where a peer on the same machine
     /// answers within microseconds, it saves a sleep and a wake-up in each
-    /// round trip, for a processor that is busy meanwhile.
+    /// round trip, for a processor that is busy meanwhile. About 20 µs is what a
+    /// sleep and a wake-up cost.
     ///
     /// ```
     /// use std::time::Duration;
     ///
-    /// let module = rustpython_socket::SocketModule::new().busy_poll(Duration::ZERO);
+    /// let module = rustpython_socket::SocketModule::new().busy_poll(Duration::from_micros(20));
     /// # drop(module);
     /// ```
     pub fn busy_poll(self, moment: Duration) -> Self {
         self.control.set_busy_poll(moment);
         self
+    }
+
+    /// Uses `signal` to end waits in other threads, in place of the highest free
+    /// real-time signal. EINVAL if the process uses another one already, for its first
+    /// choice stays, or if there is no such signal.
+    ///
+    /// A thread that waits for a socket is woken by a signal whose handler does
+    /// nothing (see pthread_kill(3)); `close()` in another thread, [`Handle::interrupt`]
+    /// and the end of a look-up send it. The module installs that handler when a call
+    /// first waits, touches no other signal, and leaves the masks of threads as it
+    /// found them. A host that uses real-time signals itself chooses one here.
+    ///
+    /// ```
+    /// let module = rustpython_socket::SocketModule::new().wake_signal(50)?;
+    /// # drop(module);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn wake_signal(self, signal: i32) -> std::io::Result<Self> {
+        crate::sys::signal::choose(signal)?;
+        Ok(self)
     }
 
     /// Takes host names from `resolver` instead of the system. Only the first

@@ -1,14 +1,9 @@
 //! When to look again for a moment before falling asleep, as SO_BUSY_POLL has
-//! the kernel do for network devices (socket(7)). Who looks is
-//! [`operation`](super::operation).
+//! the kernel do for network devices (socket(7)). The looking is done by
+//! [`call`](super::call), where the host asks for it.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
-
-/// How long a wait looks, unless the host says otherwise: about what falling
-/// asleep and being woken cost, so that looking in vain costs no more than that.
-pub(crate) const MOMENT: Duration = Duration::from_micros(20);
 
 /// How many waits fall asleep at once at first: a socket that lives for a few
 /// exchanges never looks.

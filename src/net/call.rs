@@ -366,6 +366,13 @@ impl<'a, V: VmContext> Call<'a, V> {
         Ok(())
     }
 
+    /// Sleeps, longer each time, until a signal comes or the time is over, where
+    /// poll(2) does not tell what the call waits for.
+    pub(super) fn sleep(&mut self, nap: &mut Nap) -> Result<(), Error> {
+        nap.0.sleep(self)?;
+        self.look_around()
+    }
+
     /// Tells whether the host's limits let more bytes come or go.
     #[inline]
     fn permit(&self, ready: Ready) -> Result<(), Limit> {
@@ -422,6 +429,15 @@ impl<'a, V: VmContext> Call<'a, V> {
             self.clock.expire_like_the_kernel(timeout);
         }
         Ok(())
+    }
+}
+
+/// The sleeps of one call.
+pub(super) struct Nap(Wait);
+
+impl Default for Nap {
+    fn default() -> Self {
+        Self(Wait::new(Ready::Unknown))
     }
 }
 

@@ -1,6 +1,5 @@
 //! What a host does to the calls of one interpreter, from any thread.
 
-use super::busy_poll;
 use super::ledger::Ledger;
 use super::limits::Limits;
 use super::lookups::Lookups;
@@ -44,7 +43,7 @@ impl Default for Control {
             stopped: AtomicBool::new(false),
             deadline: AtomicU64::new(u64::MAX),
             longest: AtomicU64::new(u64::MAX),
-            busy_poll: AtomicU64::new(nanos(busy_poll::MOMENT)),
+            busy_poll: AtomicU64::new(0),
             waiters: Waiters::new(),
             limits: Limits::default(),
             ledger: Ledger::default(),

@@ -38,12 +38,14 @@
 //! 6. Nothing is dropped under the lock, and no call that may wait is made there.
 //!    `fcntl(F_DUPFD)` and `fstat` do not wait.
 
-use super::{Control, Limit, Socket};
+use super::{Control, Limit, Socket, close};
 use crate::policy::Event;
 use crate::sys::descriptor;
+use crate::sys::fork::Section;
 use crate::sys::loose::LooseFd;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -246,9 +248,33 @@ impl Entries {
     }
 }
 
+/// The entries, locked. The lock is released before the section ends.
+struct Locked<'a> {
+    entries: MutexGuard<'a, Entries>,
+    #[expect(dead_code, reason = "held, and dropped after the lock")]
+    section: Section,
+}
+
+impl Deref for Locked<'_> {
+    type Target = Entries;
+
+    fn deref(&self) -> &Entries {
+        &self.entries
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Entries {
+        &mut self.entries
+    }
+}
+
 impl Ledger {
-    fn lock(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Locked<'_> {
+        // A child of fork(2) inherits the entries: it has to find them whole.
+        let section = Section::enter();
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        Locked { entries, section }
     }
 
     /// The sockets that are open.
@@ -365,6 +391,7 @@ impl Ledger {
         // that waits on one end of a pair must not see the other one go.
         let guards: Vec<_> = sockets.iter().map(|socket| socket.acquire()).collect();
         for socket in &sockets {
+            socket.stop_lingering();
             let _ = socket.begin_to_close(None);
         }
         drop(guards);
@@ -372,6 +399,9 @@ impl Ledger {
             socket.wait_until_idle();
         }
         let loose = mem::take(&mut self.lock().loose);
+        for descriptor in loose.values().filter_map(|loose| loose.fd.get()) {
+            close::stop_lingering(descriptor);
+        }
         drop(loose);
     }
 }

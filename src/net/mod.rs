@@ -4,6 +4,7 @@
 
 mod busy_poll;
 pub(crate) mod call;
+mod close;
 mod connect;
 mod control;
 mod deadline;
@@ -12,9 +13,9 @@ mod ledger;
 mod limits;
 mod listener;
 mod lookups;
-pub(crate) mod low_water;
 mod names;
 mod outgoing;
+pub(crate) mod rare_options;
 pub(crate) mod resolve;
 mod socket;
 pub(crate) mod transfer;

@@ -2,7 +2,7 @@
 //! moved means for the rest.
 
 use super::call::{Blocked, Call, Ready};
-use super::{Error, Limit, Socket, Timeout, VmContext, low_water};
+use super::{Error, Limit, Socket, Timeout, VmContext, rare_options};
 use crate::policy::{Permitted, SockAddr};
 use crate::sys::descriptor::adopt;
 use crate::sys::receive::{self, Buffer};
@@ -348,7 +348,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             let fills =
                 self.is_blocking_stream() && !(peeks && self.socket.family() == libc::AF_UNIX);
             enough = if fills { size } else { 0 };
-        } else if low_water::is_used() {
+        } else if rare_options::may_have_low_water() {
             enough = self.low_water(peeks)?.min(size);
         }
         Ok(Transfer {
@@ -472,7 +472,7 @@ impl Socket {
     /// receive may have to do.
     #[inline]
     pub(crate) fn recv_at_once(&self, room: &mut [u8]) -> Option<Result<usize, Errno>> {
-        if room.is_empty() || low_water::is_used() {
+        if room.is_empty() || rare_options::may_have_low_water() {
             return None;
         }
         self.control.limits.may_receive().ok()?;

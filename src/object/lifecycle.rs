@@ -4,8 +4,8 @@ use super::class::{base_class, is_plain_class, socket_class};
 use super::{BaseSocket, is_plain};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::OrRaise;
-use crate::bridge::{Runtime, audit, state};
-use crate::net::{Error, Limit, Moving, NotOpened, Outgoing, Socket, Timeout, low_water};
+use crate::bridge::{Runtime, audit, call, state};
+use crate::net::{Error, Limit, Moving, NotOpened, Outgoing, Socket, Timeout, rare_options};
 use crate::policy::{Operation, Target};
 use crate::sys::{self, descriptor, sockopt};
 use nix::errno::Errno;
@@ -176,7 +176,7 @@ pub(super) fn detect(
     };
     let kind = or_ask(kind, libc::SO_TYPE)?;
     let protocol = or_ask(protocol, libc::SO_PROTOCOL)?;
-    low_water::note_descriptor(fd);
+    rare_options::note_descriptor(fd);
     Ok((family, kind, protocol))
 }
 
@@ -427,8 +427,7 @@ pub(crate) fn copy_of_number(runtime: &Runtime, fd: RawFd) -> Result<(OwnedFd, b
 
 /// Closes the descriptor: `_real_close`, and `close` of the base type.
 pub(super) fn close_descriptor(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
-    // May wait for the peer (SO_LINGER).
-    vm.allow_threads(|| zelf.socket.close()).or_raise(vm)
+    call(vm, &zelf.socket, |call| call.close())
 }
 
 /// `socket.close`: at once, or when the last file made from the socket closes.
@@ -484,7 +483,7 @@ pub(super) fn finalize(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(
         true => warn_unclosed(zelf, vm),
         false => Ok(()),
     };
-    let _ = vm.allow_threads(|| zelf.socket.close());
+    let _ = call(vm, &zelf.socket, |call| call.close());
     warned
 }
 

@@ -3,7 +3,7 @@
 use super::{BaseSocket, lifecycle};
 use crate::bridge::errors::{self, OrRaise};
 use crate::bridge::{Data, args};
-use crate::net::{Moving, Timeout, low_water};
+use crate::net::{Moving, Timeout, rare_options};
 use crate::policy::{Denied, Operation, Target};
 use crate::sys::descriptor::FdGuard;
 use crate::sys::{self, sockopt};
@@ -133,7 +133,7 @@ pub(super) fn setsockopt(
             None => permit(zelf, level, option).or_raise(vm)?,
         }
     }
-    low_water::note_option(level, option);
+    rare_options::note_option(level, option);
     sockopt::set(call.fd(), level, option, &value).or_raise(vm)
 }
 

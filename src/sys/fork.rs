@@ -3,11 +3,16 @@
 //!
 //! A child has one thread, the one that called fork(2). A lock that another
 //! thread held at that moment would stay locked for ever, and a count of that
-//! thread's would stay above zero. Both therefore carry the generation in which
-//! they were taken: in a later one they count as released.
+//! thread's would stay above zero. So:
+//!
+//! - Counts carry the generation in which they were taken: in a later one they are 0
+//!   (`descriptor`).
+//! - State that belongs to the threads of a process starts anew ([`PerProcess`]).
+//! - State that a child inherits is changed in a [`Section`]: fork(2) waits until no
+//!   thread is in one, so that the child finds the state whole and its lock free.
 
-use parking_lot::RawMutex;
-use parking_lot::lock_api::RawMutex as _;
+use parking_lot::lock_api::{RawMutex as _, RawRwLock as _};
+use parking_lot::{RawMutex, RawRwLock};
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -17,8 +22,56 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// How many fork(2)s lie between this process and the one that began to count.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
+/// Held shared by every [`Section`], and alone while fork(2) runs.
+static SECTIONS: Sections = Sections(UnsafeCell::new(RawRwLock::INIT));
+
+struct Sections(UnsafeCell<RawRwLock>);
+
+// SAFETY: the lock is made to be shared; it is replaced only in `child`, where one
+// thread exists.
+unsafe impl Sync for Sections {}
+
+impl Sections {
+    fn lock(&self) -> &RawRwLock {
+        // SAFETY: nobody replaces the lock while there is another thread.
+        unsafe { &*self.0.get() }
+    }
+}
+
+extern "C" fn prepare() {
+    SECTIONS.lock().lock_exclusive();
+}
+
+extern "C" fn parent() {
+    // SAFETY: `prepare` has locked it, on this thread.
+    unsafe { SECTIONS.lock().unlock_exclusive() };
+}
+
 extern "C" fn child() {
+    // Not unlocked: the threads that wait for it are the parent's.
+    // SAFETY: this is the only thread.
+    unsafe { SECTIONS.0.get().write(RawRwLock::INIT) };
     GENERATION.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Keeps fork(2) waiting for as long as this lives: a few instructions. A thread is
+/// in one section at a time, and calls fork(2) in none.
+pub(crate) struct Section(());
+
+impl Section {
+    pub(crate) fn enter() -> Self {
+        // So that fork(2) is noticed from here on.
+        generation();
+        SECTIONS.lock().lock_shared();
+        Self(())
+    }
+}
+
+impl Drop for Section {
+    fn drop(&mut self) {
+        // SAFETY: `enter` has locked it.
+        unsafe { SECTIONS.lock().unlock_shared() };
+    }
 }
 
 /// Returns the number of this process among its ancestors: a child's is one
@@ -29,12 +82,12 @@ extern "C" fn child() {
 #[inline]
 pub(crate) fn generation() -> u32 {
     static WATCH: Once = Once::new();
-    // SAFETY: `child` only changes an atomic integer, which is safe between
-    // fork(2) and exec(2) whatever the other threads of the parent did.
     WATCH.call_once(|| {
         // A failure (no memory) leaves the number as it is: locks are then
         // those of a program without fork(2).
-        let _ = unsafe { nix::libc::pthread_atfork(None, None, Some(child)) };
+        // SAFETY: `prepare` and `parent` lock and unlock; `child` writes memory of
+        // its own, whatever the other threads of the parent did.
+        let _ = unsafe { nix::libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
     });
     GENERATION.load(Ordering::Relaxed)
 }

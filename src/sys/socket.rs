@@ -159,6 +159,14 @@ pub(crate) fn may_block(fd: BorrowedFd<'_>) -> bool {
     is_nonblocking(fd) == Ok(false) && poll(&mut fds, PollTimeout::ZERO) == Ok(0)
 }
 
+/// Returns how many bytes were sent and not acknowledged yet (SIOCOUTQ, tcp(7)).
+pub(crate) fn unacknowledged(fd: BorrowedFd<'_>) -> Result<usize, Errno> {
+    let mut n: libc::c_int = 0;
+    // SAFETY: the kernel writes one integer. On Linux SIOCOUTQ is TIOCOUTQ.
+    Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut n) })?;
+    Ok(usize::try_from(n).unwrap_or(0))
+}
+
 /// How many bytes there are to receive (FIONREAD, ioctl(2)).
 pub(crate) fn available(fd: BorrowedFd<'_>) -> Result<usize, Errno> {
     let mut n: libc::c_int = 0;

@@ -66,6 +66,27 @@ pub(crate) fn get_duration(fd: BorrowedFd<'_>, name: i32) -> Result<Option<Durat
     Ok((!timeout.is_zero()).then_some(timeout))
 }
 
+/// Returns for how long close(2) waits for the peer (SO_LINGER); `None` if it does not.
+pub(crate) fn linger(fd: BorrowedFd<'_>) -> Option<Duration> {
+    let mut value = [0; size_of::<libc::linger>()];
+    let n = get(fd, libc::SOL_SOCKET, libc::SO_LINGER, &mut value).ok()?;
+    let (on, seconds) = value.split_at(size_of::<libc::c_int>());
+    let on = i32::from_ne_bytes(on.try_into().ok()?);
+    let seconds = i32::from_ne_bytes(seconds.try_into().ok()?);
+    let seconds = u64::try_from(seconds).ok()?;
+    (n == value.len() && on != 0 && seconds > 0).then_some(Duration::from_secs(seconds))
+}
+
+/// Switches SO_LINGER off: close(2) does not wait, and sends in the background.
+pub(crate) fn stop_lingering(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    set(
+        fd,
+        libc::SOL_SOCKET,
+        libc::SO_LINGER,
+        &[0; size_of::<libc::linger>()],
+    )
+}
+
 /// The options whose answer is a new descriptor, and where that is in it:
 /// SO_PEERPIDFD (asm-generic/socket.h), SCTP_SOCKOPT_PEELOFF and
 /// SCTP_SOCKOPT_PEELOFF_FLAGS (linux/sctp.h).

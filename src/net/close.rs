@@ -1,0 +1,150 @@
+//! close(2) of a socket that lingers (SO_LINGER, socket(7)).
+//!
+//! close(2) of a connection with SO_LINGER waits until the peer has all data, for as
+//! many seconds as the option says, and nothing ends that wait. So the wait is made
+//! here, where signals, `close()` from elsewhere and the host end it as any other;
+//! then the option is switched off, so that close(2) itself does not wait. What is
+//! not sent yet is sent in the background, as after the kernel's own wait.
+
+use super::call::{Call, Nap};
+use super::{Clock, Error, Socket, Timeout, VmContext, rare_options};
+use crate::sys::{self, sockopt};
+use nix::errno::Errno;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+impl<V: VmContext> Call<'_, V> {
+    /// Closes the socket (close(2)). The calls that use it fail with EBADF; returns when
+    /// the number is the kernel's again. Whatever ends the wait of a socket that
+    /// lingers, the socket is closed.
+    pub(crate) fn close(&mut self) -> Result<(), Error> {
+        let lingered = match self.linger() {
+            Some(time) => self.wait_for_peer(time),
+            None => Ok(()),
+        };
+        self.socket.stop_lingering();
+        let closed = self.vm().detached(|| self.socket.close());
+        match lingered {
+            Err(error @ (Error::Raised | Error::Interrupted)) => Err(error),
+            // The time is up, or somebody else has closed the socket.
+            _ => Ok(closed?),
+        }
+    }
+
+    fn linger(&self) -> Option<Duration> {
+        if !rare_options::may_linger() {
+            return None;
+        }
+        let guard = self.socket.acquire().ok()?;
+        sockopt::linger(guard.fd())
+    }
+
+    /// Waits until the peer has all data (SIOCOUTQ, tcp(7)).
+    fn wait_for_peer(&mut self, time: Duration) -> Result<(), Error> {
+        let control = &self.socket.control;
+        self.clock = Clock::new(Timeout::After(time), control);
+        let mut nap = Nap::default();
+        loop {
+            let guard = self.acquire()?;
+            if !is_sending(guard.fd()) {
+                return Ok(());
+            }
+            drop(guard);
+            self.sleep(&mut nap)?;
+        }
+    }
+}
+
+/// Tells whether data is on its way that the peer has not acknowledged. Only TCP
+/// connections linger.
+fn is_sending(fd: BorrowedFd<'_>) -> bool {
+    sys::socket::unacknowledged(fd).is_ok_and(|bytes| bytes > 0)
+}
+
+impl Socket {
+    /// Keeps close(2) from waiting, where the socket lingers.
+    pub(super) fn stop_lingering(&self) {
+        if rare_options::may_linger()
+            && let Ok(guard) = self.acquire()
+        {
+            stop_lingering(guard.fd());
+        }
+    }
+}
+
+/// Keeps close(2) of a descriptor from waiting, where it lingers.
+pub(super) fn stop_lingering(fd: BorrowedFd<'_>) {
+    if sockopt::linger(fd).is_some() {
+        let _: Result<(), Errno> = sockopt::stop_lingering(fd);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Moving, NoVm};
+    use nix::libc;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsFd;
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    /// A connection whose peer does not read, and which lingers for a minute.
+    fn stuck() -> (Arc<Socket>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (peer, _) = listener.accept().unwrap();
+        let linger = [1i32, 60].map(i32::to_ne_bytes).concat();
+        let fd = connection.as_fd();
+        sockopt::set(fd, libc::SOL_SOCKET, libc::SO_LINGER, &linger).unwrap();
+        rare_options::note_descriptor(fd);
+        let flags = libc::MSG_DONTWAIT;
+        while sys::socket::send(fd, &[0; 65536], flags).is_ok() {}
+        let socket = Arc::new(Socket::new(Arc::default()));
+        let moving = Moving::new(connection.into(), socket.control.permit().unwrap());
+        let kind = (libc::AF_INET, libc::SOCK_STREAM, 0);
+        socket.open(moving, kind, Timeout::Never).unwrap();
+        (socket, peer)
+    }
+
+    #[test]
+    fn the_host_does_not_wait_for_a_socket_that_lingers() {
+        let (socket, _peer) = stuck();
+        let start = Instant::now();
+        socket.control.ledger.close_all();
+        assert!(start.elapsed() < Duration::from_secs(10));
+        assert!(!socket.descriptor.is_busy());
+    }
+
+    #[test]
+    fn an_interrupt_ends_a_close_that_lingers() {
+        let (socket, _peer) = stuck();
+        let start = Instant::now();
+        let closing = {
+            let socket = socket.clone();
+            std::thread::spawn(move || Call::new(&NoVm, &socket).close())
+        };
+        std::thread::sleep(Duration::from_millis(30));
+        assert!(!closing.is_finished());
+        while !closing.is_finished() {
+            socket.control.interrupt();
+            std::thread::yield_now();
+        }
+        assert!(matches!(closing.join().unwrap(), Err(Error::Interrupted)));
+        assert!(start.elapsed() < Duration::from_secs(10));
+        assert!(!socket.descriptor.is_busy());
+    }
+
+    #[test]
+    fn a_close_lingers_until_the_peer_has_all() {
+        let (socket, mut peer) = stuck();
+        let closing = {
+            let socket = socket.clone();
+            std::thread::spawn(move || Call::new(&NoVm, &socket).close())
+        };
+        std::thread::sleep(Duration::from_millis(30));
+        assert!(!closing.is_finished());
+        std::io::copy(&mut peer, &mut std::io::sink()).unwrap();
+        closing.join().unwrap().unwrap();
+    }
+}

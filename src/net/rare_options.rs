@@ -1,0 +1,45 @@
+//! Options that change what calls do, and that hardly any program sets.
+//!
+//! Asking for one costs a system call. So calls ask only once some socket of the
+//! process has it: a script set it, or the descriptor came from elsewhere with it.
+
+use crate::sys::sockopt;
+use nix::libc;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// SO_RCVLOWAT: how many bytes a receive waits for (socket(7)).
+static LOW_WATER: AtomicBool = AtomicBool::new(false);
+/// SO_LINGER: how long close(2) waits for the peer (socket(7)).
+static LINGER: AtomicBool = AtomicBool::new(false);
+
+/// Tells whether a receive has to ask for SO_RCVLOWAT.
+#[inline]
+pub(super) fn may_have_low_water() -> bool {
+    LOW_WATER.load(Ordering::Relaxed)
+}
+
+/// Tells whether who closes has to ask for SO_LINGER.
+pub(super) fn may_linger() -> bool {
+    LINGER.load(Ordering::Relaxed)
+}
+
+/// Takes note of an option that a script sets.
+pub(crate) fn note_option(level: i32, name: i32) {
+    match (level, name) {
+        (libc::SOL_SOCKET, libc::SO_RCVLOWAT) => LOW_WATER.store(true, Ordering::Relaxed),
+        (libc::SOL_SOCKET, libc::SO_LINGER) => LINGER.store(true, Ordering::Relaxed),
+        _ => {}
+    }
+}
+
+/// Takes note of a descriptor that comes from elsewhere.
+pub(crate) fn note_descriptor(fd: BorrowedFd<'_>) {
+    let bytes = sockopt::get_int(fd, libc::SOL_SOCKET, libc::SO_RCVLOWAT);
+    if bytes.is_ok_and(|bytes| bytes > 1) {
+        LOW_WATER.store(true, Ordering::Relaxed);
+    }
+    if sockopt::linger(fd).is_some() {
+        LINGER.store(true, Ordering::Relaxed);
+    }
+}
