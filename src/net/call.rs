@@ -253,9 +253,20 @@ impl<'a, V: VmContext> Call<'a, V> {
             };
             match done {
                 Ok(done) => return Ok(done),
+                Err(next) if next.errno == Errno::EPIPE => {
+                    return Err(self.why_broken().unwrap_or(Errno::EPIPE).into());
+                }
                 Err(next) => blocked = next,
             }
         }
+    }
+
+    /// Returns the error that broke a connection while a send waited. The kernel's own
+    /// wait ends with it; a send that begins afterwards is only EPIPE.
+    fn why_broken(&self) -> Option<Errno> {
+        let guard = self.socket.acquire().ok().filter(|_| self.is_blocking())?;
+        let error = sys::sockopt::get_int(guard.fd(), libc::SOL_SOCKET, libc::SO_ERROR);
+        error.ok().filter(|error| *error != 0).map(Errno::from_raw)
     }
 
     /// Runs `attempt`, a system call that has no flag not to block, until it

@@ -1,0 +1,720 @@
+//! A blocking call of a script ends when the kernel's own blocking call ends, and with
+//! the same result. Each case is made twice: one socket is used by a bare system call in
+//! a thread, its twin by a script, and the same happens to both.
+
+mod support;
+
+use nix::errno::Errno;
+use nix::libc;
+use rustpython_socket::{SocketModule, handoff};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+use support::{Lean, text_of, wait_until};
+
+/// How long a call waits before anything happens to its socket.
+const BEFORE: Duration = Duration::from_millis(80);
+
+/// A socket for the call, what belongs to it, and an address to connect to.
+struct Made {
+    subject: OwnedFd,
+    peer: OwnedFd,
+    others: Vec<OwnedFd>,
+    address: Vec<u8>,
+}
+
+impl Made {
+    fn new(subject: impl Into<OwnedFd>, peer: impl Into<OwnedFd>) -> Self {
+        Self {
+            subject: subject.into(),
+            peer: peer.into(),
+            others: Vec::new(),
+            address: Vec::new(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Call {
+    Recv(usize, i32),
+    Send(usize),
+    Accept,
+    Connect,
+}
+
+type Act = fn(RawFd, &mut Made);
+
+struct Case {
+    name: &'static str,
+    make: fn() -> Made,
+    call: Call,
+    /// Happens before the call, and while it waits. The number is the subject's.
+    before: Act,
+    during: Act,
+}
+
+fn check(result: libc::c_int) {
+    assert!(result >= 0, "{}", Errno::last());
+}
+
+fn set(fd: RawFd, option: i32, value: &[u8]) {
+    let len = value.len() as libc::socklen_t;
+    // SAFETY: pointer and length describe `value`.
+    check(unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, value.as_ptr().cast(), len) });
+}
+
+fn timeout(fd: RawFd, option: i32) {
+    let time = libc::timeval {
+        tv_sec: 0,
+        tv_usec: 150_000,
+    };
+    // SAFETY: plain bytes of a timeval.
+    let bytes =
+        unsafe { std::slice::from_raw_parts((&raw const time).cast::<u8>(), size_of_val(&time)) };
+    set(fd, option, bytes);
+}
+
+fn nonblocking(fd: RawFd) {
+    // SAFETY: no pointers.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_RDWR | libc::O_NONBLOCK) });
+}
+
+fn shut(fd: RawFd, how: i32) {
+    // SAFETY: no pointers. A socket that is not connected says so, and is shut.
+    unsafe { libc::shutdown(fd, how) };
+}
+
+fn write(fd: RawFd, data: &[u8]) {
+    // SAFETY: pointer and length describe `data`.
+    let n = unsafe { libc::send(fd, data.as_ptr().cast(), data.len(), libc::MSG_NOSIGNAL) };
+    assert_eq!(n, data.len() as isize, "{}", Errno::last());
+}
+
+/// Reads until nothing comes for a while.
+fn drain(fd: RawFd) {
+    let time = libc::timeval {
+        tv_sec: 0,
+        tv_usec: 300_000,
+    };
+    // SAFETY: plain bytes of a timeval.
+    let bytes =
+        unsafe { std::slice::from_raw_parts((&raw const time).cast::<u8>(), size_of_val(&time)) };
+    set(fd, libc::SO_RCVTIMEO, bytes);
+    let mut room = vec![0u8; 1 << 20];
+    // SAFETY: pointer and length describe `room`.
+    while unsafe { libc::recv(fd, room.as_mut_ptr().cast(), room.len(), 0) } > 0 {}
+}
+
+fn fill(fd: RawFd) {
+    let data = [0u8; 65536];
+    // SAFETY: pointer and length describe `data`.
+    while unsafe { libc::send(fd, data.as_ptr().cast(), data.len(), libc::MSG_DONTWAIT) } > 0 {}
+}
+
+fn nothing(_: RawFd, _: &mut Made) {}
+
+fn unix() -> Made {
+    let (a, b) = UnixStream::pair().unwrap();
+    Made::new(a, b)
+}
+
+fn unix_datagrams() -> Made {
+    let (a, b) = UnixDatagram::pair().unwrap();
+    Made::new(a, b)
+}
+
+fn packets() -> Made {
+    let mut fds = [0; 2];
+    // SAFETY: the kernel writes two integers.
+    check(unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0, fds.as_mut_ptr()) });
+    // SAFETY: the kernel has just given these numbers.
+    let [a, b] = fds.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    Made::new(a, b)
+}
+
+fn tcp() -> Made {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let a = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (b, _) = listener.accept().unwrap();
+    Made::new(a, b)
+}
+
+fn udp() -> Made {
+    let a = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let b = UdpSocket::bind("127.0.0.1:0").unwrap();
+    b.connect(a.local_addr().unwrap()).unwrap();
+    Made::new(a, b)
+}
+
+/// A listener, and a socket that has not connected to it yet.
+fn listener() -> Made {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let client = nix::sys::socket::socket(
+        nix::sys::socket::AddressFamily::Inet,
+        nix::sys::socket::SockType::Stream,
+        nix::sys::socket::SockFlag::empty(),
+        None,
+    );
+    let mut made = Made::new(listener, client.unwrap());
+    made.address = inet(address.port());
+    made
+}
+
+fn inet(port: u16) -> Vec<u8> {
+    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+    let mut bytes = (libc::AF_INET as u16).to_ne_bytes().to_vec();
+    bytes.extend(address.port().to_be_bytes());
+    bytes.extend(address.ip().octets());
+    bytes.extend([0; 8]);
+    bytes
+}
+
+fn connect(fd: RawFd, address: &[u8]) -> libc::c_int {
+    let len = address.len() as libc::socklen_t;
+    // SAFETY: pointer and length describe `address`.
+    unsafe { libc::connect(fd, address.as_ptr().cast(), len) }
+}
+
+fn join(_: RawFd, made: &mut Made) {
+    check(connect(made.peer.as_raw_fd(), &made.address));
+}
+
+fn new_socket(family: i32) -> OwnedFd {
+    // SAFETY: no pointers; the kernel has just given the number.
+    let fd = unsafe { libc::socket(family, libc::SOCK_STREAM, 0) };
+    check(fd);
+    // SAFETY: as above.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Sockets that connect to `address` until its backlog is full.
+fn fill_backlog(family: i32, address: &[u8]) -> Vec<OwnedFd> {
+    let mut clients = Vec::new();
+    loop {
+        let client = new_socket(family);
+        nonblocking(client.as_raw_fd());
+        let connected = connect(client.as_raw_fd(), address);
+        if connected < 0 && family == libc::AF_UNIX {
+            return clients;
+        }
+        thread::sleep(Duration::from_millis(20));
+        let mut error: libc::c_int = 0;
+        let mut writable = libc::pollfd {
+            fd: client.as_raw_fd(),
+            events: libc::POLLOUT,
+            revents: 0,
+        };
+        // SAFETY: one pollfd.
+        let ready = unsafe { libc::poll(&raw mut writable, 1, 0) };
+        clients.push(client);
+        error += ready;
+        if error == 0 {
+            return clients;
+        }
+    }
+}
+
+/// A socket to connect with, and a listener whose backlog is full.
+fn full_tcp() -> Made {
+    let listener = new_socket(libc::AF_INET);
+    let any = inet(0);
+    // SAFETY: pointer and length describe `any`.
+    check(unsafe { libc::bind(listener.as_raw_fd(), any.as_ptr().cast(), any.len() as u32) });
+    // SAFETY: no pointers.
+    check(unsafe { libc::listen(listener.as_raw_fd(), 0) });
+    let listener = TcpListener::from(listener);
+    let address = inet(listener.local_addr().unwrap().port());
+    let others = fill_backlog(libc::AF_INET, &address);
+    let mut made = Made::new(new_socket(libc::AF_INET), listener);
+    (made.others, made.address) = (others, address);
+    made
+}
+
+fn full_unix() -> Made {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let mut address = (libc::AF_UNIX as u16).to_ne_bytes().to_vec();
+    address.extend(format!("\0as-the-kernel-{}-{number}", std::process::id()).bytes());
+    let listener = new_socket(libc::AF_UNIX);
+    // SAFETY: pointer and length describe `address`.
+    check(unsafe {
+        libc::bind(
+            listener.as_raw_fd(),
+            address.as_ptr().cast(),
+            address.len() as u32,
+        )
+    });
+    // SAFETY: no pointers.
+    check(unsafe { libc::listen(listener.as_raw_fd(), 0) });
+    let others = fill_backlog(libc::AF_UNIX, &address);
+    let mut made = Made::new(new_socket(libc::AF_UNIX), listener);
+    (made.others, made.address) = (others, address);
+    made
+}
+
+fn accept_one(_: RawFd, made: &mut Made) {
+    // SAFETY: no address is asked for.
+    let fd = unsafe {
+        libc::accept(
+            made.peer.as_raw_fd(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+        )
+    };
+    check(fd);
+    // SAFETY: the kernel has just given the number.
+    made.others.push(unsafe { OwnedFd::from_raw_fd(fd) });
+}
+
+fn close_peer(_: RawFd, made: &mut Made) {
+    made.peer = std::fs::File::open("/dev/null").unwrap().into();
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "recv, data",
+        make: unix,
+        call: Call::Recv(10, 0),
+        before: nothing,
+        during: |_, made| write(made.peer.as_raw_fd(), b"abc"),
+    },
+    Case {
+        name: "recv, tcp, data",
+        make: tcp,
+        call: Call::Recv(10, 0),
+        before: nothing,
+        during: |_, made| write(made.peer.as_raw_fd(), b"abc"),
+    },
+    Case {
+        name: "recv, the end",
+        make: tcp,
+        call: Call::Recv(10, 0),
+        before: nothing,
+        during: close_peer,
+    },
+    Case {
+        name: "recv, packets, the end",
+        make: packets,
+        call: Call::Recv(10, 0),
+        before: nothing,
+        during: close_peer,
+    },
+    Case {
+        name: "recv, unix, shut",
+        make: unix,
+        call: Call::Recv(10, 0),
+        before: nothing,
+        during: |fd, _| shut(fd, libc::SHUT_RD),
+    },
+    Case {
+        name: "recv, tcp, shut",
+        make: tcp,
+        call: Call::Recv(10, 0),
+        before: nothing,
+        during: |fd, _| shut(fd, libc::SHUT_RD),
+    },
+    Case {
+        name: "recv, udp, shut",
+        make: udp,
+        call: Call::Recv(10, 0),
+        before: nothing,
+        during: |fd, _| shut(fd, libc::SHUT_RD),
+    },
+    Case {
+        name: "recv, udp, shut before",
+        make: udp,
+        call: Call::Recv(10, 0),
+        before: |fd, _| shut(fd, libc::SHUT_RD),
+        during: nothing,
+    },
+    Case {
+        name: "recv, udp, data",
+        make: udp,
+        call: Call::Recv(10, 0),
+        before: nothing,
+        during: |_, made| write(made.peer.as_raw_fd(), b"abc"),
+    },
+    Case {
+        name: "recv, udp, an empty datagram",
+        make: udp,
+        call: Call::Recv(10, 0),
+        before: nothing,
+        during: |_, made| write(made.peer.as_raw_fd(), b""),
+    },
+    Case {
+        name: "recv, datagrams, shut",
+        make: unix_datagrams,
+        call: Call::Recv(10, 0),
+        before: nothing,
+        during: |fd, _| shut(fd, libc::SHUT_RD),
+    },
+    Case {
+        name: "recv, datagrams, shut before",
+        make: unix_datagrams,
+        call: Call::Recv(10, 0),
+        before: |fd, _| shut(fd, libc::SHUT_RD),
+        during: nothing,
+    },
+    Case {
+        name: "recv, RCVTIMEO",
+        make: unix,
+        call: Call::Recv(10, 0),
+        before: |fd, _| timeout(fd, libc::SO_RCVTIMEO),
+        during: nothing,
+    },
+    Case {
+        name: "recv, udp, RCVTIMEO",
+        make: udp,
+        call: Call::Recv(10, 0),
+        before: |fd, _| timeout(fd, libc::SO_RCVTIMEO),
+        during: nothing,
+    },
+    Case {
+        name: "recv, SNDTIMEO does not count",
+        make: unix,
+        call: Call::Recv(10, 0),
+        before: |fd, _| timeout(fd, libc::SO_SNDTIMEO),
+        during: |_, made| {
+            thread::sleep(BEFORE * 2);
+            write(made.peer.as_raw_fd(), b"abc")
+        },
+    },
+    Case {
+        name: "recv, non-blocking",
+        make: unix,
+        call: Call::Recv(10, 0),
+        before: |fd, _| nonblocking(fd),
+        during: nothing,
+    },
+    Case {
+        name: "recv, made non-blocking meanwhile",
+        make: unix,
+        call: Call::Recv(10, 0),
+        before: nothing,
+        during: |fd, made| {
+            nonblocking(fd);
+            thread::sleep(BEFORE);
+            write(made.peer.as_raw_fd(), b"abc")
+        },
+    },
+    Case {
+        name: "recv, low water",
+        make: unix,
+        call: Call::Recv(10, 0),
+        before: |fd, made| {
+            set(fd, libc::SO_RCVLOWAT, &2i32.to_ne_bytes());
+            write(made.peer.as_raw_fd(), b"a")
+        },
+        during: |_, made| write(made.peer.as_raw_fd(), b"bc"),
+    },
+    Case {
+        name: "recv, tcp, low water",
+        make: tcp,
+        call: Call::Recv(10, 0),
+        before: |fd, made| {
+            set(fd, libc::SO_RCVLOWAT, &2i32.to_ne_bytes());
+            write(made.peer.as_raw_fd(), b"a")
+        },
+        during: |_, made| write(made.peer.as_raw_fd(), b"bc"),
+    },
+    Case {
+        name: "recv, low water and the end",
+        make: tcp,
+        call: Call::Recv(10, 0),
+        before: |fd, made| {
+            set(fd, libc::SO_RCVLOWAT, &5i32.to_ne_bytes());
+            write(made.peer.as_raw_fd(), b"a")
+        },
+        during: close_peer,
+    },
+    Case {
+        name: "recv of all",
+        make: tcp,
+        call: Call::Recv(6, libc::MSG_WAITALL),
+        before: |_, made| write(made.peer.as_raw_fd(), b"abc"),
+        during: |_, made| write(made.peer.as_raw_fd(), b"def"),
+    },
+    Case {
+        name: "recv of all, the end",
+        make: unix,
+        call: Call::Recv(6, libc::MSG_WAITALL),
+        before: |_, made| write(made.peer.as_raw_fd(), b"abc"),
+        during: close_peer,
+    },
+    Case {
+        name: "recv of all, RCVTIMEO",
+        make: tcp,
+        call: Call::Recv(6, libc::MSG_WAITALL),
+        before: |fd, made| {
+            timeout(fd, libc::SO_RCVTIMEO);
+            write(made.peer.as_raw_fd(), b"abc")
+        },
+        during: nothing,
+    },
+    Case {
+        name: "peek of all",
+        make: tcp,
+        call: Call::Recv(6, libc::MSG_WAITALL | libc::MSG_PEEK),
+        before: |_, made| write(made.peer.as_raw_fd(), b"abc"),
+        during: |_, made| write(made.peer.as_raw_fd(), b"def"),
+    },
+    Case {
+        name: "send, a reader",
+        make: unix,
+        call: Call::Send(300_000),
+        before: |fd, _| fill(fd),
+        during: |_, made| drain(made.peer.as_raw_fd()),
+    },
+    Case {
+        name: "send, tcp, a reader",
+        make: tcp,
+        call: Call::Send(300_000),
+        before: |fd, _| fill(fd),
+        during: |_, made| drain(made.peer.as_raw_fd()),
+    },
+    Case {
+        name: "send, unix, shut",
+        make: unix,
+        call: Call::Send(1000),
+        before: |fd, _| fill(fd),
+        during: |fd, _| shut(fd, libc::SHUT_WR),
+    },
+    Case {
+        name: "send, SNDTIMEO",
+        make: unix,
+        call: Call::Send(1000),
+        before: |fd, _| {
+            fill(fd);
+            timeout(fd, libc::SO_SNDTIMEO)
+        },
+        during: nothing,
+    },
+    Case {
+        name: "send, the peer closes",
+        make: unix,
+        call: Call::Send(1000),
+        before: |fd, _| fill(fd),
+        during: close_peer,
+    },
+    Case {
+        name: "send, non-blocking",
+        make: unix,
+        call: Call::Send(1000),
+        before: |fd, _| {
+            fill(fd);
+            nonblocking(fd)
+        },
+        during: nothing,
+    },
+    Case {
+        name: "accept",
+        make: listener,
+        call: Call::Accept,
+        before: nothing,
+        during: join,
+    },
+    Case {
+        name: "accept, shut",
+        make: listener,
+        call: Call::Accept,
+        before: nothing,
+        during: |fd, _| shut(fd, libc::SHUT_RD),
+    },
+    Case {
+        name: "accept, RCVTIMEO",
+        make: listener,
+        call: Call::Accept,
+        before: |fd, _| timeout(fd, libc::SO_RCVTIMEO),
+        during: nothing,
+    },
+    Case {
+        name: "accept, non-blocking",
+        make: listener,
+        call: Call::Accept,
+        before: |fd, _| nonblocking(fd),
+        during: nothing,
+    },
+    Case {
+        name: "accept, made non-blocking meanwhile",
+        make: listener,
+        call: Call::Accept,
+        before: nothing,
+        during: |fd, made| {
+            nonblocking(fd);
+            thread::sleep(BEFORE);
+            join(fd, made)
+        },
+    },
+    Case {
+        name: "connect, SNDTIMEO",
+        make: full_tcp,
+        call: Call::Connect,
+        before: |fd, _| timeout(fd, libc::SO_SNDTIMEO),
+        during: nothing,
+    },
+    Case {
+        name: "connect, non-blocking",
+        make: full_tcp,
+        call: Call::Connect,
+        before: |fd, _| nonblocking(fd),
+        during: nothing,
+    },
+    Case {
+        name: "connect, shut",
+        make: full_tcp,
+        call: Call::Connect,
+        before: nothing,
+        during: |fd, _| shut(fd, libc::SHUT_RDWR),
+    },
+    Case {
+        name: "connect, unix, room",
+        make: full_unix,
+        call: Call::Connect,
+        before: nothing,
+        during: accept_one,
+    },
+    Case {
+        name: "connect, unix, the listener closes",
+        make: full_unix,
+        call: Call::Connect,
+        before: nothing,
+        during: close_peer,
+    },
+    Case {
+        name: "connect, unix, SNDTIMEO",
+        make: full_unix,
+        call: Call::Connect,
+        before: |fd, _| timeout(fd, libc::SO_SNDTIMEO),
+        during: nothing,
+    },
+    Case {
+        name: "connect, unix, RCVTIMEO does not count",
+        make: full_unix,
+        call: Call::Connect,
+        before: |fd, _| timeout(fd, libc::SO_RCVTIMEO),
+        during: |fd, made| {
+            thread::sleep(BEFORE * 2);
+            accept_one(fd, made)
+        },
+    },
+    Case {
+        name: "connect, unix, non-blocking",
+        make: full_unix,
+        call: Call::Connect,
+        before: |fd, _| nonblocking(fd),
+        during: nothing,
+    },
+];
+
+/// What the bare system call says, as a script would.
+fn bare(call: Call, fd: RawFd, address: &[u8]) -> String {
+    let result = match call {
+        Call::Recv(size, flags) => {
+            let mut room = vec![0u8; size];
+            // SAFETY: pointer and length describe `room`.
+            let n = unsafe { libc::recv(fd, room.as_mut_ptr().cast(), size, flags) };
+            Errno::result(n).map(|n| {
+                let text = String::from_utf8_lossy(&room[..n as usize]).into_owned();
+                format!("b'{text}'")
+            })
+        }
+        Call::Send(size) => {
+            let data = vec![0u8; size];
+            // SAFETY: pointer and length describe `data`.
+            let n = unsafe { libc::send(fd, data.as_ptr().cast(), size, libc::MSG_NOSIGNAL) };
+            Errno::result(n).map(|n| n.to_string())
+        }
+        Call::Accept => {
+            // SAFETY: no address is asked for.
+            let fd = unsafe { libc::accept(fd, std::ptr::null_mut(), std::ptr::null_mut()) };
+            // SAFETY: the kernel has just given the number.
+            Errno::result(fd)
+                .map(|fd| drop(unsafe { OwnedFd::from_raw_fd(fd) }))
+                .map(|()| "accepted".to_owned())
+        }
+        Call::Connect => Errno::result(connect(fd, address)).map(|_| "None".to_owned()),
+    };
+    result.unwrap_or_else(|errno| format!("errno {}", errno as i32))
+}
+
+/// What the script's call says.
+fn script(call: Call, subject: OwnedFd, address: &[u8], before: impl FnOnce()) -> String {
+    let expression = match call {
+        Call::Recv(size, flags) => format!("s.recv({size}, {flags})"),
+        Call::Send(size) => format!("s.send(bytes({size}))"),
+        Call::Accept => "s.accept()[0].close() or 'accepted'".to_owned(),
+        Call::Connect if address[0] == libc::AF_UNIX as u8 => {
+            let name = String::from_utf8_lossy(&address[3..]).into_owned();
+            format!("s.connect(b'\\0{name}')")
+        }
+        Call::Connect => {
+            let port = u16::from_be_bytes([address[2], address[3]]);
+            format!("s.connect(('127.0.0.1', {port}))")
+        }
+    };
+    let source = format!(
+        "
+try: r = str({expression})
+except OSError as e: r = 'errno %d' % e.errno"
+    );
+    let lean = Lean::new(SocketModule::new());
+    lean.interpreter.enter(|vm| {
+        let scope = vm.new_scope_with_builtins();
+        let object = handoff::to_script(subject, vm).unwrap();
+        before();
+        scope.globals.set_item("s", object, vm).unwrap();
+        if let Err(raised) = vm.run_string(scope.clone(), &source, "<test>") {
+            panic!("{}", text_of(vm, &raised));
+        }
+        let result = scope.globals.get_item("r", vm).unwrap();
+        result.str(vm).unwrap().to_string()
+    })
+}
+
+/// Whether the call ended before anything happened, and what it said.
+fn outcome(case: &Case, run: fn(Call, OwnedFd, Vec<u8>, Receiver<()>) -> String) -> (bool, String) {
+    let mut made = (case.make)();
+    let number = made.subject.as_raw_fd();
+    // What happens to the socket comes through a duplicate: it may be anybody's.
+    // SAFETY: no pointers.
+    let duplicate = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 0) };
+    check(duplicate);
+    // SAFETY: the kernel has just given the number.
+    let duplicate = unsafe { OwnedFd::from_raw_fd(duplicate) };
+    let null: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
+    let subject = std::mem::replace(&mut made.subject, null);
+    let (call, address) = (case.call, made.address.clone());
+    let (prepared, ready) = channel();
+    let caller = thread::spawn(move || run(call, subject, address, ready));
+    (case.before)(duplicate.as_raw_fd(), &mut made);
+    prepared.send(()).unwrap();
+    thread::sleep(BEFORE);
+    let early = caller.is_finished();
+    (case.during)(duplicate.as_raw_fd(), &mut made);
+    wait_until(case.name, || caller.is_finished());
+    (early, caller.join().unwrap())
+}
+
+#[test]
+fn every_call_ends_as_the_kernels_own() {
+    let mut different = Vec::new();
+    for case in CASES {
+        let kernel = outcome(case, |call, subject, address, ready| {
+            ready.recv().unwrap();
+            bare(call, subject.as_raw_fd(), &address)
+        });
+        let ours = outcome(case, |call, subject, address, ready| {
+            script(call, subject, &address, || ready.recv().unwrap())
+        });
+        println!("{}: {kernel:?}", case.name);
+        if ours != kernel {
+            different.push(format!("{}: {ours:?}, the kernel {kernel:?}", case.name));
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
