@@ -91,10 +91,13 @@ fn choose_free() -> Option<i32> {
 fn ensure_handler(signal: i32) -> bool {
     match handler_of(signal) {
         Some(libc::SIG_DFL | libc::SIG_IGN) => install(signal).is_ok(),
-        Some(_) => true,
-        None => false,
+        // That the kernel does not tell is no reason to lose a wake-up.
+        Some(_) | None => true,
     }
 }
+
+/// How often a signal that cannot be sent is tried: for a second or more.
+const SEND_ATTEMPTS: u32 = 10_000;
 
 /// A thread whose system calls can be interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,11 +114,16 @@ impl Thread {
     ///
     /// The thread must not have ended: callers hold a lock that it takes first.
     pub(crate) fn interrupt(self) {
-        if let Some(signal) = signal()
-            && ensure_handler(signal)
-        {
+        let Some(signal) = signal() else {
+            return;
+        };
+        for _ in 0..SEND_ATTEMPTS {
             // SAFETY: the thread is alive, as the caller guarantees.
-            unsafe { libc::pthread_kill(self.0, signal) };
+            if ensure_handler(signal) && unsafe { libc::pthread_kill(self.0, signal) } == 0 {
+                return;
+            }
+            // The kernel has no room for it (EAGAIN, RLIMIT_SIGPENDING).
+            std::thread::sleep(Duration::from_micros(100));
         }
     }
 }
@@ -166,10 +174,7 @@ impl Blocked {
 
 impl Drop for Blocked {
     fn drop(&mut self) {
-        // SAFETY: the mask is one that the thread has had.
-        unsafe {
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, ptr::null_mut())
-        };
+        restore_mask(&self.before);
     }
 }
 
@@ -186,6 +191,17 @@ fn change_mask(
         // SAFETY: filled in.
         0 => Ok(unsafe { before.assume_init() }),
         errno => Err(Errno::from_raw(errno)),
+    }
+}
+
+/// Puts a signal mask back. That fails only where something injects errors, and must
+/// not leave the thread deaf.
+fn restore_mask(before: &libc::sigset_t) {
+    for _ in 0..10 {
+        // SAFETY: the mask is one that the thread has had.
+        if unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before, ptr::null_mut()) } == 0 {
+            return;
+        }
     }
 }
 
@@ -299,10 +315,15 @@ impl Drop for Interval {
     fn drop(&mut self) {
         // A signal that is on its way is delivered before this returns: none is
         // left to interrupt somebody else's system call.
-        TIMER.with_borrow(|timer| timer.as_ref().map(|timer| timer.set(Duration::ZERO)));
+        TIMER.with_borrow_mut(|timer| {
+            let stopped = timer.as_ref().map(|timer| timer.set(Duration::ZERO));
+            if matches!(stopped, Some(Err(_))) {
+                // Deleted, it is silent as well.
+                *timer = None;
+            }
+        });
         if let Some(before) = &self.before {
-            // SAFETY: the mask is one that the thread has had.
-            unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before, ptr::null_mut()) };
+            restore_mask(before);
         }
     }
 }
