@@ -461,7 +461,7 @@ pub(crate) struct Receive<'a> {
 
 impl Receive<'_> {
     /// Receives once (recv(2)); returns how many bytes.
-    pub(crate) fn into_room(&self, room: &mut [u8]) -> Result<usize, Errno> {
+    pub(crate) fn receive(&self, room: &mut [u8]) -> Result<usize, Errno> {
         let received = receive::recv(self.fd, room, self.flags);
         received.inspect(|n| self.socket.count_received(*n))
     }

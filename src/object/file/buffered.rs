@@ -125,7 +125,7 @@ impl Ahead {
         wanted: usize,
     ) -> Result<Result<usize, Errno>, Error> {
         let room = self.room(wanted)?;
-        Ok(receive.into_room(room).inspect(|n| self.end += n))
+        Ok(receive.receive(room).inspect(|n| self.end += n))
     }
 
     /// Adds bytes that came by another way.
