@@ -89,6 +89,7 @@ impl Descriptor {
     /// Takes `fd` over, which is `bound` to a permitted address or not. Gives it back
     /// while there is, or still is in use by some call, another one.
     pub(crate) fn install(&self, fd: OwnedFd, bound: bool) -> Result<(), OwnedFd> {
+        fork::watch();
         let bound = if bound { BOUND } else { 0 };
         let word = (fd.as_raw_fd() as u32 as u64) << 32 | bound | generation();
         let mut before = self.0.load(Ordering::Acquire);

@@ -60,8 +60,7 @@ pub(crate) struct Section(());
 
 impl Section {
     pub(crate) fn enter() -> Self {
-        // So that fork(2) is noticed from here on.
-        generation();
+        watch();
         SECTIONS.lock().lock_shared();
         Self(())
     }
@@ -74,13 +73,9 @@ impl Drop for Section {
     }
 }
 
-/// Returns the number of this process among its ancestors: a child's is one
-/// more than its parent's (pthread_atfork(3)).
-///
-/// Counting starts with the first call, so that every user of the number has
-/// made one before it keeps anything that depends on it.
-#[inline]
-pub(crate) fn generation() -> u32 {
+/// Begins to count (pthread_atfork(3)). Whoever keeps something that depends on the
+/// [`generation`] calls this before.
+pub(crate) fn watch() {
     static WATCH: Once = Once::new();
     WATCH.call_once(|| {
         // A failure (no memory) leaves the number as it is: locks are then
@@ -89,6 +84,12 @@ pub(crate) fn generation() -> u32 {
         // its own, whatever the other threads of the parent did.
         let _ = unsafe { nix::libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
     });
+}
+
+/// Returns the number of this process among its ancestors: a child's is one
+/// more than its parent's.
+#[inline]
+pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
@@ -138,6 +139,7 @@ impl<T: Default> PerProcess<T> {
 
     #[cold]
     fn enter(&self, ready: u32) {
+        watch();
         loop {
             let before = self.state.load(Ordering::Acquire);
             if before == ready {

@@ -233,6 +233,7 @@ struct Timer {
 
 impl Timer {
     fn new(signal: i32) -> Result<Self, Errno> {
+        fork::watch();
         // SAFETY: all zeros is a valid event.
         let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
         event.sigev_notify = libc::SIGEV_THREAD_ID;
