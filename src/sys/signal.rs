@@ -281,10 +281,15 @@ pub(crate) struct Interval {
     before: Option<libc::sigset_t>,
 }
 
+/// The shortest interval: a thread that is interrupted more often than it can return
+/// from the handler would do nothing else.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 impl Interval {
-    /// Begins to interrupt, first after `interval`, which is not zero. EAGAIN and
+    /// Begins to interrupt, first after `interval`, at least [`SHORTEST`]. EAGAIN and
     /// its like where the process can have no timer, or no signal for it.
     pub(crate) fn start(interval: Duration) -> Result<Self, Errno> {
+        let interval = interval.max(SHORTEST);
         let signal = signal().ok_or(Errno::EAGAIN)?;
         if !ensure_handler(signal) {
             return Err(Errno::EAGAIN);
@@ -376,6 +381,14 @@ mod tests {
             }
             drop(interval);
             assert!(start.elapsed() >= Duration::from_millis(6));
+        }
+    }
+
+    #[test]
+    fn an_interval_lets_its_thread_get_on() {
+        for _ in 0..100 {
+            let _interval = Interval::start(Duration::from_nanos(1)).unwrap();
+            std::thread::sleep(Duration::from_micros(100));
         }
     }
 
