@@ -98,9 +98,14 @@ fn package(name: &str, manifest: &str, main: &str) -> PathBuf {
 }
 
 /// Runs Cargo in a package. Returns its standard output.
+///
+/// With the compiler beside Cargo: rustup's would obey a `rust-toolchain.toml` that a
+/// dependency brings along.
 #[track_caller]
 fn cargo(folder: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO"))
+    let cargo = Path::new(env!("CARGO"));
+    let output = Command::new(cargo)
+        .env("RUSTC", cargo.with_file_name("rustc"))
         .args(arguments)
         .current_dir(folder)
         .env("CARGO_TARGET_DIR", folder.join("../.."))
