@@ -173,15 +173,15 @@ impl SocketModule {
         self
     }
 
-    /// Uses `signal` to end waits in other threads, in place of the highest free
-    /// real-time signal. EINVAL if the process uses another one already, for its first
+    /// Uses `signal` to end waits in other threads, in place of SIGURG, or of the
+    /// highest free real-time signal where the process has a handler for SIGURG. EINVAL if the process uses another one already, for its first
     /// choice stays, or if there is no such signal.
     ///
     /// A thread that waits for a socket is woken by a signal whose handler does
     /// nothing (see pthread_kill(3)); `close()` in another thread, [`Handle::interrupt`]
     /// and the end of a look-up send it. The module installs that handler when a call
     /// first waits, touches no other signal, and leaves the masks of threads as it
-    /// found them. A host that uses real-time signals itself chooses one here.
+    /// found them. A host that comes to use SIGURG later chooses another one here.
     ///
     /// ```
     /// let module = rustpython_socket::SocketModule::new().wake_signal(50)?;

@@ -51,6 +51,7 @@
 use super::wake::Waiters;
 use super::{Clock, Control, Error, Limit, Socket, Timeout, VmContext};
 use crate::sys;
+use crate::sys::fork;
 use crate::sys::signal::{Blocked as BlockedSignals, Interval};
 use nix::errno::Errno;
 use nix::libc;
@@ -421,6 +422,10 @@ impl<'a, V: VmContext> Call<'a, V> {
 
     /// Returns what is left of the call's time; `None` for ever.
     fn left(&mut self) -> Result<Option<Duration>, Error> {
+        if self.clock.timeout() == Timeout::Zero {
+            // A signal handler, or another thread, made the socket non-blocking.
+            return Err(Errno::EAGAIN.into());
+        }
         let left = self.clock.remaining()?;
         self.socket.control.check(self.clock.generation, left)
     }
@@ -581,10 +586,15 @@ impl Wait {
         let socket = call.socket;
         let _closable = socket.waiters.register();
         let _interruptible = socket.control.waiters.register();
+        let generation = fork::generation();
         call.look_around()?;
         let signals = BlockedSignals::new()?;
         // Since the last look a signal may have come.
         call.vm.check_signals()?;
+        if fork::generation() != generation {
+            // A handler forked: in the child this thread is on no list yet.
+            return Ok(Wake::Signal);
+        }
         let left = call.left()?;
         let timeout = match (left, limit) {
             (Some(left), Some(limit)) => Some(left.min(limit)),

@@ -22,7 +22,10 @@ impl<V: VmContext> Call<'_, V> {
             Some(time) => self.wait_for_peer(time),
             None => Ok(()),
         };
-        self.socket.stop_lingering();
+        if lingered.is_err() {
+            // Its time is up: close(2) is not to wait once more.
+            self.socket.stop_lingering();
+        }
         let closed = self.vm().detached(|| self.socket.close());
         match lingered {
             Err(error @ (Error::Raised | Error::Interrupted)) => Err(error),
@@ -56,12 +59,22 @@ impl<V: VmContext> Call<'_, V> {
 }
 
 /// Tells whether data is on its way that the peer has not acknowledged. Only TCP
-/// connections linger.
+/// connections linger, and not those that close(2) resets since something that has
+/// arrived was not received.
 fn is_sending(fd: BorrowedFd<'_>) -> bool {
     sys::socket::unacknowledged(fd).is_ok_and(|bytes| bytes > 0)
+        && sys::socket::available(fd) == Ok(0)
 }
 
 impl Socket {
+    /// Closes the socket without waiting for the peer, and returns when no call uses
+    /// the descriptor any more. For a thread that is detached from the VM.
+    pub(crate) fn close_at_once(&self) {
+        self.stop_lingering();
+        let _ = self.close();
+        self.wait_until_idle();
+    }
+
     /// Keeps close(2) from waiting, where the socket lingers.
     pub(super) fn stop_lingering(&self) {
         if rare_options::may_linger()

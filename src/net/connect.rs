@@ -6,7 +6,8 @@
 //! | does not wait | EINPROGRESS, EALREADY, EAGAIN | that is the result |
 //! | blocking, made non-blocking by others | EINPROGRESS, EAGAIN | that is the result |
 //! | blocking, not unix | EINTR | it goes on: wait until writable, read SO_ERROR |
-//! | with a timeout | EINPROGRESS, EALREADY, EINTR | the same |
+//! | with a timeout | EINPROGRESS, EINTR | the same |
+//! | with a timeout | EALREADY | that is the result |
 //! | unix, waits | EAGAIN, EINTR: the backlog is full | nothing has begun: again |
 //!
 //! When SO_SNDTIMEO ends the wait, the result is EINPROGRESS, for unix EAGAIN, as
@@ -43,6 +44,7 @@ impl<V: VmContext> Call<'_, V> {
         let waits = self.clock.timeout() != Timeout::Zero;
         match self.bounded(SHORT, |fd| sys::socket::connect(fd, target))? {
             Err(Errno::EINTR) if !waits => Err(Errno::EINPROGRESS.into()),
+            Err(Errno::EALREADY) if !self.is_blocking() => Err(Errno::EALREADY.into()),
             Err(Errno::EINTR | Errno::EINPROGRESS | Errno::EALREADY) if waits => {
                 self.look_around()?;
                 self.finish_connect(target)

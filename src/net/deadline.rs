@@ -77,6 +77,11 @@ impl Clock {
     pub(crate) fn expire_like_the_kernel(&mut self, timeout: Duration) {
         self.timeout = Timeout::After(timeout);
         self.kernel = true;
+        let ends = Instant::now().checked_add(timeout);
+        self.deadline = match (self.deadline, ends) {
+            (Some(deadline), Some(ends)) => Some(deadline.min(ends)),
+            (deadline, _) => deadline,
+        };
     }
 
     pub(crate) fn timeout(&self) -> Timeout {

@@ -1,7 +1,7 @@
 //! accept(2).
 
 use super::call::{Call, Ready};
-use super::{Error, Moving, VmContext};
+use super::{Error, Moving, Timeout, VmContext};
 use crate::policy::SockAddr;
 use crate::sys;
 use nix::errno::Errno;
@@ -15,6 +15,7 @@ impl<V: VmContext> Call<'_, V> {
     /// them share: so the call is one that may block.
     pub(crate) fn accept(&mut self) -> Result<(Moving, SockAddr), Error> {
         let control = &self.socket.control;
+        let waits = matches!(self.clock.timeout(), Timeout::After(_));
         let mut first = Some(control.permit()?);
         let mut refused = None;
         let accepted = self.retry_bounded(Ready::Read, |fd| {
@@ -25,8 +26,15 @@ impl<V: VmContext> Call<'_, V> {
                     return Err(Errno::EMFILE);
                 }
             };
-            let (fd, peer) = sys::socket::accept(fd, 0)?;
-            Ok((Moving::new(fd, permit), peer))
+            match sys::socket::accept(fd, 0) {
+                Ok((fd, peer)) => Ok((Moving::new(fd, permit), peer)),
+                // At the limit of open files accept(2) fails before it looks: whether
+                // there is a connection that it fails for, poll(2) tells.
+                Err(Errno::EMFILE | Errno::ENFILE) if !sys::socket::is_readable(fd) && waits => {
+                    Err(Errno::EAGAIN)
+                }
+                Err(errno) => Err(errno),
+            }
         });
         match refused {
             Some(limit) => Err(limit.into()),

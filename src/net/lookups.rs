@@ -8,7 +8,7 @@
 
 use super::wake::Waiters;
 use super::{Clock, Control, Error, VmContext, call};
-use crate::sys::fork::PerProcess;
+use crate::sys::fork::{self, PerProcess};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
@@ -194,8 +194,13 @@ pub(super) fn in_background<T: Send + 'static>(
         return Err(failure(Failure::NoThread));
     };
     let mut result = None;
+    let generation = fork::generation();
     let waited = call::wait_until(vm, control, clock, &answer.waiters, || {
-        result = answer.result.lock().take();
+        result = match fork::generation() == generation {
+            true => answer.result.lock().take(),
+            // A signal handler forked: the thread that looks up is the parent's.
+            false => Some(Err(failure(Failure::NoThread))),
+        };
         result.is_some()
     });
     if let Err(error) = waited {

@@ -67,11 +67,13 @@ pub(super) fn address_object(
 pub(super) fn bind(zelf: &Py<BaseSocket>, address: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
     let target = destination(zelf, address, "bind", Operation::Bind, vm)?;
     audit::bind(vm, zelf.as_object(), address)?;
-    let call = zelf.socket.begin().or_raise(vm)?;
-    vm.allow_threads(|| sys::socket::bind(call.fd(), &target))
-        .or_raise(vm)?;
-    call.set_bound();
-    Ok(())
+    let guard = zelf.socket.acquire().or_raise(vm)?;
+    // No guard is held while the thread comes back to the VM, which may wait.
+    vm.allow_threads(move || {
+        let bound = sys::socket::bind(guard.fd(), &target);
+        bound.inspect(|()| guard.set_bound())
+    })
+    .or_raise(vm)
 }
 
 pub(super) fn listen(zelf: &Py<BaseSocket>, backlog: Backlog, vm: &VirtualMachine) -> PyResult<()> {
@@ -197,13 +199,17 @@ pub(super) fn shutdown(zelf: &Py<BaseSocket>, how: i32, vm: &VirtualMachine) -> 
 }
 
 pub(super) fn getsockname(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
-    let call = zelf.socket.begin().or_raise(vm)?;
-    let address = sys::socket::getsockname(call.fd()).or_raise(vm)?;
+    let address = {
+        let guard = zelf.socket.acquire().or_raise(vm)?;
+        sys::socket::getsockname(guard.fd()).or_raise(vm)?
+    };
     address_object(zelf, &address, vm)
 }
 
 pub(super) fn getpeername(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
-    let call = zelf.socket.begin().or_raise(vm)?;
-    let address = sys::socket::getpeername(call.fd()).or_raise(vm)?;
+    let address = {
+        let guard = zelf.socket.acquire().or_raise(vm)?;
+        sys::socket::getpeername(guard.fd()).or_raise(vm)?
+    };
     address_object(zelf, &address, vm)
 }

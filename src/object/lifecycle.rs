@@ -219,8 +219,7 @@ pub(super) fn install(
             Err(NotOpened::Stopped) => return Err(Limit::Sockets),
             Err(NotOpened::Busy(back)) => {
                 // Open already, or still in use by calls that close() woke.
-                let _ = zelf.socket.close();
-                vm.allow_threads(|| zelf.socket.wait_until_idle());
+                vm.allow_threads(|| zelf.socket.close_at_once());
                 moving = back;
             }
         }
@@ -483,8 +482,11 @@ pub(super) fn finalize(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(
         true => warn_unclosed(zelf, vm),
         false => Ok(()),
     };
-    let _ = call(vm, &zelf.socket, |call| call.close());
-    warned
+    match call(vm, &zelf.socket, |call| call.close()) {
+        // What a signal handler raised meanwhile is not lost.
+        Err(raised) if !raised.fast_isinstance(vm.ctx.exceptions.os_error) => Err(raised),
+        _ => warned,
+    }
 }
 
 /// False of a VM that is just being made. Without threads all the interpreters

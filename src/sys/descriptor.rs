@@ -94,7 +94,9 @@ impl Descriptor {
         let word = (fd.as_raw_fd() as u32 as u64) << 32 | bound | generation();
         let mut before = self.0.load(Ordering::Acquire);
         loop {
-            if !is_none(current(before)) {
+            // What the parent process was giving away at the fork is not this one's.
+            let is_given_away = before & LEAVING != 0 && before & GENERATION != generation();
+            if !is_none(before) && !is_given_away {
                 return Err(fd);
             }
             match self

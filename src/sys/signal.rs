@@ -11,13 +11,16 @@
 //! so that it looks again: a signal that came just before it entered the kernel
 //! delays the end of the call by so much and is not lost.
 //!
-//! The signal is a real-time one that the process does not use. Its handler does
-//! nothing; its effect is the EINTR.
+//! The signal is SIGURG, unless the process uses it or the host chooses another one.
+//! Its handler does nothing; its effect is the EINTR. As in Go's runtime it is this one
+//! because hardly any program uses it, because it is harmless where a program takes the
+//! handler away (it is ignored by default), and because the kernel always takes it:
+//! a real-time signal it refuses at RLIMIT_SIGPENDING.
 
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::PollFd;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -69,11 +72,12 @@ fn signal() -> Option<i32> {
     }
 }
 
-/// Takes the highest real-time signal that has its default disposition, apart
-/// from the last one, which valgrind keeps for itself.
+/// Takes SIGURG or else the highest real-time signal that has its default
+/// disposition, apart from the last one, which valgrind keeps for itself.
 #[cold]
 fn choose_free() -> Option<i32> {
-    for signal in (libc::SIGRTMIN()..libc::SIGRTMAX()).rev() {
+    let real_time = (libc::SIGRTMIN()..libc::SIGRTMAX()).rev();
+    for signal in std::iter::once(libc::SIGURG).chain(real_time) {
         if handler_of(signal) == Some(libc::SIG_DFL) {
             return match choose(signal) {
                 Ok(()) => Some(signal),
@@ -96,8 +100,8 @@ fn ensure_handler(signal: i32) -> bool {
     }
 }
 
-/// How often a signal that cannot be sent is tried: for a second or more.
-const SEND_ATTEMPTS: u32 = 10_000;
+/// How often a signal that cannot be sent is tried.
+const SEND_ATTEMPTS: u32 = 100;
 
 /// A thread whose system calls can be interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +144,6 @@ impl Blocked {
             // SAFETY: the set is valid.
             unsafe { libc::sigfillset(all) };
         })?;
-        BLOCKS_IT.set(Some(contains(&before, signal())));
         Ok(Self { before })
     }
 
@@ -205,9 +208,9 @@ fn restore_mask(before: &libc::sigset_t) {
     }
 }
 
-fn contains(set: &libc::sigset_t, signal: Option<i32>) -> bool {
+fn contains(set: &libc::sigset_t, signal: i32) -> bool {
     // SAFETY: the set is valid; a bad number is −1.
-    signal.is_some_and(|signal| unsafe { libc::sigismember(set, signal) } == 1)
+    unsafe { libc::sigismember(set, signal) == 1 }
 }
 
 fn timespec(duration: Duration) -> libc::timespec {
@@ -218,8 +221,6 @@ fn timespec(duration: Duration) -> libc::timespec {
 }
 
 thread_local! {
-    /// Whether this thread blocks the signal, as far as it was looked at.
-    static BLOCKS_IT: Cell<Option<bool>> = const { Cell::new(None) };
     static TIMER: RefCell<Option<Timer>> = const { RefCell::new(None) };
 }
 
@@ -304,15 +305,11 @@ impl Interval {
             timer.insert(Timer::new(signal)?).set(interval)
         })?;
         let mut started = Self { before: None };
-        if BLOCKS_IT.get() != Some(false) {
-            let before = change_mask(libc::SIG_UNBLOCK, |set| {
-                // SAFETY: the set is valid and empty.
-                unsafe { libc::sigaddset(set, signal) };
-            })?;
-            let blocks = contains(&before, Some(signal));
-            BLOCKS_IT.set(Some(blocks));
-            started.before = blocks.then_some(before);
-        }
+        let before = change_mask(libc::SIG_UNBLOCK, |set| {
+            // SAFETY: the set is valid and empty.
+            unsafe { libc::sigaddset(set, signal) };
+        })?;
+        started.before = contains(&before, signal).then_some(before);
         Ok(started)
     }
 }
@@ -368,7 +365,6 @@ mod tests {
         for blocks_signals in [false, true] {
             if blocks_signals {
                 nix::sys::signal::SigSet::all().thread_block().unwrap();
-                BLOCKS_IT.set(None);
             }
             let (a, _b) =
                 super::super::socket::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0).unwrap();

@@ -152,6 +152,11 @@ pub(crate) fn has_failed(fd: BorrowedFd<'_>) -> bool {
     polled.is_ok() && events.contains(PollFlags::POLLERR)
 }
 
+/// Tells whether there is something to receive or accept (POLLIN, poll(2)).
+pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::ZERO) != Ok(0)
+}
+
 /// Tells whether a system call on the descriptor could block: it is in blocking mode
 /// and ready for nothing (poll(2)).
 pub(crate) fn may_block(fd: BorrowedFd<'_>) -> bool {
