@@ -107,6 +107,28 @@ thread.join(20)
 assert [type(a) for a in answers] == [TimeoutError], answers
 """)
 
+    def test_accept_with_a_timeout_at_the_limit_of_open_files(self):
+        python("""
+import os, resource, socket
+listener = socket.create_server(("127.0.0.1", 0))
+client = socket.socket()
+listener.settimeout(0.1)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+held = []
+try:
+    while True: held.append(os.open(os.devnull, os.O_RDONLY))
+except OSError: pass
+try: listener.accept()
+except TimeoutError: pass
+else: assert False
+client.connect(listener.getsockname())
+try: listener.accept()
+except OSError as error: assert error.errno == 24, error
+else: assert False
+os.close(held.pop())
+listener.accept()
+""")
+
     def test_waits_add_no_descriptor(self):
         one, other = self.pair()
         before = descriptors()
@@ -247,6 +269,15 @@ class Handlers(SocketTest):
     def test_setblocking(self):
         one, _ = self.pair()
         with self.once(lambda: one.setblocking(False)):
+            self.assertRaises(BlockingIOError, one.recv, 1)
+
+    def test_setblocking_at_any_moment(self):
+        one, _ = self.pair()
+        before = signal.signal(signal.SIGALRM, lambda *_: one.setblocking(False))
+        self.addCleanup(signal.signal, signal.SIGALRM, before)
+        for round in range(100):
+            one.settimeout(None)
+            signal.setitimer(signal.ITIMER_REAL, 0.0002 + round % 25 * 0.0001)
             self.assertRaises(BlockingIOError, one.recv, 1)
 
     def test_close_while_connecting(self):
@@ -446,6 +477,44 @@ class Closing(SocketTest):
             other.close()
 
 
+    @only_ours("close() does not end an accept() in another thread")
+    def test_a_thread_that_comes_to_block_all_signals(self):
+        listener = self.listener()
+
+        def accept():
+            with contextlib.suppress(TimeoutError):
+                listener.settimeout(0.01)
+                listener.accept()
+            listener.settimeout(None)
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            listener.accept()
+
+        call = self.background(accept)
+        time.sleep(MOMENT)
+        call.wait_blocked()
+        listener.close()
+        self.assertEqual(call.error().errno, errno.EBADF)
+
+    def test_init_again_while_others_use_the_socket(self):
+        python("""
+import gc, socket, threading, time
+s = socket.socket()
+stop = time.monotonic() + 1
+def use():
+    while time.monotonic() < stop:
+        try: s.bind(("127.0.0.1", 0))
+        except OSError: pass
+        try: s.getsockname()
+        except OSError: pass
+def collect():
+    while time.monotonic() < stop: gc.collect()
+threads = [threading.Thread(target=f) for f in (use, use, collect)]
+for thread in threads: thread.start()
+while time.monotonic() < stop: s.__init__()
+for thread in threads: thread.join()
+""")
+
+
 class Forks(SocketTest):
     def test_a_child_of_a_process_whose_threads_wait(self):
         # Each wait uses its socket at the fork, by a thread that the child does not have.
@@ -476,6 +545,25 @@ for _ in range(10):
 for one, other in pairs:
     other.send(b"x")
 os._exit(0)
+""")
+
+    def test_a_handler_that_forks_during_a_wait(self):
+        python("""
+import os, signal, socket, sys, threading, time, warnings
+warnings.simplefilter("ignore")
+one, other = socket.socketpair()
+children = []
+def fork(*_):
+    child = os.fork()
+    if not child: signal.alarm(20)
+    children.append(child)
+signal.signal(signal.SIGALRM, fork)
+signal.setitimer(signal.ITIMER_REAL, 0.05)
+one.settimeout(0.3)
+try: one.recv(1)
+except TimeoutError: pass
+if not children[0]: os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
 """)
 
     def test_a_child_closes_what_it_closes(self):
