@@ -83,6 +83,7 @@ pub fn check_options(targets: &Targets, held: &str, attempts_only: &str) {
         "SOL_SOCKET SO_ACCEPTCONN",
         "SOL_SOCKET SO_BROADCAST",
         "SOL_SOCKET SO_ERROR",
+        "SOL_SOCKET SO_LINGER",
         "SOL_SOCKET SO_PROTOCOL",
         "SOL_SOCKET SO_REUSEADDR",
         "SOL_SOCKET SO_REUSEPORT",
