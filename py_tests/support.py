@@ -155,22 +155,10 @@ class Background:
         return self._value
 
 
-def wait_once():
-    """A thread that has waited for a socket may keep a descriptor for that until it ends:
-    here it comes to be before anything is counted.
-    """
-    one, other = socket.socketpair()
-    with one, other:
-        one.settimeout(0.001)
-        with contextlib.suppress(TimeoutError):
-            one.recv(1)
-
-
 class SocketTest(unittest.TestCase):
     """A test that must leave no descriptor behind."""
 
     def setUp(self):
-        wait_once()
         gc.collect()
         self._before = descriptors()
         # The first cleanup added is the last to run.

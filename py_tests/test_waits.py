@@ -27,7 +27,7 @@ class NoDescriptorOfOurs(SocketTest):
     """A program may close, replace and count descriptors: none is the module's own."""
 
     def test_a_daemon_closes_all_descriptors(self):
-        # What every daemon does. Its log gets the lowest number, and nothing else.
+        # Every daemon does this. Its log gets the lowest number, and must get nothing else.
         finished = python("""
 import os, socket, sys, threading, time, warnings
 warnings.simplefilter("ignore")
@@ -314,7 +314,7 @@ class AsTheKernel(SocketTest):
 
     @staticmethod
     def shut(one):
-        # Of a socket that is not connected the kernel says so, and shuts it all the same.
+        # The kernel reports that the socket is not connected, and shuts it all the same.
         with contextlib.suppress(OSError):
             one.shutdown(socket.SHUT_RD)
 

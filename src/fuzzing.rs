@@ -1,4 +1,4 @@
-//! What the fuzz targets of `fuzz/` run, each on any bytes. The tests run them on
+//! Runs the code that the fuzz targets of `fuzz/` test, each on any bytes. The tests run them on
 //! the kept corpus and on changes of it.
 
 use crate::address;
@@ -61,7 +61,7 @@ pub fn rules(data: &[u8]) {
     }
 }
 
-/// What getaddrinfo(3) says of a host with AI_NUMERICHOST.
+/// Returns what getaddrinfo(3) says of a host with AI_NUMERICHOST.
 fn numeric_host(host: &[u8]) -> Option<IpAddr> {
     let query = Query {
         host: CString::new(host).ok(),

@@ -109,7 +109,7 @@ impl Network {
     }
 }
 
-/// What `loopback` allows beside `Rules::loopback_only`: to ask for the interfaces,
+/// Lists what `loopback` allows beside `Rules::loopback_only`: to ask for the interfaces,
 /// without which `::1%lo` cannot be written.
 const LOOPBACK: &[&str] = &[
     "system:if_nameindex",
@@ -117,7 +117,7 @@ const LOOPBACK: &[&str] = &[
     "system:if_indextoname",
 ];
 
-/// What `local` allows beside `Rules::loopback_only`, for tests and for programs of
+/// Lists what `local` allows beside `Rules::loopback_only`, for tests and for programs of
 /// several processes: to ask for the interfaces, AF_UNIX sockets wherever they are,
 /// and to pass descriptors and take them over.
 const LOCAL: &[&str] = &[

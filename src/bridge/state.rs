@@ -31,7 +31,7 @@ pub(crate) struct Runtime {
 }
 
 impl Runtime {
-    /// That of an interpreter whose host is not known any more.
+    /// The state of an interpreter whose host is not known any more.
     fn refusing() -> Self {
         let runtime = Self {
             gate: Gate::new(Some(Arc::new(Rules::deny_all())), Arc::default()),
@@ -164,7 +164,7 @@ pub(crate) fn register(vm: &VirtualMachine, runtime: Arc<Runtime>) {
     runtimes.insert(vm.state.runtime_root_id, entry);
     drop(runtimes);
     keep(tenancy, vm);
-    // What the host gave them may have a Drop of its own.
+    // Values that the host gave them may have a Drop of their own.
     drop(ended);
 }
 

@@ -92,12 +92,6 @@ impl Socket {
         self.descriptor.acquire().ok_or(Errno::EBADF)
     }
 
-    /// The same as [`acquire`](Self::acquire).
-    #[inline]
-    pub(crate) fn begin(&self) -> Result<FdGuard<'_>, Errno> {
-        self.acquire()
-    }
-
     /// Closes the descriptor, ends the calls that use it with EBADF, and returns when
     /// the number is the kernel's again.
     ///

@@ -77,7 +77,7 @@ pub(super) fn bind(zelf: &Py<BaseSocket>, address: &PyObject, vm: &VirtualMachin
 }
 
 pub(super) fn listen(zelf: &Py<BaseSocket>, backlog: Backlog, vm: &VirtualMachine) -> PyResult<()> {
-    let call = zelf.socket.begin().or_raise(vm)?;
+    let call = zelf.socket.acquire().or_raise(vm)?;
     // An unbound socket gets a port from the kernel: that is a bind. What
     // bind() let through is not asked about again.
     let gate = &zelf.state.runtime.gate;

@@ -59,6 +59,6 @@ pub(crate) fn number_into_host(number: i32, vm: &VirtualMachine) -> PyResult<Own
 
 /// Another descriptor of a script's socket.
 pub(crate) fn duplicate_for_host(object: &PyObject, vm: &VirtualMachine) -> PyResult<OwnedFd> {
-    let call = socket(object, vm)?.socket.begin().or_raise(vm)?;
+    let call = socket(object, vm)?.socket.acquire().or_raise(vm)?;
     descriptor::duplicate(call.fd()).or_raise(vm)
 }

@@ -350,7 +350,7 @@ pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     let control = &zelf.state.runtime.control;
     let copy = {
         let permit = control.permit().or_raise(vm)?;
-        let call = socket.begin().or_raise(vm)?;
+        let call = socket.acquire().or_raise(vm)?;
         let fd = descriptor::duplicate(call.fd()).or_raise(vm)?;
         let bound = call.is_bound();
         Moving { fd, bound, permit }

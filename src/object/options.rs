@@ -31,7 +31,7 @@ pub(super) fn getsockopt(
     vm: &VirtualMachine,
 ) -> PyResult {
     permit(zelf, level, option).or_raise(vm)?;
-    let call = zelf.socket.begin().or_raise(vm)?;
+    let call = zelf.socket.acquire().or_raise(vm)?;
     if sockopt::answers_descriptor(level, option) {
         drop(call);
         return get_descriptor(zelf, level, option, buflen, vm);
@@ -74,7 +74,7 @@ fn get_descriptor(
         buflen => option_length(buflen, vm)?,
     };
     let permit = runtime.control.permit().or_raise(vm)?;
-    let call = zelf.socket.begin().or_raise(vm)?;
+    let call = zelf.socket.acquire().or_raise(vm)?;
     let mut value = vec![0; len];
     let (n, fd) = sockopt::get_descriptor(call.fd(), level, option, &mut value).or_raise(vm)?;
     drop(call);
@@ -117,7 +117,7 @@ pub(super) fn setsockopt(
         }
         let optlen = args::unsigned(optlen, vm)?;
         permit(zelf, level, option).or_raise(vm)?;
-        let call = zelf.socket.begin().or_raise(vm)?;
+        let call = zelf.socket.acquire().or_raise(vm)?;
         return sockopt::set_length(call.fd(), level, option, optlen).or_raise(vm);
     }
     let value = OptionValue::from_object(zelf.socket.family(), value, vm)?;
@@ -126,7 +126,7 @@ pub(super) fn setsockopt(
         OptionValue::Long(value) => value.to_ne_bytes().to_vec(),
         OptionValue::Bytes(value) => value,
     };
-    let call = zelf.socket.begin().or_raise(vm)?;
+    let call = zelf.socket.acquire().or_raise(vm)?;
     if zelf.state.runtime.gate.is_guarded() {
         match sockopt::membership(level, option, &value) {
             Some(group) => permit_group(zelf, &call, group).or_raise(vm)?,
@@ -201,7 +201,7 @@ pub(super) fn setblocking(
 }
 
 pub(super) fn get_inheritable(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<bool> {
-    let call = zelf.socket.begin().or_raise(vm)?;
+    let call = zelf.socket.acquire().or_raise(vm)?;
     lifecycle::is_inheritable(call.fd()).or_raise(vm)
 }
 
@@ -211,7 +211,7 @@ pub(super) fn set_inheritable(
     vm: &VirtualMachine,
 ) -> PyResult<()> {
     let inheritable = args::int(inheritable, vm)? != 0;
-    let call = zelf.socket.begin().or_raise(vm)?;
+    let call = zelf.socket.acquire().or_raise(vm)?;
     let mut flags = FdFlag::from_bits_retain(fcntl(call.fd(), FcntlArg::F_GETFD).or_raise(vm)?);
     flags.set(FdFlag::FD_CLOEXEC, !inheritable);
     fcntl(call.fd(), FcntlArg::F_SETFD(flags)).or_raise(vm)?;

@@ -88,7 +88,7 @@ fn writing_agrees_with_the_c_library() {
     }
 }
 
-/// What getaddrinfo(3) says of a host with AI_NUMERICHOST.
+/// Returns what getaddrinfo(3) says of a host with AI_NUMERICHOST.
 fn numeric_host(host: &str) -> Option<IpAddr> {
     let query = Query {
         host: Some(CString::new(host).unwrap()),
