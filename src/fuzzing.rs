@@ -65,7 +65,7 @@ pub fn rules(data: &[u8]) {
 fn numeric_host(host: &[u8]) -> Option<IpAddr> {
     let query = Query {
         host: CString::new(host).ok(),
-        kind: libc::SOCK_STREAM,
+        socket_type: libc::SOCK_STREAM,
         flags: libc::AI_NUMERICHOST,
         ..Query::default()
     };
@@ -88,7 +88,7 @@ pub fn hosts(data: &[u8]) {
 
 /// Ancillary data as the kernel writes it, or does not.
 pub fn ancillary(data: &[u8]) {
-    let (items, malformed) = message::items(data);
+    let (items, malformed) = message::control_messages(data);
     let mut bytes = 0;
     for item in &items {
         bytes += item.data.len();
@@ -102,10 +102,13 @@ pub fn ancillary(data: &[u8]) {
     let mut again = Vec::new();
     for item in &items {
         assert!(message::push_control(
-            &mut again, item.level, item.kind, item.data
+            &mut again,
+            item.level,
+            item.cmsg_type,
+            item.data
         ));
     }
-    assert_eq!(message::items(&again), (items, false));
+    assert_eq!(message::control_messages(&again), (items, false));
 }
 
 thread_local! {

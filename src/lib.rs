@@ -162,7 +162,7 @@ mod net;
 mod object;
 mod policy;
 mod sys;
-mod tls;
+mod vm;
 
 pub use embed::{Counters, Handle, SocketInfo, SocketModule, handoff};
 pub use net::Resolver;

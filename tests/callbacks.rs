@@ -117,7 +117,7 @@ impl Policy for Asked {
                 let (ip, _) = address.ip().unwrap();
                 format!("address {ip} {name:?}")
             }
-            Target::Kind { .. } => "kind".to_owned(),
+            Target::Socket { .. } => "socket".to_owned(),
             Target::SocketOption { level, name } => format!("{level}:{name}"),
             other => format!("{other:?}"),
         };
@@ -157,14 +157,14 @@ fn what_a_policy_is_asked() {
     assert_eq!(
         asked("socket.socket().connect(('a.test', PORT))"),
         [
-            "create kind".to_owned(),
+            "create socket".to_owned(),
             format!("connect name a.test {some}"),
             "connect address 127.0.0.1 Some(\"a.test\")".to_owned(),
         ]
     );
     assert_eq!(
         asked("socket.socket().connect(('127.1', PORT))"),
-        ["create kind", "connect address 127.0.0.1 None"]
+        ["create socket", "connect address 127.0.0.1 None"]
     );
     assert_eq!(
         asked("socket.getaddrinfo('a.test', PORT, type=1)"),
@@ -179,18 +179,21 @@ fn what_a_policy_is_asked() {
         [
             format!("resolve name a.test {some}"),
             "resolve address 127.0.0.1 Some(\"a.test\")".to_owned(),
-            "create kind".to_owned(),
+            "create socket".to_owned(),
         ]
     );
     assert_eq!(
         asked("s = socket.socketpair()[0]; s.setsockopt(1, 2, 1); s.getsockopt(1, 3)"),
-        ["create kind", "option 1:2", "option 1:3"]
+        ["create socket", "option 1:2", "option 1:3"]
     );
     let leave = "
 try: socket.socket(2, 2).setsockopt(0, 36, bytes([239, 1, 2, 3, 127, 0, 0, 1]))
 except OSError: pass
 ";
-    assert_eq!(asked(leave), ["create kind", "bind address 239.1.2.3 None"]);
+    assert_eq!(
+        asked(leave),
+        ["create socket", "bind address 239.1.2.3 None"]
+    );
 }
 
 #[test]

@@ -62,7 +62,7 @@ socket.numbers = [s.fileno() for s in socket.kept]
     .unwrap();
     let mut sockets = lean.handle.sockets();
     sockets.sort_by_key(|socket| socket.id);
-    let kinds: Vec<_> = sockets.iter().map(|s| (s.family, s.kind)).collect();
+    let kinds: Vec<_> = sockets.iter().map(|s| (s.family, s.socket_type)).collect();
     assert_eq!(kinds, [(2, 1), (10, 2), (1, 1), (2, 2)]);
     let [tcp, udp, unix, fresh] = sockets.as_slice() else {
         panic!("{sockets:?}")
@@ -102,7 +102,11 @@ impl Log {
         let known = self.ids.len();
         let mut number = |id: &u64| *self.ids.entry(*id).or_insert(known);
         let line = match event {
-            Event::Opened { id, family, kind } => format!("{} opened {family} {kind}", number(id)),
+            Event::Opened {
+                id,
+                family,
+                socket_type,
+            } => format!("{} opened {family} {socket_type}", number(id)),
             Event::Connected { id, address } => {
                 format!("{} connected to {}", number(id), address.ip().unwrap().0)
             }

@@ -22,19 +22,19 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
     let refusal = Refusal::Message("AF_ALG address must be a tuple (type, name[, feat[, mask]])");
     let items = request.tuple("AF_ALG", value)?;
     let mut items = Items::new(vm, items, 2..=4, refusal)?;
-    let kind = items.text()?.into_bytes();
+    let alg_type = items.text()?.into_bytes();
     let name = items.text()?.into_bytes();
     // 32 bits in the kernel, of which CPython fills 16.
     let feat = u32::from(items.unsigned_or(0)? as u16);
     let mask = u32::from(items.unsigned_or(0)? as u16);
-    if kind.len() >= TYPE_ROOM {
+    if alg_type.len() >= TYPE_ROOM {
         return Err(vm.new_value_error("AF_ALG type too long."));
     }
     if name.len() >= NAME_ROOM {
         return Err(vm.new_value_error("AF_ALG name too long."));
     }
     let fields: [(usize, &[u8]); 4] = [
-        (TYPE, &kind),
+        (TYPE, &alg_type),
         (FEAT, &feat.to_ne_bytes()),
         (MASK, &mask.to_ne_bytes()),
         (NAME, &name),

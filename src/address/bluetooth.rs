@@ -61,13 +61,14 @@ fn l2cap(request: &Request<'_>, value: &PyObject) -> PyResult<SockAddr> {
             items.unsigned_or(BDADDR_BREDR)? as u8,
         ))
     };
-    let (device, psm, cid, kind) = read().map_err(|_: PyBaseExceptionRef| wrong_format(request))?;
+    let (device, psm, cid, address_type) =
+        read().map_err(|_: PyBaseExceptionRef| wrong_format(request))?;
     let device = bdaddr(request.vm, device.as_bytes())?;
     let fields: [(usize, &[u8]); 4] = [
         (L2_PSM, &psm.to_le_bytes()),
         (L2_BDADDR, &device),
         (L2_CID, &cid.to_le_bytes()),
-        (L2_BDADDR_TYPE, &[kind]),
+        (L2_BDADDR_TYPE, &[address_type]),
     ];
     Ok(encode(libc::AF_BLUETOOTH, L2_SIZE, &fields))
 }
@@ -172,11 +173,11 @@ pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr, protocol: i32) 
             let device = bdaddr_text(address.field(L2_BDADDR));
             let psm = u16::from_le_bytes(address.field(L2_PSM));
             let cid = u16::from_le_bytes(address.field(L2_CID));
-            let [kind] = address.field(L2_BDADDR_TYPE);
-            match (cid, u64::from(kind)) {
+            let [address_type] = address.field(L2_BDADDR_TYPE);
+            match (cid, u64::from(address_type)) {
                 (0, BDADDR_BREDR) => vm.new_tuple((device, psm)).into(),
                 (cid, BDADDR_BREDR) => vm.new_tuple((device, psm, cid)).into(),
-                _ => vm.new_tuple((device, psm, cid, kind)).into(),
+                _ => vm.new_tuple((device, psm, cid, address_type)).into(),
             }
         }
         BTPROTO_RFCOMM => {

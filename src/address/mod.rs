@@ -20,11 +20,11 @@ mod vsock;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use crate::bridge::State;
 use crate::bridge::args::type_name;
 use crate::bridge::errors::{OrRaise, plain_os_error};
 use crate::net::Timeout;
 use crate::policy::{NameGrant, Operation, Permitted, SockAddr};
+use crate::vm::state::State;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyTuple};
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};

@@ -5,7 +5,7 @@ use crate::bridge::args::type_name;
 use crate::bridge::blocking;
 use crate::bridge::errors::{OrRaise, plain_os_error};
 use crate::net::resolve::{self, Query};
-use crate::net::{Clock, Error};
+use crate::net::{Deadline, Error};
 use crate::policy::inet::HostLiteral;
 use crate::policy::{NameGrant, Operation, SockAddr};
 use crate::sys::interface;
@@ -158,13 +158,13 @@ fn look_up(
         host: Some(host),
         service: None,
         family: request.family,
-        kind: 0,
+        socket_type: 0,
         protocol: 0,
         flags: 0,
     };
     let found = blocking(vm, |host| {
-        let mut clock = Clock::new(request.timeout, &request.state.runtime.control);
-        resolve::getaddrinfo(host, &request.state.runtime.control, &mut clock, query)
+        let mut deadline = Deadline::new(request.timeout, &request.state.runtime.control);
+        resolve::getaddrinfo(host, &request.state.runtime.control, &mut deadline, query)
     })?;
     let Some(first) = found.first() else {
         return Err(unknown).or_raise(vm);

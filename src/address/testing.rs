@@ -2,8 +2,8 @@
 //! literals in, `repr()` out.
 
 use super::{Request, parse, to_python};
-use crate::bridge::{Runtime, State};
 use crate::policy::{Denied, Gate, Operation, Policy, SockAddr, Target};
+use crate::vm::state::{Runtime, State};
 use rustpython_vm::compiler::Mode;
 use rustpython_vm::{AsObject, Interpreter, PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::sync::{Arc, Mutex};
@@ -97,7 +97,7 @@ impl Call {
             protocol: self.protocol,
             caller: "connect",
             operation: self.operation,
-            timeout: crate::net::Timeout::Never,
+            timeout: crate::net::Timeout::Blocking,
         })
     }
 

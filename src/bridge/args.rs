@@ -80,7 +80,7 @@ pub(crate) type Few<T> = SmallVec<[T; 4]>;
 ///
 /// All are fetched before any is used: an item that changes the list it is in
 /// when it is converted changes nothing for this call.
-pub(crate) fn items(
+pub(crate) fn to_sequence(
     value: &PyObject,
     what: &str,
     vm: &VirtualMachine,
@@ -105,7 +105,7 @@ pub(crate) fn items(
 /// 3.15 on that is any real number, such as a Decimal.
 pub(crate) fn timeout(value: &PyObject, vm: &VirtualMachine) -> PyResult<Timeout> {
     if vm.is_none(value) {
-        return Ok(Timeout::Never);
+        return Ok(Timeout::Blocking);
     }
     let nanos = match value.downcast_ref::<PyFloat>() {
         Some(seconds) => nanoseconds(seconds.to_f64(), vm)?,
@@ -128,7 +128,7 @@ pub(crate) fn timeout(value: &PyObject, vm: &VirtualMachine) -> PyResult<Timeout
     };
     match nanos {
         n if n < 0 => Err(vm.new_value_error("Timeout value out of range")),
-        0 => Ok(Timeout::Zero),
+        0 => Ok(Timeout::NonBlocking),
         n => Ok(Timeout::After(Duration::from_nanos(n as u64))),
     }
 }
@@ -136,8 +136,8 @@ pub(crate) fn timeout(value: &PyObject, vm: &VirtualMachine) -> PyResult<Timeout
 /// A timeout as Python has it: seconds, or None.
 pub(crate) fn timeout_object(timeout: Timeout, vm: &VirtualMachine) -> PyObjectRef {
     match timeout {
-        Timeout::Never => vm.ctx.none(),
-        Timeout::Zero => vm.ctx.new_float(0.0).into(),
+        Timeout::Blocking => vm.ctx.none(),
+        Timeout::NonBlocking => vm.ctx.new_float(0.0).into(),
         // Not `as_secs_f64`, which rounds twice.
         Timeout::After(timeout) => vm.ctx.new_float(timeout.as_nanos() as f64 / 1e9).into(),
     }

@@ -3,18 +3,18 @@
 //!
 //! Free when nobody listens. A hook that raises stops the call.
 
+use crate::sys::socket::SocketSpec;
 use rustpython_vm::{AsObject, PyObject, PyResult, VirtualMachine};
 
 /// `socket.__new__(self, family, type, protocol)`.
-pub(crate) fn new(
-    vm: &VirtualMachine,
-    zelf: &PyObject,
-    family: i32,
-    kind: i32,
-    protocol: i32,
-) -> PyResult<()> {
+pub(crate) fn new(vm: &VirtualMachine, zelf: &PyObject, spec: SocketSpec) -> PyResult<()> {
+    let SocketSpec {
+        family,
+        socket_type,
+        protocol,
+    } = spec;
     vm.audit("socket.__new__", || {
-        (zelf.to_owned(), family, kind, protocol)
+        (zelf.to_owned(), family, socket_type, protocol)
     })
 }
 
@@ -49,10 +49,21 @@ pub(crate) fn sendmsg(
 pub(crate) fn getaddrinfo(
     vm: &VirtualMachine,
     (host, port): (&PyObject, &PyObject),
-    (family, kind, protocol): (i32, i32, i32),
+    spec: SocketSpec,
 ) -> PyResult<()> {
     vm.audit("socket.getaddrinfo", || {
-        (host.to_owned(), port.to_owned(), family, kind, protocol)
+        let SocketSpec {
+            family,
+            socket_type,
+            protocol,
+        } = spec;
+        (
+            host.to_owned(),
+            port.to_owned(),
+            family,
+            socket_type,
+            protocol,
+        )
     })
 }
 

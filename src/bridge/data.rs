@@ -1,4 +1,4 @@
-//! Memory of objects that a script hands over, to be sent or received into.
+//! WritableBuffer of objects that a script hands over, to be sent or received into.
 //!
 //! An object can change under a call: `bytearray.__init__` of this VM shrinks what
 //! is exported. So each borrow looks whether the bytes that the export promised
@@ -69,12 +69,12 @@ impl Data {
 }
 
 /// A writable bytes-like argument.
-pub(crate) struct Memory {
+pub(crate) struct WritableBuffer {
     buffer: PyBuffer,
     source: PyObjectRef,
 }
 
-impl Memory {
+impl WritableBuffer {
     pub(crate) fn len(&self) -> usize {
         self.buffer.desc.len
     }
@@ -107,7 +107,7 @@ impl Memory {
     }
 }
 
-impl<'a> TryFromBorrowedObject<'a> for Memory {
+impl<'a> TryFromBorrowedObject<'a> for WritableBuffer {
     fn try_from_borrowed_object(vm: &VirtualMachine, object: &'a PyObject) -> PyResult<Self> {
         let buffer = ArgMemoryBuffer::try_from_borrowed_object(vm, object)?;
         Ok(Self {
@@ -135,7 +135,7 @@ impl SendBuffer for Data {
 
 /// The first `len` bytes of writable memory.
 pub(crate) struct Room<'a> {
-    pub(crate) memory: &'a Memory,
+    pub(crate) memory: &'a WritableBuffer,
     pub(crate) len: usize,
 }
 

@@ -1,8 +1,8 @@
 //! The one map from a Rust error to a Python exception.
 
-use super::state;
 use crate::net::{Error, Limit};
 use crate::sys::text;
+use crate::vm::state;
 use nix::errno::Errno;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyType, PyTypeRef};
 use rustpython_vm::common::static_cell;
@@ -26,7 +26,7 @@ pub(crate) fn to_python(error: Error, vm: &VirtualMachine) -> PyBaseExceptionRef
             ),
         },
         Error::Limit(limit) => {
-            state::of(vm).runtime.control.watch.limited(limit);
+            state::of(vm).runtime.control.observer.limited(limit);
             let (errno, text) = match limit {
                 Limit::Sockets => (
                     Errno::EMFILE,

@@ -1,11 +1,11 @@
 //! The classes AddressFamily, SocketKind, MsgFlag and AddressInfo, and their members.
 //!
-//! They are made when a script first uses one: see `module::lazy`.
+//! They are made when a script first uses one: see `vm::lazy_module`.
 
-mod native;
 mod stdlib;
 
 use super::{ADDRESS_FAMILY, ENUMERATIONS, SOCKET_KIND};
+use crate::vm::native_enums;
 use rustpython_vm::builtins::{PyModule, PyStrInterned};
 use rustpython_vm::class::PyClassImpl;
 use rustpython_vm::common::lock::{OnceCell, PyRwLock};
@@ -49,7 +49,7 @@ impl Made {
     fn new(vm: &VirtualMachine) -> PyResult<Self> {
         let classes = match stdlib::classes(vm)? {
             Some(classes) => classes,
-            None => native::classes(vm)?,
+            None => native_enums::classes(vm)?,
         };
         let mut names = Vec::new();
         let mut by_value = Vec::new();

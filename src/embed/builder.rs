@@ -1,10 +1,11 @@
 //! Configure, then register.
 
-use super::{Handle, withheld};
-use crate::bridge::{Runtime, state};
+use super::Handle;
+use crate::module;
 use crate::net::{Control, Resolver};
 use crate::policy::{Event, Gate, Policy};
-use crate::{module, tls};
+use crate::vm::state::{self, Runtime};
+use crate::vm::{ssl, withheld};
 use rustpython_vm::builtins::PyBaseExceptionRef;
 use rustpython_vm::{InterpreterBuilder, VirtualMachine};
 use std::sync::Arc;
@@ -232,7 +233,7 @@ impl SocketModule {
     /// # drop(module);
     /// ```
     pub fn on_event(self, hook: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
-        self.control.watch.set_hook(Box::new(hook));
+        self.control.observer.set_hook(Box::new(hook));
         self
     }
 
@@ -298,7 +299,7 @@ impl SocketModule {
             true => builder.add_native_modules(&withheld),
             false => builder,
         };
-        let gate = Gate::new(self.policy, self.control.watch.clone());
+        let gate = Gate::new(self.policy, self.control.observer.clone());
         builder
             .add_native_modules(&definitions)
             .init_hook(move |vm| {
@@ -306,7 +307,7 @@ impl SocketModule {
                     gate,
                     control: self.control,
                     interruption: self.interruption,
-                    tls: tls::install(vm),
+                    tls: ssl::install(vm),
                 };
                 state::register(vm, Arc::new(runtime));
             })

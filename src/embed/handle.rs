@@ -87,7 +87,7 @@ pub struct SocketInfo {
     /// AF_ number.
     pub family: i32,
     /// SOCK_ number without flags.
-    pub kind: i32,
+    pub socket_type: i32,
     /// Protocol number.
     pub protocol: i32,
     /// Its own address, if it has one (getsockname(2)).
@@ -182,13 +182,13 @@ impl Handle {
     /// assert_eq!(module.handle().counters().opened, 0);
     /// ```
     pub fn counters(&self) -> Counters {
-        let watch = &self.control.watch;
+        let observer = &self.control.observer;
         let mut counters = Counters {
-            opened: watch.opened.load(Ordering::Relaxed),
-            received: watch.received.load(Ordering::Relaxed),
-            sent: watch.sent.load(Ordering::Relaxed),
-            refusals: watch.refusals.load(Ordering::Relaxed),
-            limited: watch.limited.load(Ordering::Relaxed),
+            opened: observer.opened.load(Ordering::Relaxed),
+            received: observer.received.load(Ordering::Relaxed),
+            sent: observer.sent.load(Ordering::Relaxed),
+            refusals: observer.refusals.load(Ordering::Relaxed),
+            limited: observer.limited.load(Ordering::Relaxed),
             ..Counters::default()
         };
         for socket in self.control.ledger.sockets() {
@@ -220,7 +220,7 @@ fn info(socket: &Socket) -> Option<SocketInfo> {
         id: socket.id,
         fd: call.number(),
         family: socket.family(),
-        kind: socket.kind(),
+        socket_type: socket.socket_type(),
         protocol: socket.protocol(),
         local: address(sys::socket::getsockname(call.fd())),
         peer: address(sys::socket::getpeername(call.fd())),

@@ -3,7 +3,6 @@
 mod builder;
 mod handle;
 pub mod handoff;
-mod withheld;
 
 pub use builder::SocketModule;
 pub use handle::{Counters, Handle, SocketInfo};

@@ -2,11 +2,12 @@
 //! number, the default timeout, network interfaces.
 
 use crate::bridge::errors::{self, OrRaise};
-use crate::bridge::{args, state, text};
+use crate::bridge::{args, text};
 use crate::object;
 use crate::policy::inet;
 use crate::policy::{Operation, Target};
 use crate::sys::{descriptor, interface, message};
+use crate::vm::state;
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyListRef, PyStrRef};

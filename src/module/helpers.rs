@@ -5,15 +5,17 @@
 //! function's own module has when it is called, and what they return is used by
 //! its methods: scripts replace them, tests most of all.
 
-use super::function::of_module;
 use super::netdb;
+use crate::bridge::Data;
 use crate::bridge::args::{self, Int, Size};
 use crate::bridge::errors::{self, OrRaise};
-use crate::bridge::{Data, state};
 use crate::constants::enums;
-use crate::net::{Clock, Timeout};
+use crate::net::{Deadline, Timeout};
 use crate::object;
 use crate::sys::message;
+use crate::sys::socket::SocketSpec;
+use crate::vm::function::of_module;
+use crate::vm::state;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyByteArray, PyBytes, PyStr};
 use rustpython_vm::function::{FuncArgs, KwArgs, OptionalArg, PyMethodDef};
@@ -175,7 +177,7 @@ struct ConnectionArgs {
 }
 
 /// The signature of create_connection(), as `inspect` has those of Python functions.
-pub(super) fn connection_signature(module: &PyObject, vm: &VirtualMachine) -> PyResult {
+pub(crate) fn connection_signature(module: &PyObject, vm: &VirtualMachine) -> PyResult {
     let inspect = vm.import("inspect", 0)?;
     let parameter = inspect.get_attr("Parameter", vm)?;
     let either = parameter.get_attr("POSITIONAL_OR_KEYWORD", vm)?;
@@ -215,7 +217,7 @@ fn create_connection(module: &PyObject, args: ConnectionArgs, vm: &VirtualMachin
             Some(source) if source.clone().try_to_bool(vm)? => Some(source),
             _ => None,
         },
-        clock: None,
+        deadline: None,
     };
     let getaddrinfo = module.get_attr("getaddrinfo", vm)?;
     let found = match attempts.begin(vm)? {
@@ -228,12 +230,12 @@ fn create_connection(module: &PyObject, args: ConnectionArgs, vm: &VirtualMachin
     let mut failures: Vec<PyBaseExceptionRef> = Vec::new();
     for found in found.get_iter(vm)?.iter::<PyObjectRef>(vm)? {
         let found = found?;
-        let [family, kind, protocol, _, address] = unpack(&found, vm)?;
+        let [family, socket_type, protocol, _, address] = unpack(&found, vm)?;
         if !failures.is_empty() && attempts.are_out_of_time() {
             break;
         }
         let connected = vm
-            .call_method(module, "socket", (family, kind, protocol))
+            .call_method(module, "socket", (family, socket_type, protocol))
             .and_then(|sock| or_close(sock, vm, |sock| attempts.connect(sock, address, vm)));
         match connected {
             Ok(sock) => return Ok(sock),
@@ -256,12 +258,12 @@ fn create_connection(module: &PyObject, args: ConnectionArgs, vm: &VirtualMachin
     Err(group.try_into_value(vm)?)
 }
 
-/// The attempts of one create_connection(), all on one clock.
+/// The attempts of one create_connection(), all on one deadline.
 struct Attempts {
     timeout: Option<PyObjectRef>,
     source: Option<PyObjectRef>,
     /// Runs from the first attempt.
-    clock: Option<Clock>,
+    deadline: Option<Deadline>,
 }
 
 /// True of the module's own function, false of what a script replaced it with.
@@ -271,7 +273,7 @@ fn is_native(function: &PyObject) -> bool {
 }
 
 impl Attempts {
-    /// Starts the clock, for the look-up that comes first. The timeout, if there
+    /// Starts the deadline, for the look-up that comes first. The timeout, if there
     /// is one.
     fn begin(&mut self, vm: &VirtualMachine) -> PyResult<Option<Timeout>> {
         let timeout = match &self.timeout {
@@ -281,9 +283,9 @@ impl Attempts {
         let Timeout::After(_) = timeout else {
             return Ok(None);
         };
-        let mut clock = Clock::new(timeout, &state::of(vm).runtime.control);
-        clock.remaining().or_raise(vm)?;
-        self.clock = Some(clock);
+        let mut deadline = Deadline::new(timeout, &state::of(vm).runtime.control);
+        deadline.remaining().or_raise(vm)?;
+        self.deadline = Some(deadline);
         Ok(Some(timeout))
     }
 
@@ -302,18 +304,18 @@ impl Attempts {
         let Some(native) = object::plain(sock) else {
             return vm.call_method(sock, "connect", (address,)).map(drop);
         };
-        let clock = self.clock.get_or_insert_with(|| {
-            let mut clock = native.socket.clock();
-            // Whatever the first answer is, the clock runs.
-            let _ = clock.remaining();
-            clock
+        let deadline = self.deadline.get_or_insert_with(|| {
+            let mut deadline = native.socket.deadline();
+            // Whatever the first answer is, the deadline runs.
+            let _ = deadline.remaining();
+            deadline
         });
-        object::connect_within(native, &address, clock, vm)
+        object::connect_within(native, &address, deadline, vm)
     }
 
     fn are_out_of_time(&mut self) -> bool {
-        self.clock.as_mut().is_some_and(|clock| {
-            matches!(clock.timeout(), Timeout::After(_)) && clock.remaining().is_err()
+        self.deadline.as_mut().is_some_and(|deadline| {
+            matches!(deadline.timeout(), Timeout::After(_)) && deadline.remaining().is_err()
         })
     }
 }
@@ -422,27 +424,24 @@ pub(super) struct PairArgs {
     #[pyarg(any, default, py_default = "None")]
     family: Option<PyObjectRef>,
     #[pyarg(any, name = "type", optional, py_default = "1")]
-    kind: OptionalArg<PyObjectRef>,
+    socket_type: OptionalArg<PyObjectRef>,
     #[pyarg(any, optional, py_default = "0")]
     proto: OptionalArg<PyObjectRef>,
 }
 
-/// Family, type and protocol.
-type Spec = (i32, i32, i32);
-
 impl PairArgs {
     /// `default_family` stands for a family that is left out.
-    fn spec(&self, default_family: i32, vm: &VirtualMachine) -> PyResult<Spec> {
+    fn spec(&self, default_family: i32, vm: &VirtualMachine) -> PyResult<SocketSpec> {
         let family = self.family.as_ref().map(|family| args::int(family, vm));
         let int = |given: &OptionalArg<PyObjectRef>, default| match given {
             OptionalArg::Present(given) => args::int(given, vm),
             OptionalArg::Missing => Ok(default),
         };
-        Ok((
-            family.unwrap_or(Ok(default_family))?,
-            int(&self.kind, libc::SOCK_STREAM)?,
-            int(&self.proto, 0)?,
-        ))
+        Ok(SocketSpec {
+            family: family.unwrap_or(Ok(default_family))?,
+            socket_type: int(&self.socket_type, libc::SOCK_STREAM)?,
+            protocol: int(&self.proto, 0)?,
+        })
     }
 
     /// What CPython calls the class with: (family, type, proto, number).
@@ -451,12 +450,12 @@ impl PairArgs {
             Some(family) => family.clone(),
             None => enums::address_family(vm, libc::AF_UNIX)?,
         };
-        let kind = match &self.kind {
-            OptionalArg::Present(kind) => kind.clone(),
+        let socket_type = match &self.socket_type {
+            OptionalArg::Present(socket_type) => socket_type.clone(),
             OptionalArg::Missing => enums::socket_kind(vm, libc::SOCK_STREAM)?,
         };
         Ok(with_number(
-            [family, kind, or_zero(&self.proto, vm)],
+            [family, socket_type, or_zero(&self.proto, vm)],
             number,
             vm,
         ))
@@ -503,7 +502,11 @@ fn fallback_socketpair(
     args: PairArgs,
     vm: &VirtualMachine,
 ) -> PyResult<(PyObjectRef, PyObjectRef)> {
-    let (family, kind, protocol) = args.spec(libc::AF_INET, vm)?;
+    let SocketSpec {
+        family,
+        socket_type,
+        protocol,
+    } = args.spec(libc::AF_INET, vm)?;
     let host = match family {
         libc::AF_INET => "127.0.0.1",
         libc::AF_INET6 => "::1",
@@ -513,7 +516,7 @@ fn fallback_socketpair(
             ));
         }
     };
-    if kind != libc::SOCK_STREAM {
+    if socket_type != libc::SOCK_STREAM {
         return Err(vm.new_value_error("Only SOCK_STREAM socket type is supported"));
     }
     if protocol != 0 {
@@ -555,7 +558,7 @@ fn connect_to_self(
     vm.call_method(listener, "listen", ())?;
     let address = vm.call_method(listener, "getsockname", ())?;
     // Without flow information and scope.
-    let address = args::items(&address, "address", vm)?;
+    let address = args::to_sequence(&address, "address", vm)?;
     let address = vm.ctx.new_tuple(address.into_iter().take(2).collect());
     let mut server = None;
     let client = or_close(open()?, vm, |client| {
@@ -588,7 +591,7 @@ struct FromFdArgs {
     #[pyarg(any)]
     family: PyObjectRef,
     #[pyarg(any, name = "type")]
-    kind: PyObjectRef,
+    socket_type: PyObjectRef,
     #[pyarg(any, optional, py_default = "0")]
     proto: OptionalArg<PyObjectRef>,
 }
@@ -598,15 +601,19 @@ fn fromfd(module: &PyObject, args: FromFdArgs, vm: &VirtualMachine) -> PyResult 
         OptionalArg::Present(proto) => args::int(proto, vm)?,
         OptionalArg::Missing => 0,
     };
-    let spec = (
-        args::int(&args.family, vm)?,
-        args::int(&args.kind, vm)?,
-        proto,
-    );
+    let spec = SocketSpec {
+        family: args::int(&args.family, vm)?,
+        socket_type: args::int(&args.socket_type, vm)?,
+        protocol: proto,
+    };
     let class = object::name_socket(module, vm)?;
     object::duplicate(&class, &state::of(vm), args.fd.0, spec, vm, |number| {
         let proto = or_zero(&args.proto, vm);
-        Ok(with_number([args.family, args.kind, proto], number, vm))
+        Ok(with_number(
+            [args.family, args.socket_type, proto],
+            number,
+            vm,
+        ))
     })
 }
 
@@ -675,13 +682,13 @@ fn recv_fds(args: RecvFdsArgs, vm: &VirtualMachine) -> PyResult {
     let mut fds: Vec<PyObjectRef> = Vec::new();
     for item in ancillary.get_iter(vm)?.iter::<PyObjectRef>(vm)? {
         let item = item?;
-        let [level, kind, rights] = unpack(&item, vm)?;
+        let [level, cmsg_type, rights] = unpack(&item, vm)?;
         let is = |value: &PyObject, n: i32| vm.bool_eq(value, vm.ctx.new_int(n).as_object());
-        if is(&level, libc::SOL_SOCKET)? && is(&kind, libc::SCM_RIGHTS)? {
+        if is(&level, libc::SOL_SOCKET)? && is(&cmsg_type, libc::SCM_RIGHTS)? {
             let rights = Data::try_from_object(vm, rights)?.to_vec(vm)?;
-            let item = message::Item {
+            let item = message::ControlMessage {
                 level: libc::SOL_SOCKET,
-                kind: libc::SCM_RIGHTS,
+                cmsg_type: libc::SCM_RIGHTS,
                 data: &rights,
             };
             fds.extend(

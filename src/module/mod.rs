@@ -1,12 +1,10 @@
 //! What a script imports: `socket`, and `_socket`, its second name.
 
-mod function;
 mod functions;
-mod helpers;
-pub(crate) mod lazy;
+pub(crate) mod helpers;
 mod netdb;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::bridge::errors;
 use crate::object;
@@ -90,8 +88,9 @@ fn create(
 #[rustpython_vm::pymodule(with(functions::functions, helpers::helpers, netdb::netdb))]
 pub(crate) mod socket {
     use crate::constants::{self, enums};
-    use crate::module::{function, helpers, lazy};
+    use crate::module::helpers;
     use crate::object;
+    use crate::vm::{function, lazy_module};
     use rustpython_vm::builtins::PyModule;
     use rustpython_vm::{AsObject, Py, PyResult, VirtualMachine};
 
@@ -115,7 +114,7 @@ pub(crate) mod socket {
         constants::install(module, vm)?;
         enums::install(module, vm)?;
         function::install(helpers::OF_MODULE, module, vm)?;
-        lazy::begin(module, vm);
+        lazy_module::begin(module, vm);
         Ok(())
     }
 }
@@ -127,8 +126,8 @@ pub(crate) mod socket {
 pub(crate) mod _socket {
     use crate::constants::{self, enums};
     use crate::module::helpers::{self, PairArgs};
-    use crate::module::lazy;
     use crate::object;
+    use crate::vm::lazy_module;
     use rustpython_vm::builtins::PyModule;
     use rustpython_vm::{Py, PyObjectRef, PyResult, VirtualMachine};
 
@@ -145,7 +144,7 @@ pub(crate) mod _socket {
         super::add_types(module, vm)?;
         constants::install(module, vm)?;
         enums::install(module, vm)?;
-        lazy::begin(module, vm);
+        lazy_module::begin(module, vm);
         Ok(())
     }
 }

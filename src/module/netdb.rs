@@ -3,13 +3,15 @@
 use crate::address::{self, idna};
 use crate::bridge::CallContext;
 use crate::bridge::errors::{self, OrRaise};
-use crate::bridge::{State, args, audit, blocking, state, text};
+use crate::bridge::{args, audit, blocking, text};
 use crate::constants::enums;
 use crate::net::resolve::{self, AddrInfo, Query};
-use crate::net::{Clock, Control, Error, Timeout};
+use crate::net::{Control, Deadline, Error, Timeout};
 use crate::policy::inet::{self, HostLiteral};
 use crate::policy::{Denied, NameGrant, Operation, SockAddr, Target};
 use crate::sys::netdb::{self as database, HostEntry};
+use crate::sys::socket::SocketSpec;
+use crate::vm::state::{self, State};
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{
@@ -125,7 +127,7 @@ pub(crate) struct GetAddrInfo {
     #[pyarg(any, default = args::Int(0), py_default = "0")]
     family: args::Int,
     #[pyarg(any, name = "type", default = args::Int(0), py_default = "0")]
-    kind: args::Int,
+    socket_type: args::Int,
     #[pyarg(any, name = "proto", default = args::Int(0), py_default = "0")]
     protocol: args::Int,
     #[pyarg(any, default = args::Int(0), py_default = "0")]
@@ -180,7 +182,7 @@ impl<'a> LookUp<'a> {
             vm,
             state,
             grant,
-            timeout: Timeout::Never,
+            timeout: Timeout::Blocking,
         })
     }
 
@@ -202,7 +204,7 @@ impl<'a> LookUp<'a> {
             vm,
             state,
             grant: None,
-            timeout: Timeout::Never,
+            timeout: Timeout::Blocking,
         })
     }
 
@@ -238,17 +240,17 @@ impl<'a> LookUp<'a> {
     /// Waits for the resolver, by default for as long as it takes.
     fn wait<T>(
         &self,
-        look_up: impl FnOnce(&CallContext<'a>, &Control, &mut Clock) -> Result<T, Error>,
+        look_up: impl FnOnce(&CallContext<'a>, &Control, &mut Deadline) -> Result<T, Error>,
     ) -> PyResult<T> {
-        let mut clock = Clock::new(self.timeout, &self.state.runtime.control);
+        let mut deadline = Deadline::new(self.timeout, &self.state.runtime.control);
         blocking(self.vm, |host| {
-            look_up(host, &self.state.runtime.control, &mut clock)
+            look_up(host, &self.state.runtime.control, &mut deadline)
         })
     }
 
     fn addresses(&self, query: Query) -> PyResult<Vec<AddrInfo>> {
-        let found =
-            self.wait(|host, control, clock| resolve::getaddrinfo(host, control, clock, query))?;
+        let found = self
+            .wait(|host, control, deadline| resolve::getaddrinfo(host, control, deadline, query))?;
         self.permitted(found, |found| found.address)
     }
 
@@ -312,7 +314,7 @@ fn wildcard(family: i32) -> Query {
     Query {
         service: Some(c"0".to_owned()),
         family,
-        kind: libc::SOCK_DGRAM,
+        socket_type: libc::SOCK_DGRAM,
         flags: libc::AI_PASSIVE,
         ..Query::default()
     }
@@ -343,7 +345,7 @@ pub(super) fn stream_addresses(
         host,
         port,
         family: args::Int(libc::AF_UNSPEC),
-        kind: args::Int(libc::SOCK_STREAM),
+        socket_type: args::Int(libc::SOCK_STREAM),
         protocol: args::Int(0),
         flags: args::Int(0),
     };
@@ -351,7 +353,7 @@ pub(super) fn stream_addresses(
 }
 
 fn getaddrinfo(args: &GetAddrInfo, vm: &VirtualMachine) -> PyResult<PyListRef> {
-    getaddrinfo_within(args, Timeout::Never, vm)
+    getaddrinfo_within(args, Timeout::Blocking, vm)
 }
 
 fn getaddrinfo_within(
@@ -363,15 +365,16 @@ fn getaddrinfo_within(
         host: getaddrinfo_host(&args.host, vm)?,
         service: getaddrinfo_service(&args.port, vm)?,
         family: args.family.0,
-        kind: args.kind.0,
+        socket_type: args.socket_type.0,
         protocol: args.protocol.0,
         flags: args.flags.0,
     };
-    audit::getaddrinfo(
-        vm,
-        (&args.host, &args.port),
-        (query.family, query.kind, query.protocol),
-    )?;
+    let spec = SocketSpec {
+        family: query.family,
+        socket_type: query.socket_type,
+        protocol: query.protocol,
+    };
+    audit::getaddrinfo(vm, (&args.host, &args.port), spec)?;
     // AI_IDN and what comes after it could make another name of one that was judged.
     if query.flags & !JUDGED_FLAGS != 0 && state::of(vm).runtime.gate.is_guarded() {
         return Err(Error::AddrInfo(libc::EAI_BADFLAGS)).or_raise(vm);
@@ -381,7 +384,7 @@ fn getaddrinfo_within(
     look_up.timeout = timeout;
     let found = look_up.addresses(query)?;
     let mut answers = Vec::with_capacity(found.len());
-    // An address comes once for each kind of socket, in a row.
+    // An address comes once for each type of socket, in a row.
     let mut previous: Option<(SockAddr, PyObjectRef)> = None;
     for found in found {
         let address = match previous {
@@ -394,7 +397,7 @@ fn getaddrinfo_within(
         };
         let answer = vm.ctx.new_tuple(vec![
             enums::address_family(vm, found.family)?,
-            enums::socket_kind(vm, found.kind)?,
+            enums::socket_kind(vm, found.socket_type)?,
             vm.ctx.new_int(found.protocol).into(),
             name.into(),
             address.clone(),
@@ -479,7 +482,7 @@ fn getnameinfo(sockaddr: &PyObject, flags: i32, vm: &VirtualMachine) -> PyResult
     let query = Query {
         host: Some(host),
         service: CString::new(port.to_string()).ok(),
-        kind: libc::SOCK_DGRAM,
+        socket_type: libc::SOCK_DGRAM,
         flags: libc::AI_NUMERICHOST,
         ..Query::default()
     };
@@ -497,8 +500,9 @@ fn getnameinfo(sockaddr: &PyObject, flags: i32, vm: &VirtualMachine) -> PyResult
         Some((IpAddr::V6(ip), port)) => SocketAddrV6::new(ip, port, flowinfo, scope).into(),
         _ => found.address,
     };
-    let (host, service) = look_up
-        .wait(|host, control, clock| resolve::getnameinfo(host, control, clock, address, flags))?;
+    let (host, service) = look_up.wait(|host, control, deadline| {
+        resolve::getnameinfo(host, control, deadline, address, flags)
+    })?;
     let (host, service) = (text::fs_decode(vm, &host), text::fs_decode(vm, &service));
     Ok(vm.new_tuple((host, service)))
 }
@@ -535,8 +539,8 @@ fn gethostbyname_ex(hostname: &PyObject, vm: &VirtualMachine) -> PyResult<PyTupl
     audit::event(vm, "socket.gethostbyname", &[hostname])?;
     let look_up = LookUp::of_name(&name, vm)?;
     look_up.address(name.clone(), libc::AF_INET)?;
-    let entry =
-        look_up.wait(|host, control, clock| resolve::gethostbyname(host, control, clock, name))?;
+    let entry = look_up
+        .wait(|host, control, deadline| resolve::gethostbyname(host, control, deadline, name))?;
     let entry = look_up.checked(entry, libc::AF_INET)?;
     Ok(entry_to_python(entry, vm))
 }
@@ -550,8 +554,8 @@ fn host_at(address: &PyObject, vm: &VirtualMachine) -> PyResult<HostEntry> {
     audit::event(vm, "socket.gethostbyaddr", &[address])?;
     let look_up = LookUp::of_name(&name, vm)?;
     let ip = look_up.address(name, libc::AF_UNSPEC)?;
-    let entry =
-        look_up.wait(|host, control, clock| resolve::gethostbyaddr(host, control, clock, ip))?;
+    let entry = look_up
+        .wait(|host, control, deadline| resolve::gethostbyaddr(host, control, deadline, ip))?;
     let family = if ip.is_ipv4() {
         libc::AF_INET
     } else {

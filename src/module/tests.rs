@@ -1,7 +1,7 @@
 //! Python over the functions of this layer, on a VM without a standard library.
 
-use crate::bridge::{Runtime, state};
 use crate::policy::{Denied, Gate, Operation, Policy, Target};
+use crate::vm::state::{self, Runtime};
 use rustpython_vm::{Interpreter, VirtualMachine};
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ fn run_with(runtime: Runtime, source: &str) {
 }
 
 /// Panics with the traceback of an exception.
-pub(super) fn execute(source: &str, vm: &VirtualMachine) {
+pub(crate) fn execute(source: &str, vm: &VirtualMachine) {
     let scope = vm.new_scope_with_builtins();
     if let Err(exception) = vm.run_string(scope, source, "<test>") {
         let mut report = String::new();

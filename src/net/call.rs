@@ -49,7 +49,7 @@
 //! poll(2) and then a system call that says EAGAIN or not.
 
 use super::wake::Waiters;
-use super::{Clock, Control, Error, Limit, Socket, Timeout, VmContext};
+use super::{Control, Deadline, Error, Limit, Socket, Timeout, VmContext};
 use crate::sys;
 use crate::sys::fork;
 use crate::sys::signal::{Blocked as BlockedSignals, Interval};
@@ -144,7 +144,7 @@ pub(crate) enum Step<T> {
 pub(crate) struct Call<'a, V> {
     vm: &'a V,
     pub(crate) socket: &'a Socket,
-    pub(crate) clock: Clock,
+    pub(crate) deadline: Deadline,
     /// The socket's timeout when the call began or its mode was last read.
     timeout: Timeout,
 }
@@ -153,16 +153,16 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// Begins a call that may wait for as long as the socket's timeout says.
     #[inline]
     pub(crate) fn new(vm: &'a V, socket: &'a Socket) -> Self {
-        Self::within(vm, socket, socket.clock())
+        Self::within(vm, socket, socket.deadline())
     }
 
-    /// Begins a call that may wait for as long as `clock` says.
+    /// Begins a call that may wait for as long as `deadline` says.
     #[inline]
-    pub(crate) fn within(vm: &'a V, socket: &'a Socket, clock: Clock) -> Self {
+    pub(crate) fn within(vm: &'a V, socket: &'a Socket, deadline: Deadline) -> Self {
         Self {
             vm,
             socket,
-            clock,
+            deadline,
             timeout: socket.timeout(),
         }
     }
@@ -176,18 +176,18 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// on: signal handlers run, and its time or the host may have ended it.
     pub(crate) fn may_go_on(&mut self) -> Result<(), Error> {
         self.look_around()?;
-        let left = match self.clock.timeout() {
-            Timeout::Zero => None,
-            _ => self.clock.remaining()?,
+        let left = match self.deadline.timeout() {
+            Timeout::NonBlocking => None,
+            _ => self.deadline.remaining()?,
         };
-        self.socket.control.check(self.clock.generation, left)?;
+        self.socket.control.check(self.deadline.generation, left)?;
         drop(self.acquire()?);
         Ok(())
     }
 
     /// Tells whether the call has to equal the kernel's blocking one.
     pub(super) fn is_blocking(&self) -> bool {
-        self.timeout == Timeout::Never
+        self.timeout == Timeout::Blocking
     }
 
     /// Runs `attempt` until it succeeds or fails for good.
@@ -228,7 +228,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             }
             let mode = match blocked.errno {
                 Errno::EINTR => Mode::DontWait,
-                Errno::EAGAIN if self.clock.timeout() == Timeout::Zero => {
+                Errno::EAGAIN if self.deadline.timeout() == Timeout::NonBlocking => {
                     return Err(Errno::EAGAIN.into());
                 }
                 Errno::EAGAIN => wait.next(self)?,
@@ -292,7 +292,7 @@ impl<'a, V: VmContext> Call<'a, V> {
                 Err(errno) => return Err(errno.into()),
             }
             self.look_around()?;
-            if self.clock.timeout() == Timeout::Zero {
+            if self.deadline.timeout() == Timeout::NonBlocking {
                 return Err(Errno::EAGAIN.into());
             }
             if self.is_blocking() {
@@ -318,11 +318,11 @@ impl<'a, V: VmContext> Call<'a, V> {
         interval: Duration,
         call: impl FnOnce(BorrowedFd<'_>) -> Result<T, E>,
     ) -> Result<Result<T, E>, Error> {
-        let left = match self.clock.timeout() {
-            Timeout::Zero => None,
-            _ => self.clock.remaining()?,
+        let left = match self.deadline.timeout() {
+            Timeout::NonBlocking => None,
+            _ => self.deadline.remaining()?,
         };
-        let left = self.socket.control.check(self.clock.generation, left)?;
+        let left = self.socket.control.check(self.deadline.generation, left)?;
         let interval = left.map_or(interval, |left| interval.min(left));
         let socket = self.socket;
         let _registered = (interval > SHORT).then(|| {
@@ -404,8 +404,8 @@ impl<'a, V: VmContext> Call<'a, V> {
         if timeout != self.timeout {
             self.timeout = timeout;
             // A deadline stays: a call that began with one ends by it.
-            if self.clock.timeout() == Timeout::Never || timeout == Timeout::Zero {
-                self.clock.set_timeout(timeout);
+            if self.deadline.timeout() == Timeout::Blocking || timeout == Timeout::NonBlocking {
+                self.deadline.set_timeout(timeout);
             }
         }
         Ok(())
@@ -415,19 +415,19 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// that ends all calls before it closes the sockets has ended this one.
     pub(super) fn acquire(&self) -> Result<sys::descriptor::FdGuard<'a>, Error> {
         self.socket.acquire().map_err(|errno| {
-            let interrupted = self.socket.control.check(self.clock.generation, None);
+            let interrupted = self.socket.control.check(self.deadline.generation, None);
             interrupted.err().unwrap_or(errno.into())
         })
     }
 
     /// Returns what is left of the call's time; `None` for ever.
     fn left(&mut self) -> Result<Option<Duration>, Error> {
-        if self.clock.timeout() == Timeout::Zero {
+        if self.deadline.timeout() == Timeout::NonBlocking {
             // A signal handler, or another thread, made the socket non-blocking.
             return Err(Errno::EAGAIN.into());
         }
-        let left = self.clock.remaining()?;
-        self.socket.control.check(self.clock.generation, left)
+        let left = self.deadline.remaining()?;
+        self.socket.control.check(self.deadline.generation, left)
     }
 
     /// Does what a blocking system call would: fails on a descriptor that somebody
@@ -442,7 +442,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             _ => libc::SO_RCVTIMEO,
         };
         if let Some(timeout) = sys::sockopt::get_duration(guard.fd(), option)? {
-            self.clock.expire_like_the_kernel(timeout);
+            self.deadline.expire_like_the_kernel(timeout);
         }
         Ok(())
     }
@@ -636,7 +636,7 @@ fn wake(polled: Result<usize, Errno>) -> Result<Wake, Error> {
 pub(super) fn wait_until(
     vm: &impl VmContext,
     control: &Control,
-    clock: &mut Clock,
+    deadline: &mut Deadline,
     waiters: &Waiters,
     mut done: impl FnMut() -> bool,
 ) -> Result<(), Error> {
@@ -649,7 +649,7 @@ pub(super) fn wait_until(
         if done() {
             return Ok(());
         }
-        let left = control.check(clock.generation, clock.remaining()?)?;
+        let left = control.check(deadline.generation, deadline.remaining()?)?;
         let polled = vm.detached(move || {
             let polled = signals.poll(&mut [], left);
             drop(signals);
@@ -663,16 +663,17 @@ pub(super) fn wait_until(
 mod tests {
     use super::*;
     use crate::net::{Moving, NoVm};
+    use crate::sys::socket::SocketSpec;
     use std::os::fd::{AsFd, OwnedFd};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
-    const UNIX: (i32, i32, i32) = (libc::AF_UNIX, libc::SOCK_STREAM, 0);
+    const UNIX: SocketSpec = SocketSpec::new(libc::AF_UNIX, libc::SOCK_STREAM);
 
     /// One end of a pair whose other end says nothing.
     fn idle(timeout: Timeout) -> (Arc<Socket>, OwnedFd) {
-        let (a, b) = sys::socket::socketpair(UNIX.0, UNIX.1, UNIX.2).unwrap();
+        let (a, b) = sys::socket::socketpair(UNIX).unwrap();
         let socket = Arc::new(Socket::new(Arc::default()));
         let a = Moving::new(a, socket.control.permit().unwrap());
         socket.open(a, UNIX, timeout).unwrap();
@@ -709,7 +710,7 @@ mod tests {
 
     #[test]
     fn busy_polling_finds_what_comes() {
-        let (socket, peer) = looking(Timeout::Never);
+        let (socket, peer) = looking(Timeout::Blocking);
         let writer = thread::spawn(move || nix::unistd::write(peer, b"x").unwrap());
         assert_eq!(read(&socket).unwrap(), 1);
         assert_eq!(writer.join().unwrap(), 1);
@@ -717,7 +718,7 @@ mod tests {
 
     #[test]
     fn a_timeout_of_zero_does_not_wait() {
-        let (socket, _peer) = idle(Timeout::Zero);
+        let (socket, _peer) = idle(Timeout::NonBlocking);
         assert!(matches!(read(&socket), Err(Error::Errno(Errno::EAGAIN))));
     }
 
@@ -725,7 +726,7 @@ mod tests {
     fn ended_by(rounds: u32, end: impl Fn(&Socket)) -> Vec<Result<usize, Error>> {
         let mut results = Vec::new();
         for round in 0..rounds {
-            let (socket, _peer) = idle(Timeout::Never);
+            let (socket, _peer) = idle(Timeout::Blocking);
             let reader = {
                 let socket = socket.clone();
                 thread::spawn(move || read(&socket))
@@ -767,7 +768,7 @@ mod tests {
 
     #[test]
     fn an_interrupt_ends_a_wait() {
-        let (socket, _peer) = looking(Timeout::Never);
+        let (socket, _peer) = looking(Timeout::Blocking);
         let (began, begun) = std::sync::mpsc::channel();
         let reader = {
             let socket = socket.clone();
@@ -787,7 +788,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_closes_a_socket_it_uses_does_not_wait_for_itself() {
-        let (socket, _peer) = idle(Timeout::Never);
+        let (socket, _peer) = idle(Timeout::Blocking);
         let guard = socket.acquire().unwrap();
         socket.close().unwrap();
         assert!(socket.descriptor.is_busy());
@@ -797,7 +798,10 @@ mod tests {
 
     #[test]
     fn ready_in_vain_does_not_spin() {
-        for timeout in [Timeout::Never, Timeout::After(Duration::from_millis(100))] {
+        for timeout in [
+            Timeout::Blocking,
+            Timeout::After(Duration::from_millis(100)),
+        ] {
             let (socket, peer) = idle(timeout);
             sys::socket::shutdown(peer.as_fd(), libc::SHUT_WR).unwrap();
             let mut attempts = 0;
@@ -843,7 +847,7 @@ mod tests {
 
     #[test]
     fn the_kernels_own_timeout_is_kept() {
-        let (socket, _peer) = idle(Timeout::Never);
+        let (socket, _peer) = idle(Timeout::Blocking);
         let guard = socket.acquire().unwrap();
         let timeout = [0i64, 20_000].map(i64::to_ne_bytes).concat();
         sys::sockopt::set(guard.fd(), libc::SOL_SOCKET, libc::SO_RCVTIMEO, &timeout).unwrap();
@@ -852,7 +856,7 @@ mod tests {
 
     #[test]
     fn a_descriptor_that_others_made_nonblocking_does_not_wait() {
-        let (socket, _peer) = idle(Timeout::Never);
+        let (socket, _peer) = idle(Timeout::Blocking);
         let guard = socket.acquire().unwrap();
         sys::socket::set_nonblocking(guard.fd(), true).unwrap();
         assert!(matches!(read(&socket), Err(Error::Errno(Errno::EAGAIN))));
@@ -863,10 +867,10 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let others = listener.try_clone().unwrap();
-        let kind = (libc::AF_INET, libc::SOCK_STREAM, 0);
+        let spec = SocketSpec::new(libc::AF_INET, libc::SOCK_STREAM);
         let socket = Arc::new(Socket::new(Arc::default()));
         let moving = Moving::new(listener.into(), socket.control.permit().unwrap());
-        socket.open(moving, kind, Timeout::Never).unwrap();
+        socket.open(moving, spec, Timeout::Blocking).unwrap();
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
             let accepting = scope.spawn(|| {

@@ -7,7 +7,7 @@
 //! not sent yet is sent in the background, as after the kernel's own wait.
 
 use super::call::{Call, Nap};
-use super::{Clock, Error, Socket, Timeout, VmContext, rare_options};
+use super::{Deadline, Error, Socket, Timeout, VmContext, rare_options};
 use crate::sys::{self, sockopt};
 use nix::errno::Errno;
 use std::os::fd::BorrowedFd;
@@ -45,7 +45,7 @@ impl<V: VmContext> Call<'_, V> {
     /// Waits until the peer has all data (SIOCOUTQ, tcp(7)).
     fn wait_for_peer(&mut self, time: Duration) -> Result<(), Error> {
         let control = &self.socket.control;
-        self.clock = Clock::new(Timeout::After(time), control);
+        self.deadline = Deadline::new(Timeout::After(time), control);
         let mut nap = Nap::default();
         loop {
             let guard = self.acquire()?;
@@ -96,6 +96,7 @@ pub(super) fn stop_lingering(fd: BorrowedFd<'_>) {
 mod tests {
     use super::*;
     use crate::net::{Moving, NoVm};
+    use crate::sys::socket::SocketSpec;
     use nix::libc;
     use std::net::{TcpListener, TcpStream};
     use std::os::fd::AsFd;
@@ -115,8 +116,8 @@ mod tests {
         while sys::socket::send(fd, &[0; 65536], flags).is_ok() {}
         let socket = Arc::new(Socket::new(Arc::default()));
         let moving = Moving::new(connection.into(), socket.control.permit().unwrap());
-        let kind = (libc::AF_INET, libc::SOCK_STREAM, 0);
-        socket.open(moving, kind, Timeout::Never).unwrap();
+        let spec = SocketSpec::new(libc::AF_INET, libc::SOCK_STREAM);
+        socket.open(moving, spec, Timeout::Blocking).unwrap();
         (socket, peer)
     }
 

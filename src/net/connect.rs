@@ -27,8 +27,8 @@ impl<V: VmContext> Call<'_, V> {
         self.socket.control.limits.may_connect()?;
         self.attempt_connect(target)?;
         let socket = self.socket;
-        if socket.control.watch.is_hooked() {
-            socket.control.watch.tell(&Event::Connected {
+        if socket.control.observer.is_hooked() {
+            socket.control.observer.emit(&Event::Connected {
                 id: socket.id,
                 address: target.get(),
             });
@@ -41,7 +41,7 @@ impl<V: VmContext> Call<'_, V> {
             // Poll(2) does not tell when a backlog has room.
             return self.retry_bounded(Ready::Unknown, |fd| sys::socket::connect(fd, target));
         }
-        let waits = self.clock.timeout() != Timeout::Zero;
+        let waits = self.deadline.timeout() != Timeout::NonBlocking;
         match self.bounded(SHORT, |fd| sys::socket::connect(fd, target))? {
             Err(Errno::EINTR) if !waits => Err(Errno::EINPROGRESS.into()),
             Err(Errno::EALREADY) if !self.is_blocking() => Err(Errno::EALREADY.into()),
@@ -89,7 +89,7 @@ impl<V: VmContext> Call<'_, V> {
     }
 
     fn is_tcp(&self, target: &Permitted<SockAddr>) -> bool {
-        self.socket.kind() == libc::SOCK_STREAM
+        self.socket.socket_type() == libc::SOCK_STREAM
             && matches!(
                 self.socket.protocol(),
                 0 | libc::IPPROTO_TCP | libc::IPPROTO_MPTCP

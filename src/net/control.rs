@@ -5,7 +5,7 @@ use super::limits::Limits;
 use super::lookups::Lookups;
 use super::wake::Waiters;
 use super::{Error, Resolver};
-use crate::policy::Watch;
+use crate::policy::Observer;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -29,7 +29,7 @@ pub(crate) struct Control {
     pub(crate) limits: Limits,
     pub(crate) ledger: Ledger,
     pub(crate) lookups: Lookups,
-    pub(crate) watch: Arc<Watch>,
+    pub(crate) observer: Arc<Observer>,
     /// Where names come from, if not from the system.
     resolver: OnceLock<Arc<dyn Resolver>>,
     /// There is a policy.
@@ -48,7 +48,7 @@ impl Default for Control {
             limits: Limits::default(),
             ledger: Ledger::default(),
             lookups: Lookups::default(),
-            watch: Arc::default(),
+            observer: Arc::default(),
             resolver: OnceLock::new(),
             guarded: AtomicBool::new(false),
         }
@@ -72,7 +72,7 @@ impl fmt::Debug for Control {
             .field("stopped", &self.stopped)
             .field("limits", &self.limits)
             .field("ledger", &self.ledger)
-            .field("watch", &self.watch)
+            .field("observer", &self.observer)
             .finish_non_exhaustive()
     }
 }

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timeout {
     /// For ever: `None` in Python.
-    Never,
+    Blocking,
     /// Not at all: `0.0` in Python.
-    Zero,
+    NonBlocking,
     /// This long.
     After(Duration),
 }
@@ -19,8 +19,8 @@ impl Timeout {
     /// From nanoseconds, negative meaning for ever.
     pub(crate) fn from_nanos(nanos: i64) -> Self {
         match nanos {
-            0 => Self::Zero,
-            n if n < 0 => Self::Never,
+            0 => Self::NonBlocking,
+            n if n < 0 => Self::Blocking,
             n => Self::After(Duration::from_nanos(n as u64)),
         }
     }
@@ -29,24 +29,24 @@ impl Timeout {
     /// becomes 292 years.
     pub(crate) fn as_nanos(self) -> i64 {
         match self {
-            Self::Never => -1,
-            Self::Zero => 0,
+            Self::Blocking => -1,
+            Self::NonBlocking => 0,
             Self::After(d) => i64::try_from(d.as_nanos()).unwrap_or(i64::MAX),
         }
     }
 
     /// True if the descriptor has to be in non-blocking mode: with any timeout.
     pub(crate) fn is_nonblocking(self) -> bool {
-        self != Self::Never
+        self != Self::Blocking
     }
 }
 
 /// A timeout that starts to run when a call first waits, and then holds for
 /// every further wait of that call.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
+pub(crate) struct Deadline {
     timeout: Timeout,
-    deadline: Option<Instant>,
+    ends: Option<Instant>,
     /// Set where the kernel's own timeout runs instead: SO_RCVTIMEO, SO_SNDTIMEO.
     kernel: bool,
     /// How long the host lets a call wait.
@@ -55,13 +55,13 @@ pub(crate) struct Clock {
     pub(super) generation: u64,
 }
 
-impl Clock {
+impl Deadline {
     /// For a call that begins now, under the control of the host.
     #[inline]
     pub(crate) fn new(timeout: Timeout, control: &Control) -> Self {
         Self {
             timeout,
-            deadline: None,
+            ends: None,
             kernel: false,
             longest: control.longest(),
             generation: control.generation(),
@@ -70,7 +70,7 @@ impl Clock {
 
     /// Gives the next part of the same call the whole timeout again.
     pub(crate) fn restart(&mut self) {
-        self.deadline = None;
+        self.ends = None;
     }
 
     /// Runs out after `timeout` as the kernel's own timeouts do: with EAGAIN.
@@ -78,7 +78,7 @@ impl Clock {
         self.timeout = Timeout::After(timeout);
         self.kernel = true;
         let ends = Instant::now().checked_add(timeout);
-        self.deadline = match (self.deadline, ends) {
+        self.ends = match (self.ends, ends) {
             (Some(deadline), Some(ends)) => Some(deadline.min(ends)),
             (deadline, _) => deadline,
         };
@@ -91,14 +91,14 @@ impl Clock {
     /// Lets the call wait so long from its next wait on.
     pub(super) fn set_timeout(&mut self, timeout: Timeout) {
         self.timeout = timeout;
-        self.deadline = None;
+        self.ends = None;
     }
 
     /// What is left: `None` for ever. [`Error::TimedOut`] once nothing is.
     pub(crate) fn remaining(&mut self) -> Result<Option<Duration>, Error> {
         let timeout = match self.timeout {
-            Timeout::Never => self.longest,
-            Timeout::Zero => return Err(Error::TimedOut),
+            Timeout::Blocking => self.longest,
+            Timeout::NonBlocking => return Err(Error::TimedOut),
             Timeout::After(timeout) => {
                 Some(self.longest.map_or(timeout, |longest| timeout.min(longest)))
             }
@@ -107,11 +107,11 @@ impl Clock {
             return Ok(None);
         };
         let now = Instant::now();
-        let deadline = match self.deadline {
+        let deadline = match self.ends {
             Some(deadline) => deadline,
             // A timeout too long to be added to the clock is as good as none.
             None => match now.checked_add(timeout) {
-                Some(deadline) => *self.deadline.insert(deadline),
+                Some(deadline) => *self.ends.insert(deadline),
                 None => return Ok(None),
             },
         };
@@ -135,16 +135,16 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_starts_at_its_first_wait() {
-        let mut clock = Clock::new(
+    fn a_deadline_starts_at_its_first_wait() {
+        let mut deadline = Deadline::new(
             Timeout::After(Duration::from_secs(3600)),
             &Control::default(),
         );
-        assert!(clock.remaining().unwrap() <= Some(Duration::from_secs(3600)));
-        let mut zero = Clock::new(Timeout::Zero, &Control::default());
+        assert!(deadline.remaining().unwrap() <= Some(Duration::from_secs(3600)));
+        let mut zero = Deadline::new(Timeout::NonBlocking, &Control::default());
         assert!(matches!(zero.remaining(), Err(Error::TimedOut)));
         assert!(
-            Clock::new(Timeout::Never, &Control::default())
+            Deadline::new(Timeout::Blocking, &Control::default())
                 .remaining()
                 .unwrap()
                 .is_none()
@@ -152,10 +152,11 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_runs_out() {
-        let mut clock = Clock::new(Timeout::After(Duration::from_nanos(1)), &Control::default());
-        let _ = clock.remaining();
+    fn a_deadline_runs_out() {
+        let mut deadline =
+            Deadline::new(Timeout::After(Duration::from_nanos(1)), &Control::default());
+        let _ = deadline.remaining();
         std::thread::sleep(Duration::from_millis(1));
-        assert!(matches!(clock.remaining(), Err(Error::TimedOut)));
+        assert!(matches!(deadline.remaining(), Err(Error::TimedOut)));
     }
 }

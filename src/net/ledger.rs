@@ -435,12 +435,12 @@ impl Control {
     /// A socket got its descriptor, with this permit.
     pub(super) fn opened(&self, socket: &Arc<Socket>, permit: Permit) {
         permit.leave();
-        self.watch.opened.fetch_add(1, Ordering::Relaxed);
-        if self.watch.is_hooked() {
-            self.watch.tell(&Event::Opened {
+        self.observer.opened.fetch_add(1, Ordering::Relaxed);
+        if self.observer.is_hooked() {
+            self.observer.emit(&Event::Opened {
                 id: socket.id,
                 family: socket.family(),
-                kind: socket.kind(),
+                socket_type: socket.socket_type(),
             });
         }
     }
@@ -450,10 +450,12 @@ impl Control {
         self.ledger.lock().remove(fd, socket);
         let received = socket.received.swap(0, Ordering::Relaxed);
         let sent = socket.sent.swap(0, Ordering::Relaxed);
-        self.watch.received.fetch_add(received, Ordering::Relaxed);
-        self.watch.sent.fetch_add(sent, Ordering::Relaxed);
-        if self.watch.is_hooked() {
-            self.watch.tell(&Event::Closed {
+        self.observer
+            .received
+            .fetch_add(received, Ordering::Relaxed);
+        self.observer.sent.fetch_add(sent, Ordering::Relaxed);
+        if self.observer.is_hooked() {
+            self.observer.emit(&Event::Closed {
                 id: socket.id,
                 received,
                 sent,
@@ -467,11 +469,12 @@ impl Control {
 mod tests {
     use super::*;
     use crate::net::Timeout;
+    use crate::sys::socket::SocketSpec;
     use nix::libc;
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixStream;
 
-    const UNIX: (i32, i32, i32) = (libc::AF_UNIX, libc::SOCK_STREAM, 0);
+    const UNIX: SocketSpec = SocketSpec::new(libc::AF_UNIX, libc::SOCK_STREAM);
 
     fn control() -> Arc<Control> {
         Arc::default()
@@ -489,7 +492,7 @@ mod tests {
 
     fn opened(control: &Arc<Control>, moving: Moving) -> Arc<Socket> {
         let socket = Arc::new(Socket::new(control.clone()));
-        socket.open(moving, UNIX, Timeout::Never).unwrap();
+        socket.open(moving, UNIX, Timeout::Blocking).unwrap();
         socket
     }
 
@@ -567,7 +570,7 @@ mod tests {
         control.ledger.give(moving).unwrap();
         assert!(control.ledger.duplicate(number).unwrap().unwrap().1);
         let (other, _far) = pair(&control);
-        socket.open(other, UNIX, Timeout::Never).unwrap();
+        socket.open(other, UNIX, Timeout::Blocking).unwrap();
         assert!(!socket.acquire().unwrap().is_bound());
     }
 
@@ -586,7 +589,7 @@ mod tests {
         // Detached, closed, dropped: each gives one back, once.
         let moving = socket.detach_number(None).unwrap();
         assert!(control.permit().is_err());
-        socket.open(moving, UNIX, Timeout::Never).unwrap();
+        socket.open(moving, UNIX, Timeout::Blocking).unwrap();
         socket.close().unwrap();
         socket.close().unwrap();
         assert_eq!(permits.taken(), 1);
@@ -604,7 +607,7 @@ mod tests {
         let (two, b) = pair(&control);
         control.stop();
         let socket = Arc::new(Socket::new(control.clone()));
-        assert!(socket.open(one, UNIX, Timeout::Never).is_err());
+        assert!(socket.open(one, UNIX, Timeout::Blocking).is_err());
         assert!(socket.acquire().is_err() && is_closed(&a));
         assert!(control.ledger.give(two).is_err() && is_closed(&b));
         assert!(control.permit().is_err());
@@ -636,7 +639,7 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..2000 {
                         let (moving, _peer) = pair(&control);
-                        let _ = socket.open(moving, UNIX, Timeout::Never);
+                        let _ = socket.open(moving, UNIX, Timeout::Blocking);
                         let _ = socket.close();
                     }
                     stop.store(true, Ordering::Relaxed);

@@ -15,7 +15,7 @@ impl<V: VmContext> Call<'_, V> {
     /// them share: so the call is one that may block.
     pub(crate) fn accept(&mut self) -> Result<(Moving, SockAddr), Error> {
         let control = &self.socket.control;
-        let waits = matches!(self.clock.timeout(), Timeout::After(_));
+        let waits = matches!(self.deadline.timeout(), Timeout::After(_));
         let mut first = Some(control.permit()?);
         let mut refused = None;
         let accepted = self.retry_bounded(Ready::Read, |fd| {

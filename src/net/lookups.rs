@@ -7,7 +7,7 @@
 //! So a script that gives look-ups up occupies [`MOST_THREADS`] threads and no more.
 
 use super::wake::Waiters;
-use super::{Clock, Control, Error, VmContext, call};
+use super::{Control, Deadline, Error, VmContext, call};
 use crate::sys::fork::{self, PerProcess};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use parking_lot::{Condvar, Mutex};
@@ -170,11 +170,11 @@ impl<T> Drop for Answers<T> {
 }
 
 /// Runs a look-up that may block on a thread of the interpreter's and waits for it,
-/// for as long as `clock` allows. `failure` gives the error of one without answer.
+/// for as long as `deadline` allows. `failure` gives the error of one without answer.
 pub(super) fn in_background<T: Send + 'static>(
     vm: &impl VmContext,
     control: &Control,
-    clock: &mut Clock,
+    deadline: &mut Deadline,
     failure: fn(Failure) -> Error,
     look_up: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
@@ -195,7 +195,7 @@ pub(super) fn in_background<T: Send + 'static>(
     };
     let mut result = None;
     let generation = fork::generation();
-    let waited = call::wait_until(vm, control, clock, &answer.waiters, || {
+    let waited = call::wait_until(vm, control, deadline, &answer.waiters, || {
         result = match fork::generation() == generation {
             true => answer.result.lock().take(),
             // A signal handler forked: the thread that looks up is the parent's.
@@ -225,8 +225,8 @@ mod tests {
         })
     }
 
-    fn clock(timeout: Timeout) -> Clock {
-        Clock::new(timeout, &Control::default())
+    fn deadline(timeout: Timeout) -> Deadline {
+        Deadline::new(timeout, &Control::default())
     }
 
     fn look_up<T: Send + 'static>(
@@ -234,7 +234,7 @@ mod tests {
         timeout: Timeout,
         job: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        in_background(&NoVm, control, &mut clock(timeout), failure, job)
+        in_background(&NoVm, control, &mut deadline(timeout), failure, job)
     }
 
     const MOMENT: Timeout = Timeout::After(Duration::from_millis(30));
@@ -259,7 +259,7 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(30));
                 control.interrupt();
             });
-            let ended = look_up(&control, Timeout::Never, || {
+            let ended = look_up(&control, Timeout::Blocking, || {
                 std::thread::sleep(Duration::from_secs(5));
                 Ok(())
             });
@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn a_look_up_takes_no_signals() {
         let mask = || SigSet::thread_get_mask().map_err(Error::from);
-        let taken = look_up(&Control::default(), Timeout::Never, mask).unwrap();
+        let taken = look_up(&Control::default(), Timeout::Blocking, mask).unwrap();
         assert!(taken.contains(nix::sys::signal::Signal::SIGINT));
         assert!(!mask().unwrap().contains(nix::sys::signal::Signal::SIGINT));
     }
@@ -281,7 +281,7 @@ mod tests {
         let control = Control::default();
         for _ in 0..3 * MOST_THREADS {
             let broken = || -> Result<(), Error> { panic!("for the test") };
-            let ended = look_up(&control, Timeout::Never, broken);
+            let ended = look_up(&control, Timeout::Blocking, broken);
             assert!(matches!(ended, Err(Error::AddrInfo(libc::EAI_FAIL))));
         }
         assert!(control.lookups.pool().queue.lock().threads <= MOST_THREADS);
@@ -308,7 +308,7 @@ mod tests {
         }
         drop(release);
         // The threads are there again for whoever comes.
-        let answered = look_up(&control, Timeout::Never, || Ok(7));
+        let answered = look_up(&control, Timeout::Blocking, || Ok(7));
         assert_eq!(answered.unwrap(), 7);
     }
 
@@ -316,7 +316,7 @@ mod tests {
     fn without_a_thread_a_look_up_is_to_be_tried_again() {
         let control = Control::default();
         control.lookups.set_most(0);
-        let ended = look_up(&control, Timeout::Never, || Ok(()));
+        let ended = look_up(&control, Timeout::Blocking, || Ok(()));
         assert!(matches!(ended, Err(Error::AddrInfo(libc::EAI_AGAIN))));
     }
 }

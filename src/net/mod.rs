@@ -14,9 +14,9 @@ mod limits;
 mod listener;
 mod lookups;
 mod names;
-mod outgoing;
 pub(crate) mod rare_options;
 pub(crate) mod resolve;
+mod send_queue;
 mod socket;
 pub(crate) mod transfer;
 mod wake;
@@ -24,11 +24,11 @@ mod wake;
 pub(crate) use crate::policy::Limit;
 pub(crate) use call::Call;
 pub(crate) use control::Control;
-pub(crate) use deadline::{Clock, Timeout};
+pub(crate) use deadline::{Deadline, Timeout};
 pub(crate) use error::Error;
 pub(crate) use ledger::Moving;
 pub use names::Resolver;
-pub(crate) use outgoing::Outgoing;
+pub(crate) use send_queue::SendQueue;
 pub(crate) use socket::{NotOpened, Socket};
 
 /// Access to the VM during a call that may wait.

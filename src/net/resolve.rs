@@ -7,7 +7,7 @@
 
 use super::lookups::{Failure, in_background};
 use super::names::{self, Localhost, NO_RECOVERY};
-use super::{Clock, Control, Error, Resolver, VmContext};
+use super::{Control, Deadline, Error, Resolver, VmContext};
 use crate::policy::SockAddr;
 use crate::policy::inet::{HostLiteral, is_below_localhost, pton4, pton6};
 use crate::sys::netdb::{self, HostEntry, HostError, ResolveError};
@@ -35,12 +35,12 @@ impl From<HostError> for Error {
 
 /// getaddrinfo(3).
 ///
-/// A query that needs no look-up is answered at once, whatever the clock says.
-/// Any other waits for the resolver for as long as `clock` allows.
+/// A query that needs no look-up is answered at once, whatever the deadline says.
+/// Any other waits for the resolver for as long as `deadline` allows.
 pub(crate) fn getaddrinfo<V: VmContext>(
     vm: &V,
     control: &Control,
-    clock: &mut Clock,
+    deadline: &mut Deadline,
     query: Query,
 ) -> Result<Vec<AddrInfo>, Error> {
     if let Some(answers) = numeric(&query) {
@@ -67,7 +67,7 @@ pub(crate) fn getaddrinfo<V: VmContext>(
     in_background(
         vm,
         control,
-        clock,
+        deadline,
         address_failure,
         move || match resolver {
             Some(resolver) if query.host.is_some() => names::getaddrinfo(&*resolver, &query),
@@ -80,7 +80,7 @@ pub(crate) fn getaddrinfo<V: VmContext>(
 pub(crate) fn getnameinfo<V: VmContext>(
     vm: &V,
     control: &Control,
-    clock: &mut Clock,
+    deadline: &mut Deadline,
     address: SockAddr,
     flags: i32,
 ) -> Result<(Vec<u8>, Vec<u8>), Error> {
@@ -92,7 +92,7 @@ pub(crate) fn getnameinfo<V: VmContext>(
     in_background(
         vm,
         control,
-        clock,
+        deadline,
         address_failure,
         move || match resolver {
             Some(resolver) => names::getnameinfo(&*resolver, &address, flags),
@@ -105,7 +105,7 @@ pub(crate) fn getnameinfo<V: VmContext>(
 pub(crate) fn gethostbyname<V: VmContext>(
     vm: &V,
     control: &Control,
-    clock: &mut Clock,
+    deadline: &mut Deadline,
     name: CString,
 ) -> Result<HostEntry, Error> {
     if matches!(name.to_bytes(), b"" | b"<broadcast>") {
@@ -126,24 +126,36 @@ pub(crate) fn gethostbyname<V: VmContext>(
         });
     }
     let resolver = resolver_of(control, Some(&name));
-    in_background(vm, control, clock, host_failure, move || match resolver {
-        Some(resolver) => names::gethostbyname(&*resolver, &name),
-        None => Ok(netdb::gethostbyname(&name)?),
-    })
+    in_background(
+        vm,
+        control,
+        deadline,
+        host_failure,
+        move || match resolver {
+            Some(resolver) => names::gethostbyname(&*resolver, &name),
+            None => Ok(netdb::gethostbyname(&name)?),
+        },
+    )
 }
 
 /// gethostbyaddr(3).
 pub(crate) fn gethostbyaddr<V: VmContext>(
     vm: &V,
     control: &Control,
-    clock: &mut Clock,
+    deadline: &mut Deadline,
     address: IpAddr,
 ) -> Result<HostEntry, Error> {
     let resolver = resolver_at(control, Some(address));
-    in_background(vm, control, clock, host_failure, move || match resolver {
-        Some(resolver) => names::gethostbyaddr(&*resolver, address),
-        None => Ok(netdb::gethostbyaddr(address)?),
-    })
+    in_background(
+        vm,
+        control,
+        deadline,
+        host_failure,
+        move || match resolver {
+            Some(resolver) => names::gethostbyaddr(&*resolver, address),
+            None => Ok(netdb::gethostbyaddr(address)?),
+        },
+    )
 }
 
 /// Who is asked for the addresses of a name, if not the system: the host's resolver,
@@ -227,9 +239,9 @@ fn numeric(query: &Query) -> Option<Vec<AddrInfo>> {
         IpAddr::V6(ip) => (libc::AF_INET6, SocketAddrV6::new(ip, port, 0, 0).into()),
     };
     let mut answers = Vec::with_capacity(3);
-    for (kind, protocol) in kinds(query.kind, query.protocol) {
+    for (socket_type, protocol) in socket_types(query.socket_type, query.protocol) {
         // A raw socket has no port; asked for by itself with one, it is refused.
-        if kind == libc::SOCK_RAW && query.service.is_some() && answers.is_empty() {
+        if socket_type == libc::SOCK_RAW && query.service.is_some() && answers.is_empty() {
             return None;
         }
         // Only the first answer carries the name.
@@ -239,7 +251,7 @@ fn numeric(query: &Query) -> Option<Vec<AddrInfo>> {
         };
         answers.push(AddrInfo {
             family,
-            kind,
+            socket_type,
             protocol,
             canonical_name,
             address,
@@ -274,7 +286,7 @@ fn literal(host: &CStr, family: i32) -> Option<IpAddr> {
 
 /// The kinds of socket and their protocols that fit a query, in the C library's
 /// order: the three usual ones if it names neither, else the first that fits.
-fn kinds(kind: i32, protocol: i32) -> impl Iterator<Item = (i32, i32)> {
+fn socket_types(socket_type: i32, protocol: i32) -> impl Iterator<Item = (i32, i32)> {
     /// SOCK_ number, IPPROTO_ number (0 stands for any), and whether it is usual.
     const KINDS: [(i32, i32, bool); 7] = [
         (libc::SOCK_STREAM, libc::IPPROTO_TCP, true),
@@ -285,23 +297,23 @@ fn kinds(kind: i32, protocol: i32) -> impl Iterator<Item = (i32, i32)> {
         (libc::SOCK_SEQPACKET, libc::IPPROTO_SCTP, false),
         (libc::SOCK_RAW, 0, true),
     ];
-    let any = kind == 0 && protocol == 0;
+    let any = socket_type == 0 && protocol == 0;
     KINDS
         .into_iter()
-        .filter(move |(row_kind, row_protocol, usual)| {
+        .filter(move |(row_type, row_protocol, usual)| {
             if any {
                 return *usual;
             }
-            (kind == 0 || kind == *row_kind)
+            (socket_type == 0 || socket_type == *row_type)
                 && (protocol == 0 || *row_protocol == 0 || protocol == *row_protocol)
         })
-        .map(move |(kind, row_protocol, _)| {
+        .map(move |(socket_type, row_protocol, _)| {
             let protocol = if row_protocol == 0 {
                 protocol
             } else {
                 row_protocol
             };
-            (kind, protocol)
+            (socket_type, protocol)
         })
         .take(if any { KINDS.len() } else { 1 })
 }
@@ -311,8 +323,8 @@ mod tests {
     use super::super::{NoVm, Timeout};
     use super::*;
 
-    fn never() -> Clock {
-        Clock::new(Timeout::Never, &Control::default())
+    fn never() -> Deadline {
+        Deadline::new(Timeout::Blocking, &Control::default())
     }
 
     fn text(text: Option<&str>) -> Option<CString> {
@@ -366,7 +378,7 @@ mod tests {
         for host in hosts {
             for service in services {
                 for family in [0, libc::AF_INET, libc::AF_INET6, libc::AF_UNIX] {
-                    for kind in 0..=7 {
+                    for socket_type in 0..=7 {
                         for protocol in [0, 1, 6, 17, 33, 58, 132, 136, 255, 262, -1] {
                             for chosen in 0..16 {
                                 let flags = (0..4)
@@ -376,7 +388,7 @@ mod tests {
                                     host: text(host),
                                     service: text(service),
                                     family,
-                                    kind,
+                                    socket_type,
                                     protocol,
                                     flags,
                                 };
@@ -442,7 +454,7 @@ mod tests {
         let query = Query {
             host: text(Some("localhost")),
             service: text(Some("http")),
-            kind: libc::SOCK_STREAM,
+            socket_type: libc::SOCK_STREAM,
             ..Query::default()
         };
         let answers = getaddrinfo(&NoVm, &control, &mut never(), query).unwrap();

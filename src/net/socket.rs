@@ -3,9 +3,10 @@
 use super::busy_poll::BusyPoll;
 use super::ledger::Moving;
 use super::wake::Waiters;
-use super::{Clock, Control, Timeout};
+use super::{Control, Deadline, Timeout};
 use crate::policy::{Event, SocketId};
 use crate::sys::descriptor::{self, FdGuard};
+use crate::sys::socket::SocketSpec;
 use crate::sys::{self, Descriptor};
 use nix::errno::Errno;
 use nix::libc;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A descriptor with its timeout, what kind of socket it is, and who waits on it.
+/// A descriptor with its timeout, its family, type and protocol, and who waits on it.
 ///
 /// Shared between the Python object and the host's handle; every field is safe
 /// to use from any thread, and none is locked across a system call.
@@ -22,7 +23,7 @@ pub(crate) struct Socket {
     pub(crate) descriptor: Descriptor,
     timeout: AtomicI64,
     family: AtomicI32,
-    kind: AtomicI32,
+    socket_type: AtomicI32,
     protocol: AtomicI32,
     /// [`SHUT_READ`], [`SHUT_WRITE`]: the kernel does not tell.
     marks: AtomicU8,
@@ -46,7 +47,7 @@ impl Socket {
             descriptor: Descriptor::none(),
             timeout: AtomicI64::new(-1),
             family: AtomicI32::new(0),
-            kind: AtomicI32::new(0),
+            socket_type: AtomicI32::new(0),
             protocol: AtomicI32::new(0),
             marks: AtomicU8::new(0),
             waiters: Waiters::new(),
@@ -58,12 +59,12 @@ impl Socket {
         }
     }
 
-    /// Takes a descriptor over, and what is known of it. `kind` is without flags.
+    /// Takes a descriptor over, and what is known of it. The type is without flags.
     /// See [`ledger`](super::ledger) for the order.
     pub(crate) fn open(
         self: &Arc<Self>,
         Moving { fd, bound, permit }: Moving,
-        (family, kind, protocol): (i32, i32, i32),
+        spec: SocketSpec,
         timeout: Timeout,
     ) -> Result<(), NotOpened> {
         let number = fd.as_raw_fd();
@@ -72,9 +73,9 @@ impl Socket {
             self.control.unlist(number, self);
             return Err(NotOpened::Busy(Moving { fd, bound, permit }));
         }
-        self.family.store(family, Ordering::Relaxed);
-        self.kind.store(kind, Ordering::Relaxed);
-        self.protocol.store(protocol, Ordering::Relaxed);
+        self.family.store(spec.family, Ordering::Relaxed);
+        self.socket_type.store(spec.socket_type, Ordering::Relaxed);
+        self.protocol.store(spec.protocol, Ordering::Relaxed);
         self.marks.store(0, Ordering::Relaxed);
         self.set_timeout(timeout);
         self.control.opened(self, permit);
@@ -140,9 +141,9 @@ impl Socket {
     pub(crate) fn count_received(&self, bytes: usize) {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
         self.control.limits.received(bytes);
-        if self.control.watch.is_hooked() {
+        if self.control.observer.is_hooked() {
             let id = self.id;
-            self.control.watch.tell(&Event::Received { id, bytes });
+            self.control.observer.emit(&Event::Received { id, bytes });
         }
     }
 
@@ -151,9 +152,9 @@ impl Socket {
     pub(crate) fn count_sent(&self, bytes: usize) {
         self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
         self.control.limits.sent(bytes);
-        if self.control.watch.is_hooked() {
+        if self.control.observer.is_hooked() {
             let id = self.id;
-            self.control.watch.tell(&Event::Sent { id, bytes });
+            self.control.observer.emit(&Event::Sent { id, bytes });
         }
     }
 
@@ -205,8 +206,8 @@ impl Socket {
 
     /// For a call that begins now, with the socket's timeout.
     #[inline]
-    pub(crate) fn clock(&self) -> Clock {
-        Clock::new(self.timeout(), &self.control)
+    pub(crate) fn deadline(&self) -> Deadline {
+        Deadline::new(self.timeout(), &self.control)
     }
 
     /// Lets calls that begin from now on wait so long, and puts the descriptor
@@ -222,14 +223,23 @@ impl Socket {
         self.timeout.store(timeout.as_nanos(), Ordering::Relaxed);
     }
 
+    /// The family, type and protocol, each 0 before the socket was opened.
+    pub(crate) fn spec(&self) -> SocketSpec {
+        SocketSpec {
+            family: self.family(),
+            socket_type: self.socket_type(),
+            protocol: self.protocol(),
+        }
+    }
+
     /// AF_ number; 0 before the socket was opened, as are the two below.
     pub(crate) fn family(&self) -> i32 {
         self.family.load(Ordering::Relaxed)
     }
 
     /// SOCK_ number without flags.
-    pub(crate) fn kind(&self) -> i32 {
-        self.kind.load(Ordering::Relaxed)
+    pub(crate) fn socket_type(&self) -> i32 {
+        self.socket_type.load(Ordering::Relaxed)
     }
 
     pub(crate) fn protocol(&self) -> i32 {

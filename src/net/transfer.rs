@@ -109,12 +109,12 @@ impl<'a, V: VmContext> Call<'a, V> {
     #[inline]
     pub(crate) fn with_flags(vm: &'a V, socket: &'a Socket, timeout: Timeout, flags: i32) -> Self {
         let timeout = match timeout {
-            Timeout::Never if flags & (libc::MSG_DONTWAIT | libc::MSG_ERRQUEUE) != 0 => {
-                Timeout::Zero
+            Timeout::Blocking if flags & (libc::MSG_DONTWAIT | libc::MSG_ERRQUEUE) != 0 => {
+                Timeout::NonBlocking
             }
             timeout => timeout,
         };
-        Self::within(vm, socket, super::Clock::new(timeout, &socket.control))
+        Self::within(vm, socket, super::Deadline::new(timeout, &socket.control))
     }
 
     /// Receives up to `size` bytes into new memory (recv(2)).
@@ -279,7 +279,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     }
 
     /// Sends what there is in `queue`, in the order in which it came there.
-    pub(crate) fn send_queue(&mut self, queue: &super::Outgoing) -> Result<(), Error> {
+    pub(crate) fn flush(&mut self, queue: &super::SendQueue) -> Result<(), Error> {
         let sent = self.retry(Ready::Write, |fd, _| Ok(queue.send(fd)?))?;
         self.socket.count_sent(sent);
         Ok(())
@@ -320,7 +320,8 @@ impl<'a, V: VmContext> Call<'a, V> {
 
     /// Tells whether the call goes on until all the bytes have gone or come.
     fn is_blocking_stream(&self) -> bool {
-        self.socket.kind() == libc::SOCK_STREAM && self.clock.timeout() == Timeout::Never
+        self.socket.socket_type() == libc::SOCK_STREAM
+            && self.deadline.timeout() == Timeout::Blocking
     }
 
     /// Receives up to `size` bytes by `attempt`.
@@ -362,7 +363,9 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// timeout poll(2) decides, which is waited for here.
     #[cold]
     fn low_water(&mut self, peeks: bool) -> Result<usize, Error> {
-        if self.socket.kind() != libc::SOCK_STREAM || self.clock.timeout() == Timeout::Zero {
+        if self.socket.socket_type() != libc::SOCK_STREAM
+            || self.deadline.timeout() == Timeout::NonBlocking
+        {
             return Ok(0);
         }
         let guard = self.socket.acquire()?;
@@ -372,7 +375,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         if bytes <= 1 {
             return Ok(0);
         }
-        if self.clock.timeout() != Timeout::Never {
+        if self.deadline.timeout() != Timeout::Blocking {
             self.wait_until_ready(Ready::Read)?;
             return Ok(0);
         }
@@ -448,7 +451,7 @@ fn received_bytes(mut buffer: Buffer, len: usize, flags: i32) -> Result<Vec<u8>,
 
 /// The descriptors that came with ancillary data.
 fn descriptors(control: &[u8]) -> Vec<RawFd> {
-    let (items, _) = message::items(control);
+    let (items, _) = message::control_messages(control);
     items.iter().flat_map(message::descriptors).collect()
 }
 
@@ -614,17 +617,18 @@ fn readiness(flags: i32) -> Ready {
 mod tests {
     use super::*;
     use crate::net::{Moving, NoVm};
+    use crate::sys::socket::SocketSpec;
     use std::os::fd::OwnedFd;
     use std::sync::Arc;
 
     /// One end of a pair whose other end has sent ten bytes.
     fn ten_bytes() -> (Arc<Socket>, OwnedFd) {
-        let (a, b) = sys::socket::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0).unwrap();
+        let spec = SocketSpec::new(libc::AF_UNIX, libc::SOCK_STREAM);
+        let (a, b) = sys::socket::socketpair(spec).unwrap();
         assert_eq!(nix::unistd::write(&b, b"0123456789"), Ok(10));
         let socket = Arc::new(Socket::new(Arc::default()));
-        let kind = (libc::AF_UNIX, libc::SOCK_STREAM, 0);
         let a = Moving::new(a, socket.control.permit().unwrap());
-        socket.open(a, kind, Timeout::Never).unwrap();
+        socket.open(a, spec, Timeout::Blocking).unwrap();
         (socket, b)
     }
 

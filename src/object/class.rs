@@ -3,8 +3,8 @@
 
 use super::lifecycle::{self, InitArgs};
 use super::{BaseSocket, PySocket};
-use crate::bridge::{State, state};
 use crate::constants::enums;
+use crate::vm::state::{self, State};
 use rustpython_vm::builtins::{PyGetSet, PyStrInterned, PyType, PyTypeRef, PyWeak};
 use rustpython_vm::class::{PyClassImpl, StaticType};
 use rustpython_vm::common::lock::PyRwLock;
@@ -277,7 +277,7 @@ fn attributes(class: &Py<PyType>, vm: &VirtualMachine) -> [(&'static str, PyObje
                     "type",
                     "The socket type: a member of SocketKind, an int if it has no name.",
                 )
-                .with_get(kind),
+                .with_get(socket_type),
             ),
         ),
         (
@@ -303,8 +303,8 @@ fn family(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     enums::address_family(vm, zelf.socket.family())
 }
 
-fn kind(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult {
-    enums::socket_kind(vm, zelf.socket.kind())
+fn socket_type(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult {
+    enums::socket_kind(vm, zelf.socket.socket_type())
 }
 
 fn io_refs(zelf: PyRef<BaseSocket>) -> i32 {

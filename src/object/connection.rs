@@ -4,11 +4,11 @@ use super::class::named_class;
 use super::{BaseSocket, is_plain, lifecycle};
 use crate::address::{self, Request};
 use crate::bridge::errors::OrRaise;
-use crate::bridge::method::Argument;
 use crate::bridge::{args, audit, blocking, call};
-use crate::net::{Call, Clock, Error, Moving, Timeout};
+use crate::net::{Call, Deadline, Error, Moving, Timeout};
 use crate::policy::{Operation, Permitted, SockAddr};
 use crate::sys;
+use crate::vm::method::Argument;
 use rustpython_vm::function::DefaultRepr;
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
 
@@ -26,7 +26,7 @@ impl Argument for Backlog {
         Ok(Self(args::int(&given, vm)?.max(0)))
     }
 
-    fn absent() -> Option<Self> {
+    fn default_value() -> Option<Self> {
         Some(Self(DEFAULT_BACKLOG))
     }
 }
@@ -48,7 +48,7 @@ pub(super) fn destination(
         operation,
         timeout: match zelf.socket.timeout() {
             // As in CPython, also a socket that never waits looks names up.
-            Timeout::Zero => Timeout::Never,
+            Timeout::NonBlocking => Timeout::Blocking,
             timeout => timeout,
         },
     };
@@ -113,8 +113,7 @@ pub(super) fn accept(
     vm: &VirtualMachine,
 ) -> PyResult<(PyObjectRef, PyObjectRef)> {
     let (fd, peer) = accept_descriptor(zelf, vm)?;
-    let socket = &zelf.socket;
-    let spec = (socket.family(), socket.kind(), socket.protocol());
+    let spec = zelf.socket.spec();
     let class = named_class(zelf, vm)?;
     let connection = lifecycle::of_named(&class, fd, spec, &zelf.state, vm, |number| {
         lifecycle::named_fileno(zelf, number, vm)
@@ -122,7 +121,7 @@ pub(super) fn accept(
     if !connection
         .downcast_ref::<BaseSocket>()
         .is_some_and(is_plain)
-        && zelf.state.default_timeout() == Timeout::Never
+        && zelf.state.default_timeout() == Timeout::Blocking
         && vm
             .call_method(zelf.as_object(), "gettimeout", ())?
             .try_to_bool(vm)?
@@ -138,31 +137,31 @@ pub(super) fn connect(
     address: &PyObject,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
-    let mut clock = zelf.socket.clock();
-    connect_within(zelf, address, &mut clock, vm)
+    let mut deadline = zelf.socket.deadline();
+    connect_within(zelf, address, &mut deadline, vm)
 }
 
-/// `connect`, within what `clock` has left.
+/// `connect`, within what `deadline` has left.
 pub(crate) fn connect_within(
     zelf: &Py<BaseSocket>,
     address: &PyObject,
-    clock: &mut Clock,
+    deadline: &mut Deadline,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
     let target = connect_target(zelf, address, "connect", vm)?;
-    connect_to(zelf, &target, clock, vm)
+    connect_to(zelf, &target, deadline, vm)
 }
 
 fn connect_to(
     zelf: &Py<BaseSocket>,
     target: &Permitted<SockAddr>,
-    clock: &mut Clock,
+    deadline: &mut Deadline,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
     blocking(vm, |context| {
-        let mut call = Call::within(context, &zelf.socket, *clock);
+        let mut call = Call::within(context, &zelf.socket, *deadline);
         let connected = call.connect(target);
-        *clock = call.clock;
+        *deadline = call.deadline;
         connected
     })
 }

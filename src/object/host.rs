@@ -3,9 +3,10 @@
 use super::{BaseSocket, lifecycle};
 use crate::bridge::args;
 use crate::bridge::errors::OrRaise;
-use crate::bridge::state;
 use crate::net::{Moving, Timeout};
+use crate::sys::socket::SocketSpec;
 use crate::sys::{self, descriptor};
+use crate::vm::state;
 use nix::errno::Errno;
 use rustpython_vm::{Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,16 +14,16 @@ use std::os::fd::{AsFd, OwnedFd};
 /// A new `socket.socket` for a descriptor of the host's. It counts, but no limit
 /// is asked.
 pub(crate) fn from_host(fd: OwnedFd, vm: &VirtualMachine) -> PyResult<PyObjectRef> {
-    let kind = lifecycle::detect(fd.as_fd(), (-1, -1, -1)).or_raise(vm)?;
+    let spec = lifecycle::detect(fd.as_fd(), SocketSpec::UNKNOWN).or_raise(vm)?;
     let timeout = match sys::socket::is_nonblocking(fd.as_fd()).or_raise(vm)? {
-        true => Timeout::Zero,
-        false => Timeout::Never,
+        true => Timeout::NonBlocking,
+        false => Timeout::Blocking,
     };
     let object = lifecycle::unopened(vm)?;
     let permit = object.state.runtime.control.permit_of_host().or_raise(vm)?;
     let bound = lifecycle::has_port(fd.as_fd());
     let moving = Moving { fd, bound, permit };
-    lifecycle::install(&object, moving, kind, timeout, vm).or_raise(vm)?;
+    lifecycle::install(&object, moving, spec, timeout, vm).or_raise(vm)?;
     Ok(object.into())
 }
 
@@ -38,7 +39,7 @@ fn socket<'a>(object: &'a PyObject, vm: &VirtualMachine) -> PyResult<&'a Py<Base
 /// takes is undone.
 pub(crate) fn into_host(object: &PyObject, vm: &VirtualMachine) -> PyResult<OwnedFd> {
     let zelf = socket(object, vm)?;
-    let waits = zelf.socket.timeout() != Timeout::Zero;
+    let waits = zelf.socket.timeout() != Timeout::NonBlocking;
     let left = vm.allow_threads(|| zelf.socket.detach());
     let fd = left.ok_or(Errno::EBADF).or_raise(vm)?.fd;
     if waits {

@@ -4,10 +4,12 @@ use super::class::{base_class, is_plain_class, socket_class};
 use super::{BaseSocket, is_plain};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::OrRaise;
-use crate::bridge::{Runtime, audit, call, state};
-use crate::net::{Error, Limit, Moving, NotOpened, Outgoing, Socket, Timeout, rare_options};
+use crate::bridge::{audit, call};
+use crate::net::{Error, Limit, Moving, NotOpened, SendQueue, Socket, Timeout, rare_options};
 use crate::policy::{Operation, Target};
+use crate::sys::socket::SocketSpec;
 use crate::sys::{self, descriptor, sockopt};
+use crate::vm::state::{self, Runtime};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
@@ -27,7 +29,7 @@ pub(crate) struct InitArgs {
     #[pyarg(any, default = Int(-1), py_default = "-1")]
     family: Int,
     #[pyarg(any, name = "type", default = Int(-1), py_default = "-1")]
-    kind: Int,
+    socket_type: Int,
     #[pyarg(any, default = Int(-1), py_default = "-1")]
     proto: Int,
     #[pyarg(any, default, py_default = "None")]
@@ -49,10 +51,10 @@ impl BaseSocket {
 }
 
 /// What TLS reads and writes the connection of `zelf` through: a socket that
-/// never waits, puts what it sends into `outgoing`, and goes without a word.
+/// never waits, puts what it sends into `send_queue`, and goes without a word.
 pub(crate) fn transport(
     zelf: &Py<BaseSocket>,
-    outgoing: Arc<Outgoing>,
+    send_queue: Arc<SendQueue>,
     vm: &VirtualMachine,
 ) -> PyRef<BaseSocket> {
     BaseSocket {
@@ -60,7 +62,7 @@ pub(crate) fn transport(
         state: zelf.state.clone(),
         files: AtomicI32::new(0),
         closed: AtomicBool::new(false),
-        transport: Some(outgoing),
+        transport: Some(send_queue),
     }
     .into_ref(&vm.ctx)
 }
@@ -70,45 +72,49 @@ pub(crate) fn transport(
 pub(super) fn init(zelf: &Py<BaseSocket>, args: InitArgs, vm: &VirtualMachine) -> PyResult<()> {
     let InitArgs {
         family: Int(family),
-        kind: Int(kind),
+        socket_type: Int(socket_type),
         proto: Int(protocol),
         fileno,
     } = args;
     let fileno = fileno.filter(|fileno| !vm.is_none(fileno));
-    let (family, kind, protocol) = match fileno {
-        Some(_) => (family, kind, protocol),
-        None => {
-            let or = |given: i32, default| if given == -1 { default } else { given };
-            let kind = or(kind, libc::SOCK_STREAM);
-            (or(family, libc::AF_INET), kind, or(protocol, 0))
-        }
+    let mut spec = SocketSpec {
+        family,
+        socket_type,
+        protocol,
     };
-    audit::new(vm, zelf.as_object(), family, kind, protocol)?;
+    if fileno.is_none() {
+        let or = |given: i32, default| if given == -1 { default } else { given };
+        spec = SocketSpec {
+            family: or(family, libc::AF_INET),
+            socket_type: or(socket_type, libc::SOCK_STREAM),
+            protocol: or(protocol, 0),
+        };
+    }
+    audit::new(vm, zelf.as_object(), spec)?;
     let runtime = &zelf.state.runtime;
-    let (moving, kind_of_socket) = match &fileno {
+    let (moving, spec) = match &fileno {
         Some(fileno) => {
             let fd = args::int(fileno, vm)?;
-            adopt(runtime, fd, (family, kind, protocol), vm)?
+            adopt(runtime, fd, spec, vm)?
         }
         None => {
             let permit = runtime.control.permit().or_raise(vm)?;
-            let target = kind_target(family, kind, protocol);
             runtime
                 .gate
-                .check(Operation::Create, &target)
+                .check(Operation::Create, &socket_target(spec))
                 .or_raise(vm)?;
-            let fd = sys::socket::socket(family, kind, protocol).or_raise(vm)?;
-            (Moving::new(fd, permit), (family, kind, protocol))
+            let fd = sys::socket::socket(spec).or_raise(vm)?;
+            (Moving::new(fd, permit), spec)
         }
     };
-    open(zelf, moving, kind_of_socket, vm)
+    open(zelf, moving, spec, vm)
 }
 
-fn kind_target(family: i32, kind: i32, protocol: i32) -> Target<'static> {
-    Target::Kind {
-        family,
-        kind: without_flags(kind),
-        protocol,
+fn socket_target(spec: SocketSpec) -> Target<'static> {
+    Target::Socket {
+        family: spec.family,
+        socket_type: without_flags(spec.socket_type),
+        protocol: spec.protocol,
     }
 }
 
@@ -117,9 +123,9 @@ fn kind_target(family: i32, kind: i32, protocol: i32) -> Target<'static> {
 fn adopt(
     runtime: &Runtime,
     fd: RawFd,
-    kind: (i32, i32, i32),
+    spec: SocketSpec,
     vm: &VirtualMachine,
-) -> PyResult<(Moving, (i32, i32, i32))> {
+) -> PyResult<(Moving, SocketSpec)> {
     if fd < 0 {
         return Err(vm.new_value_error("negative file descriptor"));
     }
@@ -134,7 +140,7 @@ fn adopt(
             .flatten()
     });
     if let Some(own) = own {
-        return match detect(own.fd.as_fd(), kind) {
+        return match detect(own.fd.as_fd(), spec) {
             Ok(found) => Ok((own, found)),
             Err(errno) => {
                 let _ = ledger.give(own);
@@ -144,7 +150,7 @@ fn adopt(
     }
     let permit = runtime.control.permit().or_raise(vm)?;
     runtime.gate.descriptor(fd).or_raise(vm)?;
-    let found = descriptor::peek(fd, |fd| detect(fd, kind)).or_raise(vm)?;
+    let found = descriptor::peek(fd, |fd| detect(fd, spec)).or_raise(vm)?;
     // What the host bound is the host's affair.
     let bound = descriptor::peek(fd, has_port);
     let fd = descriptor::adopt(fd);
@@ -157,12 +163,16 @@ pub(super) fn has_port(fd: BorrowedFd<'_>) -> bool {
     address.is_ok_and(|address| address.ip().is_some_and(|(_, port)| port != 0))
 }
 
-/// What a socket is: whatever is -1 is asked of the kernel. EBADF and ENOTSOCK
-/// for what is no socket.
+/// Asks the kernel for what is -1 in a [`SocketSpec`]. EBADF and ENOTSOCK if the
+/// descriptor is not a socket.
 pub(super) fn detect(
     fd: BorrowedFd<'_>,
-    (family, kind, protocol): (i32, i32, i32),
-) -> Result<(i32, i32, i32), Errno> {
+    SocketSpec {
+        family,
+        socket_type,
+        protocol,
+    }: SocketSpec,
+) -> Result<SocketSpec, Errno> {
     let family = match sys::socket::getsockname(fd) {
         Ok(address) if family == -1 => address.family(),
         Err(errno) if family == -1 || matches!(errno, Errno::EBADF | Errno::ENOTSOCK) => {
@@ -174,34 +184,41 @@ pub(super) fn detect(
         -1 => sockopt::get_int(fd, libc::SOL_SOCKET, option),
         given => Ok(given),
     };
-    let kind = or_ask(kind, libc::SO_TYPE)?;
+    let socket_type = or_ask(socket_type, libc::SO_TYPE)?;
     let protocol = or_ask(protocol, libc::SO_PROTOCOL)?;
     rare_options::note_descriptor(fd);
-    Ok((family, kind, protocol))
+    Ok(SocketSpec {
+        family,
+        socket_type,
+        protocol,
+    })
 }
 
 /// SOCK_NONBLOCK and SOCK_CLOEXEC are flags of the call, not of the type.
-fn without_flags(kind: i32) -> i32 {
-    kind & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC)
+fn without_flags(socket_type: i32) -> i32 {
+    socket_type & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC)
 }
 
 /// Puts a new descriptor into an object, with the default timeout.
 fn open(
     zelf: &Py<BaseSocket>,
     moving: Moving,
-    (family, kind, protocol): (i32, i32, i32),
+    spec: SocketSpec,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
-    let timeout = if kind & libc::SOCK_NONBLOCK != 0 {
-        Timeout::Zero
+    let timeout = if spec.socket_type & libc::SOCK_NONBLOCK != 0 {
+        Timeout::NonBlocking
     } else {
         zelf.state.default_timeout()
     };
     if timeout.is_nonblocking() {
         sys::socket::set_nonblocking(moving.fd.as_fd(), true).or_raise(vm)?;
     }
-    let kind = (family, without_flags(kind), protocol);
-    install(zelf, moving, kind, timeout, vm).or_raise(vm)
+    let spec = SocketSpec {
+        socket_type: without_flags(spec.socket_type),
+        ..spec
+    };
+    install(zelf, moving, spec, timeout, vm).or_raise(vm)
 }
 
 /// Puts a descriptor into an object, in place of one that it may have. Fails once
@@ -209,12 +226,12 @@ fn open(
 pub(super) fn install(
     zelf: &Py<BaseSocket>,
     mut moving: Moving,
-    kind: (i32, i32, i32),
+    spec: SocketSpec,
     timeout: Timeout,
     vm: &VirtualMachine,
 ) -> Result<(), Limit> {
     loop {
-        match zelf.socket.open(moving, kind, timeout) {
+        match zelf.socket.open(moving, spec, timeout) {
             Ok(()) => break,
             Err(NotOpened::Stopped) => return Err(Limit::Sockets),
             Err(NotOpened::Busy(back)) => {
@@ -239,7 +256,7 @@ pub(super) fn unopened(vm: &VirtualMachine) -> PyResult<PyRef<BaseSocket>> {
 pub(super) fn of_named(
     class: &PyObject,
     moving: Moving,
-    spec: (i32, i32, i32),
+    spec: SocketSpec,
     state: &state::State,
     vm: &VirtualMachine,
     args: impl FnOnce(RawFd) -> PyResult<FuncArgs>,
@@ -273,12 +290,12 @@ fn call_class(
 fn of_class(
     class: &Py<PyType>,
     moving: Moving,
-    kind: (i32, i32, i32),
+    spec: SocketSpec,
     vm: &VirtualMachine,
 ) -> PyResult<PyRef<BaseSocket>> {
     let object = BaseSocket::unopened(vm).into_ref_with_type(vm, class.to_owned())?;
-    audit::new(vm, object.as_object(), kind.0, kind.1, kind.2)?;
-    open(&object, moving, kind, vm)?;
+    audit::new(vm, object.as_object(), spec)?;
+    open(&object, moving, spec, vm)?;
     Ok(object)
 }
 
@@ -286,7 +303,7 @@ fn of_class(
 pub(crate) fn pair(
     class: &PyObject,
     state: &state::State,
-    spec: (i32, i32, i32),
+    spec: SocketSpec,
     vm: &VirtualMachine,
     args: impl Fn(RawFd) -> PyResult<FuncArgs>,
 ) -> PyResult<(PyObjectRef, PyObjectRef)> {
@@ -298,7 +315,7 @@ pub(crate) fn pair(
 /// `_socket.socketpair`: both ends, or neither.
 pub(crate) fn base_pair(
     state: &state::State,
-    spec: (i32, i32, i32),
+    spec: SocketSpec,
     vm: &VirtualMachine,
 ) -> PyResult<(PyObjectRef, PyObjectRef)> {
     let (a, b) = pair_of_descriptors(state, spec, vm)?;
@@ -308,20 +325,19 @@ pub(crate) fn base_pair(
 
 fn pair_of_descriptors(
     state: &state::State,
-    (family, kind, protocol): (i32, i32, i32),
+    spec: SocketSpec,
     vm: &VirtualMachine,
 ) -> PyResult<(Moving, Moving)> {
-    let target = kind_target(family, kind, protocol);
     let runtime = &state.runtime;
     runtime
         .gate
-        .check(Operation::Create, &target)
+        .check(Operation::Create, &socket_target(spec))
         .or_raise(vm)?;
     let permits = [
         runtime.control.permit().or_raise(vm)?,
         runtime.control.permit().or_raise(vm)?,
     ];
-    let (a, b) = sys::socket::socketpair(family, kind, protocol).or_raise(vm)?;
+    let (a, b) = sys::socket::socketpair(spec).or_raise(vm)?;
     let [one, two] = permits;
     Ok((Moving::new(a, one), Moving::new(b, two)))
 }
@@ -332,7 +348,7 @@ pub(crate) fn duplicate(
     class: &PyObject,
     state: &state::State,
     fd: RawFd,
-    spec: (i32, i32, i32),
+    spec: SocketSpec,
     vm: &VirtualMachine,
     args: impl FnOnce(RawFd) -> PyResult<FuncArgs>,
 ) -> PyResult {
@@ -356,8 +372,7 @@ pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
         Moving { fd, bound, permit }
     };
     if is_plain(zelf) {
-        let kind = (socket.family(), socket.kind(), socket.protocol());
-        let copy = of_class(zelf.class(), copy, kind, vm)?;
+        let copy = of_class(zelf.class(), copy, socket.spec(), vm)?;
         copy.socket.apply_timeout(socket.timeout()).or_raise(vm)?;
         return Ok(copy.into());
     }
@@ -518,7 +533,7 @@ pub(super) fn base_repr(zelf: &Py<BaseSocket>) -> String {
         "<socket object, fd={}, family={}, type={}, proto={}>",
         socket.descriptor.number(),
         socket.family(),
-        socket.kind(),
+        socket.socket_type(),
         socket.protocol()
     )
 }
@@ -539,7 +554,7 @@ pub(super) fn repr(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<Strin
         },
         socket.descriptor.number(),
         socket.family(),
-        socket.kind(),
+        socket.socket_type(),
         socket.protocol()
     );
     if socket.descriptor.number() >= 0 && !zelf.closed.load(Ordering::Relaxed) {

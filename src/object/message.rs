@@ -4,11 +4,12 @@
 use super::{BaseSocket, connection, copy_of_number, give, stream};
 use crate::bridge::args::{self, Few, Int};
 use crate::bridge::errors::{self, OrRaise};
-use crate::bridge::{Data, Memory, Runtime, audit};
+use crate::bridge::{Data, WritableBuffer, audit};
 use crate::net::transfer::{MessageParts, ReceiveBuffers, Received, SendBuffers};
 use crate::net::{Error, Moving};
 use crate::policy::{Denied, Operation, Permitted, SockAddr, Target};
 use crate::sys::{descriptor, message};
+use crate::vm::state::Runtime;
 use malachite_bigint::TryFromBigIntError;
 use nix::errno::Errno;
 use nix::libc;
@@ -74,7 +75,7 @@ fn readable_buffers(
     data: &mut Few<Data>,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
-    for buffer in args::items(buffers, what, vm)? {
+    for buffer in args::to_sequence(buffers, what, vm)? {
         data.push(buffer.try_into_value(vm)?);
     }
     Ok(())
@@ -84,7 +85,7 @@ fn readable_buffers(
 fn control_data(ancdata: &PyObject, vm: &VirtualMachine) -> PyResult<Vec<u8>> {
     const ITEMS: &str = "[sendmsg() ancillary data items]() argument must be";
     let mut control = Vec::new();
-    for item in args::items(ancdata, "sendmsg() argument 2", vm)? {
+    for item in args::to_sequence(ancdata, "sendmsg() argument 2", vm)? {
         let not_a_sequence = || {
             let name = args::type_name(&item);
             vm.new_type_error(format!("{ITEMS} 3-item sequence, not {name}"))
@@ -92,15 +93,15 @@ fn control_data(ancdata: &PyObject, vm: &VirtualMachine) -> PyResult<Vec<u8>> {
         if !item.sequence_unchecked().check() {
             return Err(not_a_sequence());
         }
-        let fields = args::items(&item, ITEMS, vm)?;
-        let [level, kind, data] = fields.as_slice() else {
+        let fields = args::to_sequence(&item, ITEMS, vm)?;
+        let [level, cmsg_type, data] = fields.as_slice() else {
             let n = fields.len();
             return Err(vm.new_type_error(format!("{ITEMS} sequence of length 3, not {n}")));
         };
         let level = args::int(level, vm)?;
-        let kind = args::int(kind, vm)?;
+        let cmsg_type = args::int(cmsg_type, vm)?;
         let data = Data::try_from_object(vm, data.clone())?.to_vec(vm)?;
-        if !message::push_control(&mut control, level, kind, &data) {
+        if !message::push_control(&mut control, level, cmsg_type, &data) {
             return Err(errors::plain_os_error("ancillary data item too large", vm));
         }
     }
@@ -114,15 +115,15 @@ fn permit_control(zelf: &Py<BaseSocket>, control: &[u8]) -> Result<(), Denied> {
     if !runtime.gate.is_guarded() || control.is_empty() {
         return Ok(());
     }
-    let (items, _) = message::items(control);
+    let (items, _) = message::control_messages(control);
     for item in &items {
-        let name = match (item.level, item.kind) {
+        let name = match (item.level, item.cmsg_type) {
             (libc::SOL_SOCKET, libc::SCM_RIGHTS | libc::SCM_CREDENTIALS) => continue,
             // What one of these says of a message, an option says of a socket.
             (libc::IPPROTO_IP, libc::IP_RETOPTS) => libc::IP_OPTIONS,
             (libc::IPPROTO_IP, libc::IP_PKTINFO) => IP_UNICAST_IF,
             (libc::IPPROTO_SCTP, SCTP_DSTADDRV4 | SCTP_DSTADDRV6) => SCTP_SOCKOPT_CONNECTX,
-            (_, kind) => kind,
+            (_, cmsg_type) => cmsg_type,
         };
         let level = item.level;
         let target = Target::SocketOption { level, name };
@@ -139,7 +140,7 @@ const MOST_RIGHTS: usize = 253;
 /// and the host get the number.
 fn hold_rights(zelf: &Py<BaseSocket>, control: Vec<u8>) -> Result<(Vec<u8>, Vec<OwnedFd>), Error> {
     let runtime = &zelf.state.runtime;
-    let (items, _) = message::items(&control);
+    let (items, _) = message::control_messages(&control);
     let count = items.iter().flat_map(message::rights).count();
     if !runtime.gate.is_guarded() || count == 0 {
         return Ok((control, Vec::new()));
@@ -155,7 +156,7 @@ fn hold_rights(zelf: &Py<BaseSocket>, control: Vec<u8>) -> Result<(Vec<u8>, Vec<
             number.copy_from_slice(&copy.as_raw_fd().to_ne_bytes());
             rights.push(copy);
         }
-        message::push_control(&mut held, item.level, item.kind, &data);
+        message::push_control(&mut held, item.level, item.cmsg_type, &data);
     }
     Ok((held, rights))
 }
@@ -210,7 +211,7 @@ impl SendBuffers for Gathered<'_> {
 }
 
 /// The buffers that one message is received into.
-struct Scattered<'a>(&'a [Memory]);
+struct Scattered<'a>(&'a [WritableBuffer]);
 
 impl ReceiveBuffers for Scattered<'_> {
     fn lend<R>(
@@ -218,7 +219,7 @@ impl ReceiveBuffers for Scattered<'_> {
         filled: usize,
         attempt: impl FnOnce(&mut [IoSliceMut<'_>]) -> Result<R, Errno>,
     ) -> Result<R, Errno> {
-        let borrowed = self.0.iter().map(Memory::borrow_mut);
+        let borrowed = self.0.iter().map(WritableBuffer::borrow_mut);
         let mut borrowed = borrowed.collect::<Result<Few<_>, _>>()?;
         let mut slices: Few<_> = borrowed.iter_mut().map(|m| IoSliceMut::new(m)).collect();
         let mut rest = slices.as_mut_slice();
@@ -267,15 +268,15 @@ pub(super) fn recvmsg_into(
 ) -> PyResult<PyTupleRef> {
     const WHAT: &str = "recvmsg_into() argument 1";
     let mut memory = Few::new();
-    for buffer in args::items(buffers, WHAT, vm)? {
+    for buffer in args::to_sequence(buffers, WHAT, vm)? {
         memory.push(writable(&buffer, WHAT, vm)?);
     }
-    let total: usize = memory.iter().map(Memory::len).sum();
+    let total: usize = memory.iter().map(WritableBuffer::len).sum();
     if memory.len() > libc::UIO_MAXIOV as usize {
         return Err(errors::os_error(Errno::EMSGSIZE, vm));
     }
     let control = control_room(ancbufsize, vm)?;
-    let (received, arrived) = if share_memory(memory.iter().map(Memory::source_object)) {
+    let (received, arrived) = if share_memory(memory.iter().map(WritableBuffer::source_object)) {
         let (data, received) =
             stream::transfer(zelf, flags, vm, |call| call.recv_msg(total, control, flags))?;
         let arrived = Arrived::of(&received.control);
@@ -306,7 +307,7 @@ fn share_memory<'a>(sources: impl Iterator<Item = &'a PyObject>) -> bool {
 }
 
 /// Copies what was received to where it belongs.
-fn scatter(mut data: &[u8], buffers: &[Memory], vm: &VirtualMachine) -> PyResult<()> {
+fn scatter(mut data: &[u8], buffers: &[WritableBuffer], vm: &VirtualMachine) -> PyResult<()> {
     for buffer in buffers {
         let n = buffer.len().min(data.len());
         let (head, rest) = data.split_at(n);
@@ -317,8 +318,8 @@ fn scatter(mut data: &[u8], buffers: &[Memory], vm: &VirtualMachine) -> PyResult
     Ok(())
 }
 
-fn writable(buffer: &PyObjectRef, what: &str, vm: &VirtualMachine) -> PyResult<Memory> {
-    Memory::try_from_borrowed_object(vm, buffer).map_err(|_| {
+fn writable(buffer: &PyObjectRef, what: &str, vm: &VirtualMachine) -> PyResult<WritableBuffer> {
+    WritableBuffer::try_from_borrowed_object(vm, buffer).map_err(|_| {
         vm.new_type_error(format!(
             "{what} must be an iterable of single-segment read-write buffers"
         ))
@@ -335,7 +336,7 @@ struct Arrived {
 
 struct ArrivedItem {
     level: i32,
-    kind: i32,
+    cmsg_type: i32,
     /// What the kernel wrote, for items without descriptors.
     data: Vec<u8>,
     descriptors: Vec<OwnedFd>,
@@ -344,10 +345,10 @@ struct ArrivedItem {
 impl Arrived {
     /// Takes over the descriptors in `control`, which the kernel has just written.
     fn of(control: &[u8]) -> Self {
-        let (items, malformed) = message::items(control);
+        let (items, malformed) = message::control_messages(control);
         let items = items.iter().map(|item| ArrivedItem {
             level: item.level,
-            kind: item.kind,
+            cmsg_type: item.cmsg_type,
             data: item.data.to_vec(),
             descriptors: message::descriptors(item).map(descriptor::adopt).collect(),
         });
@@ -386,7 +387,7 @@ impl Arrived {
                 let permit = match runtime.control.permit() {
                     Ok(permit) => permit,
                     Err(limit) => {
-                        runtime.control.watch.limited(limit);
+                        runtime.control.observer.limited(limit);
                         *flags |= libc::MSG_CTRUNC;
                         continue;
                     }
@@ -398,7 +399,7 @@ impl Arrived {
                 continue;
             }
             let data = vm.ctx.new_bytes(data);
-            items.push(vm.new_tuple((item.level, item.kind, data)).into());
+            items.push(vm.new_tuple((item.level, item.cmsg_type, data)).into());
         }
         for moving in given {
             give(runtime, moving).or_raise(vm)?;
@@ -497,8 +498,8 @@ pub(super) fn sendmsg_afalg(
         }
     };
     let mut control = Vec::new();
-    let mut push = |kind, data: &[u8]| {
-        if message::push_control(&mut control, libc::SOL_ALG, kind, data) {
+    let mut push = |cmsg_type, data: &[u8]| {
+        if message::push_control(&mut control, libc::SOL_ALG, cmsg_type, data) {
             return Ok(());
         }
         Err(errors::plain_os_error("ancillary data item too large", vm))

@@ -4,8 +4,8 @@
 use super::{BaseSocket, connection, lifecycle, message, options, stream};
 use crate::bridge::Data;
 use crate::bridge::args::{self, Int, Size};
-use crate::bridge::method::{OrNone, OrZero, methods};
 use crate::net::Timeout;
+use crate::vm::method::{OrNone, OrZero, methods};
 use rustpython_vm::PyObjectRef;
 use std::vec::IntoIter;
 
@@ -77,7 +77,7 @@ positional {
 
     /// True unless the timeout is 0.
     fn getblocking(zelf, vm) {
-        zelf.patience() != Timeout::Zero
+        zelf.patience() != Timeout::NonBlocking
     }
 
     /// The timeout in seconds, None for none.
@@ -197,7 +197,7 @@ named {
     }
 }
 
-listed {
+varargs {
     /// sendto(data[, flags], address)
     ///
     /// Send bytes to an address: how many were sent. sendto(2).

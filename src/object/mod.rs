@@ -29,9 +29,9 @@ pub(crate) use lifecycle::{
 };
 pub(crate) use sendfile::giveup_type;
 
-use crate::bridge::State;
 use crate::bridge::args;
-use crate::net::{Outgoing, Socket, Timeout};
+use crate::net::{SendQueue, Socket, Timeout};
+use crate::vm::state::State;
 use lifecycle::InitArgs;
 use rustpython_vm::builtins::PyType;
 use rustpython_vm::function::{FuncArgs, PosArgs};
@@ -56,7 +56,7 @@ pub(crate) struct BaseSocket {
     /// Of the object through which TLS reads and writes another one's
     /// connection, what it has sent: such an object never waits, and does not
     /// own the descriptor.
-    transport: Option<Arc<Outgoing>>,
+    transport: Option<Arc<SendQueue>>,
 }
 
 impl BaseSocket {
@@ -64,7 +64,7 @@ impl BaseSocket {
     #[inline]
     pub(super) fn patience(&self) -> Timeout {
         match self.transport {
-            Some(_) => Timeout::Zero,
+            Some(_) => Timeout::NonBlocking,
             None => self.socket.timeout(),
         }
     }
@@ -141,8 +141,8 @@ impl BaseSocket {
 
     /// The socket type's number.
     #[pygetset(name = "type")]
-    fn kind(zelf: &Py<Self>) -> i32 {
-        zelf.socket.kind()
+    fn socket_type(zelf: &Py<Self>) -> i32 {
+        zelf.socket.socket_type()
     }
 
     /// The protocol's number.

@@ -193,9 +193,9 @@ pub(super) fn setblocking(
     vm: &VirtualMachine,
 ) -> PyResult<()> {
     let timeout = if flag.to_owned().try_to_bool(vm)? {
-        Timeout::Never
+        Timeout::Blocking
     } else {
-        Timeout::Zero
+        Timeout::NonBlocking
     };
     zelf.socket.apply_timeout(timeout).or_raise(vm)
 }

@@ -136,7 +136,7 @@ pub(super) fn check_params(
         return Err(vm.new_value_error("file should be opened in binary mode"));
     }
     // One bit of the type's number, as in CPython: SOCK_RAW has it too.
-    if zelf.socket.kind() & libc::SOCK_STREAM == 0 {
+    if zelf.socket.socket_type() & libc::SOCK_STREAM == 0 {
         return Err(vm.new_value_error("only SOCK_STREAM type sockets are supported"));
     }
     if vm.is_none(count) {
@@ -159,7 +159,7 @@ pub(super) fn check_params(
 }
 
 fn check_blocking(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
-    if zelf.socket.timeout() == Timeout::Zero {
+    if zelf.socket.timeout() == Timeout::NonBlocking {
         return Err(vm.new_value_error("non-blocking sockets are not supported"));
     }
     Ok(())
@@ -275,7 +275,7 @@ fn send_file(
             let Some(from) = from.filter(|_| block > 0) else {
                 return Ok(None);
             };
-            call.clock.restart();
+            call.deadline.restart();
             let sent = descriptor::peek(file, |file| call.send_file(file, from, block));
             match sent {
                 Ok(0) => return Ok(None),

@@ -3,7 +3,7 @@
 use super::{BaseSocket, connection};
 use crate::bridge::args;
 use crate::bridge::errors::OrRaise;
-use crate::bridge::{CallContext, Data, Memory, Room, audit, blocking};
+use crate::bridge::{CallContext, Data, Room, WritableBuffer, audit, blocking};
 use crate::net::{Call, Error};
 use crate::policy::Operation;
 use nix::errno::Errno;
@@ -69,7 +69,7 @@ fn destination(
     caller: &str,
     too_small: &str,
     vm: &VirtualMachine,
-) -> PyResult<(Memory, usize)> {
+) -> PyResult<(WritableBuffer, usize)> {
     let buffer = writable(buffer, &format!("{caller}() argument 1"), vm)?;
     let len = match size(nbytes, caller, vm)? {
         0 => buffer.len(),
@@ -80,9 +80,13 @@ fn destination(
 }
 
 /// A writable buffer, or CPython's TypeError about `what`.
-pub(super) fn writable(value: &PyObjectRef, what: &str, vm: &VirtualMachine) -> PyResult<Memory> {
+pub(super) fn writable(
+    value: &PyObjectRef,
+    what: &str,
+    vm: &VirtualMachine,
+) -> PyResult<WritableBuffer> {
     use rustpython_vm::TryFromBorrowedObject;
-    Memory::try_from_borrowed_object(vm, value).map_err(|raised| {
+    WritableBuffer::try_from_borrowed_object(vm, value).map_err(|raised| {
         let type_error = vm.ctx.exceptions.type_error;
         if !raised.fast_isinstance(type_error)
             && !raised.fast_isinstance(vm.ctx.exceptions.buffer_error)
@@ -159,8 +163,8 @@ pub(super) fn send(
     flags: i32,
     vm: &VirtualMachine,
 ) -> PyResult<usize> {
-    if let Some(outgoing) = &zelf.transport {
-        outgoing.put(&data.to_vec(vm)?);
+    if let Some(send_queue) = &zelf.transport {
+        send_queue.put(&data.to_vec(vm)?);
         return Ok(data.len());
     }
     transfer(zelf, flags, vm, |call| call.send(data, flags))
@@ -179,7 +183,10 @@ pub(super) fn sendall(
 /// MSG_FASTOPEN, it is to connect.
 pub(super) fn send_operation(zelf: &Py<BaseSocket>, flags: i32) -> Operation {
     let connects = flags & libc::MSG_FASTOPEN != 0
-        || matches!(zelf.socket.kind(), libc::SOCK_STREAM | libc::SOCK_SEQPACKET);
+        || matches!(
+            zelf.socket.socket_type(),
+            libc::SOCK_STREAM | libc::SOCK_SEQPACKET
+        );
     match connects {
         true => Operation::Connect,
         false => Operation::Send,

@@ -1,6 +1,6 @@
 //! The one place that permits: nothing else can make a [`Permitted`].
 
-use super::{SockAddr, Watch};
+use super::{Observer, SockAddr};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
@@ -76,12 +76,12 @@ pub enum Target<'a> {
         /// The permitted name that led to it.
         name: Option<&'a str>,
     },
-    /// A socket's family, type and protocol.
-    Kind {
+    /// A socket that is about to be made: socket(2), socketpair(2).
+    Socket {
         /// AF_ number.
         family: i32,
         /// SOCK_ number without flags.
-        kind: i32,
+        socket_type: i32,
         /// Protocol number.
         protocol: i32,
     },
@@ -129,7 +129,7 @@ impl std::error::Error for Denied {}
 /// | connects, sends or binds to a name | `check` of that operation with `Name`; then with the address that is used, and the name |
 /// | connects, sends or binds to an address | `allows` of that operation with the address and each name that is remembered for it; unless one is allowed, `check` with the address and no name |
 /// | uses an address that is a number, as `127.1` | as for an address: it is no name |
-/// | makes a socket | `check(Create, Kind)` |
+/// | makes a socket | `check(Create, Socket)` |
 /// | reads or sets an option, or sends ancillary data | `check(Option, SocketOption)` |
 /// | joins or leaves a multicast group | `check(Bind, Address)` with the group and the port of the socket |
 /// | uses a descriptor that is not its own, or receives one | `check(Adopt, Descriptor)` |
@@ -195,16 +195,16 @@ pub(crate) struct NameGrant(String);
 #[derive(Default)]
 pub(crate) struct Gate {
     policy: Option<Arc<dyn Policy>>,
-    watch: Arc<Watch>,
-    learned: Mutex<Learned>,
+    observer: Arc<Observer>,
+    resolved_names: Mutex<ResolvedNames>,
 }
 
 impl Gate {
-    /// A gate that asks `policy` and tells `watch` of refusals.
-    pub(crate) fn new(policy: Option<Arc<dyn Policy>>, watch: Arc<Watch>) -> Self {
+    /// A gate that asks `policy` and tells `observer` of refusals.
+    pub(crate) fn new(policy: Option<Arc<dyn Policy>>, observer: Arc<Observer>) -> Self {
         Self {
             policy,
-            watch,
+            observer,
             ..Self::default()
         }
     }
@@ -221,7 +221,7 @@ impl Gate {
         };
         let asked = catch_unwind(AssertUnwindSafe(|| policy.check(operation, target)));
         let checked = asked.unwrap_or_else(|_| Err(Denied(PANICKED.into())));
-        checked.inspect_err(|denied| self.watch.refused(operation, target, denied))
+        checked.inspect_err(|denied| self.observer.refused(operation, target, denied))
     }
 
     /// Checks a host name before it is resolved.
@@ -254,13 +254,13 @@ impl Gate {
             };
             self.check(operation, &target)?;
             if operation == Operation::Resolve && allows(policy, operation, &target) {
-                self.learned().learn(&address, name);
+                self.resolved_names().learn(&address, name);
             }
             return Ok(Permitted(used(operation, address)));
         }
         let names = match operation {
             Operation::Resolve => Vec::new(),
-            _ => self.learned().names(&address),
+            _ => self.resolved_names().names(&address),
         };
         let by_name = |name: &Arc<str>| {
             let name = Some(&**name);
@@ -279,8 +279,10 @@ impl Gate {
         self.check(Operation::Adopt, &Target::Descriptor(fd))
     }
 
-    fn learned(&self) -> MutexGuard<'_, Learned> {
-        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    fn resolved_names(&self) -> MutexGuard<'_, ResolvedNames> {
+        self.resolved_names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -317,7 +319,7 @@ fn used(operation: Operation, address: SockAddr) -> SockAddr {
 
 /// The permitted names that led to an address, as far as it is remembered.
 #[derive(Default)]
-struct Learned {
+struct ResolvedNames {
     names: HashMap<IpAddr, Vec<Arc<str>>>,
     /// The addresses, the oldest first.
     order: VecDeque<IpAddr>,
@@ -327,7 +329,7 @@ struct Learned {
 const MOST_ADDRESSES: usize = 4096;
 const MOST_NAMES: usize = 8;
 
-impl Learned {
+impl ResolvedNames {
     fn learn(&mut self, address: &SockAddr, name: &str) {
         let Some(ip) = folded(address) else {
             return;
@@ -423,8 +425,8 @@ mod tests {
             gate.address(Operation::Resolve, found, Some(&grant))
                 .unwrap();
         }
-        let learned = gate.learned();
-        assert_eq!(learned.names.len(), MOST_ADDRESSES);
-        assert_eq!(learned.order.len(), MOST_ADDRESSES);
+        let resolved_names = gate.resolved_names();
+        assert_eq!(resolved_names.names.len(), MOST_ADDRESSES);
+        assert_eq!(resolved_names.order.len(), MOST_ADDRESSES);
     }
 }

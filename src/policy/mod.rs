@@ -6,13 +6,13 @@
 
 mod gate;
 pub(crate) mod inet;
+mod observer;
 mod rules;
 mod sockaddr;
-mod watch;
 
 pub use gate::{Denied, Operation, Policy, Target};
 pub(crate) use gate::{Gate, NameGrant, Permitted};
+pub use observer::{Event, Limit};
+pub(crate) use observer::{Observer, SocketId};
 pub use rules::{AuditOnly, Rule, RuleError, Rules};
 pub use sockaddr::SockAddr;
-pub use watch::{Event, Limit};
-pub(crate) use watch::{SocketId, Watch};

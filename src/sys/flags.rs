@@ -20,6 +20,7 @@ pub(super) fn of_send(flags: i32) -> Result<libc::c_int, Errno> {
 mod tests {
     use super::*;
     use crate::policy::{Gate, Operation, SockAddr};
+    use crate::sys::socket::SocketSpec;
     use crate::sys::{message, socket};
     use std::io::IoSlice;
     use std::net::{Ipv4Addr, SocketAddrV4};
@@ -27,7 +28,8 @@ mod tests {
 
     #[test]
     fn no_send_leaves_the_buffer_to_the_kernel() {
-        let (a, _b) = socket::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0).unwrap();
+        let (a, _b) =
+            socket::socketpair(SocketSpec::new(libc::AF_UNIX, libc::SOCK_STREAM)).unwrap();
         let to: SockAddr = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9).into();
         let to = Gate::default().address(Operation::Send, to, None).unwrap();
         let flags = libc::MSG_ZEROCOPY | libc::MSG_DONTWAIT;

@@ -92,7 +92,7 @@ fn writing_agrees_with_the_c_library() {
 fn numeric_host(host: &str) -> Option<IpAddr> {
     let query = Query {
         host: Some(CString::new(host).unwrap()),
-        kind: libc::SOCK_STREAM,
+        socket_type: libc::SOCK_STREAM,
         flags: libc::AI_NUMERICHOST,
         ..Query::default()
     };

@@ -39,7 +39,7 @@ pub(crate) fn cmsg_space(len: isize) -> Option<usize> {
 
 /// Appends an ancillary item to `control`; false if it becomes too large.
 /// Padding is zero, so that nothing of this process's memory goes out with it.
-pub(crate) fn push_control(control: &mut Vec<u8>, level: i32, kind: i32, data: &[u8]) -> bool {
+pub(crate) fn push_control(control: &mut Vec<u8>, level: i32, cmsg_type: i32, data: &[u8]) -> bool {
     let (Some(len), Some(space)) = (
         cmsg_len(data.len() as isize),
         cmsg_space(data.len() as isize),
@@ -52,7 +52,7 @@ pub(crate) fn push_control(control: &mut Vec<u8>, level: i32, kind: i32, data: &
     }
     control.extend(len.to_ne_bytes());
     control.extend(level.to_ne_bytes());
-    control.extend(kind.to_ne_bytes());
+    control.extend(cmsg_type.to_ne_bytes());
     control.extend(data);
     control.resize(end, 0);
     true
@@ -60,15 +60,15 @@ pub(crate) fn push_control(control: &mut Vec<u8>, level: i32, kind: i32, data: &
 
 /// One ancillary item received.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Item<'a> {
+pub(crate) struct ControlMessage<'a> {
     pub(crate) level: i32,
-    pub(crate) kind: i32,
+    pub(crate) cmsg_type: i32,
     pub(crate) data: &'a [u8],
 }
 
 /// The items of a control buffer, and whether it ended in one that claims to be
 /// longer than the buffer: its data is what there is of it.
-pub(crate) fn items(mut control: &[u8]) -> (Vec<Item<'_>>, bool) {
+pub(crate) fn control_messages(mut control: &[u8]) -> (Vec<ControlMessage<'_>>, bool) {
     let mut items = Vec::new();
     while let Some((header, rest)) = control.split_at_checked(HEADER) {
         let mut word = [0; size_of::<usize>()];
@@ -78,12 +78,16 @@ pub(crate) fn items(mut control: &[u8]) -> (Vec<Item<'_>>, bool) {
         half.copy_from_slice(&header[size_of::<usize>()..][..4]);
         let level = i32::from_ne_bytes(half);
         half.copy_from_slice(&header[size_of::<usize>() + 4..][..4]);
-        let kind = i32::from_ne_bytes(half);
+        let cmsg_type = i32::from_ne_bytes(half);
         let Some(wanted) = len.checked_sub(HEADER) else {
             return (items, true);
         };
         let data = &rest[..wanted.min(rest.len())];
-        items.push(Item { level, kind, data });
+        items.push(ControlMessage {
+            level,
+            cmsg_type,
+            data,
+        });
         if wanted > rest.len() {
             return (items, true);
         }
@@ -98,15 +102,15 @@ pub(crate) fn items(mut control: &[u8]) -> (Vec<Item<'_>>, bool) {
 const SCM_PIDFD: i32 = 4;
 
 /// The descriptors in an SCM_RIGHTS item (unix(7)).
-pub(crate) fn rights<'a>(item: &Item<'a>) -> impl Iterator<Item = RawFd> + use<'a> {
-    let is_rights = item.level == libc::SOL_SOCKET && item.kind == libc::SCM_RIGHTS;
+pub(crate) fn rights<'a>(item: &ControlMessage<'a>) -> impl Iterator<Item = RawFd> + use<'a> {
+    let is_rights = item.level == libc::SOL_SOCKET && item.cmsg_type == libc::SCM_RIGHTS;
     numbers(if is_rights { item.data } else { &[] })
 }
 
 /// The descriptors that an item which was received brought into the process.
-pub(crate) fn descriptors<'a>(item: &Item<'a>) -> impl Iterator<Item = RawFd> + use<'a> {
+pub(crate) fn descriptors<'a>(item: &ControlMessage<'a>) -> impl Iterator<Item = RawFd> + use<'a> {
     let carries =
-        item.level == libc::SOL_SOCKET && matches!(item.kind, libc::SCM_RIGHTS | SCM_PIDFD);
+        item.level == libc::SOL_SOCKET && matches!(item.cmsg_type, libc::SCM_RIGHTS | SCM_PIDFD);
     // An item that was cut off can end in part of a number.
     numbers(if carries { item.data } else { &[] }).filter(|fd| *fd >= 0)
 }
@@ -220,15 +224,15 @@ mod tests {
             control.len(),
             cmsg_space(3).unwrap() + cmsg_space(0).unwrap()
         );
-        let (found, malformed) = items(&control);
+        let (found, malformed) = control_messages(&control);
         assert!(!malformed);
         assert_eq!(found.len(), 2);
         assert_eq!(
-            (found[0].level, found[0].kind, found[0].data),
+            (found[0].level, found[0].cmsg_type, found[0].data),
             (1, 2, &b"abc"[..])
         );
         assert_eq!(
-            (found[1].level, found[1].kind, found[1].data),
+            (found[1].level, found[1].cmsg_type, found[1].data),
             (3, 4, &b""[..])
         );
     }
@@ -241,9 +245,13 @@ mod tests {
             9i32.to_ne_bytes(),
         ]
         .concat();
-        let found = |level, kind| -> (Vec<RawFd>, Vec<RawFd>) {
+        let found = |level, cmsg_type| -> (Vec<RawFd>, Vec<RawFd>) {
             let data = &data;
-            let item = Item { level, kind, data };
+            let item = ControlMessage {
+                level,
+                cmsg_type,
+                data,
+            };
             (rights(&item).collect(), descriptors(&item).collect())
         };
         let rights = found(libc::SOL_SOCKET, libc::SCM_RIGHTS);
@@ -258,11 +266,11 @@ mod tests {
     fn an_item_longer_than_the_buffer_is_malformed() {
         let mut control = Vec::new();
         assert!(push_control(&mut control, 1, 2, b"abcdefgh"));
-        let (found, malformed) = items(&control[..HEADER + 5]);
+        let (found, malformed) = control_messages(&control[..HEADER + 5]);
         assert!(malformed);
         assert_eq!(found[0].data, b"abcde");
-        assert_eq!(items(&[0; HEADER]), (vec![], true));
-        assert_eq!(items(&[0; 3]), (vec![], false));
+        assert_eq!(control_messages(&[0; HEADER]), (vec![], true));
+        assert_eq!(control_messages(&[0; 3]), (vec![], false));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(crate) struct Query {
     /// AF_ number, 0 for any; so are the next two.
     pub(crate) family: i32,
     /// SOCK_ number.
-    pub(crate) kind: i32,
+    pub(crate) socket_type: i32,
     /// IPPROTO_ number.
     pub(crate) protocol: i32,
     /// AI_ flags.
@@ -30,7 +30,7 @@ pub(crate) struct Query {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AddrInfo {
     pub(crate) family: i32,
-    pub(crate) kind: i32,
+    pub(crate) socket_type: i32,
     pub(crate) protocol: i32,
     /// Empty where there is none.
     pub(crate) canonical_name: Vec<u8>,
@@ -86,7 +86,7 @@ pub(crate) fn getaddrinfo(query: &Query) -> Result<Vec<AddrInfo>, ResolveError> 
     // SAFETY: zeros are the hints that ask for nothing in particular.
     let mut hints: libc::addrinfo = unsafe { std::mem::zeroed() };
     hints.ai_family = query.family;
-    hints.ai_socktype = query.kind;
+    hints.ai_socktype = query.socket_type;
     hints.ai_protocol = query.protocol;
     hints.ai_flags = query.flags;
     let mut list = List(ptr::null_mut());
@@ -111,7 +111,7 @@ pub(crate) fn getaddrinfo(query: &Query) -> Result<Vec<AddrInfo>, ResolveError> 
         };
         answers.push(AddrInfo {
             family: info.ai_family,
-            kind: info.ai_socktype,
+            socket_type: info.ai_socktype,
             protocol: info.ai_protocol,
             // SAFETY: null or NUL-terminated, alive as the list is.
             canonical_name: unsafe { string(info.ai_canonname) },
@@ -447,7 +447,7 @@ mod tests {
         let query = Query {
             host: Some(c"127.0.0.1".to_owned()),
             service: Some(c"80".to_owned()),
-            kind: libc::SOCK_STREAM,
+            socket_type: libc::SOCK_STREAM,
             flags: libc::AI_NUMERICHOST | libc::AI_CANONNAME,
             ..Query::default()
         };

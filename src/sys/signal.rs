@@ -334,6 +334,7 @@ impl Drop for Interval {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::socket::SocketSpec;
     use std::sync::mpsc::channel;
     use std::time::Instant;
 
@@ -367,7 +368,8 @@ mod tests {
                 nix::sys::signal::SigSet::all().thread_block().unwrap();
             }
             let (a, _b) =
-                super::super::socket::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0).unwrap();
+                super::super::socket::socketpair(SocketSpec::new(libc::AF_UNIX, libc::SOCK_STREAM))
+                    .unwrap();
             let start = Instant::now();
             let interval = Interval::start(Duration::from_millis(2)).unwrap();
             for _ in 0..3 {

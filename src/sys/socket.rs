@@ -14,27 +14,50 @@ fn owned(result: libc::c_int) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// socket(2), close-on-exec. Any numbers at all: nix knows only some.
-pub(crate) fn socket(family: i32, kind: i32, protocol: i32) -> Result<OwnedFd, Errno> {
-    // SAFETY: no pointers.
-    owned(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, protocol) })
+/// What socket(2) makes a socket from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SocketSpec {
+    /// AF_ number.
+    pub(crate) family: i32,
+    /// SOCK_ number; socket(2) takes flags beside it.
+    pub(crate) socket_type: i32,
+    /// Protocol number.
+    pub(crate) protocol: i32,
 }
 
-/// socketpair(2), close-on-exec.
-pub(crate) fn socketpair(
-    family: i32,
-    kind: i32,
-    protocol: i32,
-) -> Result<(OwnedFd, OwnedFd), Errno> {
+impl SocketSpec {
+    /// All of it is to be asked of the kernel.
+    pub(crate) const UNKNOWN: Self = Self {
+        family: -1,
+        socket_type: -1,
+        protocol: -1,
+    };
+
+    /// The family's default protocol for the type: 0.
+    #[cfg(test)]
+    pub(crate) const fn new(family: i32, socket_type: i32) -> Self {
+        Self {
+            family,
+            socket_type,
+            protocol: 0,
+        }
+    }
+}
+
+/// Creates a socket: socket(2), close-on-exec. Accepts numbers that nix does not know.
+pub(crate) fn socket(spec: SocketSpec) -> Result<OwnedFd, Errno> {
+    let socket_type = spec.socket_type | libc::SOCK_CLOEXEC;
+    // SAFETY: no pointers.
+    owned(unsafe { libc::socket(spec.family, socket_type, spec.protocol) })
+}
+
+/// Creates two connected sockets: socketpair(2), close-on-exec.
+pub(crate) fn socketpair(spec: SocketSpec) -> Result<(OwnedFd, OwnedFd), Errno> {
+    let socket_type = spec.socket_type | libc::SOCK_CLOEXEC;
     let mut fds = [-1; 2];
     // SAFETY: the kernel writes two integers.
     Errno::result(unsafe {
-        libc::socketpair(
-            family,
-            kind | libc::SOCK_CLOEXEC,
-            protocol,
-            fds.as_mut_ptr(),
-        )
+        libc::socketpair(spec.family, socket_type, spec.protocol, fds.as_mut_ptr())
     })?;
     Ok((owned(fds[0])?, owned(fds[1])?))
 }

@@ -14,10 +14,11 @@
 
 use super::raw::{Sock, SocketIo, exact, sock};
 use super::{READER_SIZE, optional_size};
-use crate::bridge::{Memory, call};
+use crate::bridge::{WritableBuffer, call};
 use crate::net::transfer::Receive;
 use crate::net::{Error, Socket};
 use crate::object::stream;
+use crate::vm::io_classes::BufferedReader;
 use memchr::memchr;
 use nix::errno::Errno;
 use rustpython_vm::builtins::{PyByteArray, PyInt};
@@ -32,15 +33,9 @@ use rustpython_vm::{
 };
 use std::fmt;
 
-/// Stands in for `_io.BufferedReader`. No object has it for a payload: the
-/// class makes its instances itself.
-#[pyclass(module = "_io", name = "BufferedReader")]
-#[derive(Debug, PyPayload)]
-pub(super) struct BufferedReader;
-
 /// Bytes received and not returned yet.
 #[derive(Default)]
-pub(super) struct Ahead {
+pub(super) struct ReadBuffer {
     memory: Vec<u8>,
     start: usize,
     end: usize,
@@ -50,7 +45,7 @@ pub(super) struct Ahead {
     size: usize,
 }
 
-impl Ahead {
+impl ReadBuffer {
     fn bytes(&self) -> &[u8] {
         self.memory.get(self.start..self.end).unwrap_or_default()
     }
@@ -64,7 +59,7 @@ impl Ahead {
         let n = n.min(self.len());
         self.searched = 0;
         if self.start == 0 && n == self.end && n > self.size {
-            // Memory that grew for this result becomes the result.
+            // WritableBuffer that grew for this result becomes the result.
             let mut bytes = std::mem::take(&mut self.memory);
             bytes.truncate(n);
             self.end = 0;
@@ -163,7 +158,7 @@ impl Ahead {
 
 /// What a read returns when `want` is not to be had: why there is no more.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Enough {
+enum EndOfData {
     /// The peer has finished.
     End,
     /// The socket does not wait.
@@ -173,14 +168,14 @@ enum Enough {
 /// Receives until `take` has its result, or until there is no more: then
 /// `rest` makes the best of what there is. `wanted` is how many bytes are
 /// needed at most.
-fn gather<T>(
+fn fill_until<T>(
     file: &Py<SocketIo>,
     wanted: usize,
-    mut take: impl FnMut(&mut Ahead) -> Option<T>,
-    rest: impl FnOnce(&mut Ahead, Enough) -> T,
+    mut take: impl FnMut(&mut ReadBuffer) -> Option<T>,
+    rest: impl FnOnce(&mut ReadBuffer, EndOfData) -> T,
     vm: &VirtualMachine,
 ) -> PyResult<T> {
-    if let Some(taken) = take(&mut file.ahead.lock()) {
+    if let Some(taken) = take(&mut file.read_buffer.lock()) {
         return Ok(taken);
     }
     let why = loop {
@@ -188,12 +183,12 @@ fn gather<T>(
         let socket = match sock(file, vm)? {
             Sock::Native(socket) => socket,
             Sock::Other(_) => match receive_otherwise(file, vm)? {
-                Some(0) => break Enough::End,
-                Some(_) => match take(&mut file.ahead.lock()) {
+                Some(0) => break EndOfData::End,
+                Some(_) => match take(&mut file.read_buffer.lock()) {
                     Some(taken) => return Ok(taken),
                     None => continue,
                 },
-                None => break Enough::NotNow,
+                None => break EndOfData::NotNow,
             },
         };
         let received = receive_natively(file, &socket, wanted, &mut take, vm)?;
@@ -202,27 +197,27 @@ fn gather<T>(
             Err(why) => break why,
         }
     };
-    Ok(rest(&mut file.ahead.lock(), why))
+    Ok(rest(&mut file.read_buffer.lock(), why))
 }
 
 fn receive_natively<T>(
     file: &Py<SocketIo>,
     socket: &Socket,
     wanted: usize,
-    take: &mut impl FnMut(&mut Ahead) -> Option<T>,
+    take: &mut impl FnMut(&mut ReadBuffer) -> Option<T>,
     vm: &VirtualMachine,
-) -> PyResult<Result<T, Enough>> {
+) -> PyResult<Result<T, EndOfData>> {
     call(vm, socket, |call| {
         let done = call.recv_by(|receive| {
             // Held over receives that do not wait, and never over a wait:
             // what comes off the socket first goes into the buffer first.
-            let mut ahead = file.ahead.lock();
+            let mut read_buffer = file.read_buffer.lock();
             loop {
-                if let Some(taken) = take(&mut ahead) {
+                if let Some(taken) = take(&mut read_buffer) {
                     return Ok(Ok(Ok(taken)));
                 }
-                match ahead.receive(receive, wanted) {
-                    Ok(Ok(0)) => return Ok(Ok(Err(Enough::End))),
+                match read_buffer.receive(receive, wanted) {
+                    Ok(Ok(0)) => return Ok(Ok(Err(EndOfData::End))),
                     Ok(Ok(_)) => {}
                     Ok(Err(errno)) => return Err(errno),
                     Err(error) => return Ok(Err(error)),
@@ -231,7 +226,7 @@ fn receive_natively<T>(
         });
         match done {
             Ok(done) => done,
-            Err(error) => file.failed::<()>(error).map(|_| Err(Enough::NotNow)),
+            Err(error) => file.failed::<()>(error).map(|_| Err(EndOfData::NotNow)),
         }
     })
 }
@@ -239,7 +234,7 @@ fn receive_natively<T>(
 /// Receives once from a socket that is not native, as a script can put one
 /// under a file that is open.
 fn receive_otherwise(file: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult<Option<usize>> {
-    let size = file.ahead.lock().size;
+    let size = file.read_buffer.lock().size;
     let buffer = PyByteArray::from(vec![0; size]).into_ref(&vm.ctx);
     let n = vm.call_method(file.as_object(), "readinto", (buffer.clone(),))?;
     if vm.is_none(&n) {
@@ -255,7 +250,7 @@ fn receive_otherwise(file: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult<Optio
         crate::bridge::errors::plain_os_error(&text, vm)
     })?;
     use crate::bridge::errors::OrRaise;
-    file.ahead.lock().push(received).or_raise(vm)?;
+    file.read_buffer.lock().push(received).or_raise(vm)?;
     Ok(Some(received.len()))
 }
 
@@ -276,10 +271,10 @@ pub(super) fn open(raw: &PyObject, size: Option<PyObjectRef>, vm: &VirtualMachin
     memory
         .try_reserve_exact(size)
         .map_err(|_| vm.no_memory_error())?;
-    *file.ahead.lock() = Ahead {
+    *file.read_buffer.lock() = ReadBuffer {
         memory,
         size,
-        ..Ahead::default()
+        ..ReadBuffer::default()
     };
     // `_io`'s own buffer is not used.
     SocketReader::static_type()
@@ -467,7 +462,7 @@ impl SocketReader {
         let file = file(&zelf, vm)?;
         let raw = inherited(&zelf, "detach", FuncArgs::default(), vm)?;
         if let Some(file) = file {
-            *file.ahead.lock() = Ahead::default();
+            *file.read_buffer.lock() = ReadBuffer::default();
         }
         Ok(raw)
     }
@@ -494,14 +489,14 @@ fn readline(zelf: &PyObject, size: isize, vm: &VirtualMachine) -> PyResult {
         return inherited(zelf, "readline", vec![size.to_pyobject(vm)].into(), vm);
     };
     let limit = usize::try_from(size).unwrap_or(usize::MAX);
-    let line = gather(
+    let line = fill_until(
         &file,
         limit,
-        |ahead| {
-            let n = ahead.line(limit)?;
-            Some(ahead.take(n))
+        |read_buffer| {
+            let n = read_buffer.line(limit)?;
+            Some(read_buffer.take(n))
         },
-        |ahead, _| ahead.take(limit),
+        |read_buffer, _| read_buffer.take(limit),
         vm,
     )?;
     Ok(bytes(line, vm))
@@ -515,13 +510,13 @@ fn read(zelf: &PyObject, size: isize, vm: &VirtualMachine) -> PyResult {
         return inherited(zelf, "read", vec![size.to_pyobject(vm)].into(), vm);
     };
     let wanted = usize::try_from(size).unwrap_or(usize::MAX);
-    let data = gather(
+    let data = fill_until(
         &file,
         wanted,
-        |ahead| (ahead.len() >= wanted).then(|| Some(ahead.take(wanted))),
-        |ahead, why| {
-            let data = ahead.take(wanted);
-            (why == Enough::End || !data.is_empty()).then_some(data)
+        |read_buffer| (read_buffer.len() >= wanted).then(|| Some(read_buffer.take(wanted))),
+        |read_buffer, why| {
+            let data = read_buffer.take(wanted);
+            (why == EndOfData::End || !data.is_empty()).then_some(data)
         },
         vm,
     )?;
@@ -535,12 +530,12 @@ fn read1(zelf: &PyObject, size: isize, vm: &VirtualMachine) -> PyResult {
     let most = match usize::try_from(size) {
         Ok(0) => return Ok(bytes(Vec::new(), vm)),
         Ok(n) => n,
-        Err(_) => file.ahead.lock().size,
+        Err(_) => file.read_buffer.lock().size,
     };
-    let data = gather(
+    let data = fill_until(
         &file,
         0,
-        |ahead| (ahead.len() > 0).then(|| ahead.take(most)),
+        |read_buffer| (read_buffer.len() > 0).then(|| read_buffer.take(most)),
         |_, _| Vec::new(),
         vm,
     )?;
@@ -551,10 +546,10 @@ fn peek(zelf: &PyObject, vm: &VirtualMachine) -> PyResult {
     let Some(file) = open_file(zelf, "peek", vm)? else {
         return inherited(zelf, "peek", FuncArgs::default(), vm);
     };
-    let data = gather(
+    let data = fill_until(
         &file,
         0,
-        |ahead| (ahead.len() > 0).then(|| ahead.bytes().to_vec()),
+        |read_buffer| (read_buffer.len() > 0).then(|| read_buffer.bytes().to_vec()),
         |_, _| Vec::new(),
         vm,
     )?;
@@ -562,14 +557,14 @@ fn peek(zelf: &PyObject, vm: &VirtualMachine) -> PyResult {
 }
 
 /// A writable buffer of `caller`.
-fn writable(buffer: &PyObjectRef, caller: &str, vm: &VirtualMachine) -> PyResult<Memory> {
+fn writable(buffer: &PyObjectRef, caller: &str, vm: &VirtualMachine) -> PyResult<WritableBuffer> {
     stream::writable(buffer, &format!("{caller}() argument"), vm)
 }
 
 /// Moves bytes into `buffer`, none if it has become smaller.
-fn take_into(ahead: &mut Ahead, buffer: &Memory) -> usize {
+fn take_into(read_buffer: &mut ReadBuffer, buffer: &WritableBuffer) -> usize {
     match buffer.borrow_mut() {
-        Ok(mut room) => ahead.take_into(&mut room),
+        Ok(mut room) => read_buffer.take_into(&mut room),
         Err(_) => 0,
     }
 }
@@ -585,13 +580,13 @@ fn readinto(zelf: &PyObject, buffer: &PyObjectRef, vm: &VirtualMachine) -> PyRes
         );
     };
     let wanted = buffer.len();
-    let n = gather(
+    let n = fill_until(
         &file,
         wanted,
-        |ahead| (ahead.len() >= wanted).then(|| Some(take_into(ahead, &buffer))),
-        |ahead, why| {
-            let n = take_into(ahead, &buffer);
-            (why == Enough::End || n > 0).then_some(n)
+        |read_buffer| (read_buffer.len() >= wanted).then(|| Some(take_into(read_buffer, &buffer))),
+        |read_buffer, why| {
+            let n = take_into(read_buffer, &buffer);
+            (why == EndOfData::End || n > 0).then_some(n)
         },
         vm,
     )?;
@@ -609,11 +604,14 @@ fn readinto1(zelf: &PyObject, buffer: &PyObjectRef, vm: &VirtualMachine) -> PyRe
             vm,
         );
     };
-    let n = gather(
+    let n = fill_until(
         &file,
         0,
-        |ahead| (buffer.is_empty() || ahead.len() > 0).then(|| Some(take_into(ahead, &buffer))),
-        |_, why| (why == Enough::End).then_some(0),
+        |read_buffer| {
+            (buffer.is_empty() || read_buffer.len() > 0)
+                .then(|| Some(take_into(read_buffer, &buffer)))
+        },
+        |_, why| (why == EndOfData::End).then_some(0),
         vm,
     )?;
     buffer.check(vm)?;
@@ -624,59 +622,59 @@ fn readinto1(zelf: &PyObject, buffer: &PyObjectRef, vm: &VirtualMachine) -> PyRe
 mod tests {
     use super::*;
 
-    fn ahead(size: usize, bytes: &[u8]) -> Ahead {
-        let mut ahead = Ahead {
+    fn filled(size: usize, bytes: &[u8]) -> ReadBuffer {
+        let mut read_buffer = ReadBuffer {
             size,
-            ..Ahead::default()
+            ..ReadBuffer::default()
         };
-        ahead.push(bytes).unwrap();
-        ahead
+        read_buffer.push(bytes).unwrap();
+        read_buffer
     }
 
     #[test]
     fn lines() {
-        let mut ahead = ahead(4, b"ab\ncd");
-        assert_eq!(ahead.line(usize::MAX), Some(3));
-        assert_eq!(ahead.line(2), Some(2));
-        assert_eq!(ahead.take(3), b"ab\n");
-        assert_eq!(ahead.line(usize::MAX), None);
-        assert_eq!(ahead.searched, 2);
-        ahead.push(b"e\n\n").unwrap();
-        assert_eq!(ahead.line(usize::MAX), Some(4));
-        assert_eq!(ahead.take(4), b"cde\n");
-        assert_eq!(ahead.line(usize::MAX), Some(1));
-        assert_eq!(ahead.line(0), Some(0));
-        assert_eq!(ahead.take(9), b"\n");
-        assert_eq!((ahead.start, ahead.end), (0, 0));
-        assert_eq!(ahead.line(usize::MAX), None);
+        let mut read_buffer = filled(4, b"ab\ncd");
+        assert_eq!(read_buffer.line(usize::MAX), Some(3));
+        assert_eq!(read_buffer.line(2), Some(2));
+        assert_eq!(read_buffer.take(3), b"ab\n");
+        assert_eq!(read_buffer.line(usize::MAX), None);
+        assert_eq!(read_buffer.searched, 2);
+        read_buffer.push(b"e\n\n").unwrap();
+        assert_eq!(read_buffer.line(usize::MAX), Some(4));
+        assert_eq!(read_buffer.take(4), b"cde\n");
+        assert_eq!(read_buffer.line(usize::MAX), Some(1));
+        assert_eq!(read_buffer.line(0), Some(0));
+        assert_eq!(read_buffer.take(9), b"\n");
+        assert_eq!((read_buffer.start, read_buffer.end), (0, 0));
+        assert_eq!(read_buffer.line(usize::MAX), None);
     }
 
     #[test]
     fn a_limit_inside_what_was_searched() {
-        let mut ahead = ahead(8, b"abcdef");
-        assert_eq!(ahead.line(usize::MAX), None);
-        assert_eq!(ahead.line(3), Some(3));
-        assert_eq!(ahead.take(3), b"abc");
-        assert_eq!(ahead.line(4), None);
-        ahead.push(b"\n").unwrap();
-        assert_eq!(ahead.line(4), Some(4));
+        let mut read_buffer = filled(8, b"abcdef");
+        assert_eq!(read_buffer.line(usize::MAX), None);
+        assert_eq!(read_buffer.line(3), Some(3));
+        assert_eq!(read_buffer.take(3), b"abc");
+        assert_eq!(read_buffer.line(4), None);
+        read_buffer.push(b"\n").unwrap();
+        assert_eq!(read_buffer.line(4), Some(4));
     }
 
     #[test]
     fn memory_grows_with_what_arrives_and_goes_again() {
-        let mut ahead = ahead(4, b"");
-        assert_eq!(ahead.room(usize::MAX).unwrap().len(), 4);
-        ahead.push(&[7; 100]).unwrap();
-        assert!(ahead.memory.len() <= 256);
-        assert_eq!(ahead.take(100), [7; 100]);
-        assert!(ahead.memory.is_empty() && ahead.len() == 0);
-        ahead.push(b"abcdef").unwrap();
-        assert_eq!(ahead.take(1), b"a");
-        assert_eq!(ahead.take(5), b"bcdef");
-        assert!(ahead.memory.len() <= 4);
+        let mut read_buffer = filled(4, b"");
+        assert_eq!(read_buffer.room(usize::MAX).unwrap().len(), 4);
+        read_buffer.push(&[7; 100]).unwrap();
+        assert!(read_buffer.memory.len() <= 256);
+        assert_eq!(read_buffer.take(100), [7; 100]);
+        assert!(read_buffer.memory.is_empty() && read_buffer.len() == 0);
+        read_buffer.push(b"abcdef").unwrap();
+        assert_eq!(read_buffer.take(1), b"a");
+        assert_eq!(read_buffer.take(5), b"bcdef");
+        assert!(read_buffer.memory.len() <= 4);
         let mut out = [0; 3];
-        ahead.push(b"xy").unwrap();
-        assert_eq!(ahead.take_into(&mut out), 2);
+        read_buffer.push(b"xy").unwrap();
+        assert_eq!(read_buffer.take_into(&mut out), 2);
         assert_eq!(out, *b"xy\0");
     }
 }

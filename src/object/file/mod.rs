@@ -6,7 +6,9 @@ mod raw;
 pub(crate) use raw::SocketIo;
 
 use super::{BaseSocket, lifecycle};
-use crate::bridge::{State, args};
+use crate::bridge::args;
+use crate::vm::io_classes;
+use crate::vm::state::State;
 use buffered::SocketReader;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyBytes, PyStr, PyType, PyTypeRef};
 use rustpython_vm::class::{PyClassImpl, StaticType};
@@ -54,18 +56,11 @@ fn tell_io(class: &Py<PyType>, vm: &VirtualMachine) -> PyResult<()> {
     Ok(())
 }
 
-/// `SocketIO` itself. Its base and the reader's are classes of `_io`, whose
-/// Rust types the VM keeps to itself: they are looked up once and stand in the
-/// places of [`raw::RawIoBase`] and [`buffered::BufferedReader`].
+/// `SocketIO` itself, made together with the reader.
 fn static_type(vm: &VirtualMachine) -> PyResult<&'static Py<PyType>> {
     if SocketIo::static_cell().get().is_none() || SocketReader::static_cell().get().is_none() {
-        let io = io(vm)?;
-        let class = |name| -> PyResult<PyTypeRef> { io.get_attr(name, vm)?.try_into_value(vm) };
-        let base = class("_RawIOBase")?;
-        raw::RawIoBase::static_cell().get_or_init(|| base);
+        io_classes::resolve(vm)?;
         let _ = SocketIo::make_static_type();
-        let base = class("BufferedReader")?;
-        buffered::BufferedReader::static_cell().get_or_init(|| base);
         let _ = SocketReader::make_static_type();
     }
     Ok(SocketIo::static_type())

@@ -2,9 +2,10 @@
 
 use super::super::class::{is_plain, plain, settable};
 use super::super::{BaseSocket, stream};
-use super::buffered::Ahead;
+use super::buffered::ReadBuffer;
 use crate::bridge::{Data, Room, args, call};
 use crate::net::{Error, Socket};
+use crate::vm::io_classes::RawIoBase;
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyDictRef, PyStr, PyType};
@@ -20,12 +21,6 @@ use rustpython_vm::{
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-
-/// Stands in for `_io._RawIOBase`, which has no data of its own either.
-#[pyclass(module = "_io", name = "_RawIOBase")]
-#[derive(Debug, PyPayload)]
-#[repr(align(8))]
-pub(crate) struct RawIoBase;
 
 /// Where the dict has the socket.
 const SOCK: &str = "_sock";
@@ -52,7 +47,7 @@ pub(crate) struct SocketIo {
     native: PyRwLock<Option<PyRef<BaseSocket>>>,
     state: AtomicU8,
     /// What the reader over this file has received and not returned yet.
-    pub(super) ahead: PyMutex<Ahead>,
+    pub(super) read_buffer: PyMutex<ReadBuffer>,
 }
 
 impl fmt::Debug for SocketIo {
@@ -75,7 +70,7 @@ impl SocketIo {
             _base: RawIoBase,
             native: PyRwLock::new(None),
             state: AtomicU8::new(0),
-            ahead: PyMutex::new(Ahead::default()),
+            read_buffer: PyMutex::new(ReadBuffer::default()),
         }
     }
 
@@ -420,7 +415,7 @@ impl SocketIo {
             return flushed;
         }
         flushed?;
-        *zelf.ahead.lock() = Ahead::default();
+        *zelf.read_buffer.lock() = ReadBuffer::default();
         let sock = sock_object(zelf, vm)?;
         match plain(&sock) {
             Some(sock) => super::lifecycle::file_closed(sock, vm)?,

@@ -2,7 +2,7 @@
 
 use super::families::Name;
 use super::options::OptionPattern;
-use super::question::Question;
+use super::request::AccessRequest;
 use crate::policy::{Operation, SockAddr, Target};
 use std::fmt;
 use std::net::SocketAddr;
@@ -43,18 +43,18 @@ impl fmt::Display for Described<'_> {
                 self.address(f, address)?;
                 name.map_or(Ok(()), |name| write!(f, " ({})", Quoted(name)))
             }
-            Target::Kind {
+            Target::Socket {
                 family,
-                kind,
+                socket_type,
                 protocol,
-            } => match Question::new(operation, self.target) {
-                Question::Kind(kind) if kind.is_raw() => {
+            } => match AccessRequest::new(operation, self.target) {
+                AccessRequest::Socket(socket_type) if socket_type.is_raw() => {
                     write!(f, "{operation} of a raw socket of family {}", Name(*family))
                 }
                 _ => {
                     let family = Name(*family);
                     write!(f, "{operation} of a socket of family {family}")?;
-                    write!(f, ", type {kind}, protocol {protocol}")
+                    write!(f, ", type {socket_type}, protocol {protocol}")
                 }
             },
             Target::Descriptor(number) => write!(f, "{operation} of descriptor {number}"),
@@ -76,9 +76,9 @@ impl Described<'_> {
                 _ => write!(f, "{}", SocketAddr::new(ip, port)),
             };
         }
-        match Question::new(self.operation, self.target) {
-            Question::Unix(address) => write!(f, "{address}"),
-            Question::Vsock { cid, port } => write!(f, "vsock:{cid}:{port}"),
+        match AccessRequest::new(self.operation, self.target) {
+            AccessRequest::Unix(address) => write!(f, "{address}"),
+            AccessRequest::Vsock { cid, port } => write!(f, "vsock:{cid}:{port}"),
             _ => write!(f, "an address of family {}", Name(address.family())),
         }
     }

@@ -22,11 +22,11 @@ pub struct RuleError {
 }
 
 impl RuleError {
-    pub(super) fn new(text: &str, fault: Fault) -> Self {
+    pub(super) fn new(text: &str, error: ParseError) -> Self {
         Self {
             text: text.to_owned(),
-            position: fault.at.min(text.len()),
-            message: fault.message,
+            position: error.at.min(text.len()),
+            message: error.message,
         }
     }
 
@@ -83,13 +83,13 @@ impl std::error::Error for RuleError {}
 
 /// A [`RuleError`] that does not yet know the whole text.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(super) struct ParseError {
     at: usize,
     message: String,
 }
 
 /// Something that was read, or what is wrong with it.
-pub(super) type Parsed<T> = Result<T, Fault>;
+pub(super) type Parsed<T> = Result<T, ParseError>;
 
 /// A part of a rule, and at which byte of the rule it begins.
 #[derive(Clone, Copy)]
@@ -129,14 +129,14 @@ impl<'a> Part<'a> {
         Some(Self { text, ..self })
     }
 
-    /// A fault at the start of this part.
-    pub(super) fn fault(self, message: impl Into<String>) -> Fault {
-        self.fault_at(0, message)
+    /// A error at the start of this part.
+    pub(super) fn error(self, message: impl Into<String>) -> ParseError {
+        self.error_at(0, message)
     }
 
-    /// A fault at a byte of this part.
-    pub(super) fn fault_at(self, offset: usize, message: impl Into<String>) -> Fault {
-        Fault {
+    /// A error at a byte of this part.
+    pub(super) fn error_at(self, offset: usize, message: impl Into<String>) -> ParseError {
+        ParseError {
             at: self.at + offset,
             message: message.into(),
         }
@@ -145,14 +145,14 @@ impl<'a> Part<'a> {
     /// A decimal number up to `highest`; `what` begins with its article.
     pub(super) fn number(self, what: &str, highest: u32) -> Parsed<u32> {
         if self.text.is_empty() {
-            return Err(self.fault(format!("{what} is missing")));
+            return Err(self.error(format!("{what} is missing")));
         }
         if let Some(at) = self.text.find(|c: char| !c.is_ascii_digit()) {
-            return Err(self.fault_at(at, format!("{what} is a number")));
+            return Err(self.error_at(at, format!("{what} is a number")));
         }
         match self.text.parse() {
             Ok(number) if number <= highest => Ok(number),
-            _ => Err(self.fault(format!("{what} is at most {highest}"))),
+            _ => Err(self.error(format!("{what} is at most {highest}"))),
         }
     }
 }

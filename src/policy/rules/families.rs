@@ -116,32 +116,35 @@ impl fmt::Display for Family {
 
 /// A socket that is about to be made.
 #[derive(Clone, Copy)]
-pub(super) struct Kind {
+pub(super) struct SocketKind {
     pub(super) family: i32,
-    kind: i32,
+    socket_type: i32,
 }
 
-impl Kind {
-    pub(super) fn new(family: i32, kind: i32) -> Self {
-        let kind = kind & SOCK_TYPE_MASK;
+impl SocketKind {
+    pub(super) fn new(family: i32, socket_type: i32) -> Self {
+        let socket_type = socket_type & SOCK_TYPE_MASK;
         // The kernel still turns this old way to ask for a packet socket into
         // the new one.
-        let family = match (family, kind) {
+        let family = match (family, socket_type) {
             (INET, SOCK_PACKET) => PACKET,
             _ => family,
         };
-        Self { family, kind }
+        Self {
+            family,
+            socket_type,
+        }
     }
 
     /// True of a socket whose protocol headers the script would write.
     pub(super) fn is_raw(self) -> bool {
-        matches!(self.family, INET | INET6) && self.kind == SOCK_RAW
+        matches!(self.family, INET | INET6) && self.socket_type == SOCK_RAW
     }
 
     /// True of a socket that reaches nothing until its addresses are judged.
     pub(super) fn is_ordinary(self) -> bool {
         let known = matches!(
-            self.kind,
+            self.socket_type,
             SOCK_STREAM | SOCK_DGRAM | SOCK_RDM | SOCK_SEQPACKET | SOCK_DCCP
         );
         self.family == UNIX || matches!(self.family, INET | INET6) && known

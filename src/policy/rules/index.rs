@@ -11,7 +11,7 @@ use std::ops::Deref;
 /// Rules in the order in which they were added.
 ///
 /// A rule for one host is in a map, by the name, the suffix or the subnet, so that
-/// a question costs a look into each map for every label of its name, and for
+/// a request costs a look into each map for every label of its name, and for
 /// every length of prefix that occurs. All other rules are gone through.
 #[derive(Clone, Debug, Default)]
 pub(super) struct List {
@@ -247,7 +247,7 @@ mod tests {
         }
     }
 
-    /// What a question costs does not grow with the list.
+    /// What a request costs does not grow with the list.
     #[test]
     fn of_many_rules_few_are_looked_at() {
         let mut list = List::default();
@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(list.for_host(Some("nobody.test"), &[]).count(), 0);
     }
 
-    /// For the eye: what a question costs with few rules and with many.
+    /// For the eye: what a request costs with few rules and with many.
     #[test]
     fn the_time_of_a_question() {
         use crate::policy::{Operation, Policy, Rules, SockAddr, Target};

@@ -1,22 +1,22 @@
 //! The rule list that serves nearly every host.
 //!
 //! [`Rule`] documents the grammar. A rule is read by `parse` and `parse_host`
-//! into a `pattern`; `question` reads what a script asks; `judge` compares them.
+//! into a `pattern`; `request` reads what a script asks; `eval` compares them.
 
 mod audit;
 mod builder;
 mod describe;
 mod error;
+mod eval;
 mod families;
 mod index;
-mod judge;
 mod operations;
 mod options;
 mod parse;
 mod parse_host;
 mod pattern;
 mod ports;
-mod question;
+mod request;
 mod rule;
 mod unix;
 
@@ -59,7 +59,7 @@ use std::fmt;
 ///
 /// A name is judged before it is looked up, and each address that the look-up
 /// gives once more. Rules for addresses and subnets do not match names: what a
-/// name leads to is not known yet, and the question itself can carry data out.
+/// name leads to is not known yet, and the request itself can carry data out.
 /// So a name takes a rule by name, `*` or `:port`.
 ///
 /// - A host that is a number (`2130706433`, `0x7f.1`) is the address it means, and

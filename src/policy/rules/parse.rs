@@ -33,11 +33,11 @@ pub(super) fn target(text: &str, operations: Operations) -> Result<Rule, RuleErr
 fn read(text: &str, parse: impl FnOnce(Part<'_>) -> Parsed<Rule>) -> Result<Rule, RuleError> {
     let whole = Part::whole(text);
     let parsed = match text.find(char::is_control) {
-        Some(at) => Err(whole.fault_at(at, "a rule has no control characters")),
-        None if text.is_empty() => Err(whole.fault("the rule is empty")),
+        Some(at) => Err(whole.error_at(at, "a rule has no control characters")),
+        None if text.is_empty() => Err(whole.error("the rule is empty")),
         None => parse(whole),
     };
-    parsed.map_err(|fault| RuleError::new(text, fault))
+    parsed.map_err(|error| RuleError::new(text, error))
 }
 
 fn operations(names: Part<'_>) -> Parsed<Operations> {
@@ -49,14 +49,14 @@ fn operations(names: Part<'_>) -> Parsed<Operations> {
             None => (part, None),
         };
         if name.text.is_empty() {
-            return Err(name.fault("an operation is missing"));
+            return Err(name.error("an operation is missing"));
         }
         let Some(operation) = Operations::named(name.text) else {
             let message = "unknown operation; there are connect, bind, send, resolve and adopt";
-            return Err(name.fault(message));
+            return Err(name.error(message));
         };
         if operations.meets(operation) {
-            return Err(name.fault(format!("{} is there twice", name.text)));
+            return Err(name.error(format!("{} is there twice", name.text)));
         }
         operations = operations.and(operation);
         rest = more;
@@ -66,7 +66,7 @@ fn operations(names: Part<'_>) -> Parsed<Operations> {
 
 fn with_operations(operations: Option<Operations>, target: Part<'_>) -> Parsed<Rule> {
     if target.text.is_empty() {
-        return Err(target.fault("a target is missing"));
+        return Err(target.error("a target is missing"));
     }
     let any_descriptor = target.text == "*" && operations == Some(Operations::ADOPT);
     let pattern = match any_descriptor {
@@ -82,7 +82,7 @@ fn with_operations(operations: Option<Operations>, target: Part<'_>) -> Parsed<R
             true => format!("{what} takes no operations"),
             false => format!("{what} has no {wrong}, only {known}"),
         };
-        return Err(target.fault(message));
+        return Err(target.error(message));
     }
     let implied = matches!(pattern, Pattern::Descriptor(_));
     Ok(Rule {
@@ -130,16 +130,16 @@ fn unix(path: Part<'_>) -> Parsed<UnixPattern> {
         return Ok(UnixPattern::Any);
     }
     if path.text.is_empty() {
-        return Err(path.fault("a path is missing"));
+        return Err(path.error("a path is missing"));
     }
     if let Some(name) = path.strip_prefix("@") {
         return abstract_name(name);
     }
     if let Some(at) = path.text.find('*') {
         let message = "a path has no '*'; one that ends in '/' is for all below a directory";
-        return Err(path.fault_at(at, message));
+        return Err(path.error_at(at, message));
     }
-    let too_long = || path.fault(format!("a path has at most {LONGEST} bytes"));
+    let too_long = || path.error(format!("a path has at most {LONGEST} bytes"));
     let clean = CleanPath::new(path.text.as_bytes()).ok_or_else(too_long)?;
     // Only whole components were removed: it is text still.
     let clean = String::from_utf8_lossy(clean.as_bytes()).into_owned();
@@ -159,13 +159,13 @@ fn abstract_name(name: Part<'_>) -> Parsed<UnixPattern> {
         None => (name, false),
     };
     if stem.text.is_empty() && !prefix {
-        return Err(name.fault("a name is missing"));
+        return Err(name.error("a name is missing"));
     }
     if let Some(at) = stem.text.find('*') {
-        return Err(stem.fault_at(at, "in a name '*' stands at the end only"));
+        return Err(stem.error_at(at, "in a name '*' stands at the end only"));
     }
     if stem.text.len() > LONGEST {
-        return Err(stem.fault(format!("a name has at most {LONGEST} bytes")));
+        return Err(stem.error(format!("a name has at most {LONGEST} bytes")));
     }
     let name = stem.text.into();
     Ok(UnixPattern::Abstract { name, prefix })
@@ -185,7 +185,7 @@ fn family(name: Part<'_>) -> Parsed<Family> {
         return Ok(family);
     }
     if !name.text.starts_with(|c: char| c.is_ascii_digit()) && !name.text.is_empty() {
-        return Err(name.fault("unknown family; it can be a number"));
+        return Err(name.error("unknown family; it can be a number"));
     }
     let number = name.number("a family", u16::MAX.into())?;
     Ok(Family::Number(number.cast_signed()))
@@ -202,10 +202,10 @@ fn option(name: Part<'_>) -> Parsed<OptionPattern> {
         return Ok(OptionPattern::numbered(level, number));
     }
     if name.text.is_empty() {
-        return Err(name.fault("an option is missing"));
+        return Err(name.error("an option is missing"));
     }
     OptionPattern::named(name.text)
-        .ok_or_else(|| name.fault("not an option that needs a rule; others are LEVEL:NUMBER"))
+        .ok_or_else(|| name.error("not an option that needs a rule; others are LEVEL:NUMBER"))
 }
 
 fn system(name: Part<'_>) -> Parsed<Option<&'static str>> {
@@ -216,7 +216,7 @@ fn system(name: Part<'_>) -> Parsed<Option<&'static str>> {
         Some(name) => Ok(Some(name)),
         None => {
             let known = pattern::functions();
-            Err(name.fault(format!("unknown function; there are {known}")))
+            Err(name.error(format!("unknown function; there are {known}")))
         }
     }
 }

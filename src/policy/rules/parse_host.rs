@@ -1,6 +1,6 @@
 //! The hosts and ports of a rule.
 
-use super::error::{Fault, Parsed, Part};
+use super::error::{ParseError, Parsed, Part};
 use super::pattern::{HostPattern, Pattern};
 use super::ports::Ports;
 use crate::policy::inet::HostLiteral;
@@ -26,24 +26,24 @@ pub(super) fn bare_ipv6(target: Part<'_>) -> Option<Parsed<HostPattern>> {
 pub(super) fn host_and_ports(target: Part<'_>) -> Parsed<Pattern> {
     if let Some((scheme, _)) = target.text.split_once("://") {
         let message = "a rule has no scheme, only a host and ports";
-        return Err(target.fault_at(scheme.len(), message));
+        return Err(target.error_at(scheme.len(), message));
     }
     if let Some(bracketed) = target.strip_prefix("[") {
         let Some((address, rest)) = bracketed.split_once(']') else {
-            return Err(target.fault("this bracket is not closed"));
+            return Err(target.error("this bracket is not closed"));
         };
         let host = ipv6(address)?;
         return match rest.strip_prefix(":") {
             _ if rest.text.is_empty() => Ok(Pattern::Host(host, Ports::ANY)),
             Some(numbers) => Ok(Pattern::Host(host, ports(numbers, HIGHEST_PORT)?)),
-            None => Err(rest.fault("only a colon and ports can follow")),
+            None => Err(rest.error("only a colon and ports can follow")),
         };
     }
     let Some((name, numbers)) = target.split_once(':') else {
         return Ok(Pattern::Host(host(target)?, Ports::ANY));
     };
     if looks_like_ipv6(name.text, numbers.text) {
-        return Err(ipv6_fault(target));
+        return Err(ipv6_error(target));
     }
     let host = match name.text {
         "" => HostPattern::Any,
@@ -70,7 +70,7 @@ pub(super) fn ports(numbers: Part<'_>, highest: u32) -> Parsed<Ports> {
     let high = last.number("a port", highest)?;
     match low <= high {
         true => Ok(Ports::range(low, high, highest)),
-        false => Err(last.fault("the last port is below the first")),
+        false => Err(last.error("the last port is below the first")),
     }
 }
 
@@ -82,7 +82,7 @@ fn host(host: Part<'_>) -> Parsed<HostPattern> {
     if let Some((address, bits)) = host.split_once('/') {
         let address = ipv4(address)?;
         let bits = prefix(bits, "IPv4", 32)?;
-        let net = Ipv4Net::new(address, bits).map_err(|error| host.fault(error.to_string()))?;
+        let net = Ipv4Net::new(address, bits).map_err(|error| host.error(error.to_string()))?;
         if net.addr() != net.network() {
             return Err(bits_behind(host, net.trunc().into()));
         }
@@ -108,14 +108,14 @@ fn literal4(host: &str) -> Option<Ipv4Addr> {
 fn ipv4(address: Part<'_>) -> Parsed<Ipv4Addr> {
     let wrong = || match literal4(address.text) {
         Some(ip) => other_spelling(address, ip),
-        None => address.fault("a subnet begins with an address"),
+        None => address.error("a subnet begins with an address"),
     };
     address.text.parse().map_err(|_| wrong())
 }
 
 /// Rules have one spelling, so that who reads them sees what they are for.
-fn other_spelling(host: Part<'_>, ip: Ipv4Addr) -> Fault {
-    host.fault(format!(
+fn other_spelling(host: Part<'_>, ip: Ipv4Addr) -> ParseError {
+    host.error(format!(
         "write this address as {ip}, or a port with a colon before it"
     ))
 }
@@ -124,12 +124,12 @@ fn prefix(bits: Part<'_>, version: &str, highest: u8) -> Parsed<u8> {
     let number = bits.number("a prefix", u32::MAX)?;
     match u8::try_from(number) {
         Ok(number) if number <= highest => Ok(number),
-        _ => Err(bits.fault(format!("a prefix of {version} has at most {highest} bits"))),
+        _ => Err(bits.error(format!("a prefix of {version} has at most {highest} bits"))),
     }
 }
 
-fn bits_behind(host: Part<'_>, net: IpNet) -> Fault {
-    host.fault(format!(
+fn bits_behind(host: Part<'_>, net: IpNet) -> ParseError {
+    host.error(format!(
         "this address has bits behind the prefix; the subnet is {net}"
     ))
 }
@@ -142,13 +142,13 @@ fn ipv6(text: Part<'_>) -> Parsed<HostPattern> {
         None => (text, None),
     };
     let Ok(ip) = address.text.parse::<Ipv6Addr>() else {
-        return Err(ipv6_fault(address));
+        return Err(ipv6_error(address));
     };
     let bits = match bits {
         Some(bits) => prefix(bits, "IPv6", 128)?,
         None => 128,
     };
-    let net = Ipv6Net::new(ip, bits).map_err(|error| text.fault(error.to_string()))?;
+    let net = Ipv6Net::new(ip, bits).map_err(|error| text.error(error.to_string()))?;
     if net.addr() != net.network() {
         return Err(bits_behind(text, net.trunc().into()));
     }
@@ -162,13 +162,13 @@ fn ipv6(text: Part<'_>) -> Parsed<HostPattern> {
 }
 
 /// Points at the first character that IPv6 does not have, if there is one.
-fn ipv6_fault(address: Part<'_>) -> Fault {
+fn ipv6_error(address: Part<'_>) -> ParseError {
     let strange = |c: char| !(c.is_ascii_hexdigit() || matches!(c, ':' | '.'));
     match address.text.char_indices().find(|(_, c)| strange(*c)) {
-        Some((at, '%')) => address.fault_at(at, "a rule has no zone: it is for every interface"),
-        Some((at, '/')) => address.fault_at(at, "what is before this is not an IPv6 address"),
-        Some((at, _)) => address.fault_at(at, "an IPv6 address has no such character"),
-        None => address.fault("not an IPv6 address"),
+        Some((at, '%')) => address.error_at(at, "a rule has no zone: it is for every interface"),
+        Some((at, '/')) => address.error_at(at, "what is before this is not an IPv6 address"),
+        Some((at, _)) => address.error_at(at, "an IPv6 address has no such character"),
+        None => address.error("not an IPv6 address"),
     }
 }
 
@@ -181,7 +181,7 @@ fn name(name: Part<'_>) -> Parsed<Box<str>> {
             Some(c) if !c.is_ascii() => "international names are written as xn--...",
             _ => "a host name has no such character",
         };
-        return Err(name.fault_at(at, message));
+        return Err(name.error_at(at, message));
     }
     let text = name.text.strip_suffix('.').unwrap_or(name.text);
     if let Some(ip) = literal4(text) {
@@ -190,21 +190,21 @@ fn name(name: Part<'_>) -> Parsed<Box<str>> {
     let mut at = 0;
     for label in text.split('.') {
         if label.is_empty() {
-            return Err(name.fault_at(at, "a label of the name is missing"));
+            return Err(name.error_at(at, "a label of the name is missing"));
         }
         if label.len() > LONGEST_LABEL {
             let message = format!("a label has at most {LONGEST_LABEL} characters");
-            return Err(name.fault_at(at, message));
+            return Err(name.error_at(at, message));
         }
         at += label.len() + 1;
     }
     if text.len() > LONGEST_NAME {
-        return Err(name.fault(format!("a name has at most {LONGEST_NAME} characters")));
+        return Err(name.error(format!("a name has at most {LONGEST_NAME} characters")));
     }
     // No domain ends in a number; this was to be an address.
     let last = text.rsplit('.').next().unwrap_or_default();
     if last.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(name.fault("neither a name nor an address"));
+        return Err(name.error("neither a name nor an address"));
     }
     Ok(text.to_ascii_lowercase().into())
 }

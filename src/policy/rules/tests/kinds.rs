@@ -34,20 +34,24 @@ fn ordinary_sockets_need_no_rule() {
         Rules::allow_all(),
     ] {
         for family in [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX] {
-            for kind in [libc::SOCK_STREAM, libc::SOCK_DGRAM, libc::SOCK_SEQPACKET] {
-                assert!(asks_kind(&rules, family, kind));
-                assert!(asks_kind(&rules, family, kind | libc::SOCK_CLOEXEC));
+            for socket_type in [libc::SOCK_STREAM, libc::SOCK_DGRAM, libc::SOCK_SEQPACKET] {
+                assert!(asks_kind(&rules, family, socket_type));
+                assert!(asks_kind(&rules, family, socket_type | libc::SOCK_CLOEXEC));
             }
         }
         let allowed = rules == Rules::allow_all();
-        for (family, kind) in OTHERS {
+        for (family, socket_type) in OTHERS {
             assert_eq!(
-                asks_kind(&rules, *family, *kind),
+                asks_kind(&rules, *family, *socket_type),
                 allowed,
-                "{family} {kind}"
+                "{family} {socket_type}"
             );
-            let kind = kind | libc::SOCK_NONBLOCK;
-            assert_eq!(asks_kind(&rules, *family, kind), allowed, "{family} {kind}");
+            let socket_type = socket_type | libc::SOCK_NONBLOCK;
+            assert_eq!(
+                asks_kind(&rules, *family, socket_type),
+                allowed,
+                "{family} {socket_type}"
+            );
         }
     }
 }
@@ -67,12 +71,12 @@ fn families_that_a_rule_allows() {
         ("family:*", OTHERS),
     ] {
         let rules = allowing(&[text]);
-        for (family, kind) in OTHERS {
-            let expected = kinds.contains(&(*family, *kind));
+        for (family, socket_type) in OTHERS {
+            let expected = kinds.contains(&(*family, *socket_type));
             assert_eq!(
-                asks_kind(&rules, *family, *kind),
+                asks_kind(&rules, *family, *socket_type),
                 expected,
-                "{text} {family} {kind}"
+                "{text} {family} {socket_type}"
             );
         }
     }

@@ -160,9 +160,9 @@ fn deny_beats_allow_whichever_is_narrower() {
         ),
         (
             &["family:*", "family:netlink"],
-            Target::Kind {
+            Target::Socket {
                 family: 16,
-                kind: 3,
+                socket_type: 3,
                 protocol: 0,
             },
             Create,

@@ -89,10 +89,10 @@ fn asks_name(rules: &Rules, operation: Operation, name: &str) -> bool {
     asks(rules, operation, Target::Name { host, port })
 }
 
-fn asks_kind(rules: &Rules, family: i32, kind: i32) -> bool {
-    let target = Target::Kind {
+fn asks_kind(rules: &Rules, family: i32, socket_type: i32) -> bool {
+    let target = Target::Socket {
         family,
-        kind,
+        socket_type,
         protocol: 0,
     };
     asks(rules, Create, target)

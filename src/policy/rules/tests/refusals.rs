@@ -66,18 +66,18 @@ fn refusals_name_operation_target_and_rule() {
         (Send, other(raw(99, &[])), "send to an address of family 99"),
         (
             Create,
-            Target::Kind {
+            Target::Socket {
                 family: 16,
-                kind: 3,
+                socket_type: 3,
                 protocol: 9,
             },
             "create of a socket of family netlink, type 3, protocol 9",
         ),
         (
             Create,
-            Target::Kind {
+            Target::Socket {
                 family: 10,
-                kind: 3,
+                socket_type: 3,
                 protocol: 58,
             },
             "create of a raw socket of family inet6",

@@ -1,4 +1,11 @@
-//! What belongs to one interpreter.
+//! The state of one interpreter, and what its host decided.
+//!
+//! **What RustPython 0.6 lacks:** a place for the state of a native module in an
+//! interpreter (`PyModule_GetState`). Its `PyGlobalState` has public numbers for the
+//! interpreter and its root (rustpython-vm `src/vm/mod.rs:806`), by which the state is
+//! found here, and a list of functions that it drops with the interpreter (`:835`), where
+//! an object tells that the interpreter has ended. **To delete this file's tables:** keep
+//! [`State`] in the module, and ask the VM for it.
 
 use crate::net::{Control, Timeout};
 use crate::policy::{Gate, Rules};
@@ -63,7 +70,7 @@ struct DefaultTimeout(AtomicI64);
 
 impl Default for DefaultTimeout {
     fn default() -> Self {
-        Self(AtomicI64::new(Timeout::Never.as_nanos()))
+        Self(AtomicI64::new(Timeout::Blocking.as_nanos()))
     }
 }
 

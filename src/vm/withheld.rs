@@ -1,4 +1,8 @@
 //! Modules of the VM that an interpreter under a policy does not get.
+//!
+//! **What RustPython 0.6 lacks:** a way to leave a module of its own out. It adds all of
+//! them to whatever a host names (rustpython-vm `src/vm/interpreter.rs:99`); a definition
+//! with the same name replaces one. **To delete this file:** leave them out by that way.
 
 use rustpython_vm::builtins::{PyModule, PyModuleDef, PyModuleSlots};
 use rustpython_vm::common::static_cell;
@@ -9,7 +13,7 @@ use rustpython_vm::{Context, Py, PyResult, VirtualMachine};
 const NAMES: [&str; 3] = ["_interpreters", "_interpchannels", "_interpqueues"];
 
 /// Definitions with the names of those modules, the import of which fails.
-pub(super) fn definitions(ctx: &Context) -> [&'static PyModuleDef; 3] {
+pub(crate) fn definitions(ctx: &Context) -> [&'static PyModuleDef; 3] {
     static_cell! {
         static DEFINITIONS: [PyModuleDef; 3];
     }

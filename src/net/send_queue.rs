@@ -11,9 +11,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// once, so that the protocol need never stop in the middle of its output, and
 /// go on with its input meanwhile.
 #[derive(Debug, Default)]
-pub(crate) struct Outgoing(Mutex<VecDeque<u8>>);
+pub(crate) struct SendQueue(Mutex<VecDeque<u8>>);
 
-impl Outgoing {
+impl SendQueue {
     pub(crate) fn put(&self, bytes: &[u8]) {
         self.bytes().extend(bytes);
     }
@@ -57,24 +57,26 @@ impl Outgoing {
 mod tests {
     use super::*;
     use crate::sys::receive;
+    use crate::sys::socket::SocketSpec;
     use std::os::fd::AsFd;
 
     #[test]
     fn all_of_it_goes_in_order_and_nothing_waits() {
-        let (a, b) = sys::socket::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0).unwrap();
-        let outgoing = Outgoing::default();
+        let (a, b) =
+            sys::socket::socketpair(SocketSpec::new(libc::AF_UNIX, libc::SOCK_STREAM)).unwrap();
+        let send_queue = SendQueue::default();
         let bytes: Vec<u8> = (0..1 << 22).map(|n: u32| (n / 1000) as u8).collect();
-        outgoing.put(&bytes);
+        send_queue.put(&bytes);
         let mut received = Vec::new();
         let mut buffer = vec![0; 1 << 16];
         while received.len() < bytes.len() {
-            match outgoing.send(a.as_fd()) {
+            match send_queue.send(a.as_fd()) {
                 Ok(_) | Err(Errno::EAGAIN) => {}
                 Err(errno) => panic!("{errno}"),
             }
             let n = receive::recv(b.as_fd(), &mut buffer, libc::MSG_DONTWAIT).unwrap();
             received.extend_from_slice(&buffer[..n]);
         }
-        assert!(outgoing.is_empty() && received == bytes);
+        assert!(send_queue.is_empty() && received == bytes);
     }
 }

@@ -1,27 +1,32 @@
 //! TLS over the sockets of this crate.
 //!
-//! RustPython's `_ssl` takes no socket but that of RustPython's own `_socket`
-//! wherever it waits, and it never waits on one that does not block. So the
+//! **What RustPython 0.6 lacks:** an `_ssl` that works over any socket. Its own takes none
+//! but that of its own `_socket` wherever it waits (rustpython-stdlib `src/ssl.rs:2460`,
+//! `src/openssl.rs:2261`), and never waits on one that does not block. **To delete this
+//! folder:** add the VM's `_ssl` unchanged once it calls a socket's methods.
+//!
+//! So the
 //! `_ssl` of this crate is RustPython's with two methods replaced:
 //! `SSLContext._wrap_socket` gives it a [`transport`](crate::object::transport),
 //! a socket that never waits and takes any number of bytes, and puts a
 //! [`Connection`] before the result, which sends those bytes and does the
 //! waiting, where interrupts, deadlines and limits hold. `_wrap_bio` puts a
-//! [`Memory`] before its result, which writes as much as OpenSSL would.
+//! [`BioConnection`] before its result, which writes as much as OpenSSL would.
 //!
 //! This crate does not depend on any TLS library: it takes the `_ssl` that the
 //! host has added to the interpreter, if there is one.
 
+mod bio;
 mod connection;
 mod corrections;
 mod library;
-mod memory;
 
-use crate::bridge::{args, state};
-use crate::net::Outgoing;
+use crate::bridge::args;
+use crate::net::SendQueue;
 use crate::object::{BaseSocket, transport};
+use crate::vm::state;
+use bio::BioConnection;
 use connection::Connection;
-use memory::Memory;
 use rustpython_vm::builtins::{PyModuleDef, PyType};
 use rustpython_vm::class::PyClassImpl;
 use rustpython_vm::common::rc::PyRc;
@@ -104,16 +109,16 @@ fn wrap_socket(context: PyObjectRef, mut args: FuncArgs, vm: &VirtualMachine) ->
             "_wrap_socket() argument 'sock' must be _socket.socket, not {name}"
         ))
     })?;
-    let outgoing = Arc::new(Outgoing::default());
-    args.prepend_arg(transport(&socket, outgoing.clone(), vm).into());
+    let send_queue = Arc::new(SendQueue::default());
+    args.prepend_arg(transport(&socket, send_queue.clone(), vm).into());
     let library = original("_wrap_socket", context, args, vm)?;
-    let connection = Connection::new(library, &socket, outgoing, vm)?;
+    let connection = Connection::new(library, &socket, send_queue, vm)?;
     Ok(connection.into_ref(&vm.ctx).into())
 }
 
 fn wrap_bio(context: PyObjectRef, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
     let library = original("_wrap_bio", context, args, vm)?;
-    Ok(Memory { library }.into_ref(&vm.ctx).into())
+    Ok(BioConnection { library }.into_ref(&vm.ctx).into())
 }
 
 /// Calls the library's own method: the one of the class furthest from
@@ -140,7 +145,7 @@ fn original(
 /// `socket`.
 #[rustpython_vm::pymodule]
 mod _ssl {
-    use super::{Connection, METHODS, Memory, NAME, PyClassImpl, PyType, state};
+    use super::{BioConnection, Connection, METHODS, NAME, PyClassImpl, PyType, state};
     use rustpython_vm::builtins::{PyModule, PyTypeRef};
     use rustpython_vm::types::PyTypeFlags;
     use rustpython_vm::{Py, PyObjectRef, PyResult, VirtualMachine};
@@ -160,7 +165,10 @@ mod _ssl {
         }
         let context: PyTypeRef = library.get_attr("_SSLContext", vm)?.try_into_value(vm)?;
         dict.set_item("_SSLContext", context_class(&context, vm)?, vm)?;
-        let _ = (Connection::make_static_type(), Memory::make_static_type());
+        let _ = (
+            Connection::make_static_type(),
+            BioConnection::make_static_type(),
+        );
         Ok(())
     }
 

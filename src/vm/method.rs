@@ -1,12 +1,15 @@
 //! Methods of a native type, declared with [`methods!`].
 //!
-//! The VM's own `#[pymethod]` takes the arguments off its list one by one, which
-//! is a tenth of a short call. Here they are read in one go, with the messages
-//! of `PyArg_ParseTuple` about their number and names, and the signature that
-//! `help()` shows comes from the same declaration.
+//! **What RustPython 0.6 lacks:** its `#[pymethod]` takes the arguments off a list one
+//! by one (rustpython-vm `src/function/argument.rs:263`), which is a tenth of a short
+//! call, and words errors about them in its own way. Here they are read in one go, with
+//! the messages of `PyArg_ParseTuple` about their number and names, and the signature
+//! that `help()` shows comes from the same declaration.
+//! **To delete this file:** declare `object::methods` with `#[pymethod]` once that costs
+//! no more and `py_tests/test_arguments.py` passes.
 
-use super::Data;
-use super::args::{Int, Size};
+use crate::bridge::Data;
+use crate::bridge::args::{Int, Size};
 use rustpython_vm::function::{DefaultRepr, FuncArgs, Param, ParamKind};
 use rustpython_vm::{PyObjectRef, PyPayload, PyResult, VirtualMachine};
 use std::vec::IntoIter;
@@ -16,11 +19,11 @@ pub(crate) trait Argument: Sized {
     /// What `help()` shows for one that may be left out; `None` if it may not.
     const DEFAULT: Option<DefaultRepr> = None;
 
-    fn read(given: PyObjectRef, vm: &VirtualMachine) -> PyResult<Self>;
+    fn read(value: PyObjectRef, vm: &VirtualMachine) -> PyResult<Self>;
 
     /// What it is when it is left out; `None` if it may not be.
     #[inline]
-    fn absent() -> Option<Self> {
+    fn default_value() -> Option<Self> {
         None
     }
 }
@@ -29,8 +32,8 @@ macro_rules! converted {
     ($($kind:ty),*) => {$(
         impl Argument for $kind {
             #[inline]
-            fn read(given: PyObjectRef, vm: &VirtualMachine) -> PyResult<Self> {
-                given.try_into_value(vm)
+            fn read(value: PyObjectRef, vm: &VirtualMachine) -> PyResult<Self> {
+                value.try_into_value(vm)
             }
         }
     )*};
@@ -40,8 +43,8 @@ converted!(Data, Int, Size);
 
 impl Argument for PyObjectRef {
     #[inline]
-    fn read(given: PyObjectRef, _vm: &VirtualMachine) -> PyResult<Self> {
-        Ok(given)
+    fn read(value: PyObjectRef, _vm: &VirtualMachine) -> PyResult<Self> {
+        Ok(value)
     }
 }
 
@@ -50,12 +53,12 @@ impl Argument for Option<PyObjectRef> {
     const DEFAULT: Option<DefaultRepr> = Some(DefaultRepr::None);
 
     #[inline]
-    fn read(given: PyObjectRef, vm: &VirtualMachine) -> PyResult<Self> {
-        Ok(Some(given).filter(|object| !vm.is_none(object)))
+    fn read(value: PyObjectRef, vm: &VirtualMachine) -> PyResult<Self> {
+        Ok(Some(value).filter(|object| !vm.is_none(object)))
     }
 
     #[inline]
-    fn absent() -> Option<Self> {
+    fn default_value() -> Option<Self> {
         Some(None)
     }
 }
@@ -67,12 +70,12 @@ impl<T: Argument + Default> Argument for OrZero<T> {
     const DEFAULT: Option<DefaultRepr> = Some(DefaultRepr::Int(0));
 
     #[inline]
-    fn read(given: PyObjectRef, vm: &VirtualMachine) -> PyResult<Self> {
-        T::read(given, vm).map(Self)
+    fn read(value: PyObjectRef, vm: &VirtualMachine) -> PyResult<Self> {
+        T::read(value, vm).map(Self)
     }
 
     #[inline]
-    fn absent() -> Option<Self> {
+    fn default_value() -> Option<Self> {
         Some(Self(T::default()))
     }
 }
@@ -84,12 +87,12 @@ impl Argument for OrNone {
     const DEFAULT: Option<DefaultRepr> = Some(DefaultRepr::Raw("()"));
 
     #[inline]
-    fn read(given: PyObjectRef, _vm: &VirtualMachine) -> PyResult<Self> {
-        Ok(Self(Some(given)))
+    fn read(value: PyObjectRef, _vm: &VirtualMachine) -> PyResult<Self> {
+        Ok(Self(Some(value)))
     }
 
     #[inline]
-    fn absent() -> Option<Self> {
+    fn default_value() -> Option<Self> {
         Some(Self(None))
     }
 }
@@ -116,13 +119,13 @@ const fn required(params: &[Param]) -> usize {
 }
 
 /// The arguments of one call.
-pub(crate) enum Given {
+pub(crate) enum BoundArgs {
     Listed(IntoIter<PyObjectRef>),
     /// Some by their names.
     Named(IntoIter<Option<PyObjectRef>>),
 }
 
-impl Given {
+impl BoundArgs {
     /// Checks their number and their names. The first, on which the method is
     /// called, comes apart.
     #[inline]
@@ -134,11 +137,11 @@ impl Given {
     ) -> PyResult<(PyObjectRef, Self)> {
         let number = args.args.len().wrapping_sub(1);
         if !args.kwargs.is_empty() || number < required(params) || number > params.len() {
-            return unusual(method, params, args, vm);
+            return bind_slow(method, params, args, vm);
         }
-        let mut given = args.args.into_iter();
-        match given.next() {
-            Some(zelf) => Ok((zelf, Self::Listed(given))),
+        let mut arguments = args.args.into_iter();
+        match arguments.next() {
+            Some(zelf) => Ok((zelf, Self::Listed(arguments))),
             None => Err(no_instance(method, vm)),
         }
     }
@@ -146,13 +149,13 @@ impl Given {
     /// The next one.
     #[inline]
     pub(crate) fn next<T: Argument>(&mut self, vm: &VirtualMachine) -> PyResult<T> {
-        let given = match self {
-            Self::Listed(given) => given.next(),
-            Self::Named(given) => given.next().flatten(),
+        let value = match self {
+            Self::Listed(arguments) => arguments.next(),
+            Self::Named(arguments) => arguments.next().flatten(),
         };
-        match given {
+        match value {
             Some(object) => T::read(object, vm),
-            None => T::absent().ok_or_else(|| vm.new_type_error("an argument is missing")),
+            None => T::default_value().ok_or_else(|| vm.new_type_error("an argument is missing")),
         }
     }
 }
@@ -178,12 +181,12 @@ fn no_instance(method: &str, vm: &VirtualMachine) -> rustpython_vm::builtins::Py
 
 /// Arguments with names, or too many or too few of them.
 #[cold]
-fn unusual(
+fn bind_slow(
     method: &str,
     params: &[Param],
     mut args: FuncArgs,
     vm: &VirtualMachine,
-) -> PyResult<(PyObjectRef, Given)> {
+) -> PyResult<(PyObjectRef, BoundArgs)> {
     if args.args.is_empty() {
         return Err(no_instance(method, vm));
     }
@@ -213,10 +216,10 @@ fn unusual(
             params.len()
         )));
     }
-    let mut listed = args.args.into_iter();
+    let mut varargs = args.args.into_iter();
     let mut named = Vec::new();
     for (position, param) in params.iter().enumerate() {
-        let value = match (listed.next(), args.kwargs.swap_remove(param.name)) {
+        let value = match (varargs.next(), args.kwargs.swap_remove(param.name)) {
             (Some(_), Some(_)) => {
                 return Err(vm.new_type_error(format!(
                     "argument for {method}() given by name ('{}') and position ({})",
@@ -224,7 +227,7 @@ fn unusual(
                     position + 1
                 )));
             }
-            (listed, named) => listed.or(named),
+            (varargs, named) => varargs.or(named),
         };
         if value.is_none() && param.default.is_none() {
             return Err(vm.new_type_error(format!(
@@ -239,7 +242,7 @@ fn unusual(
         Some(name) => Err(vm.new_type_error(format!(
             "{method}() got an unexpected keyword argument '{name}'"
         ))),
-        None => Ok((zelf, Given::Named(named.into_iter()))),
+        None => Ok((zelf, BoundArgs::Named(named.into_iter()))),
     }
 }
 
@@ -262,14 +265,14 @@ fn wrong_number(method: &str, params: &[Param], given: usize) -> String {
 /// The arguments of a method that reads them itself, behind the object it is
 /// called on. It takes no names.
 #[inline]
-pub(crate) fn listed(
+pub(crate) fn varargs(
     method: &str,
     args: FuncArgs,
     vm: &VirtualMachine,
 ) -> PyResult<(PyObjectRef, IntoIter<PyObjectRef>)> {
-    let mut given = args.args.into_iter();
-    match given.next() {
-        Some(zelf) if args.kwargs.is_empty() => Ok((zelf, given)),
+    let mut arguments = args.args.into_iter();
+    match arguments.next() {
+        Some(zelf) if args.kwargs.is_empty() => Ok((zelf, arguments)),
         Some(_) => Err(vm.new_type_error(format!("socket.{method}() takes no keyword arguments"))),
         None => Err(no_instance(method, vm)),
     }
@@ -317,7 +320,7 @@ pub(crate) const fn dedented(text: &str) -> usize {
 /// Declares methods of a native type as a table of `PyMethodDef`s.
 ///
 /// Each is written like a function of the object, the VM and the [`Argument`]s;
-/// those under `named` can be given by their names. One under `listed` gets the
+/// those under `named` can be given by name. One under `varargs` gets the
 /// list of its arguments, and has no signature, as its like in CPython.
 macro_rules! methods {
     (
@@ -329,7 +332,7 @@ macro_rules! methods {
     ) => {
         $vis const $table: &[::rustpython_vm::function::PyMethodDef] = &[$($({
             use ::rustpython_vm::function as vm_function;
-            use $crate::bridge::method;
+            use $crate::vm::method;
 
             const NAME: &str = stringify!($name);
             const COMMENT: &str = concat!($($doc, "\n"),*);
@@ -354,8 +357,8 @@ macro_rules! methods {
         },)*)*];
     };
 
-    (@call listed $payload:ty, $args:ident, $vm:ident, $zelf:ident, $given:ident: $kind:ty; $body:block) => {{
-        let (zelf, $given): (_, $kind) = method::listed(NAME, $args, $vm)?;
+    (@call varargs $payload:ty, $args:ident, $vm:ident, $zelf:ident, $bound:ident: $kind:ty; $body:block) => {{
+        let (zelf, $bound): (_, $kind) = method::varargs(NAME, $args, $vm)?;
         let $zelf = method::instance::<$payload>(&zelf, NAME, $vm)?;
         ::rustpython_vm::convert::ToPyResult::to_pyresult($body, $vm)
     }};
@@ -365,14 +368,14 @@ macro_rules! methods {
     ) => {{
         const PARAMS: &[vm_function::Param] = method::methods!(@params $group $(, $field: $kind)*);
         #[allow(unused_mut)]
-        let (zelf, mut given) = method::Given::new(NAME, PARAMS, $args, $vm)?;
+        let (zelf, mut bound) = method::BoundArgs::new(NAME, PARAMS, $args, $vm)?;
         let $zelf = method::instance::<$payload>(&zelf, NAME, $vm)?;
-        $(let $field: $kind = given.next($vm)?;)*
-        drop(given);
+        $(let $field: $kind = bound.next($vm)?;)*
+        drop(bound);
         ::rustpython_vm::convert::ToPyResult::to_pyresult($body, $vm)
     }};
 
-    (@doc listed $(, $field:ident: $kind:ty)*) => { BODY };
+    (@doc varargs $(, $field:ident: $kind:ty)*) => { BODY };
     (@doc $group:ident $(, $field:ident: $kind:ty)*) => {{
         const SIGNATURE: &[vm_function::SigArg] = &[
             vm_function::SigArg::marker("$self"),

@@ -1,6 +1,6 @@
 //! What a script asks for, read from the target of a check.
 
-use super::families::{self, Kind};
+use super::families::{self, SocketKind};
 use super::unix::UnixAddress;
 use crate::policy::inet::HostLiteral;
 use crate::policy::{Operation, SockAddr, Target};
@@ -11,7 +11,7 @@ const VSOCK_PORT: usize = 4;
 const VSOCK_CID: usize = 8;
 
 /// A target as the rules see it. Reading it allocates nothing.
-pub(super) enum Question<'a> {
+pub(super) enum AccessRequest<'a> {
     Name(Name<'a>),
     Ip(Ip<'a>),
     Unix(UnixAddress<'a>),
@@ -21,7 +21,7 @@ pub(super) enum Question<'a> {
     },
     /// An address of another family.
     Family(i32),
-    Kind(Kind),
+    Socket(SocketKind),
     Descriptor(i32),
     Option {
         level: i32,
@@ -48,12 +48,16 @@ pub(super) struct Ip<'a> {
     pub(super) family: i32,
 }
 
-impl<'a> Question<'a> {
+impl<'a> AccessRequest<'a> {
     pub(super) fn new(operation: Operation, target: &'a Target<'_>) -> Self {
         match target {
             Target::Name { host, port } => Self::host(host, port.map(u32::from)),
             Target::Address { address, name } => Self::address(operation, address, *name),
-            Target::Kind { family, kind, .. } => Self::Kind(Kind::new(*family, *kind)),
+            Target::Socket {
+                family,
+                socket_type,
+                ..
+            } => Self::Socket(SocketKind::new(*family, *socket_type)),
             Target::Descriptor(number) => Self::Descriptor(*number),
             Target::SocketOption { level, name } => Self::Option {
                 level: *level,

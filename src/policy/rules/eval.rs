@@ -6,7 +6,7 @@ use super::operations::Effect::{self, Allow, Deny};
 use super::options;
 use super::pattern::{HostPattern, Pattern, is_harmless};
 use super::ports::Ports;
-use super::question::{Ip, Name, Question};
+use super::request::{AccessRequest, Ip, Name};
 use super::{Base, Rule, Rules};
 use crate::policy::Operation::{self, Bind, Connect, Resolve, Send};
 use crate::policy::{Denied, Policy, Target};
@@ -18,14 +18,14 @@ impl Policy for Rules {
         if self.base == Base::Everything && self.deny.is_empty() {
             return Ok(());
         }
-        let question = Question::new(operation, target);
+        let request = AccessRequest::new(operation, target);
         let described = Described { operation, target };
-        if let Some(rule) = self.denies(operation, &question) {
+        if let Some(rule) = self.denies(operation, &request) {
             let text = format!("{described} is denied by the rule '{rule}'");
             return Err(Denied(text));
         }
-        match self.base == Base::Everything && !self.is_way_around(&question)
-            || self.allows(operation, &question)
+        match self.base == Base::Everything && !self.is_way_around(&request)
+            || self.allows(operation, &request)
         {
             true => Ok(()),
             false => Err(Denied(format!("{described} is not allowed by any rule"))),
@@ -36,7 +36,7 @@ impl Policy for Rules {
 /// An address, and those that it stands for.
 type Addresses = SmallVec<[IpAddr; 3]>;
 
-impl Question<'_> {
+impl AccessRequest<'_> {
     /// The name and the addresses by which rules for hosts are found.
     fn hosts(&self, operation: Operation) -> (Option<&str>, Addresses) {
         match self {
@@ -79,7 +79,7 @@ impl Question<'_> {
     fn is_of(&self, family: Family) -> bool {
         let own = |number: i32| matches!(family, Family::Any) || family == Family::Number(number);
         match self {
-            Self::Kind(kind) => kind.is_denied_by(family),
+            Self::Socket(socket_type) => socket_type.is_denied_by(family),
             // An IPv4-mapped address is of both families.
             Self::Ip(ip) => own(ip.family) || ip.ip.is_ipv4() && own(families::INET),
             Self::Unix(_) => own(families::UNIX),
@@ -111,9 +111,9 @@ impl Question<'_> {
 
 impl Rules {
     /// The first rule that denies it.
-    fn denies(&self, operation: Operation, question: &Question<'_>) -> Option<&Rule> {
-        let denied = |rule: &&Rule| question.is_denied_by(operation, rule);
-        let (name, addresses) = question.hosts(operation);
+    fn denies(&self, operation: Operation, request: &AccessRequest<'_>) -> Option<&Rule> {
+        let denied = |rule: &&Rule| request.is_denied_by(operation, rule);
+        let (name, addresses) = request.hosts(operation);
         let of_host = match (name, addresses.as_slice()) {
             (None, []) => None,
             (name, addresses) => self.deny.for_host(name, addresses).find(denied),
@@ -128,10 +128,12 @@ impl Rules {
 
     /// True of what could reach an address that a rule denies, without the address
     /// being judged: options, and sockets whose headers the script writes.
-    fn is_way_around(&self, question: &Question<'_>) -> bool {
-        let is_wide = match question {
-            Question::Option { .. } => true,
-            Question::Kind(kind) => kind.is_raw() || kind.family == families::PACKET,
+    fn is_way_around(&self, request: &AccessRequest<'_>) -> bool {
+        let is_wide = match request {
+            AccessRequest::Option { .. } => true,
+            AccessRequest::Socket(socket_type) => {
+                socket_type.is_raw() || socket_type.family == families::PACKET
+            }
             _ => false,
         };
         let denies_address = |rule: &Rule| {
@@ -145,29 +147,33 @@ impl Rules {
     }
 
     /// True if the base or a rule allows it; the rules that deny are done with.
-    fn allows(&self, operation: Operation, question: &Question<'_>) -> bool {
-        match question {
-            Question::Name(name) => self.allows_name(operation, name),
-            Question::Ip(ip) if operation == Resolve => self.allows_answer(ip),
-            Question::Ip(ip) => self.allows_ip(operation, ip),
-            Question::Family(number) => self.allow.others().any(|rule| {
+    fn allows(&self, operation: Operation, request: &AccessRequest<'_>) -> bool {
+        match request {
+            AccessRequest::Name(name) => self.allows_name(operation, name),
+            AccessRequest::Ip(ip) if operation == Resolve => self.allows_answer(ip),
+            AccessRequest::Ip(ip) => self.allows_ip(operation, ip),
+            AccessRequest::Family(number) => self.allow.others().any(|rule| {
                 let Pattern::Family(family) = rule.pattern else {
                     return false;
                 };
                 family == Family::Any || family == Family::Number(*number)
             }),
-            Question::Kind(kind) if kind.is_ordinary() => true,
-            Question::Kind(kind) => self.allow.others().any(|rule| match rule.pattern {
-                Pattern::Family(family) => kind.is_allowed_by(family),
-                Pattern::Vsock { .. } => kind.family == families::VSOCK,
-                _ => false,
-            }),
-            Question::Option { level, number } if options::is_ordinary(*level, *number) => true,
-            Question::Function(name) if is_harmless(name) => true,
+            AccessRequest::Socket(socket_type) if socket_type.is_ordinary() => true,
+            AccessRequest::Socket(socket_type) => {
+                self.allow.others().any(|rule| match rule.pattern {
+                    Pattern::Family(family) => socket_type.is_allowed_by(family),
+                    Pattern::Vsock { .. } => socket_type.family == families::VSOCK,
+                    _ => false,
+                })
+            }
+            AccessRequest::Option { level, number } if options::is_ordinary(*level, *number) => {
+                true
+            }
+            AccessRequest::Function(name) if is_harmless(name) => true,
             _ => self
                 .allow
                 .others()
-                .any(|rule| question.is_matched_by(operation, rule, Allow)),
+                .any(|rule| request.is_matched_by(operation, rule, Allow)),
         }
     }
 

@@ -1,5 +1,10 @@
-//! The classes for a VM without the standard library: they behave the same,
-//! but there is no `enum.IntEnum` that they could be subclasses of.
+//! The enums of `constants` for a VM without the standard library. They behave the
+//! same, but there is no `enum.IntEnum` that they could be subclasses of.
+//!
+//! **What RustPython 0.6 lacks:** `enum` is Python code of the standard library, which an
+//! embedded VM often has none of. **To delete this file and its folder:** have
+//! `constants::enums` give plain integers where `import enum` fails; scripts that print
+//! `socket.AF_INET` or read its `name` there then see a number.
 
 mod class;
 mod member;
@@ -13,7 +18,7 @@ use rustpython_vm::types::PyTypeSlots;
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyPayload, PyResult, VirtualMachine};
 
 /// The classes, in the order of [`ENUMERATIONS`].
-pub(super) fn classes(vm: &VirtualMachine) -> PyResult<Vec<PyObjectRef>> {
+pub(crate) fn classes(vm: &VirtualMachine) -> PyResult<Vec<PyObjectRef>> {
     let class = |enumeration| class(enumeration, vm).map(Into::into);
     ENUMERATIONS.iter().map(class).collect()
 }

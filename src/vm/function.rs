@@ -1,11 +1,14 @@
 //! Functions that get the module that they are a name of as their first argument,
 //! as CPython's have its dictionary as their globals.
 //!
-//! The VM keeps a function's module, and hands it to nobody. A function that is
-//! bound to its module would get it, and would call itself
-//! "module.create_connection" as long as the module is of `lazy`'s class.
+//! **What RustPython 0.6 lacks:** `PyNativeFunction` keeps a function's module
+//! (rustpython-vm `src/builtins/builtin_func.rs:20`) and does not pass it to the Rust
+//! function. A function that is bound to its module would get it, and would call itself
+//! "module.create_connection" as long as the module is of `lazy_module`'s class.
+//! **To delete this file:** declare the functions with `#[pyfunction]` and take the
+//! module from the VM. `py_tests/test_module.py` calls them in copies of the module.
 
-use super::helpers;
+use crate::module::helpers::connection_signature;
 use rustpython_vm::builtins::{PyGetSet, PyModule, PyType, PyTypeRef};
 use rustpython_vm::function::{Callee, FromArgs, FuncArgs, PyMethodDef};
 use rustpython_vm::types::{PyTypeFlags, PyTypeSlots};
@@ -21,7 +24,7 @@ macro_rules! of_module {
              args: ::rustpython_vm::function::FuncArgs,
              _callee: ::rustpython_vm::function::Callee| {
                 let function: fn(&::rustpython_vm::PyObject, $args, &_) -> _ = $function;
-                let (module, args) = $crate::module::function::bind($name, args, vm)?;
+                let (module, args) = $crate::vm::function::bind($name, args, vm)?;
                 let result = function(&module, args, vm);
                 ::rustpython_vm::convert::ToPyResult::to_pyresult(result, vm)
             },
@@ -30,10 +33,10 @@ macro_rules! of_module {
         )
     };
 }
-pub(super) use of_module;
+pub(crate) use of_module;
 
 /// Reads the arguments behind the module.
-pub(super) fn bind<T: FromArgs>(
+pub(crate) fn bind<T: FromArgs>(
     name: &'static str,
     mut args: FuncArgs,
     vm: &VirtualMachine,
@@ -43,7 +46,7 @@ pub(super) fn bind<T: FromArgs>(
 }
 
 /// Puts functions into a module.
-pub(super) fn install(
+pub(crate) fn install(
     functions: &[&'static PyMethodDef],
     module: &Py<PyModule>,
     vm: &VirtualMachine,
@@ -92,7 +95,7 @@ fn signature(zelf: PyObjectRef, vm: &VirtualMachine) -> PyResult {
     let module = function.and_then(|function| function.get_self());
     let is = |text| vm.bool_eq(&name, vm.ctx.new_str(text).as_object());
     match module {
-        Some(module) if is("create_connection")? => helpers::connection_signature(module, vm),
+        Some(module) if is("create_connection")? => connection_signature(module, vm),
         _ => Err(vm.new_attribute_error("__signature__")),
     }
 }

@@ -4,7 +4,7 @@ use super::corrections;
 use super::library::{self, encrypt};
 use crate::bridge::{CallContext, Data, blocking, errors};
 use crate::net::call::{Ready, Step};
-use crate::net::{Call, Error, Outgoing, Socket, Timeout, VmContext};
+use crate::net::{Call, Error, SendQueue, Socket, Timeout, VmContext};
 use crate::object::BaseSocket;
 use nix::errno::Errno;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyStr, PyTypeRef, PyWeak};
@@ -35,7 +35,7 @@ const WANT_WRITE: i32 = 3;
 #[derive(PyPayload)]
 pub(super) struct Connection {
     /// The TLS library's `_SSLSocket`. It never waits: where it would, it
-    /// raises SSLWantReadError. What it sends goes into `outgoing`.
+    /// raises SSLWantReadError. What it sends goes into `send_queue`.
     library: PyObjectRef,
     want_read: PyTypeRef,
     want_write: PyTypeRef,
@@ -44,7 +44,7 @@ pub(super) struct Connection {
     #[pytraverse(skip)]
     socket: Arc<Socket>,
     #[pytraverse(skip)]
-    outgoing: Arc<Outgoing>,
+    send_queue: Arc<SendQueue>,
     /// Held while the library works, which takes bytes out of one buffer and
     /// puts them into the next: two threads at once would mix their records.
     /// It moves bytes and never waits for any.
@@ -67,7 +67,7 @@ impl fmt::Debug for Connection {
 
 /// Whether work is done only when what the library had to send has gone.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Done {
+enum Completion {
     WhenSent,
     AtOnce,
 }
@@ -76,7 +76,7 @@ impl Connection {
     pub(super) fn new(
         library: PyObjectRef,
         socket: &PyRef<BaseSocket>,
-        outgoing: Arc<Outgoing>,
+        send_queue: Arc<SendQueue>,
         vm: &VirtualMachine,
     ) -> PyResult<Self> {
         let class = |name: &'static str| -> PyResult<PyTypeRef> {
@@ -88,7 +88,7 @@ impl Connection {
             want_write: class("SSLWantWriteError")?,
             owner: socket.as_object().downgrade(None, vm)?,
             socket: socket.socket.clone(),
-            outgoing,
+            send_queue,
             working: PyThreadMutex::new(()),
             writing: AtomicBool::new(false),
             taken: AtomicUsize::new(0),
@@ -101,7 +101,7 @@ impl Connection {
         &self,
         method: &str,
         args: &FuncArgs,
-        done: Done,
+        done: Completion,
         timed_out: &str,
         vm: &VirtualMachine,
     ) -> PyResult {
@@ -113,7 +113,7 @@ impl Connection {
         let result = result.map_err(|raised| corrections::exception(raised, vm));
         match &result {
             Err(exception) if !exception.fast_isinstance(&self.want_read) => result,
-            _ if all_sent || done == Done::AtOnce => result,
+            _ if all_sent || done == Completion::AtOnce => result,
             _ => Err(self.want_write(vm)),
         }
     }
@@ -123,12 +123,12 @@ impl Connection {
     fn work<T>(
         &self,
         call: &mut Call<'_, impl VmContext>,
-        done: Done,
+        done: Completion,
         mut is_turn: impl FnMut() -> bool,
         act: &mut dyn FnMut() -> PyResult<T>,
         vm: &VirtualMachine,
     ) -> Result<(PyResult<T>, bool), Error> {
-        let waits = call.clock.timeout() != Timeout::Zero;
+        let waits = call.deadline.timeout() != Timeout::NonBlocking;
         let vm_context = call.vm();
         let mut finished = None;
         call.alternate(|| {
@@ -144,7 +144,7 @@ impl Connection {
             let all_sent = match self.flush(vm_context) {
                 Ok(all_sent) => all_sent,
                 // There may still be something to be read, an alert perhaps.
-                Err(Error::Errno(_)) if done == Done::AtOnce || result.is_err() => true,
+                Err(Error::Errno(_)) if done == Completion::AtOnce || result.is_err() => true,
                 Err(error) => return Err(error),
             };
             let wants_more = match &result {
@@ -154,7 +154,7 @@ impl Connection {
             Ok(match (wants_more, all_sent) {
                 (true, true) if waits => Step::Wait(Ready::Read),
                 (true, false) if waits => Step::Wait(Ready::Either),
-                (false, false) if waits && done == Done::WhenSent => {
+                (false, false) if waits && done == Completion::WhenSent => {
                     finished = Some(result);
                     Step::Wait(Ready::Write)
                 }
@@ -166,17 +166,19 @@ impl Connection {
     /// Sends what the kernel takes at once: whether nothing is left. What can
     /// no longer be sent is forgotten.
     fn flush(&self, context: &impl VmContext) -> Result<bool, Error> {
-        if self.outgoing.is_empty() {
+        if self.send_queue.is_empty() {
             return Ok(true);
         }
-        match Call::with_flags(context, &self.socket, Timeout::Zero, 0).send_queue(&self.outgoing) {
+        match Call::with_flags(context, &self.socket, Timeout::NonBlocking, 0)
+            .flush(&self.send_queue)
+        {
             Ok(()) | Err(Error::Errno(Errno::EAGAIN)) => {}
             Err(error) => {
-                self.outgoing.clear();
+                self.send_queue.clear();
                 return Err(error);
             }
         }
-        Ok(self.outgoing.is_empty())
+        Ok(self.send_queue.is_empty())
     }
 
     fn want_write(&self, vm: &VirtualMachine) -> PyBaseExceptionRef {
@@ -189,17 +191,17 @@ impl Connection {
     /// Sends all of `data`, as OpenSSL does unless told otherwise; without
     /// waiting, one piece of it.
     fn send(&self, data: &Data, vm: &VirtualMachine) -> PyResult<usize> {
-        if self.socket.timeout() == Timeout::Zero {
+        if self.socket.timeout() == Timeout::NonBlocking {
             return self.send_at_once(data, vm);
         }
-        let mut turn = Turn::new(&self.writing);
+        let mut turn = WriteLock::new(&self.writing);
         let mut sent = 0;
         waiting(WRITE_TIMED_OUT, vm, |context| {
             let mut call = Call::new(context, &self.socket);
             loop {
                 let mut encrypt = || encrypt(&self.library, data, piece(data, sent), vm);
                 let is_turn = || turn.take();
-                let work = self.work(&mut call, Done::WhenSent, is_turn, &mut encrypt, vm);
+                let work = self.work(&mut call, Completion::WhenSent, is_turn, &mut encrypt, vm);
                 match work?.0 {
                     Ok(part) => sent += part,
                     Err(exception) => return Ok(Err(exception)),
@@ -220,7 +222,7 @@ impl Connection {
             0 if self.flush(context)? => {
                 let mut encrypt = || encrypt(&self.library, data, piece(data, 0), vm);
                 let mut call = Call::new(context, &self.socket);
-                self.work(&mut call, Done::WhenSent, || true, &mut encrypt, vm)
+                self.work(&mut call, Completion::WhenSent, || true, &mut encrypt, vm)
             }
             taken => Ok((Ok(taken), self.flush(context)?)),
         })?;
@@ -255,12 +257,12 @@ fn waiting<'a, T>(
 }
 
 /// One thread's turn at something, until this is dropped.
-struct Turn<'a> {
+struct WriteLock<'a> {
     taken: &'a AtomicBool,
     mine: bool,
 }
 
-impl<'a> Turn<'a> {
+impl<'a> WriteLock<'a> {
     fn new(taken: &'a AtomicBool) -> Self {
         Self { taken, mine: false }
     }
@@ -272,7 +274,7 @@ impl<'a> Turn<'a> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for WriteLock<'_> {
     fn drop(&mut self) {
         if self.mine {
             self.taken.store(false, Ordering::Release);
@@ -291,7 +293,7 @@ impl Connection {
         zelf.run(
             "do_handshake",
             &FuncArgs::default(),
-            Done::WhenSent,
+            Completion::WhenSent,
             "The handshake operation timed out",
             vm,
         )
@@ -303,7 +305,7 @@ impl Connection {
     /// number.
     #[pymethod]
     fn read(zelf: &Py<Self>, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
-        zelf.run("read", &args, Done::AtOnce, READ_TIMED_OUT, vm)
+        zelf.run("read", &args, Completion::AtOnce, READ_TIMED_OUT, vm)
     }
 
     /// write($self, b, /)
@@ -325,7 +327,7 @@ impl Connection {
         zelf.run(
             "shutdown",
             &FuncArgs::default(),
-            Done::WhenSent,
+            Completion::WhenSent,
             READ_TIMED_OUT,
             vm,
         )?;

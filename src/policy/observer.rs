@@ -61,7 +61,7 @@ pub enum Event<'a> {
         /// AF_ number.
         family: i32,
         /// SOCK_ number without flags.
-        kind: i32,
+        socket_type: i32,
     },
     /// A connection was made by connect(2). A socket that does not wait tells
     /// only what is made at once.
@@ -115,7 +115,7 @@ pub(crate) type Hook = dyn Fn(&Event<'_>) + Send + Sync;
 
 /// The counters of one runtime, and its host's hook.
 #[derive(Default)]
-pub(crate) struct Watch {
+pub(crate) struct Observer {
     hook: OnceLock<Box<Hook>>,
     pub(crate) opened: AtomicU64,
     pub(crate) refusals: AtomicU64,
@@ -125,16 +125,16 @@ pub(crate) struct Watch {
     pub(crate) sent: AtomicU64,
 }
 
-impl fmt::Debug for Watch {
+impl fmt::Debug for Observer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch")
+        f.debug_struct("Observer")
             .field("opened", &self.opened)
             .field("refusals", &self.refusals)
             .finish_non_exhaustive()
     }
 }
 
-impl Watch {
+impl Observer {
     /// The first hook stays.
     pub(crate) fn set_hook(&self, hook: Box<Hook>) {
         let _ = self.hook.set(hook);
@@ -149,7 +149,7 @@ impl Watch {
     /// Tells the hook. If it panics, the panic ends here, with the message that it
     /// has printed: this runs in the middle of calls, and in destructors.
     #[cold]
-    pub(crate) fn tell(&self, event: &Event<'_>) {
+    pub(crate) fn emit(&self, event: &Event<'_>) {
         if let Some(hook) = self.hook.get() {
             let _ = catch_unwind(AssertUnwindSafe(|| hook(event)));
         }
@@ -158,13 +158,13 @@ impl Watch {
     #[cold]
     pub(crate) fn limited(&self, limit: Limit) {
         self.limited.fetch_add(1, Ordering::Relaxed);
-        self.tell(&Event::Limited { limit });
+        self.emit(&Event::Limited { limit });
     }
 
     #[cold]
     pub(super) fn refused(&self, operation: Operation, target: &Target<'_>, denied: &Denied) {
         self.refusals.fetch_add(1, Ordering::Relaxed);
-        self.tell(&Event::Refused {
+        self.emit(&Event::Refused {
             operation,
             target,
             denied,

@@ -4,10 +4,17 @@
 //!
 //! What they need of the standard library takes many times as long as the rest of
 //! `import socket`, and not every script uses it.
+//!
+//! **What RustPython 0.6 lacks:** a module-level `__getattr__` (PEP 562) that can be
+//! taken away while threads look names up. It is found by a look into the module's
+//! dictionary after every miss (rustpython-vm `src/builtins/module.rs:158`), which a
+//! thread may just have begun, and `vars(socket)` would not have the names.
+//! **To delete this file:** make the enums at import once `import enum` costs less than
+//! 0.5 ms.
 
-use crate::bridge::state;
 use crate::constants::enums;
 use crate::object;
+use crate::vm::state;
 use nix::libc;
 use rustpython_vm::builtins::{PyModule, PySet, PyStr, PyStrInterned, PyType, PyTypeRef};
 use rustpython_vm::class::{PyClassImpl, StaticType};

@@ -15,12 +15,12 @@ use rustpython_vm::{
 /// one method.
 #[pyclass(module = "_ssl", name = "_SSLSocket", traverse)]
 #[derive(Debug, PyPayload)]
-pub(super) struct Memory {
+pub(super) struct BioConnection {
     pub(super) library: PyObjectRef,
 }
 
 #[pyclass(with(GetAttr, SetAttr))]
-impl Memory {
+impl BioConnection {
     /// Shake hands, as far as what has arrived allows.
     #[pymethod]
     fn do_handshake(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
@@ -39,13 +39,13 @@ impl Memory {
     }
 }
 
-impl GetAttr for Memory {
+impl GetAttr for BioConnection {
     fn getattro(zelf: &Py<Self>, name: &Py<PyStr>, vm: &VirtualMachine) -> PyResult {
         library::get(zelf.as_object(), &zelf.library, name, vm)
     }
 }
 
-impl SetAttr for Memory {
+impl SetAttr for BioConnection {
     fn setattro(
         zelf: &Py<Self>,
         name: &Py<PyStr>,
