@@ -136,7 +136,7 @@ fn items_from<'a>(
     Items::new(request.vm, tuple.as_slice(), expected, Refusal::Plain)
 }
 
-/// Whatever is wrong with the items, this is what CPython says.
+/// Makes CPython's only error for a malformed address of this family.
 fn wrong_format(request: &Request<'_>) -> PyBaseExceptionRef {
     request.os_error("wrong format")
 }

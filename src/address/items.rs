@@ -8,7 +8,7 @@ use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::ffi::CString;
 use std::ops::RangeInclusive;
 
-/// How a tuple of the wrong shape is refused.
+/// Wording of the error for a tuple of the wrong shape.
 #[derive(Clone, Copy)]
 pub(super) enum Refusal {
     /// With this message, whatever is wrong (a format that ends in `;...`).

@@ -44,9 +44,9 @@ pub(crate) struct Request<'a> {
     pub protocol: i32,
     /// The method or function that the script called, for messages.
     pub caller: &'static str,
-    /// What the address will be used for.
+    /// The operation that will use the address.
     pub operation: Operation,
-    /// How long a look-up of the address's host may take.
+    /// Limit on the look-up of the address's host.
     pub timeout: Timeout,
 }
 
@@ -133,7 +133,7 @@ impl Request<'_> {
         self.tuple_for(format_args!("{}()", self.caller), family, value)
     }
 
-    /// As [`tuple`](Self::tuple), for the families whose messages in CPython
+    /// Like [`tuple`](Self::tuple), for the families whose messages in CPython
     /// name its C function in place of the caller.
     fn tuple_for<'v>(
         &self,

@@ -16,8 +16,8 @@ use std::borrow::Cow;
 use std::ffi::CString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 
-/// What libc has no name for on Linux: the host has no address of the family
-/// asked for (netdb.h).
+/// The host has no address of the family asked for (netdb.h). `libc` lacks the name on
+/// Linux.
 const EAI_ADDRFAMILY: i32 = -9;
 
 /// A host argument as a resolver takes it: a str, bytes or bytearray without

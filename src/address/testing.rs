@@ -19,7 +19,7 @@ pub(crate) fn eval(vm: &VirtualMachine, source: &str) -> PyObjectRef {
     vm.run_code_obj(code, vm.new_scope_with_builtins()).unwrap()
 }
 
-/// What a gate was asked.
+/// Requests that a gate was asked about.
 #[derive(Clone, Default)]
 pub(crate) struct Seen(Arc<Mutex<Vec<String>>>);
 

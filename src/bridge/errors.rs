@@ -95,7 +95,7 @@ pub(crate) fn plain_os_error(message: &str, vm: &VirtualMachine) -> PyBaseExcept
     vm.new_exception_msg(vm.ctx.exceptions.os_error.to_owned(), message.into())
 }
 
-/// Which subclass of OSError a number is (PEP 3151).
+/// Returns the subclass of OSError for an errno (PEP 3151).
 fn os_error_class(errno: Errno, vm: &VirtualMachine) -> &'static Py<PyType> {
     let exceptions = &vm.ctx.exceptions;
     match errno {

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 /// The VM as [`crate::net`] sees it, for one call.
 pub(crate) struct CallContext<'a> {
     vm: &'a VirtualMachine,
-    /// What a signal handler raised.
+    /// The exception that a signal handler raised.
     raised: RefCell<Option<PyBaseExceptionRef>>,
 }
 

@@ -106,7 +106,7 @@ pub(crate) fn c_string(bytes: impl Into<Vec<u8>>, vm: &VirtualMachine) -> PyResu
     CString::new(bytes).map_err(|_| vm.new_value_error("embedded null character"))
 }
 
-/// What messages about a wrong argument call its type.
+/// Returns the type of a wrong argument as messages name it.
 pub(crate) fn type_or_none(value: &PyObject, vm: &VirtualMachine) -> String {
     if vm.is_none(value) {
         return "None".to_owned();

@@ -26,7 +26,7 @@ struct Enums {
 
 #[derive(Debug)]
 struct Made {
-    /// What they add to the module: the classes and their members.
+    /// Names that they add to the module: the classes and their members.
     names: Vec<(&'static PyStrInterned, PyObjectRef)>,
     /// The members of each class, in the order of their values. An alias is the
     /// same object once more.
@@ -136,7 +136,7 @@ pub(crate) fn install(module: &Py<PyModule>, vm: &VirtualMachine) -> PyResult<()
     module.dict().set_item(name, function.into(), vm)
 }
 
-/// What `_intenum_converter` is bound to: the owner of the members, in the module
+/// Object to which `_intenum_converter` is bound: the owner of the members, in the module
 /// as long as that lives.
 #[derive(Debug, PyPayload)]
 #[pyclass(module = false, name = "enums")]

@@ -133,7 +133,7 @@ pub(crate) struct Enumeration {
     members: LazyLock<Vec<Integer>>,
 }
 
-/// What the class is a subclass of.
+/// Base class of an enumeration.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// `enum.IntEnum`
@@ -142,9 +142,9 @@ pub(crate) enum Kind {
     Flag,
 }
 
-/// Where in [`ENUMERATIONS`] AddressFamily is.
+/// Index of AddressFamily in [`ENUMERATIONS`].
 pub(crate) const ADDRESS_FAMILY: usize = 0;
-/// Where in [`ENUMERATIONS`] SocketKind is.
+/// Index of SocketKind in [`ENUMERATIONS`].
 pub(crate) const SOCKET_KIND: usize = 1;
 
 pub(crate) static ENUMERATIONS: [Enumeration; 4] = [
@@ -241,7 +241,7 @@ mod tests {
     use super::*;
     use crate::constants::testing::run;
 
-    /// What CPython 3.13 has on Linux: a dictionary to Python as well.
+    /// CPython 3.13's constants on Linux, as a dictionary that Python can read as well.
     const CPYTHON: &str = include_str!("../../py_tests/constants.json");
 
     #[test]

@@ -156,7 +156,7 @@ fn or_close(
     match go_on(&sock) {
         Ok(()) => Ok(sock),
         Err(raised) => {
-            // What counts is why it failed.
+            // The error to report is the one that failed.
             let _ = vm.call_method(&sock, "close", ());
             Err(raised)
         }
@@ -221,7 +221,7 @@ fn create_connection(module: &PyObject, args: ConnectionArgs, vm: &VirtualMachin
     };
     let getaddrinfo = module.get_attr("getaddrinfo", vm)?;
     let found = match attempts.begin(vm)? {
-        // What a script put in its place knows of no timeout.
+        // A function that a script put in its place knows of no timeout.
         Some(timeout) if is_native(&getaddrinfo) => {
             netdb::stream_addresses(host, port, timeout, vm)?.into()
         }
@@ -444,7 +444,8 @@ impl PairArgs {
         })
     }
 
-    /// What CPython calls the class with: (family, type, proto, number).
+    /// Returns the arguments with which CPython calls the class: (family, type, proto,
+    /// number).
     fn with_number(&self, number: i32, vm: &VirtualMachine) -> PyResult<FuncArgs> {
         let family = match &self.family {
             Some(family) => family.clone(),

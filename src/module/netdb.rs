@@ -284,8 +284,7 @@ impl<'a> LookUp<'a> {
         }
     }
 
-    /// What a database said of a host, without the addresses that the policy
-    /// does not allow.
+    /// Removes the addresses that the policy does not allow from an answer.
     fn checked(&self, mut entry: HostEntry, family: i32) -> PyResult<HostEntry> {
         if entry.family != family {
             return Err(errors::os_error(Errno::EAFNOSUPPORT, self.vm));

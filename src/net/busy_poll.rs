@@ -5,24 +5,24 @@
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// How many waits fall asleep at once at first: a socket that lives for a few
-/// exchanges never looks.
+/// Number of first waits that sleep at once, so that a socket which lives for a few
+/// exchanges never polls busily.
 const AT_FIRST: u8 = 8;
-/// How many do after one that looked in vain; twice as many after the next one,
-/// and so on.
+/// Number of waits that sleep at once after a busy poll in vain; twice as many after
+/// each further one.
 const AFTER_FAILURE: u8 = 4;
 const AT_MOST: u8 = 128;
 
-/// Whether the next wait on a socket should look before it sleeps.
+/// Decides whether the next wait on a socket polls busily before it sleeps.
 ///
 /// Looking helps where a peer on another processor answers at once. Where it
 /// does not, or the processors are busy with something else, it takes time from
 /// others: then nearly all waits sleep at once.
 #[derive(Debug)]
 pub(super) struct BusyPoll {
-    /// How many waits are still to sleep at once.
+    /// Number of waits that are still to sleep at once.
     sleepers: AtomicU8,
-    /// How many will be after a failure.
+    /// Number of waits that will be to sleep after the next failure.
     penalty: AtomicU8,
 }
 
@@ -34,7 +34,7 @@ impl BusyPoll {
         }
     }
 
-    /// Whether the wait that begins now is one to look.
+    /// Tells whether the wait that begins now polls busily.
     pub(super) fn is_due(&self) -> bool {
         // Threads that share a socket may count wrong: it is a guess anyway.
         let sleepers = self.sleepers.load(Ordering::Relaxed);
@@ -76,7 +76,7 @@ fn peers_may_run() -> bool {
 mod tests {
     use super::*;
 
-    /// Which of so many waits are due, each of which then looks in vain.
+    /// Returns which of `waits` are due, if all of them poll in vain.
     fn in_vain(busy_poll: &BusyPoll, waits: u32) -> Vec<u32> {
         (0..waits)
             .filter(|_| {

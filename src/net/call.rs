@@ -61,7 +61,7 @@ use std::mem;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-/// What a socket has to be ready for before the next attempt (poll(2)).
+/// Readiness that a call needs before its next attempt (poll(2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ready {
     Read,
@@ -88,18 +88,18 @@ impl Ready {
     }
 }
 
-/// How long the first poll of a call lasts, for which nothing is prepared.
+/// Duration of a call's first poll, which needs no preparation.
 pub(super) const SHORT: Duration = Duration::from_millis(1);
 
-/// How often a call that can block in the kernel comes back to look around, and
-/// how often a send on a unix socket is tried while poll(2) says nothing.
+/// Interval at which a call that blocks in the kernel is interrupted to look around, and
+/// at which a send on a unix socket is retried while poll(2) reports nothing.
 pub(super) const INTERVAL: Duration = Duration::from_millis(20);
 
-/// How long to sleep, at first, when poll(2) calls a non-blocking socket ready
-/// and the attempt says EAGAIN; twice as long each time, up to [`INTERVAL`].
+/// First sleep after poll(2) reported a non-blocking socket ready and the attempt said
+/// EAGAIN. Each further one is twice as long, up to [`INTERVAL`].
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Why an attempt did not finish. `progress`: it transferred some bytes.
+/// Reason why an attempt did not finish. `progress`: it transferred some bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Blocked {
     pub(super) errno: Errno,
@@ -113,7 +113,7 @@ impl From<Errno> for Blocked {
     }
 }
 
-/// Why a wait ended.
+/// Reason why a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wake {
     /// The socket is ready, as poll(2) tells it.
@@ -125,7 +125,7 @@ enum Wake {
     Signal,
 }
 
-/// How an attempt is made.
+/// Mode of the next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     /// It does not block: MSG_DONTWAIT, or a descriptor in non-blocking mode.
@@ -134,7 +134,7 @@ enum Mode {
     Bounded,
 }
 
-/// What an attempt came to that may have to wait for either direction.
+/// Result of an attempt that may have to wait for either direction.
 pub(crate) enum Step<T> {
     Done(T),
     Wait(Ready),
@@ -466,9 +466,9 @@ struct Wait {
     is_unheeded: bool,
     /// Poll(2) said "ready", so that another wait means that the attempt was in vain.
     was_ready: bool,
-    /// How long the last sleep was.
+    /// Duration of the last sleep.
     pause: Duration,
-    /// Which halves of the socket were shut before the last attempt.
+    /// The socket's [`shut`](Socket::shut) before the last attempt.
     shut: u8,
 }
 
@@ -498,7 +498,7 @@ impl Wait {
                 call.heed_the_descriptor(self.ready)?;
             }
             if mem::take(&mut self.was_ready) {
-                // What poll(2) said was not enough: the kernel decides.
+                // Poll(2) was wrong: the kernel decides.
                 return Ok(Mode::Bounded);
             }
         }
@@ -622,7 +622,7 @@ impl Wait {
     }
 }
 
-/// What a poll says.
+/// Converts the result of a poll.
 fn wake(polled: Result<usize, Errno>) -> Result<Wake, Error> {
     match polled {
         Ok(0) => Ok(Wake::Elapsed),

@@ -30,7 +30,7 @@ pub(crate) struct Control {
     pub(crate) ledger: Ledger,
     pub(crate) lookups: Lookups,
     pub(crate) observer: Arc<Observer>,
-    /// Where names come from, if not from the system.
+    /// The host's resolver, if names do not come from the system.
     resolver: OnceLock<Arc<dyn Resolver>>,
     /// There is a policy.
     guarded: AtomicBool,
@@ -55,7 +55,7 @@ impl Default for Control {
     }
 }
 
-/// What deadlines are counted from, so that they fit a word.
+/// Returns the instant from which deadlines are counted, so that they fit a word.
 fn origin() -> Instant {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     *ORIGIN.get_or_init(Instant::now)
@@ -146,7 +146,7 @@ impl Control {
         self.ledger.permits.are_limited() || self.limits.are_set() || self.longest().is_some()
     }
 
-    /// How long a wait may look for an answer before it sleeps.
+    /// Sets how long a wait may poll before it sleeps.
     pub(crate) fn set_busy_poll(&self, moment: Duration) {
         self.busy_poll.store(nanos(moment), Ordering::Relaxed);
     }
@@ -155,8 +155,8 @@ impl Control {
         Duration::from_nanos(self.busy_poll.load(Ordering::Relaxed))
     }
 
-    /// How long a call may wait that began at `generation` and has `left`;
-    /// [`Error::Interrupted`] if not at all.
+    /// Returns how long a call may wait that began at `generation` and has `left`.
+    /// [`Error::Interrupted`] if the host has ended it.
     pub(super) fn check(
         &self,
         generation: u64,

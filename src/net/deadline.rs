@@ -4,19 +4,19 @@ use super::{Control, Error};
 use nix::errno::Errno;
 use std::time::{Duration, Instant};
 
-/// How long a call on a socket may wait (`socket.settimeout`).
+/// Timeout of a socket's calls (`socket.settimeout`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timeout {
-    /// For ever: `None` in Python.
+    /// No limit: `None` in Python.
     Blocking,
-    /// Not at all: `0.0` in Python.
+    /// Never wait: `0.0` in Python.
     NonBlocking,
-    /// This long.
+    /// Wait this long at most.
     After(Duration),
 }
 
 impl Timeout {
-    /// From nanoseconds, negative meaning for ever.
+    /// Converts from nanoseconds; negative is [`Blocking`](Self::Blocking).
     pub(crate) fn from_nanos(nanos: i64) -> Self {
         match nanos {
             0 => Self::NonBlocking,
@@ -25,8 +25,8 @@ impl Timeout {
         }
     }
 
-    /// To nanoseconds, negative meaning for ever. A duration beyond 292 years
-    /// becomes 292 years.
+    /// Converts to nanoseconds; negative is [`Blocking`](Self::Blocking). A duration
+    /// beyond 292 years becomes 292 years.
     pub(crate) fn as_nanos(self) -> i64 {
         match self {
             Self::Blocking => -1,
@@ -35,28 +35,28 @@ impl Timeout {
         }
     }
 
-    /// True if the descriptor has to be in non-blocking mode: with any timeout.
+    /// Tells whether the descriptor has to be in non-blocking mode: with any timeout.
     pub(crate) fn is_nonblocking(self) -> bool {
         self != Self::Blocking
     }
 }
 
-/// A timeout that starts to run when a call first waits, and then holds for
-/// every further wait of that call.
+/// Time until which a call may wait. Its timeout starts to run when the call first waits,
+/// and holds for every further wait of that call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
     timeout: Timeout,
     ends: Option<Instant>,
-    /// Set where the kernel's own timeout runs instead: SO_RCVTIMEO, SO_SNDTIMEO.
+    /// The timeout is the kernel's own (SO_RCVTIMEO, SO_SNDTIMEO).
     kernel: bool,
-    /// How long the host lets a call wait.
+    /// The host's limit on any wait.
     longest: Option<Duration>,
     /// The number of interrupts before the call.
     pub(super) generation: u64,
 }
 
 impl Deadline {
-    /// For a call that begins now, under the control of the host.
+    /// Begins a call under the control of the host.
     #[inline]
     pub(crate) fn new(timeout: Timeout, control: &Control) -> Self {
         Self {
@@ -88,13 +88,13 @@ impl Deadline {
         self.timeout
     }
 
-    /// Lets the call wait so long from its next wait on.
+    /// Replaces the timeout, which starts to run at the next wait.
     pub(super) fn set_timeout(&mut self, timeout: Timeout) {
         self.timeout = timeout;
         self.ends = None;
     }
 
-    /// What is left: `None` for ever. [`Error::TimedOut`] once nothing is.
+    /// Returns the time left; `None` for ever. [`Error::TimedOut`] once there is none.
     pub(crate) fn remaining(&mut self) -> Result<Option<Duration>, Error> {
         let timeout = match self.timeout {
             Timeout::Blocking => self.longest,

@@ -4,7 +4,7 @@ use super::Limit;
 use crate::policy::Denied;
 use nix::errno::Errno;
 
-/// Why a call failed. `bridge::errors` turns each into its Python exception.
+/// Failure of a call. `bridge::errors` converts each into its Python exception.
 #[derive(Debug)]
 pub(crate) enum Error {
     /// A system call failed (errno(3)).

@@ -51,7 +51,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::{array, mem, ptr};
 
-/// How many descriptors the scripts of one runtime may have, and how many they have.
+/// Limit on the descriptors of one runtime's scripts, with a count of those they have.
 #[derive(Debug)]
 pub(crate) struct Permits {
     most: AtomicUsize,
@@ -110,7 +110,7 @@ impl Permits {
         Ok(Permit(Some(self.clone())))
     }
 
-    /// How many are taken.
+    /// Returns the number of permits taken.
     #[cfg(test)]
     pub(crate) fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)

@@ -17,10 +17,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// How many threads of an interpreter look names up, unless the host says otherwise.
+/// Default number of threads of one interpreter that look names up.
 pub(crate) const MOST_THREADS: usize = 8;
 
-/// How long a thread waits for the next look-up before it ends.
+/// Idle time after which a look-up thread ends.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// The look-ups of one interpreter.
@@ -140,7 +140,7 @@ fn spawn(task: impl FnOnce() + Send + 'static) -> bool {
     thread.is_ok()
 }
 
-/// How a look-up that gave no answer failed.
+/// Failure of a look-up to give any answer.
 pub(super) enum Failure {
     /// No thread can be had for it: try again (EAI_AGAIN).
     NoThread,

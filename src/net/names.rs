@@ -8,8 +8,8 @@ use std::ffi::{CStr, CString};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Where the scripts of an interpreter get host names from: a table, a DNS
-/// client of the host's, or nothing at all.
+/// Source of host names for the scripts of an interpreter: a table, a DNS client of the
+/// host's, or nothing at all.
 ///
 /// It is asked about names only; numeric addresses need no resolver, and names
 /// below `localhost` lead to loopback without one. Names of
@@ -107,7 +107,7 @@ pub(super) fn getaddrinfo(resolver: &dyn Resolver, query: &Query) -> Result<Vec<
         if !fits {
             continue;
         }
-        // What is left is to look up the port, and to list the kinds of socket.
+        // The port is still to be looked up, and the socket types to be listed.
         let query = Query {
             host: CString::new(ip.to_string()).ok(),
             flags: query.flags & !libc::AI_CANONNAME | libc::AI_NUMERICHOST,

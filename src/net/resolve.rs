@@ -158,8 +158,8 @@ pub(crate) fn gethostbyaddr<V: VmContext>(
     )
 }
 
-/// Who is asked for the addresses of a name, if not the system: the host's resolver,
-/// and nobody for the names below `localhost` (RFC 6761, 6.3).
+/// Returns the resolver that answers for a name instead of the system: the host's, if it
+/// has one. Names below `localhost` are answered here (RFC 6761, 6.3).
 fn resolver_of(control: &Control, name: Option<&CStr>) -> Option<Arc<dyn Resolver>> {
     match name.is_some_and(|name| is_below_localhost(name.to_bytes())) {
         true => Some(Arc::new(Localhost)),
@@ -167,9 +167,9 @@ fn resolver_of(control: &Control, name: Option<&CStr>) -> Option<Arc<dyn Resolve
     }
 }
 
-/// Who is asked for the name of an address. Under a policy the addresses of loopback
-/// are named here: the system would ask its name servers for those that its file of
-/// hosts does not have.
+/// Returns the resolver that answers for an address instead of the system. Under a policy
+/// loopback addresses are named here, because the system would ask its name servers for
+/// those that are not in /etc/hosts.
 fn resolver_at(control: &Control, ip: Option<IpAddr>) -> Option<Arc<dyn Resolver>> {
     let is_local = || control.is_guarded() && ip.is_some_and(|ip| ip.to_canonical().is_loopback());
     let resolver = control.resolver();
@@ -206,9 +206,9 @@ fn needs_no_resolver(query: &Query) -> bool {
         .is_none_or(|service| service.to_bytes().iter().all(u8::is_ascii_digit))
 }
 
-/// What getaddrinfo(3) gives for an address and a port number that are written
-/// out already, in its order, without the cost of asking it. `None` for
-/// everything it would refuse, and for everything out of the ordinary.
+/// Answers like getaddrinfo(3), in its order and without its cost, where host and port
+/// are numeric already. Returns `None` where getaddrinfo(3) would fail, and for anything
+/// out of the ordinary.
 fn numeric(query: &Query) -> Option<Vec<AddrInfo>> {
     const ORDINARY: i32 = libc::AI_PASSIVE
         | libc::AI_CANONNAME
@@ -331,7 +331,7 @@ mod tests {
         text.map(|text| CString::new(text).unwrap())
     }
 
-    /// Whatever is answered without the C library is what the C library answers.
+    /// Answers that need no C library equal those of the C library.
     #[test]
     fn numeric_answers_are_the_c_librarys() {
         let hosts = [

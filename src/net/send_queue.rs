@@ -7,9 +7,8 @@ use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What a protocol above a socket has to send. It takes any number of bytes at
-/// once, so that the protocol need never stop in the middle of its output, and
-/// go on with its input meanwhile.
+/// Bytes that a protocol above a socket has to send. The queue takes any number at once,
+/// so that the protocol never stops in the middle of its output and can go on reading.
 #[derive(Debug, Default)]
 pub(crate) struct SendQueue(Mutex<VecDeque<u8>>);
 

@@ -131,7 +131,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Which halves were shut so far, for comparing.
+    /// Returns a value that changes when another half is shut.
     pub(super) fn shut(&self) -> u8 {
         self.marks.load(Ordering::Acquire) & (SHUT_READ | SHUT_WRITE)
     }
@@ -158,7 +158,7 @@ impl Socket {
         }
     }
 
-    /// How many bytes have come and gone.
+    /// Returns the bytes received and sent so far.
     pub(crate) fn moved(&self) -> (u64, u64) {
         let count = |bytes: &AtomicU64| bytes.load(Ordering::Relaxed);
         (count(&self.received), count(&self.sent))
@@ -247,7 +247,7 @@ impl Socket {
     }
 }
 
-/// Why a socket did not take a descriptor over.
+/// Failure of a socket to take a descriptor over.
 #[derive(Debug)]
 pub(crate) enum NotOpened {
     /// It has another one still, or a call uses that.

@@ -60,7 +60,7 @@ pub(crate) trait ReceiveBuffers {
     ) -> Result<R, Errno>;
 }
 
-/// What a call is to move.
+/// Amount and direction of what a call is to transfer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Transfer {
     ready: Ready,
@@ -70,7 +70,7 @@ pub(crate) struct Transfer {
     peeks: bool,
 }
 
-/// What one attempt moved.
+/// Result of one attempt.
 struct Part {
     bytes: usize,
     /// Nothing more may be moved by this call.
@@ -84,9 +84,9 @@ impl From<usize> for Part {
     }
 }
 
-/// What recvmsg(2) returned beside the data.
+/// Result of recvmsg(2) beside the data.
 pub(crate) struct Received {
-    /// How many bytes arrived.
+    /// Number of bytes that arrived.
     pub(crate) len: usize,
     /// The flags of the last message.
     pub(crate) flags: i32,
@@ -95,7 +95,7 @@ pub(crate) struct Received {
     pub(crate) sender: SockAddr,
 }
 
-/// What sendmsg(2) sends beside the data.
+/// Message that sendmsg(2) sends beside the data.
 pub(crate) struct MessageParts<'a> {
     /// Ancillary data in the kernel's encoding; it goes with the first byte.
     pub(crate) control: &'a [u8],
@@ -397,7 +397,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         let mut sender = SockAddr::empty();
         let mut message_flags = 0;
         let received = self.receive(size, flags, |fd, filled, flags| {
-            // What came with the first part stays unless more comes.
+            // Ancillary data of the first part stays unless more comes.
             let mut later = Vec::new();
             let room = Room {
                 control: match filled {
@@ -418,7 +418,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             }
             Ok(Part {
                 bytes: received.len,
-                // What arrived as a descriptor must reach the script, or be closed.
+                // A descriptor that arrived must reach the script, or be closed.
                 is_last: !descriptors(&control).is_empty(),
             })
         });
@@ -485,10 +485,10 @@ impl Socket {
     }
 }
 
-/// Where one recvmsg(2), of perhaps several that make up a call, is to write.
+/// Buffers of one recvmsg(2), of perhaps several that make up a call.
 struct Room<'a> {
     control: &'a mut Vec<u8>,
-    /// How many bytes arrived before.
+    /// Number of bytes that arrived before.
     filled: usize,
     flags: i32,
     sender: &'a mut SockAddr,
@@ -528,8 +528,8 @@ impl Transfer {
     /// whether not to wait. Returns how many moved in all; only if none did, what
     /// went wrong.
     ///
-    /// What a raised exception, the host or closing the socket ends has no result
-    /// all the same.
+    /// A raised exception, the host, or closing the socket ends the call without a
+    /// result all the same.
     #[inline]
     fn run<V: VmContext>(
         self,
@@ -602,7 +602,7 @@ impl Transfer {
     }
 }
 
-/// What a receive with these flags waits for.
+/// Returns the readiness for which a receive with these flags waits.
 fn readiness(flags: i32) -> Ready {
     if flags & libc::MSG_ERRQUEUE != 0 {
         Ready::Error

@@ -251,7 +251,7 @@ fn init_method(vm: &VirtualMachine) -> PyResult {
     Ok(method)
 }
 
-/// What is not a method.
+/// Returns the attributes of the class that are not methods.
 fn attributes(class: &Py<PyType>, vm: &VirtualMachine) -> [(&'static str, PyObjectRef); 5] {
     let getset =
         |name, doc| PyGetSet::new(name, class, &vm.ctx).with_doc(ItemDoc::static_text(doc));

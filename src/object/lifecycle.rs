@@ -23,7 +23,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
-/// What socket() takes; -1 stands for what is not given.
+/// Arguments of socket(); -1 stands for one that is not given.
 #[derive(FromArgs)]
 pub(crate) struct InitArgs {
     #[pyarg(any, default = Int(-1), py_default = "-1")]
@@ -50,8 +50,8 @@ impl BaseSocket {
     }
 }
 
-/// What TLS reads and writes the connection of `zelf` through: a socket that
-/// never waits, puts what it sends into `send_queue`, and goes without a word.
+/// Makes the socket through which TLS reads and writes the connection of `zelf`. It never
+/// waits, puts what it sends into `send_queue`, and dropping it gives no ResourceWarning.
 pub(crate) fn transport(
     zelf: &Py<BaseSocket>,
     send_queue: Arc<SendQueue>,
@@ -388,8 +388,8 @@ pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     Ok(copy)
 }
 
-/// What CPython calls a class with for a relative of a socket: (family, type,
-/// proto, fileno=number).
+/// Returns the arguments with which CPython calls a class for a relative of a socket:
+/// (family, type, proto, fileno=number).
 pub(super) fn named_fileno(
     zelf: &Py<BaseSocket>,
     number: RawFd,
@@ -498,7 +498,7 @@ pub(super) fn finalize(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(
         false => Ok(()),
     };
     match call(vm, &zelf.socket, |call| call.close()) {
-        // What a signal handler raised meanwhile is not lost.
+        // An exception that a signal handler raised meanwhile is not lost.
         Err(raised) if !raised.fast_isinstance(vm.ctx.exceptions.os_error) => Err(raised),
         _ => warned,
     }

@@ -119,7 +119,7 @@ fn permit_control(zelf: &Py<BaseSocket>, control: &[u8]) -> Result<(), Denied> {
     for item in &items {
         let name = match (item.level, item.cmsg_type) {
             (libc::SOL_SOCKET, libc::SCM_RIGHTS | libc::SCM_CREDENTIALS) => continue,
-            // What one of these says of a message, an option says of a socket.
+            // An option says of the socket what these say of one message.
             (libc::IPPROTO_IP, libc::IP_RETOPTS) => libc::IP_OPTIONS,
             (libc::IPPROTO_IP, libc::IP_PKTINFO) => IP_UNICAST_IF,
             (libc::IPPROTO_SCTP, SCTP_DSTADDRV4 | SCTP_DSTADDRV6) => SCTP_SOCKOPT_CONNECTX,
@@ -337,7 +337,7 @@ struct Arrived {
 struct ArrivedItem {
     level: i32,
     cmsg_type: i32,
-    /// What the kernel wrote, for items without descriptors.
+    /// The kernel's bytes, for items without descriptors.
     data: Vec<u8>,
     descriptors: Vec<OwnedFd>,
 }

@@ -77,12 +77,12 @@ positional {
 
     /// True unless the timeout is 0.
     fn getblocking(zelf, vm) {
-        zelf.patience() != Timeout::NonBlocking
+        zelf.call_timeout() != Timeout::NonBlocking
     }
 
     /// The timeout in seconds, None for none.
     fn gettimeout(zelf, vm) {
-        args::timeout_object(zelf.patience(), vm)
+        args::timeout_object(zelf.call_timeout(), vm)
     }
 
     /// Accept connections. listen(2).
@@ -109,7 +109,7 @@ positional {
 
     /// Receive up to bufsize bytes: the pair (bytes, sender's address). recvfrom(2).
     ///
-    /// Of a datagram that is longer the rest is lost. Waits as recv() does.
+    /// The rest of a longer datagram is lost. Waits like recv().
     fn recvfrom(zelf, vm, bufsize: Size, flags: OrZero<Int>) {
         stream::recvfrom(zelf, bufsize.0, flags.0.0, vm)
     }
@@ -120,7 +120,7 @@ positional {
         message::recvmsg(zelf, bufsize.0, ancbufsize.0.0, flags.0.0, vm)
     }
 
-    /// As recvmsg(), into writable buffers: the first item is the number of bytes,
+    /// Like recvmsg(), into writable buffers: the first item is the number of bytes,
     /// with MSG_TRUNC that of the datagram.
     fn recvmsg_into(
         zelf,

@@ -53,16 +53,16 @@ pub(crate) struct BaseSocket {
     files: AtomicI32,
     /// `_closed`: whether `close()` was called, though files may keep it open.
     closed: AtomicBool,
-    /// Of the object through which TLS reads and writes another one's
-    /// connection, what it has sent: such an object never waits, and does not
-    /// own the descriptor.
+    /// Bytes that TLS has sent through this object, if it is one through which TLS reads
+    /// and writes another socket's connection: it never waits, and does not own the
+    /// descriptor.
     transport: Option<Arc<SendQueue>>,
 }
 
 impl BaseSocket {
-    /// How long its calls may wait.
+    /// Returns the timeout of its calls.
     #[inline]
-    pub(super) fn patience(&self) -> Timeout {
+    pub(super) fn call_timeout(&self) -> Timeout {
         match self.transport {
             Some(_) => Timeout::NonBlocking,
             None => self.socket.timeout(),
@@ -183,7 +183,8 @@ struct RealCloseArgs {
     _ss: Option<PyObjectRef>,
 }
 
-/// What the class `socket.socket` adds to its base; [`class`] makes a class of it.
+/// Methods that the class `socket.socket` adds to its base; [`class`] makes a class of
+/// them.
 #[pyclass(module = "socket", name = "socket", base = BaseSocket)]
 #[repr(transparent)]
 struct PySocket(BaseSocket);
@@ -288,7 +289,7 @@ impl PySocket {
         sendfile::use_sendfile(&zelf, args, vm)
     }
 
-    /// What close() calls once no file is open any more.
+    /// Closes the descriptor; close() calls it once no file is open any more.
     #[pymethod]
     fn _real_close(
         zelf: PyRef<BaseSocket>,
@@ -298,7 +299,7 @@ impl PySocket {
         lifecycle::close_descriptor(&zelf, vm)
     }
 
-    /// What a file made from the socket calls when it is closed.
+    /// Counts a file as closed; a file made from the socket calls it when it is closed.
     #[pymethod]
     fn _decref_socketios(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
         lifecycle::file_closed(&zelf, vm)

@@ -151,7 +151,7 @@ fn permit_group(zelf: &Py<BaseSocket>, call: &FdGuard<'_>, group: IpAddr) -> Res
     gate.address(Operation::Bind, group, None).map(drop)
 }
 
-/// What a socket option is set to.
+/// Value of a socket option.
 enum OptionValue {
     Int(i32),
     /// vsock options are 64 bits wide.

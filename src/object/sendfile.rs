@@ -23,7 +23,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 /// a little under twice as much.
 const BLOCK: usize = 1 << 30;
 
-/// What is read from a file at a time when it is sent by send().
+/// Number of bytes read from a file at a time where send() sends it.
 const READ_BLOCK: usize = 8192;
 
 /// The arguments of sendfile() and of the two ways to do it.
@@ -53,8 +53,8 @@ impl SendfileArgs {
         check_params(zelf, &self.file, &self.offset(vm), &self.count(vm), vm)
     }
 
-    /// How many bytes to send at most; none for all of the file. More than a
-    /// file can have is as good as none.
+    /// Returns the most bytes to send; `None` for all of the file, and for more than a
+    /// file can have.
     fn most(&self, vm: &VirtualMachine) -> Option<u64> {
         let count = self.count.as_ref().filter(|count| !vm.is_none(count))?;
         u64::try_from(count.downcast_ref::<PyInt>()?.as_bigint()).ok()
@@ -76,7 +76,7 @@ pub(crate) fn giveup_type(vm: &VirtualMachine) -> &'static PyTypeRef {
     })
 }
 
-/// What the system call came to.
+/// Result of the system call.
 enum Outcome {
     Sent(u64),
     /// Nothing was sent; by send() it may go.

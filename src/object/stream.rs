@@ -24,7 +24,7 @@ pub(super) fn transfer<'a, T>(
         transfer(&mut Call::with_flags(
             context,
             &zelf.socket,
-            zelf.patience(),
+            zelf.call_timeout(),
             flags,
         ))
     })
@@ -179,8 +179,8 @@ pub(super) fn sendall(
     transfer(zelf, flags, vm, |call| call.send_all(data, flags))
 }
 
-/// What it is to send to an address: on a socket for connections, and with
-/// MSG_FASTOPEN, it is to connect.
+/// Returns the operation for which sending to an address needs permission: to connect on
+/// a socket for connections, and with MSG_FASTOPEN.
 pub(super) fn send_operation(zelf: &Py<BaseSocket>, flags: i32) -> Operation {
     let connects = flags & libc::MSG_FASTOPEN != 0
         || matches!(

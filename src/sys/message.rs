@@ -148,9 +148,9 @@ pub(crate) fn send(
     Errno::result(n).map(|n| n as usize)
 }
 
-/// What recvmsg(2) returned beside the data.
+/// Result of recvmsg(2) beside the data.
 pub(crate) struct Received {
-    /// How many bytes the kernel reports, which can be more than it wrote.
+    /// Number of bytes that the kernel reports, which can be more than it wrote.
     pub(crate) len: usize,
     pub(crate) flags: i32,
 }

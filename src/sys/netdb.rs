@@ -37,7 +37,7 @@ pub(crate) struct AddrInfo {
     pub(crate) address: SockAddr,
 }
 
-/// Why getaddrinfo(3) or getnameinfo(3) found nothing.
+/// Failure of getaddrinfo(3) or getnameinfo(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ResolveError {
     /// An EAI_ number.
@@ -65,13 +65,13 @@ pub(crate) struct HostEntry {
     pub(crate) addresses: Vec<IpAddr>,
 }
 
-/// Why gethostbyname(3) or gethostbyaddr(3) found nothing: an h_errno number.
+/// Failure of gethostbyname(3) or gethostbyaddr(3): an h_errno number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HostError(pub(crate) i32);
 
 /// getaddrinfo(3).
 pub(crate) fn getaddrinfo(query: &Query) -> Result<Vec<AddrInfo>, ResolveError> {
-    /// What getaddrinfo allocated.
+    /// The list that getaddrinfo(3) allocated.
     struct List(*mut libc::addrinfo);
 
     impl Drop for List {

@@ -41,7 +41,7 @@ impl Buffer {
         Some(Self { memory, size })
     }
 
-    /// Where to receive behind the first `filled` bytes, which arrived before.
+    /// Returns the room behind the first `filled` bytes, which arrived before.
     /// On a stream socket MSG_TRUNC makes the kernel count bytes and write none
     /// (tcp(7)): they read as zeros then.
     fn room(&mut self, filled: usize, flags: i32) -> &mut [MaybeUninit<u8>] {
@@ -144,7 +144,7 @@ impl Buffer {
         has_room
     }
 
-    /// What arrived, in memory of about its own size.
+    /// Returns the bytes that arrived, in memory of about their own size.
     pub(crate) fn into_bytes(mut self) -> Vec<u8> {
         let len = self.memory.len();
         if len > COPIED && len >= self.memory.capacity() / 2 {
@@ -167,8 +167,8 @@ impl Drop for Buffer {
     }
 }
 
-/// How many bytes a receive reports. Only with MSG_TRUNC may that be more than there
-/// was room for.
+/// Returns the number of bytes that a receive reports. Only with MSG_TRUNC may that be
+/// more than there was room for.
 fn reported(n: usize, room: usize, flags: i32) -> usize {
     if flags & libc::MSG_TRUNC != 0 {
         n

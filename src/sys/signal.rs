@@ -95,12 +95,12 @@ fn choose_free() -> Option<i32> {
 fn ensure_handler(signal: i32) -> bool {
     match handler_of(signal) {
         Some(libc::SIG_DFL | libc::SIG_IGN) => install(signal).is_ok(),
-        // That the kernel does not tell is no reason to lose a wake-up.
+        // An error of sigaction(2) is no reason to lose a wake-up.
         Some(_) | None => true,
     }
 }
 
-/// How often a signal that cannot be sent is tried.
+/// Number of attempts to send a signal.
 const SEND_ATTEMPTS: u32 = 100;
 
 /// A thread whose system calls can be interrupted.

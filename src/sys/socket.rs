@@ -14,7 +14,7 @@ fn owned(result: libc::c_int) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// What socket(2) makes a socket from.
+/// Family, type and protocol of a socket: the arguments of socket(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SocketSpec {
     /// AF_ number.
@@ -154,20 +154,20 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> Result<(), Errno>
     Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONBIO, &raw const on) }).map(drop)
 }
 
-/// Whether the descriptor is in non-blocking mode (F_GETFL, fcntl(2)).
+/// Tells whether the descriptor is in non-blocking mode (F_GETFL, fcntl(2)).
 pub(crate) fn is_nonblocking(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
     nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_GETFL).map(|flags| flags & libc::O_NONBLOCK != 0)
 }
 
-/// Whether nothing more will come: the peer has finished, or the connection
+/// Tells whether nothing more will come: the peer has finished, or the connection
 /// failed (POLLRDHUP, poll(2)).
 pub(crate) fn has_ended(fd: BorrowedFd<'_>) -> bool {
     let ends = PollFlags::from_bits_retain(libc::POLLRDHUP);
     poll(&mut [PollFd::new(fd, ends)], PollTimeout::ZERO) != Ok(0)
 }
 
-/// Whether there is an error that the next call tells of, as of a connection
-/// that was reset (POLLERR, poll(2)). Unlike SO_ERROR, this does not take it off.
+/// Tells whether there is an error for the next call to report, as of a connection that
+/// was reset (POLLERR, poll(2)). Unlike SO_ERROR, this does not clear it.
 pub(crate) fn has_failed(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::new(fd, PollFlags::empty())];
     let polled = poll(&mut fds, PollTimeout::ZERO);
@@ -195,7 +195,7 @@ pub(crate) fn unacknowledged(fd: BorrowedFd<'_>) -> Result<usize, Errno> {
     Ok(usize::try_from(n).unwrap_or(0))
 }
 
-/// How many bytes there are to receive (FIONREAD, ioctl(2)).
+/// Returns the number of bytes there are to receive (FIONREAD, ioctl(2)).
 pub(crate) fn available(fd: BorrowedFd<'_>) -> Result<usize, Errno> {
     let mut n: libc::c_int = 0;
     // SAFETY: the kernel writes one integer.

@@ -150,7 +150,7 @@ impl LateModule {
     }
 }
 
-/// What reaches names past the methods of the class.
+/// Names through which a script reaches the others past the methods of the class.
 const SEES_ALL: [&str; 4] = ["__dict__", "__getattribute__", "__setattr__", "__delattr__"];
 
 #[inline]

@@ -16,12 +16,12 @@ use std::vec::IntoIter;
 
 /// One argument: how it is read, and what stands for one that is left out.
 pub(crate) trait Argument: Sized {
-    /// What `help()` shows for one that may be left out; `None` if it may not.
+    /// Default that `help()` shows; `None` if the argument is required.
     const DEFAULT: Option<DefaultRepr> = None;
 
     fn read(value: PyObjectRef, vm: &VirtualMachine) -> PyResult<Self>;
 
-    /// What it is when it is left out; `None` if it may not be.
+    /// Returns the default; `None` if the argument is required.
     #[inline]
     fn default_value() -> Option<Self> {
         None
@@ -97,7 +97,7 @@ impl Argument for OrNone {
     }
 }
 
-/// What the signature says of a method's argument.
+/// Describes a method's argument for its signature.
 pub(crate) const fn param<T: Argument>(name: &'static str, kind: ParamKind) -> Param {
     Param {
         name,
@@ -106,7 +106,7 @@ pub(crate) const fn param<T: Argument>(name: &'static str, kind: ParamKind) -> P
     }
 }
 
-/// How many of a method's arguments have to be given.
+/// Returns the number of required arguments.
 const fn required(params: &[Param]) -> usize {
     let (mut n, mut i) = (0, 0);
     while i < params.len() {
@@ -303,7 +303,7 @@ pub(crate) const fn utf8(bytes: &[u8]) -> &str {
     }
 }
 
-/// How long [`dedent`]'s result is.
+/// Returns the length of [`dedent`]'s result.
 pub(crate) const fn dedented(text: &str) -> usize {
     let bytes = text.as_bytes();
     let (mut from, mut n, mut starts) = (0, 0, true);

@@ -60,7 +60,7 @@ fn class(enumeration: &'static Enumeration, vm: &VirtualMachine) -> PyResult<PyT
     Ok(class)
 }
 
-/// What a class carries: where its members are written.
+/// Data of a class: the table of its members.
 struct Table(&'static Enumeration);
 
 /// The table of a class; None for the bases of the four.

@@ -23,15 +23,15 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-/// What a host gave a top-level interpreter, and its subinterpreters share.
+/// Decisions of the host for a top-level interpreter, shared by its subinterpreters.
 /// Scripts reach none of it.
 #[derive(Default)]
 pub(crate) struct Runtime {
-    /// What the scripts may reach.
+    /// The policy, and what it permitted.
     pub(crate) gate: Gate,
-    /// Ends calls that wait, limits and counts.
+    /// Interrupts, limits and counters.
     pub(crate) control: Arc<Control>,
-    /// What an interrupted call raises, if not KeyboardInterrupt.
+    /// Makes the exception of an interrupted call, if not KeyboardInterrupt.
     pub(crate) interruption: Option<Box<Interruption>>,
     /// The `_ssl` that the interpreter came with.
     pub(crate) tls: Option<&'static PyModuleDef>,
@@ -55,11 +55,11 @@ pub(crate) type Interruption = dyn Fn(&VirtualMachine) -> PyBaseExceptionRef + S
 /// The state of one interpreter.
 #[derive(Default)]
 pub(crate) struct State {
-    /// What the host decided.
+    /// The host's decisions.
     pub(crate) runtime: Arc<Runtime>,
     /// The version of the class `socket.socket` as long as no script changed it.
     pub(crate) plain: AtomicU32,
-    /// Whether the classes of `io` have been told of SocketIO.
+    /// SocketIO is registered with the abstract classes of `io`.
     pub(crate) io_told: AtomicBool,
     /// Held while names go into a module that starts without them.
     pub(crate) storing: Mutex<()>,
@@ -131,7 +131,7 @@ fn keep(tenancy: Arc<Tenancy>, vm: &VirtualMachine) {
     vm.state.after_forkers_child.lock().push(keeper.into());
 }
 
-/// What there is for one `runtime_root_id`, which subinterpreters share with
+/// State of all interpreters with one `runtime_root_id`, which subinterpreters share with
 /// their parent.
 struct Entry {
     runtime: Arc<Runtime>,

@@ -11,7 +11,7 @@ use rustpython_vm::{
     AsObject, Py, PyObject, PyObjectRef, PyRef, PyResult, VirtualMachine, pyclass,
 };
 
-/// What AddressFamily and SocketKind derive from.
+/// Base class of AddressFamily and SocketKind.
 #[pyclass(module = "socket", name = "IntEnum", base = PyInt)]
 #[derive(Debug)]
 #[repr(transparent)]
@@ -114,7 +114,7 @@ impl Representable for IntEnum {
     }
 }
 
-/// What MsgFlag and AddressInfo derive from.
+/// Base class of MsgFlag and AddressInfo.
 #[pyclass(module = "socket", name = "IntFlag", base = IntEnum)]
 #[derive(Debug)]
 #[repr(transparent)]

@@ -11,8 +11,7 @@ use rustpython_vm::{
     AsObject, Py, PyObjectRef, PyPayload, PyResult, Traverse, VirtualMachine, pyclass,
 };
 
-/// What `SSLContext._wrap_bio` returns: the TLS library's own object, but for
-/// one method.
+/// Result of `SSLContext._wrap_bio`: the TLS library's own object but for two methods.
 #[pyclass(module = "_ssl", name = "_SSLSocket", traverse)]
 #[derive(Debug, PyPayload)]
 pub(super) struct BioConnection {

@@ -20,7 +20,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// How many bytes of a write are encrypted before they are sent.
+/// Number of bytes of a write that are encrypted before they are sent.
 const PIECE: usize = 64 * 1024;
 
 const READ_TIMED_OUT: &str = "The read operation timed out";
@@ -29,8 +29,8 @@ const WRITE_TIMED_OUT: &str = "The write operation timed out";
 /// SSL_ERROR_WANT_WRITE (SSL_get_error(3)).
 const WANT_WRITE: i32 = 3;
 
-/// What `SSLContext._wrap_socket` returns. It has the methods that may have to
-/// wait; everything else is the TLS library's own object, which it keeps.
+/// Result of `SSLContext._wrap_socket`. It has the methods that may have to wait; all
+/// others are those of the TLS library's own object, which it keeps.
 #[pyclass(module = "_ssl", name = "_SSLSocket", traverse)]
 #[derive(PyPayload)]
 pub(super) struct Connection {
@@ -39,7 +39,7 @@ pub(super) struct Connection {
     library: PyObjectRef,
     want_read: PyTypeRef,
     want_write: PyTypeRef,
-    /// What was wrapped, which keeps this object.
+    /// The `ssl.SSLSocket`, which keeps this object.
     owner: PyRef<PyWeak>,
     #[pytraverse(skip)]
     socket: Arc<Socket>,
@@ -50,7 +50,7 @@ pub(super) struct Connection {
     /// It moves bytes and never waits for any.
     #[pytraverse(skip)]
     working: PyThreadMutex<()>,
-    /// Whether a write is under way, whose pieces belong together.
+    /// A write is under way, whose pieces belong together.
     #[pytraverse(skip)]
     writing: AtomicBool,
     /// Without waiting: how many bytes a write has taken that said
@@ -65,7 +65,7 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// Whether work is done only when what the library had to send has gone.
+/// Moment at which a piece of work is done.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Completion {
     WhenSent,
@@ -235,7 +235,7 @@ impl Connection {
     }
 }
 
-/// What of `data` comes next after `sent` bytes.
+/// Returns the range of `data` that comes next after `sent` bytes.
 fn piece(data: &Data, sent: usize) -> Range<usize> {
     sent..data.len().min(sent + PIECE)
 }

@@ -7,7 +7,7 @@ use rustpython_vm::function::PySetterValue;
 use rustpython_vm::{Py, PyObject, PyResult, VirtualMachine};
 use std::ops::Range;
 
-/// How many bytes the library is given at first: a record of the largest size
+/// Number of bytes that the library is given at first: a record of the largest size
 /// (RFC 8446, 5.1). It may have room for fewer.
 const RECORD: usize = 16 * 1024;
 
@@ -59,7 +59,7 @@ pub(super) fn encrypt(
                 taken += written;
                 room = written;
             }
-            // What was taken before is on its way.
+            // The bytes taken before are on their way.
             Err(_) if taken > part.start => return Ok(taken - part.start),
             Err(exception) => return Err(exception),
         }

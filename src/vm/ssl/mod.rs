@@ -172,8 +172,8 @@ mod _ssl {
         Ok(())
     }
 
-    /// What `class _SSLContext(_ssl._SSLContext)` with other [`METHODS`] would
-    /// make; as immutable as the library's own.
+    /// Makes a class like `class _SSLContext(_ssl._SSLContext)` with other [`METHODS`], as
+    /// immutable as the library's own.
     fn context_class(base: &Py<PyType>, vm: &VirtualMachine) -> PyResult {
         let dict = vm.ctx.new_dict();
         dict.set_item("__module__", vm.ctx.new_str(NAME).into(), vm)?;
