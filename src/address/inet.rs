@@ -55,9 +55,10 @@ pub(super) fn parse6(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed
         let host = host_text(request.vm, items.object()?)?;
         let port = items.int()?;
         let flow = items.unsigned_or(0)? as u32;
-        let scope = match items.is_empty() {
-            true => None,
-            false => Some(items.unsigned()? as u32),
+        let scope = if items.is_empty() {
+            None
+        } else {
+            Some(items.unsigned()? as u32)
         };
         Ok((host, port, flow, scope))
     })?;

@@ -155,9 +155,10 @@ impl Request<'_> {
     fn or_overflow<T>(&self, message: &str, read: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
         read().map_err(|error| {
             let overflow = self.vm.ctx.exceptions.overflow_error;
-            match error.as_object().fast_isinstance(overflow) {
-                true => self.overflow(message),
-                false => error,
+            if error.as_object().fast_isinstance(overflow) {
+                self.overflow(message)
+            } else {
+                error
             }
         })
     }

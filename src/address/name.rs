@@ -164,7 +164,7 @@ fn look_up(
     };
     let found = blocking(vm, |host| {
         let mut deadline = Deadline::new(request.timeout, &request.state.runtime.control);
-        resolve::getaddrinfo(host, &request.state.runtime.control, &mut deadline, query)
+        resolve::addresses(host, &request.state.runtime.control, &mut deadline, query)
     })?;
     let Some(first) = found.first() else {
         return Err(unknown).or_raise(vm);

@@ -20,9 +20,10 @@ use std::ops::Deref;
 /// The bytes of an export, while they are all there.
 fn read(buffer: &PyBuffer) -> Result<BorrowedValue<'_, [u8]>, Errno> {
     let (range, bytes) = (buffer.desc.contiguous_range(), buffer.obj_bytes());
-    match bytes.len() >= range.end {
-        true => Ok(BorrowedValue::map(bytes, |bytes| &bytes[range])),
-        false => Err(Errno::EFAULT),
+    if bytes.len() >= range.end {
+        Ok(BorrowedValue::map(bytes, |bytes| &bytes[range]))
+    } else {
+        Err(Errno::EFAULT)
     }
 }
 
@@ -89,9 +90,10 @@ impl WritableBuffer {
     pub(crate) fn borrow_mut(&self) -> Result<BorrowedValueMut<'_, [u8]>, Errno> {
         let range = self.buffer.desc.contiguous_range();
         let bytes = self.buffer.obj_bytes_mut();
-        match bytes.len() >= range.end {
-            true => Ok(BorrowedValueMut::map(bytes, |bytes| &mut bytes[range])),
-            false => Err(Errno::EFAULT),
+        if bytes.len() >= range.end {
+            Ok(BorrowedValueMut::map(bytes, |bytes| &mut bytes[range]))
+        } else {
+            Err(Errno::EFAULT)
         }
     }
 

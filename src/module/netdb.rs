@@ -39,7 +39,7 @@ pub(crate) mod netdb {
     /// Unlike the C function it can be interrupted while it waits.
     #[pyfunction]
     fn getaddrinfo(args: GetAddrInfo, vm: &VirtualMachine) -> PyResult<PyListRef> {
-        super::getaddrinfo(&args, vm)
+        super::address_infos(&args, crate::net::Timeout::Blocking, vm)
     }
 
     /// Translate an address into (host, service); flags are NI_ numbers.
@@ -250,7 +250,7 @@ impl<'a> LookUp<'a> {
 
     fn addresses(&self, query: Query) -> PyResult<Vec<AddrInfo>> {
         let found = self
-            .wait(|host, control, deadline| resolve::getaddrinfo(host, control, deadline, query))?;
+            .wait(|host, control, deadline| resolve::addresses(host, control, deadline, query))?;
         self.permitted(found, |found| found.address)
     }
 
@@ -348,21 +348,14 @@ pub(super) fn stream_addresses(
         protocol: args::Int(0),
         flags: args::Int(0),
     };
-    getaddrinfo_within(&args, timeout, vm)
+    address_infos(&args, timeout, vm)
 }
 
-fn getaddrinfo(args: &GetAddrInfo, vm: &VirtualMachine) -> PyResult<PyListRef> {
-    getaddrinfo_within(args, Timeout::Blocking, vm)
-}
-
-fn getaddrinfo_within(
-    args: &GetAddrInfo,
-    timeout: Timeout,
-    vm: &VirtualMachine,
-) -> PyResult<PyListRef> {
+/// `socket.getaddrinfo`, within a timeout.
+fn address_infos(args: &GetAddrInfo, timeout: Timeout, vm: &VirtualMachine) -> PyResult<PyListRef> {
     let query = Query {
-        host: getaddrinfo_host(&args.host, vm)?,
-        service: getaddrinfo_service(&args.port, vm)?,
+        host: optional_host(&args.host, vm)?,
+        service: service_argument(&args.port, vm)?,
         family: args.family.0,
         socket_type: args.socket_type.0,
         protocol: args.protocol.0,
@@ -409,7 +402,7 @@ fn getaddrinfo_within(
 
 /// A name, an address or None. CPython cuts a name at a NUL; here it is an
 /// error, or a policy would judge another name than the resolver gets.
-fn getaddrinfo_host(host: &PyObject, vm: &VirtualMachine) -> PyResult<Option<CString>> {
+fn optional_host(host: &PyObject, vm: &VirtualMachine) -> PyResult<Option<CString>> {
     let host = if vm.is_none(host) {
         return Ok(None);
     } else if let Some(host) = host.downcast_ref::<PyStr>() {
@@ -423,7 +416,7 @@ fn getaddrinfo_host(host: &PyObject, vm: &VirtualMachine) -> PyResult<Option<CSt
 }
 
 /// A number, the name of a service or None.
-fn getaddrinfo_service(port: &PyObject, vm: &VirtualMachine) -> PyResult<Option<CString>> {
+fn service_argument(port: &PyObject, vm: &VirtualMachine) -> PyResult<Option<CString>> {
     let service = if vm.is_none(port) {
         return Ok(None);
     } else if let Some(port) = port.downcast_ref::<PyInt>() {

@@ -74,17 +74,19 @@ impl<V: VmContext> Call<'_, V> {
         // only while the peer is there, or the call would eat the error that the next
         // receive is to report. After a failure TCP says ECONNABORTED once, and takes
         // neither another connect nor a listen before; it begins nothing.
-        let settles = match is_connected {
-            true => sys::socket::getpeername(guard.fd()).is_ok(),
-            false => self.is_tcp(target),
+        let settles = if is_connected {
+            sys::socket::getpeername(guard.fd()).is_ok()
+        } else {
+            self.is_tcp(target)
         };
         drop(guard);
         if self.is_blocking() && settles {
             let _ = self.bounded(INTERVAL, |fd| sys::socket::connect(fd, target))?;
         }
-        match is_connected {
-            true => Ok(()),
-            false => Err(Errno::from_raw(error).into()),
+        if is_connected {
+            Ok(())
+        } else {
+            Err(Errno::from_raw(error).into())
         }
     }
 

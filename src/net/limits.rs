@@ -77,18 +77,20 @@ impl Limits {
     /// Before a call that receives.
     #[inline]
     pub(crate) fn may_receive(&self) -> Result<(), Limit> {
-        match self.received.is_used_up() {
-            true => Err(Limit::Received),
-            false => Ok(()),
+        if self.received.is_used_up() {
+            Err(Limit::Received)
+        } else {
+            Ok(())
         }
     }
 
     /// Before a call that sends.
     #[inline]
     pub(crate) fn may_send(&self) -> Result<(), Limit> {
-        match self.sent.is_used_up() {
-            true => Err(Limit::Sent),
-            false => Ok(()),
+        if self.sent.is_used_up() {
+            Err(Limit::Sent)
+        } else {
+            Ok(())
         }
     }
 
@@ -113,9 +115,10 @@ impl Limits {
         let refilled = (left + now.duration_since(since).as_secs_f64() * a_second).min(a_second);
         let enough = refilled >= 1.0;
         *bucket = Some((now, if enough { refilled - 1.0 } else { refilled }));
-        match enough {
-            true => Ok(()),
-            false => Err(Limit::Connections),
+        if enough {
+            Ok(())
+        } else {
+            Err(Limit::Connections)
         }
     }
 }

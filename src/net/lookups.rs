@@ -196,10 +196,11 @@ pub(super) fn in_background<T: Send + 'static>(
     let mut result = None;
     let generation = fork::generation();
     let waited = call::wait_until(vm, control, deadline, &answer.waiters, || {
-        result = match fork::generation() == generation {
-            true => answer.result.lock().take(),
+        result = if fork::generation() == generation {
+            answer.result.lock().take()
+        } else {
             // A signal handler forked: the thread that looks up is the parent's.
-            false => Some(Err(failure(Failure::NoThread))),
+            Some(Err(failure(Failure::NoThread)))
         };
         result.is_some()
     });

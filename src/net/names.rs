@@ -87,8 +87,8 @@ pub(super) const NO_RECOVERY: i32 = 3;
 /// HOST_NOT_FOUND (netdb.h).
 const HOST_NOT_FOUND: i32 = 1;
 
-/// getaddrinfo(3) of a name, with the resolver's addresses.
-pub(super) fn getaddrinfo(resolver: &dyn Resolver, query: &Query) -> Result<Vec<AddrInfo>, Error> {
+/// Looks a name up with the host's resolver; otherwise like getaddrinfo(3).
+pub(super) fn addresses(resolver: &dyn Resolver, query: &Query) -> Result<Vec<AddrInfo>, Error> {
     let unknown = Error::AddrInfo(libc::EAI_NONAME);
     let Some(host) = query.host.as_ref().and_then(|host| host.to_str().ok()) else {
         return Err(unknown);

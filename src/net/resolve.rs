@@ -33,11 +33,11 @@ impl From<HostError> for Error {
     }
 }
 
-/// getaddrinfo(3).
+/// Looks up the addresses of a host and a service (getaddrinfo(3)).
 ///
 /// A query that needs no look-up is answered at once, whatever the deadline says.
 /// Any other waits for the resolver for as long as `deadline` allows.
-pub(crate) fn getaddrinfo<V: VmContext>(
+pub(crate) fn addresses<V: VmContext>(
     vm: &V,
     control: &Control,
     deadline: &mut Deadline,
@@ -60,9 +60,10 @@ pub(crate) fn getaddrinfo<V: VmContext>(
         flags: query.flags | if is_literal { libc::AI_NUMERICHOST } else { 0 },
         ..query
     };
-    let resolver = match is_literal {
-        true => None,
-        false => resolver_of(control, query.host.as_deref()),
+    let resolver = if is_literal {
+        None
+    } else {
+        resolver_of(control, query.host.as_deref())
     };
     in_background(
         vm,
@@ -70,7 +71,7 @@ pub(crate) fn getaddrinfo<V: VmContext>(
         deadline,
         address_failure,
         move || match resolver {
-            Some(resolver) if query.host.is_some() => names::getaddrinfo(&*resolver, &query),
+            Some(resolver) if query.host.is_some() => names::addresses(&*resolver, &query),
             _ => Ok(netdb::getaddrinfo(&query)?),
         },
     )
@@ -161,9 +162,10 @@ pub(crate) fn gethostbyaddr<V: VmContext>(
 /// Returns the resolver that answers for a name instead of the system: the host's, if it
 /// has one. Names below `localhost` are answered here (RFC 6761, 6.3).
 fn resolver_of(control: &Control, name: Option<&CStr>) -> Option<Arc<dyn Resolver>> {
-    match name.is_some_and(|name| is_below_localhost(name.to_bytes())) {
-        true => Some(Arc::new(Localhost)),
-        false => control.resolver(),
+    if name.is_some_and(|name| is_below_localhost(name.to_bytes())) {
+        Some(Arc::new(Localhost))
+    } else {
+        control.resolver()
     }
 }
 
@@ -457,7 +459,7 @@ mod tests {
             socket_type: libc::SOCK_STREAM,
             ..Query::default()
         };
-        let answers = getaddrinfo(&NoVm, &control, &mut never(), query).unwrap();
+        let answers = addresses(&NoVm, &control, &mut never(), query).unwrap();
         assert!(answers.iter().all(|answer| {
             answer
                 .address
@@ -471,7 +473,7 @@ mod tests {
     #[test]
     fn failures_are_typed() {
         let control = Control::default();
-        let failed = getaddrinfo(&NoVm, &control, &mut never(), Query::default());
+        let failed = addresses(&NoVm, &control, &mut never(), Query::default());
         assert!(matches!(failed, Err(Error::AddrInfo(libc::EAI_NONAME))));
         let failed = gethostbyaddr(&NoVm, &control, &mut never(), [240, 0, 0, 1].into());
         assert!(matches!(failed, Err(Error::HostDb(1))));

@@ -15,9 +15,10 @@ use std::os::fd::{AsFd, OwnedFd};
 /// is asked.
 pub(crate) fn from_host(fd: OwnedFd, vm: &VirtualMachine) -> PyResult<PyObjectRef> {
     let spec = lifecycle::detect(fd.as_fd(), SocketSpec::UNKNOWN).or_raise(vm)?;
-    let timeout = match sys::socket::is_nonblocking(fd.as_fd()).or_raise(vm)? {
-        true => Timeout::NonBlocking,
-        false => Timeout::Blocking,
+    let timeout = if sys::socket::is_nonblocking(fd.as_fd()).or_raise(vm)? {
+        Timeout::NonBlocking
+    } else {
+        Timeout::Blocking
     };
     let object = lifecycle::unopened(vm)?;
     let permit = object.state.runtime.control.permit_of_host().or_raise(vm)?;

@@ -493,9 +493,10 @@ pub(super) fn finalize(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(
     if zelf.transport.is_some() || zelf.socket.descriptor.number() < 0 {
         return Ok(());
     }
-    let warned = match is_ready(vm) {
-        true => warn_unclosed(zelf, vm),
-        false => Ok(()),
+    let warned = if is_ready(vm) {
+        warn_unclosed(zelf, vm)
+    } else {
+        Ok(())
     };
     match call(vm, &zelf.socket, |call| call.close()) {
         // An exception that a signal handler raised meanwhile is not lost.

@@ -453,9 +453,10 @@ fn exact_int(
     match given.downcast_ref::<PyInt>() {
         Some(int) => Ok(i32::try_from(int.as_bigint())),
         None => {
-            let name = match vm.is_none(given) {
-                true => "None".to_owned(),
-                false => args::type_name(given),
+            let name = if vm.is_none(given) {
+                "None".to_owned()
+            } else {
+                args::type_name(given)
             };
             Err(vm.new_type_error(format!(
                 "sendmsg_afalg() argument {position} must be int, not {name}"

@@ -93,9 +93,10 @@ pub(super) fn writable(
         {
             return raised;
         }
-        let kind = match vm.is_none(value) {
-            true => "None".to_owned(),
-            false => args::type_name(value),
+        let kind = if vm.is_none(value) {
+            "None".to_owned()
+        } else {
+            args::type_name(value)
         };
         vm.new_type_error(format!(
             "{what} must be read-write bytes-like object, not {kind}"
@@ -187,9 +188,10 @@ pub(super) fn send_operation(zelf: &Py<BaseSocket>, flags: i32) -> Operation {
             zelf.socket.socket_type(),
             libc::SOCK_STREAM | libc::SOCK_SEQPACKET
         );
-    match connects {
-        true => Operation::Connect,
-        false => Operation::Send,
+    if connects {
+        Operation::Connect
+    } else {
+        Operation::Send
     }
 }
 

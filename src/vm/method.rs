@@ -203,9 +203,10 @@ fn bind_slow(
     );
     let given = args.args.len() + args.kwargs.len();
     if !takes_names {
-        let text = match args.kwargs.is_empty() {
-            true => wrong_number(method, params, given),
-            false => format!("socket.{method}() takes no keyword arguments"),
+        let text = if args.kwargs.is_empty() {
+            wrong_number(method, params, given)
+        } else {
+            format!("socket.{method}() takes no keyword arguments")
         };
         return Err(vm.new_type_error(text));
     }

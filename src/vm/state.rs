@@ -225,9 +225,10 @@ fn look_up(vm: &VirtualMachine) -> Arc<State> {
     let mut runtimes = RUNTIMES.get_or_init(Default::default).write();
     let mut new = None;
     let entry = runtimes.entry(vm.state.runtime_root_id).or_insert_with(|| {
-        let runtime = match registered != 0 && registered == definition(vm) {
-            true => Runtime::refusing(),
-            false => Runtime::default(),
+        let runtime = if registered != 0 && registered == definition(vm) {
+            Runtime::refusing()
+        } else {
+            Runtime::default()
         };
         let (entry, tenancy) = Entry::new(Arc::new(runtime));
         new = Some(tenancy);

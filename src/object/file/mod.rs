@@ -117,9 +117,10 @@ impl Letters {
     fn of(mode: &PyObject, vm: &VirtualMachine) -> PyResult<Self> {
         let mut letters = Self::default();
         if mode.downcastable::<PyBytes>() {
-            return Err(match mode.to_owned().try_to_bool(vm)? {
-                true => invalid_mode(mode, vm)?,
-                false => vm.new_type_error("a mode must be str, not bytes"),
+            return Err(if mode.to_owned().try_to_bool(vm)? {
+                invalid_mode(mode, vm)?
+            } else {
+                vm.new_type_error("a mode must be str, not bytes")
             });
         }
         for letter in mode.to_owned().get_iter(vm)?.iter::<PyObjectRef>(vm)? {
@@ -182,9 +183,10 @@ impl Layers {
                     None => io.get_attr("DEFAULT_BUFFER_SIZE", vm)?,
                 };
                 let raw = raw.to_owned();
-                match reading {
-                    true => vm.call_method(&io, "BufferedRWPair", (raw.clone(), raw, size))?,
-                    false => vm.call_method(&io, "BufferedWriter", (raw, size))?,
+                if reading {
+                    vm.call_method(&io, "BufferedRWPair", (raw.clone(), raw, size))?
+                } else {
+                    vm.call_method(&io, "BufferedWriter", (raw, size))?
                 }
             }
         };

@@ -250,9 +250,10 @@ fn waiting<'a, T>(
     let result = blocking(vm, |context| {
         call(context).inspect_err(|error| expired = matches!(error, Error::TimedOut))
     });
-    match expired {
-        true => Err(errors::timed_out(timed_out, vm)),
-        false => result,
+    if expired {
+        Err(errors::timed_out(timed_out, vm))
+    } else {
+        result
     }
 }
 

@@ -97,11 +97,12 @@ fn load_verify_locations(context: PyObjectRef, args: FuncArgs, vm: &VirtualMachi
 
 /// Wraps the transport of `sock` as the library's method would wrap `sock`.
 fn wrap_socket(context: PyObjectRef, mut args: FuncArgs, vm: &VirtualMachine) -> PyResult {
-    let sock = match args.args.is_empty() {
-        false => args.args.remove(0),
-        true => args.take_keyword("sock").ok_or_else(|| {
+    let sock = if args.args.is_empty() {
+        args.take_keyword("sock").ok_or_else(|| {
             vm.new_type_error("_wrap_socket() missing required argument 'sock' (pos 1)")
-        })?,
+        })?
+    } else {
+        args.args.remove(0)
     };
     let socket: PyRef<BaseSocket> = sock.downcast().map_err(|other: PyObjectRef| {
         let name = args::type_name(&other);
