@@ -16,10 +16,10 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What a script has.
+/// Time that a script has.
 const TIME: Duration = Duration::from_millis(500);
 
-/// What the process waits for a script that should have ended.
+/// Time that the process waits for a script that should have ended.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Modules that scripts do not get: other interpreters do not hear of signals, `time.sleep` does

@@ -1,4 +1,4 @@
-//! What the standard library's `codeop` needs to tell an incomplete statement
+//! Functions with which the standard library's `codeop` tells an incomplete statement
 //! from a wrong one. Both prompts build on it.
 
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyStrRef};
@@ -31,7 +31,7 @@ pub fn complete(vm: &VirtualMachine) -> PyResult<()> {
     codeop.set_attr("_maybe_compile", function, vm)
 }
 
-/// Whether nothing but more lines can be missing from `source`.
+/// Tells whether nothing but more lines can be missing from `source`.
 fn is_beginning(vm: &VirtualMachine, error: &PyBaseExceptionRef, source: &str) -> bool {
     if !error.class().is(vm.ctx.exceptions.syntax_error) {
         return false;
@@ -52,7 +52,7 @@ fn is_beginning(vm: &VirtualMachine, error: &PyBaseExceptionRef, source: &str) -
     (lacks_handler || lacks_function) && is_blank_from(source, line, column)
 }
 
-/// Whether the last of several lines is a clause with its body, such as
+/// Tells whether the last of several lines is a clause with its body, such as
 /// `except E: pass`. Only a blank line says that no other follows.
 fn may_have_another_clause(source: &str) -> bool {
     const CLAUSES: [&str; 11] = [
@@ -67,7 +67,7 @@ fn may_have_another_clause(source: &str) -> bool {
     word.is_some_and(|word| CLAUSES.contains(&word)) && last.contains(':')
 }
 
-/// Whether only blanks and comments follow a position, both counted from one.
+/// Tells whether only blanks and comments follow a position, both counted from one.
 fn is_blank_from(source: &str, line: usize, column: usize) -> bool {
     let mut lines = source.lines().skip(line.saturating_sub(1));
     let rest: String = lines

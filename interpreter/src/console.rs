@@ -44,7 +44,7 @@ fn remember_source(compile: PyObjectRef) -> impl Fn(FuncArgs, &VirtualMachine) -
     }
 }
 
-/// Where the console gets its lines.
+/// Source of the console's lines.
 struct Reader {
     /// It holds the lines of the statement that is not complete yet.
     console: PyObjectRef,
@@ -114,7 +114,7 @@ impl Reader {
         Ok(String::new())
     }
 
-    /// Whether `line` begins the next statement: `block` needs no more, and
+    /// Tells whether `line` begins the next statement: `block` needs no more, and
     /// nobody has said so with a blank line.
     fn ends_block(&self, block: &str, line: &str, vm: &VirtualMachine) -> bool {
         let is_free = !line.starts_with([' ', '\t']) && !is_blank(line) && !continues_block(line);
@@ -127,13 +127,13 @@ impl Reader {
     }
 }
 
-/// Whether there is no code in a line.
+/// Tells whether there is no code in a line.
 fn is_blank(line: &str) -> bool {
     let line = line.trim_start();
     line.is_empty() || line.starts_with('#')
 }
 
-/// Whether a line of code can only belong to the block above it.
+/// Tells whether a line of code can only belong to the block above it.
 fn continues_block(line: &str) -> bool {
     let word = line
         .split(|c: char| !c.is_alphanumeric() && c != '_')
@@ -157,7 +157,7 @@ fn read_line(vm: &VirtualMachine) -> PyResult<String> {
     String::try_from_object(vm, file_readline(&stdin, None, vm)?)
 }
 
-/// Whether a line can be had without waiting: a terminal hands over one at a
+/// Tells whether a line can be had without waiting: a terminal hands over one at a
 /// time, so none hides in a buffer.
 fn is_input_waiting() -> bool {
     let stdin = io::stdin();

@@ -9,7 +9,7 @@ use rustpython_socket::{AuditOnly, Denied, Rule, Rules, SocketModule};
 
 use crate::usage::PROGRAM;
 
-/// How long a wait polls before its thread falls asleep: about what falling asleep and
+/// Time for which a wait polls before its thread falls asleep: about what falling asleep and
 /// being woken cost, so that polling in vain costs no more than that.
 const BUSY_POLL: Duration = Duration::from_micros(20);
 

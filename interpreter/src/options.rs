@@ -9,7 +9,7 @@ use rustpython_vm::vm::CheckHashPycsMode;
 use crate::network::Network;
 use crate::usage;
 
-/// What a command line asks for.
+/// Requests of a command line.
 #[derive(Debug)]
 pub enum Request {
     /// To run a program or open a prompt.
@@ -79,7 +79,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Whether the `PYTHON*` variables count.
+    /// Tells whether the `PYTHON*` variables count.
     pub fn use_environment(&self) -> bool {
         !(self.ignore_environment || self.isolated)
     }

@@ -11,7 +11,7 @@ use rustpython_vm::{AsObject, Py, PyObjectRef, PyRef, PyResult, TryFromObject, V
 
 use crate::usage::PROGRAM;
 
-/// What a shell is told when the script cannot be read.
+/// Exit status when the script cannot be read.
 const CANNOT_OPEN: u8 = 2;
 
 /// Runs the script at `path`, or the `__main__` inside the directory or zip
@@ -111,7 +111,7 @@ fn without_first_line(mut source: Vec<u8>) -> Vec<u8> {
     source.split_off(end.unwrap_or(source.len()))
 }
 
-/// Whether an importer takes `path` for a place with modules in it, as it does
+/// Tells whether an importer takes `path` for a place with modules in it, as it does
 /// a directory or a zip file.
 fn is_importable(vm: &VirtualMachine, path: &str) -> PyResult<bool> {
     let hooks = vm.sys_module.get_attr("path_hooks", vm)?;
@@ -125,7 +125,7 @@ fn is_importable(vm: &VirtualMachine, path: &str) -> PyResult<bool> {
     Ok(false)
 }
 
-/// Whether a script can be read. One that is no plain file is left untouched: a
+/// Tells whether a script can be read. One that is no plain file is left untouched: a
 /// pipe is only opened once.
 fn check_readable(path: &str) -> io::Result<()> {
     if fs::metadata(path)?.is_file() {
@@ -161,7 +161,7 @@ fn absolute(path: &str) -> String {
     }
 }
 
-/// Where a script lies once links are followed, for `sys.path`.
+/// Returns the folder of a script once links are followed, for `sys.path`.
 fn directory_of(path: &str) -> PathBuf {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.into());
     path.parent().unwrap_or(&path).to_owned()

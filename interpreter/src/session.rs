@@ -95,7 +95,7 @@ fn run_program(vm: &VirtualMachine, options: &Options, scope: Scope) -> PyResult
     }
 }
 
-/// Whether someone can answer a prompt, or `-i` says so.
+/// Tells whether someone can answer a prompt, or `-i` says so.
 fn is_interactive(vm: &VirtualMachine) -> bool {
     vm.state.config.settings.interactive || io::stdin().is_terminal()
 }

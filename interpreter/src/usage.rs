@@ -1,4 +1,4 @@
-//! What `-h`, `-V` and their relatives print.
+//! Texts of `-h`, `-V` and their relatives.
 
 use rustpython_vm::version;
 

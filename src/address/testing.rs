@@ -29,12 +29,12 @@ impl Seen {
     }
 }
 
-struct Watch {
+struct Recorder {
     seen: Seen,
     deny: bool,
 }
 
-impl Policy for Watch {
+impl Policy for Recorder {
     fn check(&self, operation: Operation, target: &Target<'_>) -> Result<(), Denied> {
         let target = match target {
             Target::Name { host, port } => format!("Name {host} {port:?}"),
@@ -82,7 +82,7 @@ impl Call {
         if self.seen.is_some() || self.deny {
             let seen = self.seen.clone().unwrap_or_default();
             runtime.gate = Gate::new(
-                Some(Arc::new(Watch {
+                Some(Arc::new(Recorder {
                     seen,
                     deny: self.deny,
                 })),

@@ -9,7 +9,7 @@ use rustpython_vm::builtins::PyStr;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::borrow::Cow;
 
-/// Where the path begins, and how long it can be.
+/// Offset of the path in `struct sockaddr_un`, and its longest length.
 const PATH: usize = 2;
 const ROOM: usize = 108;
 

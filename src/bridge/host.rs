@@ -1,4 +1,4 @@
-//! How a waiting call lets the VM go on.
+//! Releases the VM while a call waits.
 
 use super::errors;
 use crate::net::{Call, Error, Socket, VmContext};

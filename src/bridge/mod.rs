@@ -1,5 +1,5 @@
-//! What the layers above need of the VM: exceptions, arguments, audit events, and
-//! how a waiting call lets the VM go on.
+//! Access to the VM for the layers above: exceptions, arguments, audit events, and
+//! releasing the VM while a call waits.
 
 pub(crate) mod args;
 pub(crate) mod audit;

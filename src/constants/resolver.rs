@@ -1,4 +1,4 @@
-//! What getaddrinfo() and getnameinfo() take and how they fail: `netdb.h`.
+//! Flags and errors of getaddrinfo() and getnameinfo(): `netdb.h`.
 
 use super::{Integer, integers};
 

@@ -1,4 +1,4 @@
-//! What CPython writes in Python over the system calls: create_connection,
+//! Functions that CPython writes in Python over the system calls: create_connection,
 //! create_server, socketpair, fromfd, send_fds, recv_fds.
 //!
 //! As there, `socket`, `getaddrinfo` and `has_dualstack_ipv6` are those that the

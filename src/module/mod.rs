@@ -1,4 +1,4 @@
-//! What a script imports: `socket`, and `_socket`, its second name.
+//! The modules that a script imports: `socket`, and `_socket`, its second name.
 
 mod functions;
 pub(crate) mod helpers;

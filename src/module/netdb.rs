@@ -401,7 +401,7 @@ fn address_infos(args: &GetAddrInfo, timeout: Timeout, vm: &VirtualMachine) -> P
 }
 
 /// A name, an address or None. CPython cuts a name at a NUL; here it is an
-/// error, or a policy would judge another name than the resolver gets.
+/// error, or a policy would evaluate another name than the resolver gets.
 fn optional_host(host: &PyObject, vm: &VirtualMachine) -> PyResult<Option<CString>> {
     let host = if vm.is_none(host) {
         return Ok(None);

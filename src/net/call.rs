@@ -1,4 +1,4 @@
-//! How a call on a socket waits, and what ends it.
+//! A call on a socket: how it waits, and what ends it.
 //!
 //! A [`Call`] is one call of a script: the VM it runs in, its socket, and until when
 //! it may wait. Nothing else in this crate waits for a socket.

@@ -1,4 +1,4 @@
-//! What a host does to the calls of one interpreter, from any thread.
+//! Interrupts and deadlines of a host for the calls of one interpreter, from any thread.
 
 use super::ledger::Ledger;
 use super::limits::Limits;

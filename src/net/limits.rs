@@ -1,4 +1,4 @@
-//! What a host lets the scripts of one runtime use up.
+//! Limits on what the scripts of one runtime use up.
 
 use crate::policy::Limit;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -10,9 +10,9 @@ impl<V: VmContext> Call<'_, V> {
     /// Waits for the next connection (accept(2)); returns it and the peer's address.
     /// Each attempt has the permit for a descriptor; no long wait keeps one.
     ///
-    /// Whoever else has the listener, in this process or another one, may take a
-    /// connection that poll(2) has told of, and may have changed the mode that all of
-    /// them share: so the call is one that may block.
+    /// The call is one that may block, because others who have the listener, in this
+    /// process or another one, may take a connection that poll(2) has reported, and may
+    /// have changed the mode that all of them share.
     pub(crate) fn accept(&mut self) -> Result<(Moving, SockAddr), Error> {
         let control = &self.socket.control;
         let waits = matches!(self.deadline.timeout(), Timeout::After(_));

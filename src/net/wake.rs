@@ -1,4 +1,4 @@
-//! Which threads wait for what, so that others can end their waits.
+//! Lists of waiting threads, so that others can end their waits.
 
 use crate::sys::fork::PerProcess;
 use crate::sys::signal::Thread;

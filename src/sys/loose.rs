@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 /// An owned descriptor, the number of which a script has.
 ///
-/// Where scripts have `os`, they can close the number without asking anybody, and
-/// the next file of the process gets it. So this remembers which open file the
+/// A script with `os` can close the number without asking anybody, and the next file of
+/// the process gets it. So this remembers which open file the
 /// number stood for, and leaves one alone that stands for another.
 #[derive(Debug)]
 pub(crate) struct LooseFd {

@@ -1,4 +1,4 @@
-//! What can be done with a class.
+//! Operations on an enum class.
 
 use super::{member, members, table};
 use crate::constants::{Enumeration, Kind};

@@ -1,4 +1,4 @@
-//! What can be done with a member. It is an int; its name is looked up by its value.
+//! Operations on an enum member. A member is an int; its name is looked up by its value.
 
 use super::class::iterator;
 use super::{member, name_of, table};

@@ -1,6 +1,6 @@
-//! What the TLS library of RustPython 0.6 does otherwise than CPython's, put right
-//! around it. `py_tests/test_tls.py` has a test for each, and one that tells when the
-//! library needs it no longer.
+//! Corrections around the TLS library of RustPython 0.6, where it differs from CPython's.
+//! `py_tests/test_tls.py` has a test for each, and one that tells when the library needs
+//! it no longer.
 
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyBytes, PyStr};
 use rustpython_vm::function::FuncArgs;

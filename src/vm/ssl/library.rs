@@ -1,5 +1,5 @@
-//! What both kinds of TLS objects do with the one of the TLS library that they
-//! stand for.
+//! Operations of both kinds of TLS objects on the TLS library's object for which they
+//! stand.
 
 use crate::bridge::{Data, errors};
 use rustpython_vm::builtins::PyStr;
