@@ -3,7 +3,7 @@
 //!
 //! Free when nobody listens. A hook that raises stops the call.
 
-use crate::sys::socket::SocketSpec;
+use crate::net::SocketSpec;
 use rustpython_vm::{AsObject, PyObject, PyResult, VirtualMachine};
 
 /// `socket.__new__(self, family, type, protocol)`.

@@ -14,20 +14,25 @@ mod limits;
 mod listener;
 mod lookups;
 mod names;
+mod opening;
 pub(crate) mod rare_options;
 pub(crate) mod resolve;
 mod send_queue;
 mod socket;
+mod socket_options;
 pub(crate) mod transfer;
 mod wake;
 
 pub(crate) use crate::policy::Limit;
+pub(crate) use crate::sys::socket::SocketSpec;
+pub(crate) use crate::sys::sockopt::answers_descriptor;
 pub(crate) use call::Call;
 pub(crate) use control::Control;
 pub(crate) use deadline::{Deadline, Timeout};
 pub(crate) use error::Error;
 pub(crate) use ledger::Moving;
 pub use names::Resolver;
+pub(crate) use opening::{detect, duplicate, has_port};
 pub(crate) use send_queue::SendQueue;
 pub(crate) use socket::{NotOpened, Socket};
 

@@ -7,7 +7,6 @@ use crate::bridge::errors::OrRaise;
 use crate::bridge::{args, audit, blocking, call};
 use crate::net::{Call, Deadline, Error, Moving, Timeout};
 use crate::policy::{Operation, Permitted, SockAddr};
-use crate::sys;
 use crate::vm::method::Argument;
 use rustpython_vm::function::DefaultRepr;
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
@@ -67,28 +66,20 @@ pub(super) fn address_object(
 pub(super) fn bind(zelf: &Py<BaseSocket>, address: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
     let target = destination(zelf, address, "bind", Operation::Bind, vm)?;
     audit::bind(vm, zelf.as_object(), address)?;
-    let guard = zelf.socket.acquire().or_raise(vm)?;
-    // No guard is held while the thread comes back to the VM, which may wait.
-    vm.allow_threads(move || {
-        let bound = sys::socket::bind(guard.fd(), &target);
-        bound.inspect(|()| guard.set_bound())
-    })
-    .or_raise(vm)
+    vm.allow_threads(|| zelf.socket.bind(&target)).or_raise(vm)
 }
 
 pub(super) fn listen(zelf: &Py<BaseSocket>, backlog: Backlog, vm: &VirtualMachine) -> PyResult<()> {
-    let call = zelf.socket.acquire().or_raise(vm)?;
     // An unbound socket gets a port from the kernel: that is a bind. What
     // bind() let through is not asked about again.
     let gate = &zelf.state.runtime.gate;
-    if gate.is_guarded()
-        && !call.is_bound()
-        && let Ok(address) = sys::socket::getsockname(call.fd())
-        && let Some(unbound) = address.without_port()
-    {
-        gate.address(Operation::Bind, unbound, None).or_raise(vm)?;
-    }
-    sys::socket::listen(call.fd(), backlog.0).or_raise(vm)
+    let may_bind = |address| -> Result<(), Error> {
+        if gate.is_guarded() {
+            gate.address(Operation::Bind, address, None)?;
+        }
+        Ok(())
+    };
+    zelf.socket.listen(backlog.0, may_bind).or_raise(vm)
 }
 
 fn accept_descriptor(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(Moving, SockAddr)> {
@@ -198,17 +189,11 @@ pub(super) fn shutdown(zelf: &Py<BaseSocket>, how: i32, vm: &VirtualMachine) -> 
 }
 
 pub(super) fn getsockname(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
-    let address = {
-        let guard = zelf.socket.acquire().or_raise(vm)?;
-        sys::socket::getsockname(guard.fd()).or_raise(vm)?
-    };
+    let address = zelf.socket.local_address().or_raise(vm)?;
     address_object(zelf, &address, vm)
 }
 
 pub(super) fn getpeername(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
-    let address = {
-        let guard = zelf.socket.acquire().or_raise(vm)?;
-        sys::socket::getpeername(guard.fd()).or_raise(vm)?
-    };
+    let address = zelf.socket.peer_address().or_raise(vm)?;
     address_object(zelf, &address, vm)
 }

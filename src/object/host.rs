@@ -3,8 +3,7 @@
 use super::{BaseSocket, lifecycle};
 use crate::bridge::args;
 use crate::bridge::errors::OrRaise;
-use crate::net::{Moving, Timeout};
-use crate::sys::socket::SocketSpec;
+use crate::net::{Moving, SocketSpec, Timeout, detect, has_port};
 use crate::sys::{self, descriptor};
 use crate::vm::state;
 use nix::errno::Errno;
@@ -14,7 +13,7 @@ use std::os::fd::{AsFd, OwnedFd};
 /// A new `socket.socket` for a descriptor of the host's. It counts, but no limit
 /// is asked.
 pub(crate) fn from_host(fd: OwnedFd, vm: &VirtualMachine) -> PyResult<PyObjectRef> {
-    let spec = lifecycle::detect(fd.as_fd(), SocketSpec::UNKNOWN).or_raise(vm)?;
+    let spec = detect(fd.as_fd(), SocketSpec::UNKNOWN).or_raise(vm)?;
     let timeout = if sys::socket::is_nonblocking(fd.as_fd()).or_raise(vm)? {
         Timeout::NonBlocking
     } else {
@@ -22,7 +21,7 @@ pub(crate) fn from_host(fd: OwnedFd, vm: &VirtualMachine) -> PyResult<PyObjectRe
     };
     let object = lifecycle::unopened(vm)?;
     let permit = object.state.runtime.control.permit_of_host().or_raise(vm)?;
-    let bound = lifecycle::has_port(fd.as_fd());
+    let bound = has_port(fd.as_fd());
     let moving = Moving { fd, bound, permit };
     lifecycle::install(&object, moving, spec, timeout, vm).or_raise(vm)?;
     Ok(object.into())

@@ -5,13 +5,12 @@ use super::{BaseSocket, is_plain};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::OrRaise;
 use crate::bridge::{audit, call};
-use crate::net::{Error, Limit, Moving, NotOpened, SendQueue, Socket, Timeout, rare_options};
+use crate::net::{
+    self, Error, Limit, Moving, NotOpened, SendQueue, Socket, SocketSpec, Timeout, has_port,
+};
 use crate::policy::{Operation, Target};
-use crate::sys::socket::SocketSpec;
-use crate::sys::{self, descriptor, sockopt};
 use crate::vm::state::{self, Runtime};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyType};
 use rustpython_vm::function::{FuncArgs, KwArgs};
@@ -19,7 +18,7 @@ use rustpython_vm::warn::warn;
 use rustpython_vm::{
     AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine,
 };
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
@@ -103,8 +102,7 @@ pub(super) fn init(zelf: &Py<BaseSocket>, args: InitArgs, vm: &VirtualMachine) -
                 .gate
                 .check(Operation::Create, &socket_target(spec))
                 .or_raise(vm)?;
-            let fd = sys::socket::socket(spec).or_raise(vm)?;
-            (Moving::new(fd, permit), spec)
+            (Moving::create(spec, permit).or_raise(vm)?, spec)
         }
     };
     open(zelf, moving, spec, vm)
@@ -140,7 +138,7 @@ fn adopt(
             .flatten()
     });
     if let Some(own) = own {
-        return match detect(own.fd.as_fd(), spec) {
+        return match own.detect(spec) {
             Ok(found) => Ok((own, found)),
             Err(errno) => {
                 let _ = ledger.give(own);
@@ -150,48 +148,7 @@ fn adopt(
     }
     let permit = runtime.control.permit().or_raise(vm)?;
     runtime.gate.descriptor(fd).or_raise(vm)?;
-    let found = descriptor::peek(fd, |fd| detect(fd, spec)).or_raise(vm)?;
-    // What the host bound is the host's affair.
-    let bound = descriptor::peek(fd, has_port);
-    let fd = descriptor::adopt(fd);
-    Ok((Moving { fd, bound, permit }, found))
-}
-
-/// True of a socket that has a port, by whatever means.
-pub(super) fn has_port(fd: BorrowedFd<'_>) -> bool {
-    let address = sys::socket::getsockname(fd);
-    address.is_ok_and(|address| address.ip().is_some_and(|(_, port)| port != 0))
-}
-
-/// Asks the kernel for what is -1 in a [`SocketSpec`]. EBADF and ENOTSOCK if the
-/// descriptor is not a socket.
-pub(super) fn detect(
-    fd: BorrowedFd<'_>,
-    SocketSpec {
-        family,
-        socket_type,
-        protocol,
-    }: SocketSpec,
-) -> Result<SocketSpec, Errno> {
-    let family = match sys::socket::getsockname(fd) {
-        Ok(address) if family == -1 => address.family(),
-        Err(errno) if family == -1 || matches!(errno, Errno::EBADF | Errno::ENOTSOCK) => {
-            return Err(errno);
-        }
-        _ => family,
-    };
-    let or_ask = |given: i32, option: i32| match given {
-        -1 => sockopt::get_int(fd, libc::SOL_SOCKET, option),
-        given => Ok(given),
-    };
-    let socket_type = or_ask(socket_type, libc::SO_TYPE)?;
-    let protocol = or_ask(protocol, libc::SO_PROTOCOL)?;
-    rare_options::note_descriptor(fd);
-    Ok(SocketSpec {
-        family,
-        socket_type,
-        protocol,
-    })
+    Moving::adopt(fd, spec, permit).or_raise(vm)
 }
 
 /// SOCK_NONBLOCK and SOCK_CLOEXEC are flags of the call, not of the type.
@@ -212,7 +169,7 @@ fn open(
         zelf.state.default_timeout()
     };
     if timeout.is_nonblocking() {
-        sys::socket::set_nonblocking(moving.fd.as_fd(), true).or_raise(vm)?;
+        moving.set_nonblocking(true).or_raise(vm)?;
     }
     let spec = SocketSpec {
         socket_type: without_flags(spec.socket_type),
@@ -337,9 +294,7 @@ fn pair_of_descriptors(
         runtime.control.permit().or_raise(vm)?,
         runtime.control.permit().or_raise(vm)?,
     ];
-    let (a, b) = sys::socket::socketpair(spec).or_raise(vm)?;
-    let [one, two] = permits;
-    Ok((Moving::new(a, one), Moving::new(b, two)))
+    Moving::create_pair(spec, permits).or_raise(vm)
 }
 
 /// `socket.fromfd`: a socket on a duplicate; whatever is -1 is asked of the
@@ -356,7 +311,7 @@ pub(crate) fn duplicate(
         return Err(crate::bridge::errors::os_error(Errno::EBADF, vm));
     }
     let copy = duplicate_number(&state.runtime, fd).or_raise(vm)?;
-    let found = detect(copy.fd.as_fd(), spec).or_raise(vm)?;
+    let found = copy.detect(spec).or_raise(vm)?;
     of_named(class, copy, found, state, vm, args)
 }
 
@@ -366,10 +321,7 @@ pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     let control = &zelf.state.runtime.control;
     let copy = {
         let permit = control.permit().or_raise(vm)?;
-        let call = socket.acquire().or_raise(vm)?;
-        let fd = descriptor::duplicate(call.fd()).or_raise(vm)?;
-        let bound = call.is_bound();
-        Moving { fd, bound, permit }
+        socket.duplicate(permit).or_raise(vm)?
     };
     if is_plain(zelf) {
         let copy = of_class(zelf.class(), copy, socket.spec(), vm)?;
@@ -434,7 +386,7 @@ pub(crate) fn copy_of_number(runtime: &Runtime, fd: RawFd) -> Result<(OwnedFd, b
         return Ok(copy?);
     }
     runtime.gate.descriptor(fd)?;
-    let copy = descriptor::peek(fd, descriptor::duplicate)?;
+    let copy = net::duplicate(fd)?;
     let bound = runtime.gate.is_guarded() && has_port(copy.as_fd());
     Ok((copy, bound))
 }
@@ -580,9 +532,4 @@ pub(super) fn repr(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<Strin
 /// A socket is not a value: it cannot be written down and made again.
 pub(super) fn cannot_pickle(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyBaseExceptionRef {
     vm.new_type_error(format!("cannot pickle '{}' object", zelf.class().name()))
-}
-
-/// True if programs that the process starts keep the descriptor.
-pub(super) fn is_inheritable(fd: impl AsFd) -> Result<bool, Errno> {
-    Ok(fcntl(fd, FcntlArg::F_GETFD)? & libc::FD_CLOEXEC == 0)
 }

@@ -3,11 +3,8 @@
 use super::{BaseSocket, lifecycle};
 use crate::bridge::errors::{self, OrRaise};
 use crate::bridge::{Data, args};
-use crate::net::{Moving, Timeout, rare_options};
+use crate::net::{Error, Moving, Timeout, answers_descriptor};
 use crate::policy::{Denied, Operation, Target};
-use crate::sys::descriptor::FdGuard;
-use crate::sys::{self, sockopt};
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
 use rustpython_vm::{Py, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine};
 use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
@@ -31,24 +28,25 @@ pub(super) fn getsockopt(
     vm: &VirtualMachine,
 ) -> PyResult {
     permit(zelf, level, option).or_raise(vm)?;
-    let call = zelf.socket.acquire().or_raise(vm)?;
-    if sockopt::answers_descriptor(level, option) {
-        drop(call);
+    let socket = &zelf.socket;
+    if answers_descriptor(level, option) {
         return get_descriptor(zelf, level, option, buflen, vm);
     }
     if buflen == 0 {
         if zelf.socket.family() == libc::AF_VSOCK {
             // vsock options are 64 bits wide.
             let mut value = [0; 8];
-            sockopt::get(call.fd(), level, option, &mut value).or_raise(vm)?;
+            socket.option(level, option, &mut value).or_raise(vm)?;
             return Ok(vm.ctx.new_int(u64::from_ne_bytes(value)).into());
         }
-        let value = sockopt::get_int(call.fd(), level, option).or_raise(vm)?;
+        let value = socket.option_int(level, option).or_raise(vm)?;
         return Ok(vm.ctx.new_int(value).into());
     }
     let len = option_length(buflen, vm)?;
     let mut value = [0; LONGEST_OPTION];
-    let n = sockopt::get(call.fd(), level, option, &mut value[..len]).or_raise(vm)?;
+    let n = socket
+        .option(level, option, &mut value[..len])
+        .or_raise(vm)?;
     Ok(vm.ctx.new_bytes(value[..n].to_vec()).into())
 }
 
@@ -74,10 +72,9 @@ fn get_descriptor(
         buflen => option_length(buflen, vm)?,
     };
     let permit = runtime.control.permit().or_raise(vm)?;
-    let call = zelf.socket.acquire().or_raise(vm)?;
     let mut value = vec![0; len];
-    let (n, fd) = sockopt::get_descriptor(call.fd(), level, option, &mut value).or_raise(vm)?;
-    drop(call);
+    let answer = zelf.socket.option_descriptor(level, option, &mut value);
+    let (n, fd) = answer.or_raise(vm)?;
     if let Some(fd) = fd {
         runtime.gate.descriptor(fd.as_raw_fd()).or_raise(vm)?;
         lifecycle::give(runtime, Moving::new(fd, permit)).or_raise(vm)?;
@@ -117,8 +114,8 @@ pub(super) fn setsockopt(
         }
         let optlen = args::unsigned(optlen, vm)?;
         permit(zelf, level, option).or_raise(vm)?;
-        let call = zelf.socket.acquire().or_raise(vm)?;
-        return sockopt::set_length(call.fd(), level, option, optlen).or_raise(vm);
+        let set = zelf.socket.set_option_length(level, option, optlen);
+        return set.or_raise(vm);
     }
     let value = OptionValue::from_object(zelf.socket.family(), value, vm)?;
     let value = match value {
@@ -126,23 +123,23 @@ pub(super) fn setsockopt(
         OptionValue::Long(value) => value.to_ne_bytes().to_vec(),
         OptionValue::Bytes(value) => value,
     };
-    let call = zelf.socket.acquire().or_raise(vm)?;
-    if zelf.state.runtime.gate.is_guarded() {
-        match sockopt::membership(level, option, &value) {
-            Some(group) => permit_group(zelf, &call, group).or_raise(vm)?,
-            None => permit(zelf, level, option).or_raise(vm)?,
+    let may_set = |membership: &dyn Fn() -> Option<(IpAddr, u16)>| -> Result<(), Error> {
+        if zelf.state.runtime.gate.is_guarded() {
+            match membership() {
+                Some((group, port)) => permit_group(zelf, group, port)?,
+                None => permit(zelf, level, option)?,
+            }
         }
-    }
-    rare_options::note_option(level, option);
-    sockopt::set(call.fd(), level, option, &value).or_raise(vm)
+        Ok(())
+    };
+    let set = zelf.socket.set_option(level, option, &value, may_set);
+    set.or_raise(vm)
 }
 
 /// Asks whether the script may join or leave a multicast group: the kernel tells
 /// the network, and the script hears what is sent to the group. That is to listen
 /// at the address of the group, on the port that the socket has.
-fn permit_group(zelf: &Py<BaseSocket>, call: &FdGuard<'_>, group: IpAddr) -> Result<(), Denied> {
-    let own = sys::socket::getsockname(call.fd()).ok();
-    let port = own.and_then(|own| own.ip()).map_or(0, |(_, port)| port);
+fn permit_group(zelf: &Py<BaseSocket>, group: IpAddr, port: u16) -> Result<(), Denied> {
     let group = match group {
         IpAddr::V4(ip) => SocketAddrV4::new(ip, port).into(),
         IpAddr::V6(ip) => SocketAddrV6::new(ip, port, 0, 0).into(),
@@ -201,8 +198,7 @@ pub(super) fn setblocking(
 }
 
 pub(super) fn get_inheritable(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<bool> {
-    let call = zelf.socket.acquire().or_raise(vm)?;
-    lifecycle::is_inheritable(call.fd()).or_raise(vm)
+    zelf.socket.is_inheritable().or_raise(vm)
 }
 
 pub(super) fn set_inheritable(
@@ -211,9 +207,5 @@ pub(super) fn set_inheritable(
     vm: &VirtualMachine,
 ) -> PyResult<()> {
     let inheritable = args::int(inheritable, vm)? != 0;
-    let call = zelf.socket.acquire().or_raise(vm)?;
-    let mut flags = FdFlag::from_bits_retain(fcntl(call.fd(), FcntlArg::F_GETFD).or_raise(vm)?);
-    flags.set(FdFlag::FD_CLOEXEC, !inheritable);
-    fcntl(call.fd(), FcntlArg::F_SETFD(flags)).or_raise(vm)?;
-    Ok(())
+    zelf.socket.set_inheritable(inheritable).or_raise(vm)
 }

@@ -1,0 +1,94 @@
+//! Descriptors on their way into a socket: where they come from, and what they are.
+
+use super::ledger::Permit;
+use super::{Moving, Socket, SocketSpec, rare_options};
+use crate::sys::{self, descriptor, sockopt};
+use nix::errno::Errno;
+use nix::libc;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+
+impl Moving {
+    /// Creates a socket (socket(2)).
+    pub(crate) fn create(spec: SocketSpec, permit: Permit) -> Result<Self, Errno> {
+        Ok(Self::new(sys::socket::socket(spec)?, permit))
+    }
+
+    /// Creates two connected sockets (socketpair(2)).
+    pub(crate) fn create_pair(
+        spec: SocketSpec,
+        [one, two]: [Permit; 2],
+    ) -> Result<(Self, Self), Errno> {
+        let (a, b) = sys::socket::socketpair(spec)?;
+        Ok((Self::new(a, one), Self::new(b, two)))
+    }
+
+    /// Takes over the descriptor with number `fd`, which was somebody else's, once
+    /// the kernel says that it is a socket. Otherwise it is not touched.
+    pub(crate) fn adopt(
+        fd: RawFd,
+        spec: SocketSpec,
+        permit: Permit,
+    ) -> Result<(Self, SocketSpec), Errno> {
+        let (found, bound) = descriptor::peek(fd, |fd| {
+            // Whoever had the descriptor may have bound it to any address.
+            detect(fd, spec).map(|found| (found, has_port(fd)))
+        })?;
+        let fd = descriptor::adopt(fd);
+        Ok((Self { fd, bound, permit }, found))
+    }
+
+    /// Returns `spec` with the kernel's answers in the place of each -1.
+    pub(crate) fn detect(&self, spec: SocketSpec) -> Result<SocketSpec, Errno> {
+        detect(self.fd.as_fd(), spec)
+    }
+
+    /// Puts the descriptor into non-blocking mode, or out of it.
+    pub(crate) fn set_nonblocking(&self, on: bool) -> Result<(), Errno> {
+        sys::socket::set_nonblocking(self.fd.as_fd(), on)
+    }
+}
+
+impl Socket {
+    /// Makes another descriptor of the same socket (F_DUPFD_CLOEXEC, fcntl(2)).
+    pub(crate) fn duplicate(&self, permit: Permit) -> Result<Moving, Errno> {
+        let guard = self.acquire()?;
+        let fd = descriptor::duplicate(guard.fd())?;
+        let bound = guard.is_bound();
+        Ok(Moving { fd, bound, permit })
+    }
+}
+
+/// Makes another descriptor of a number that somebody else owns.
+pub(crate) fn duplicate(fd: RawFd) -> Result<OwnedFd, Errno> {
+    descriptor::peek(fd, descriptor::duplicate)
+}
+
+/// Tells whether a socket has a port, by whatever means it got one.
+pub(crate) fn has_port(fd: BorrowedFd<'_>) -> bool {
+    let address = sys::socket::getsockname(fd);
+    address.is_ok_and(|address| address.ip().is_some_and(|(_, port)| port != 0))
+}
+
+/// Asks the kernel for what is -1 in a [`SocketSpec`]. EBADF and ENOTSOCK if the
+/// descriptor is not a socket.
+pub(crate) fn detect(fd: BorrowedFd<'_>, spec: SocketSpec) -> Result<SocketSpec, Errno> {
+    let family = match sys::socket::getsockname(fd) {
+        Ok(address) if spec.family == -1 => address.family(),
+        Err(errno) if spec.family == -1 || matches!(errno, Errno::EBADF | Errno::ENOTSOCK) => {
+            return Err(errno);
+        }
+        _ => spec.family,
+    };
+    let or_ask = |given: i32, option: i32| match given {
+        -1 => sockopt::get_int(fd, libc::SOL_SOCKET, option),
+        given => Ok(given),
+    };
+    let socket_type = or_ask(spec.socket_type, libc::SO_TYPE)?;
+    let protocol = or_ask(spec.protocol, libc::SO_PROTOCOL)?;
+    rare_options::note_descriptor(fd);
+    Ok(SocketSpec {
+        family,
+        socket_type,
+        protocol,
+    })
+}
