@@ -302,6 +302,51 @@ class Handlers(SocketTest):
             with self.assertRaises(OSError):
                 one.sendfile(file)
 
+    def test_a_signal_ends_a_send_with_what_was_sent(self):
+        for make in self.pair, self.tcp_pair:
+            with self.subTest(make.__name__):
+                one, other = make()
+                size = 1 << 26
+                with self.once(lambda: None):
+                    sent = one.send(bytes(size))
+                self.assertTrue(0 < sent < size, sent)
+                one.shutdown(socket.SHUT_WR)
+                received = 0
+                while data := other.recv(1 << 20):
+                    received += len(data)
+                self.assertEqual(received, sent)
+
+    def test_a_signal_ends_a_receive_with_what_came(self):
+        for flags in socket.MSG_WAITALL, socket.MSG_WAITALL | socket.MSG_PEEK:
+            with self.subTest(flags):
+                one, other = self.tcp_pair()
+                other.sendall(b"abc")
+                with self.once(lambda: None):
+                    self.assertEqual(one.recv(10, flags), b"abc")
+
+    def test_a_handler_that_closes_loses_nothing_that_came(self):
+        one, other = self.tcp_pair()
+        other.sendall(b"abc")
+        with alarms(0.05, lambda *_: one.close()):
+            self.assertEqual(one.recv(10, socket.MSG_WAITALL), b"abc")
+
+    def test_a_signal_does_not_end_sendall(self):
+        one, other = self.pair()
+        size = 1 << 22
+        received = []
+
+        def receive():
+            while data := other.recv(1 << 20):
+                received.append(len(data))
+
+        reader = threading.Timer(0.2, receive)
+        reader.start()
+        with alarms(0.01, lambda *_: None):
+            one.sendall(bytes(size))
+            one.shutdown(socket.SHUT_WR)
+            reader.join()
+        self.assertEqual(sum(received), size)
+
 
 class AsTheKernel(SocketTest):
     """A blocking call ends when the kernel's own would."""

@@ -16,10 +16,12 @@ in target/gate/. Exit status: 0 all passed within the budget, 1 something failed
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -68,7 +70,7 @@ class Stage:
         self.cwd = cwd
         self.env = env or {}
         self.skip = skip  # The exit status that means: nothing was tested.
-        self.started = self.ended = self.status = None
+        self.started = self.ended = self.status = self.process = None
         self.output = ""
 
     @property
@@ -104,17 +106,23 @@ class Stage:
         path = os.path.join(LOGS, re.sub(r"\W+", "-", self.name) + ".log")
         command = ["nice", "-n", "5", *self.command] if self.kind == CARGO else self.command
         with open(path, "wb") as log:
-            process = subprocess.Popen(
+            self.process = subprocess.Popen(
                 command, cwd=self.cwd, env={**os.environ, **self.env}, stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if self.then else log, stderr=log)
+                stdout=subprocess.PIPE if self.then else log, stderr=log, start_new_session=True)
             try:
-                answer, _ = process.communicate(timeout=LIMIT * 60)
+                answer, _ = self.process.communicate(timeout=LIMIT * 60)
             finally:
-                process.kill()
+                self.kill()
                 with open(path, errors="replace") as text:
                     self.output = text.read()
-        self.status = process.returncode
+        self.status = self.process.returncode
         return list(self.then(answer.decode())) if self.then and self.status == 0 else []
+
+    def kill(self):
+        """Ends the command and whatever it has started that is still there."""
+        if self.process:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
 
     def counts(self):
         """How many tests passed, failed and were skipped."""
@@ -165,6 +173,7 @@ def plan(what, thorough):
     bare = "--no-default-features"
     if checks:
         yield Stage("formatting", ["cargo", "fmt", "--all", "--check"])
+        yield Stage("words", [sys.executable, "scripts/words.py"])
     yield build("interpreter", "interpreter", thorough=thorough)
     if checks:
         program = os.path.join(TARGET, "release", "interpreter")
@@ -203,7 +212,15 @@ class Gate:
         beside = [other for other in self.running if other.kind == stage.kind]
         return len(beside) < (1 if stage.kind == CARGO else SIDE_BY_SIDE)
 
+    def stop(self, number, _frame):
+        """Ends everything that runs, as the handler of a signal."""
+        for stage in list(self.running):
+            stage.kill()
+        os._exit(128 + number)
+
     def run(self):
+        for number in signal.SIGTERM, signal.SIGINT, signal.SIGHUP:
+            signal.signal(number, self.stop)
         with self.changed:
             while self.waiting or self.running:
                 stage = next(filter(self.may_run, self.waiting), None)

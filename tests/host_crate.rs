@@ -17,11 +17,7 @@ edition = "2024"
 rustpython-socket = "0.1"
 rustpython-vm = { version = "=0.6.0", default-features = false, features = ["compiler", "gc"] }
 
-# Not optimised and without debug information it builds soonest. What README says of
-# debug builds on Rust 1.95 is the other half.
-[profile.dev]
-debug = false
-
+# Only for debug builds on Rust 1.95.
 [profile.dev.package.rustpython-ruff_python_parser]
 debug-assertions = false
 "#;
@@ -128,6 +124,14 @@ fn full() -> PathBuf {
 #[test]
 fn a_host_without_a_lock_file() {
     let folder = package("host", LEAN, LEAN_MAIN);
+    let run = ["run", "--release", "--quiet", "--ignore-rust-version"];
+    assert_eq!(cargo(&folder, &run), "from a host\n");
+}
+
+#[test]
+#[ignore = "takes minutes: `bash scripts/test --thorough` runs it"]
+fn a_host_without_a_lock_file_builds_for_debugging() {
+    let folder = package("debug_host", LEAN, LEAN_MAIN);
     let run = ["run", "--quiet", "--ignore-rust-version"];
     assert_eq!(cargo(&folder, &run), "from a host\n");
 }

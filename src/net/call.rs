@@ -45,6 +45,9 @@
 //! - The descriptor's own mode and timeouts (O_NONBLOCK, SO_RCVTIMEO, SO_SNDTIMEO)
 //!   count, whoever set them.
 //!
+//! - A signal of the script's ends a call that has sent or received a part, with that
+//!   part. Its handler runs afterwards. A call without a part goes on (PEP 475).
+//!
 //! A socket with a timeout is in non-blocking mode, as in CPython: what decides is
 //! poll(2) and then a system call that says EAGAIN or not.
 
@@ -52,7 +55,7 @@ use super::wake::Waiters;
 use super::{Control, Deadline, Error, Limit, Socket, Timeout, VmContext};
 use crate::sys;
 use crate::sys::fork;
-use crate::sys::signal::{Blocked as BlockedSignals, Interval};
+use crate::sys::signal::{self, Blocked as BlockedSignals, Interval};
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -99,17 +102,23 @@ pub(super) const INTERVAL: Duration = Duration::from_millis(20);
 /// EAGAIN. Each further one is twice as long, up to [`INTERVAL`].
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Reason why an attempt did not finish. `progress`: it transferred some bytes.
+/// Reason why an attempt did not finish.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Blocked {
     pub(super) errno: Errno,
+    /// The attempt transferred some bytes.
     pub(super) progress: bool,
+    /// The call has a part of its result, with which a signal ends it, as in the kernel.
+    pub(super) has_part: bool,
 }
 
 impl From<Errno> for Blocked {
     fn from(errno: Errno) -> Self {
-        let progress = false;
-        Self { errno, progress }
+        Self {
+            errno,
+            progress: false,
+            has_part: false,
+        }
     }
 }
 
@@ -120,8 +129,9 @@ enum Wake {
     Ready,
     /// Time to try again; the socket is not known to be ready.
     Elapsed,
-    /// A signal came: perhaps from another thread, which closed or shut the socket
-    /// or interrupted the call.
+    /// Another thread closed or shut the socket, or interrupted the call.
+    Notified,
+    /// A signal came that is nobody's wake-up: the kernel's own call would end.
     Signal,
 }
 
@@ -220,12 +230,14 @@ impl<'a, V: VmContext> Call<'a, V> {
         attempt: &mut dyn FnMut(BorrowedFd<'_>, i32) -> Result<T, Blocked>,
     ) -> Result<T, Error> {
         let mut wait = Wait::new(ready);
+        let mut has_part = false;
         loop {
             if blocked.progress {
                 // The wait before was not in vain, and limits may be reached.
                 wait = Wait::new(ready);
                 self.permit(ready)?;
             }
+            has_part |= blocked.has_part;
             let mode = match blocked.errno {
                 Errno::EINTR => Mode::DontWait,
                 Errno::EAGAIN if self.deadline.timeout() == Timeout::NonBlocking => {
@@ -234,7 +246,11 @@ impl<'a, V: VmContext> Call<'a, V> {
                 Errno::EAGAIN => wait.next(self)?,
                 errno => return Err(errno.into()),
             };
+            if has_part && wait.has_signal {
+                return Err(Errno::EINTR.into());
+            }
             self.look_around()?;
+            let wake_ups = signal::wake_ups();
             let done = match mode {
                 Mode::DontWait => {
                     let guard = self.acquire()?;
@@ -245,10 +261,15 @@ impl<'a, V: VmContext> Call<'a, V> {
                     Err(blocked) if blocked.errno == Errno::EAGAIN && !blocked.progress => {
                         return Err(Errno::EAGAIN.into());
                     }
-                    Err(blocked) if blocked.errno == Errno::EINTR => Err(Blocked {
-                        errno: Errno::EAGAIN,
-                        ..blocked
-                    }),
+                    Err(blocked) if blocked.errno == Errno::EINTR => {
+                        if (has_part || blocked.has_part) && wake_ups == signal::wake_ups() {
+                            return Err(Errno::EINTR.into());
+                        }
+                        Err(Blocked {
+                            errno: Errno::EAGAIN,
+                            ..blocked
+                        })
+                    }
                     done => done,
                 },
             };
@@ -466,6 +487,8 @@ struct Wait {
     is_unheeded: bool,
     /// Poll(2) said "ready", so that another wait means that the attempt was in vain.
     was_ready: bool,
+    /// A signal ended a poll that was nobody's wake-up.
+    has_signal: bool,
     /// Duration of the last sleep.
     pause: Duration,
     /// The socket's [`shut`](Socket::shut) before the last attempt.
@@ -479,6 +502,7 @@ impl Wait {
             is_short: ready != Ready::Unknown,
             is_unheeded: true,
             was_ready: false,
+            has_signal: false,
             pause: Duration::ZERO,
             shut: 0,
         }
@@ -486,6 +510,7 @@ impl Wait {
 
     /// Waits until there is a reason for the next attempt; tells how to make it.
     fn next<V: VmContext>(&mut self, call: &mut Call<'_, V>) -> Result<Mode, Error> {
+        self.has_signal = false;
         if self.is_short {
             if self.once(call)? == Wake::Ready {
                 return Ok(Mode::DontWait);
@@ -522,6 +547,7 @@ impl Wait {
             self.poll(call)?
         };
         self.was_ready = wake == Wake::Ready;
+        self.has_signal |= wake == Wake::Signal;
         Ok(wake)
     }
 
@@ -534,6 +560,7 @@ impl Wait {
         let busy = socket.control.busy_poll().min(left);
         let guard = call.acquire()?;
         let events = self.ready.events();
+        let wake_ups = signal::wake_ups();
         let polled = call.vm.detached(move || {
             let mut fds = [PollFd::new(guard.fd(), events)];
             let mut poll = |timeout| ppoll(&mut fds, Some(TimeSpec::from_duration(timeout)), None);
@@ -553,7 +580,7 @@ impl Wait {
             socket.busy_poll.was_in_vain();
             poll(left - busy)
         });
-        wake(polled.map(|ready| ready as usize))
+        wake(polled.map(|ready| ready as usize), wake_ups)
     }
 
     /// Polls until the socket is ready, a signal comes or the time is over, or a send
@@ -593,7 +620,7 @@ impl Wait {
         call.vm.check_signals()?;
         if fork::generation() != generation {
             // A handler forked: in the child this thread is on no list yet.
-            return Ok(Wake::Signal);
+            return Ok(Wake::Notified);
         }
         let left = call.left()?;
         let timeout = match (left, limit) {
@@ -603,9 +630,10 @@ impl Wait {
         // Poll(2) may not tell of a shutdown between the last attempt and now.
         let shut = socket.shut();
         if mem::replace(&mut self.shut, shut) != shut {
-            return Ok(Wake::Signal);
+            return Ok(Wake::Notified);
         }
         let guard = call.acquire()?;
+        let wake_ups = signal::wake_ups();
         let polled = call.vm.detached(move || {
             let polled = match events {
                 Some(events) => signals.poll(&mut [PollFd::new(guard.fd(), events)], timeout),
@@ -618,16 +646,17 @@ impl Wait {
             drop(signals);
             polled
         });
-        wake(polled)
+        wake(polled, wake_ups)
     }
 }
 
-/// Converts the result of a poll.
-fn wake(polled: Result<usize, Errno>) -> Result<Wake, Error> {
+/// Converts the result of a poll, before which the thread had had `wake_ups`.
+fn wake(polled: Result<usize, Errno>, wake_ups: u32) -> Result<Wake, Error> {
     match polled {
         Ok(0) => Ok(Wake::Elapsed),
         Ok(_) => Ok(Wake::Ready),
-        Err(Errno::EINTR) => Ok(Wake::Signal),
+        Err(Errno::EINTR) if wake_ups == signal::wake_ups() => Ok(Wake::Signal),
+        Err(Errno::EINTR) => Ok(Wake::Notified),
         Err(errno) => Err(errno.into()),
     }
 }
@@ -655,7 +684,7 @@ pub(super) fn wait_until(
             drop(signals);
             polled
         });
-        wake(polled)?;
+        wake(polled, 0)?;
     }
 }
 
@@ -838,9 +867,11 @@ mod tests {
         let result = call.retry(Ready::Read, |_, _| {
             parts += 1;
             let (errno, progress) = (Errno::EAGAIN, true);
-            (parts > 600)
-                .then_some(parts)
-                .ok_or(Blocked { errno, progress })
+            (parts > 600).then_some(parts).ok_or(Blocked {
+                errno,
+                progress,
+                has_part: false,
+            })
         });
         assert_eq!(result.unwrap(), 601);
     }

@@ -68,6 +68,8 @@ pub(crate) struct Transfer {
     enough: usize,
     /// Bytes are looked at and stay where they are (MSG_PEEK).
     peeks: bool,
+    /// A signal ends the call once some bytes have moved.
+    returns_part: bool,
 }
 
 /// Result of one attempt.
@@ -230,6 +232,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             ready: Ready::Write,
             enough: data.len(),
             peeks: false,
+            returns_part: false,
         };
         transfer.complete(self, &mut 0, |fd, sent, dont_wait| {
             let sent = data.lend(sent, |data| sys::socket::send(fd, data, flags | dont_wait));
@@ -315,6 +318,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             ready: Ready::Write,
             enough: if self.is_blocking_stream() { size } else { 0 },
             peeks: false,
+            returns_part: true,
         }
     }
 
@@ -356,6 +360,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             ready: readiness(flags),
             enough,
             peeks,
+            returns_part: true,
         })
     }
 
@@ -581,6 +586,7 @@ impl Transfer {
             Err(Blocked {
                 errno: if waited { Errno::EINTR } else { Errno::EAGAIN },
                 progress: part.bytes > 0 && !self.peeks,
+                has_part: self.returns_part && *moved > 0,
             })
         })
     }

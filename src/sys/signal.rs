@@ -12,7 +12,7 @@
 //! delays the end of the call by so much and is not lost.
 //!
 //! The signal is SIGURG, unless the process uses it or the host chooses another one.
-//! Its handler does nothing; its effect is the EINTR. As in Go's runtime it is this one
+//! Its handler does nothing but count; its effect is the EINTR. As in Go's runtime it is this one
 //! because hardly any program uses it, because it is harmless where a program takes the
 //! handler away (it is ignored by default), and because the kernel always takes it:
 //! a real-time signal it refuses at RLIMIT_SIGPENDING.
@@ -23,7 +23,7 @@ use nix::poll::PollFd;
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::fork;
@@ -31,7 +31,21 @@ use super::fork;
 /// The number of the signal; 0 until it is chosen.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
-extern "C" fn interrupts(_: libc::c_int) {}
+thread_local! {
+    /// Number of wake-up signals that this thread has had. It has no destructor and needs
+    /// no initialisation, so that a signal handler may use it.
+    static WAKE_UPS: AtomicU32 = const { AtomicU32::new(0) };
+}
+
+extern "C" fn interrupts(_: libc::c_int) {
+    WAKE_UPS.with(|count| count.fetch_add(1, Ordering::Relaxed));
+}
+
+/// Returns a number that changes whenever the calling thread has a wake-up signal. After
+/// an EINTR it tells whether that came from another signal alone.
+pub(crate) fn wake_ups() -> u32 {
+    WAKE_UPS.with(|count| count.load(Ordering::Relaxed))
+}
 
 /// The address that sigaction(2) has of a handler.
 fn address(handler: extern "C" fn(libc::c_int)) -> libc::sighandler_t {
@@ -50,7 +64,7 @@ fn install(signal: i32) -> Result<(), Errno> {
     // SAFETY: all zeros is a valid action, without SA_RESTART: system calls end.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = address(interrupts);
-    // SAFETY: the handler does nothing, which is safe anywhere.
+    // SAFETY: the handler changes an atomic counter, which is safe anywhere.
     Errno::result(unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) }).map(drop)
 }
 
