@@ -9,7 +9,7 @@
 //! |---|---|---|---|---|
 //! | attempt (MSG_DONTWAIT) | attached | guard | open | the system call |
 //! | short poll, at most 1 ms | detached | guard | open | readiness, any signal, 1 ms |
-//! | bounded call, which may block | detached | guard | open | the system call, any signal, the [`Interval`] |
+//! | bounded call, which may block | detached | guard | open | the system call, any signal, [`INTERVAL`] |
 //! | poll | detached | guard | blocked but for ppoll(2) | readiness, any signal, time |
 //! | between two of them | attached | nothing | open | |
 //! | signal handlers of the script | attached | nothing | open | |
@@ -92,10 +92,12 @@ impl Ready {
 }
 
 /// Duration of a call's first poll, which needs no preparation.
-pub(super) const SHORT: Duration = Duration::from_millis(1);
+const SHORT: Duration = Duration::from_millis(1);
 
 /// Interval at which a call that blocks in the kernel is interrupted to look around, and
-/// at which a send on a unix socket is retried while poll(2) reports nothing.
+/// at which a send on a unix socket is retried while poll(2) reports nothing. A timer that
+/// comes after the next tick of the kernel's clock costs nothing to set; one of a
+/// millisecond takes as long as connecting on loopback, because the hardware is set anew.
 pub(super) const INTERVAL: Duration = Duration::from_millis(20);
 
 /// First sleep after poll(2) reported a non-blocking socket ready and the attempt said
@@ -256,7 +258,7 @@ impl<'a, V: VmContext> Call<'a, V> {
                     let guard = self.acquire()?;
                     attempt(guard.fd(), libc::MSG_DONTWAIT)
                 }
-                Mode::Bounded => match self.bounded(INTERVAL, |fd| attempt(fd, 0))? {
+                Mode::Bounded => match self.bounded(|fd| attempt(fd, 0))? {
                     // The kernel's own mode or timeout, whoever set it.
                     Err(blocked) if blocked.errno == Errno::EAGAIN && !blocked.progress => {
                         return Err(Errno::EAGAIN.into());
@@ -301,11 +303,10 @@ impl<'a, V: VmContext> Call<'a, V> {
     ) -> Result<T, Error> {
         self.permit(ready)?;
         let mut wait = Wait::new(ready);
-        // The first, short call stands for the first, short poll.
+        // The first call stands for the first, short poll.
         wait.is_short = false;
-        let mut interval = SHORT;
         loop {
-            match self.bounded(interval, &mut attempt)? {
+            match self.bounded(&mut attempt)? {
                 Ok(done) => return Ok(done),
                 // The descriptor's own mode or timeout, whoever set it.
                 Err(Errno::EAGAIN) if self.is_blocking() => return Err(Errno::EAGAIN.into()),
@@ -327,16 +328,14 @@ impl<'a, V: VmContext> Call<'a, V> {
                 wait.once(self)?;
                 self.look_around()?;
             }
-            interval = INTERVAL;
         }
     }
 
-    /// Runs one system call that may block, detached from the VM, for `interval` at
+    /// Runs one system call that may block, detached from the VM, for [`INTERVAL`] at
     /// most: then it fails with EINTR, or returns what it has done so far. What goes
     /// wrong because the socket is closed meanwhile is EBADF.
     pub(super) fn bounded<T, E: From<Errno>>(
         &mut self,
-        interval: Duration,
         call: impl FnOnce(BorrowedFd<'_>) -> Result<T, E>,
     ) -> Result<Result<T, E>, Error> {
         let left = match self.deadline.timeout() {
@@ -344,12 +343,10 @@ impl<'a, V: VmContext> Call<'a, V> {
             _ => self.deadline.remaining()?,
         };
         let left = self.socket.control.check(self.deadline.generation, left)?;
-        let interval = left.map_or(interval, |left| interval.min(left));
+        let interval = left.map_or(INTERVAL, |left| INTERVAL.min(left));
         let socket = self.socket;
-        let _registered = (interval > SHORT).then(|| {
-            let control = socket.control.waiters.register();
-            (socket.waiters.register(), control)
-        });
+        let _interruptible = socket.control.waiters.register();
+        let _closable = socket.waiters.register();
         let guard = self.acquire()?;
         let result = self.vm.detached(move || {
             let result = match Interval::start(interval) {

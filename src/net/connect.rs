@@ -13,7 +13,7 @@
 //! When SO_SNDTIMEO ends the wait, the result is EINPROGRESS, for unix EAGAIN, as
 //! from the kernel.
 
-use super::call::{Call, INTERVAL, Ready, SHORT};
+use super::call::{Call, Ready};
 use super::{Error, Timeout, VmContext};
 use crate::policy::{Event, Permitted, SockAddr};
 use crate::sys::{self, sockopt};
@@ -42,7 +42,7 @@ impl<V: VmContext> Call<'_, V> {
             return self.retry_bounded(Ready::Unknown, |fd| sys::socket::connect(fd, target));
         }
         let waits = self.deadline.timeout() != Timeout::NonBlocking;
-        match self.bounded(SHORT, |fd| sys::socket::connect(fd, target))? {
+        match self.bounded(|fd| sys::socket::connect(fd, target))? {
             Err(Errno::EINTR) if !waits => Err(Errno::EINPROGRESS.into()),
             Err(Errno::EALREADY) if !self.is_blocking() => Err(Errno::EALREADY.into()),
             Err(Errno::EINTR | Errno::EINPROGRESS | Errno::EALREADY) if waits => {
@@ -81,7 +81,7 @@ impl<V: VmContext> Call<'_, V> {
         };
         drop(guard);
         if self.is_blocking() && settles {
-            let _ = self.bounded(INTERVAL, |fd| sys::socket::connect(fd, target))?;
+            let _ = self.bounded(|fd| sys::socket::connect(fd, target))?;
         }
         if is_connected {
             Ok(())
