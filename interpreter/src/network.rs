@@ -3,15 +3,10 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rustpython_socket::{AuditOnly, Denied, Rule, Rules, SocketModule};
 
 use crate::usage::PROGRAM;
-
-/// Time for which a wait polls before its thread falls asleep: about what falling asleep and
-/// being woken cost, so that polling in vain costs no more than that.
-const BUSY_POLL: Duration = Duration::from_micros(20);
 
 /// The network options of a command line, added up.
 #[derive(Debug, Default)]
@@ -76,7 +71,7 @@ impl Network {
     /// The `socket` module that obeys these options, or what is wrong with the
     /// file for refusals.
     pub fn module(&self) -> Result<SocketModule, String> {
-        let module = SocketModule::new().busy_poll(BUSY_POLL);
+        let module = SocketModule::new();
         let Some(file) = &self.audit else {
             return Ok(match self.rules() {
                 Some(rules) => module.policy(rules),

@@ -8,7 +8,7 @@
 //! | state | VM | descriptor | signals | ends by |
 //! |---|---|---|---|---|
 //! | attempt (MSG_DONTWAIT) | attached | guard | open | the system call |
-//! | short poll, at most 1 ms | detached | guard | open | readiness, any signal, 1 ms |
+//! | short poll | detached | guard | open | readiness, any signal, [`INTERVAL`] |
 //! | bounded call, which may block | detached | guard | open | the system call, any signal, [`INTERVAL`] |
 //! | poll | detached | guard | blocked but for ppoll(2) | readiness, any signal, time |
 //! | between two of them | attached | nothing | open | |
@@ -26,8 +26,9 @@
 //!    *before* it looks, and signals are blocked *while* it looks: whoever changes
 //!    something and then wakes the lists finds the thread, and its signal ends the
 //!    poll even if it comes first. No wake-up is lost.
-//! 3. A call that can block in the kernel comes back at intervals, whatever happened
-//!    to the signal: at most [`INTERVAL`] passes before invariant 1 holds again.
+//! 3. A call that can block in the kernel, and a short poll, come back at intervals,
+//!    whatever happened to the signal: at most [`INTERVAL`] passes before invariant 1
+//!    holds again.
 //! 4. Whoever closes or detaches a descriptor waits until no guard is left (never for
 //!    guards of its own thread) and repeats the wake-up meanwhile.
 //! 5. No descriptor of this crate's own exists at any time.
@@ -91,11 +92,9 @@ impl Ready {
     }
 }
 
-/// Duration of a call's first poll, which needs no preparation.
-const SHORT: Duration = Duration::from_millis(1);
-
-/// Interval at which a call that blocks in the kernel is interrupted to look around, and
-/// at which a send on a unix socket is retried while poll(2) reports nothing. A timer that
+/// Duration of a call's first poll, for which no signals are blocked, the interval at
+/// which a call that blocks in the kernel is interrupted to look around, and the one at
+/// which a send on a unix socket is retried while poll(2) reports nothing. A timer that
 /// comes after the next tick of the kernel's clock costs nothing to set; one of a
 /// millisecond takes as long as connecting on loopback, because the hardware is set anew.
 pub(super) const INTERVAL: Duration = Duration::from_millis(20);
@@ -548,12 +547,14 @@ impl Wait {
         Ok(wake)
     }
 
-    /// Polls for a moment: an answer is often on its way already, perhaps so near
-    /// that falling asleep is not worth it. The time is so short that a signal, a
-    /// close or an interrupt can be noticed after it.
+    /// Polls for a while without blocking signals first, because most answers come soon,
+    /// perhaps so soon that falling asleep is not worth it. A signal or a wake-up in the
+    /// instant before the poll is noticed after it.
     fn poll_shortly<V: VmContext>(&self, call: &mut Call<'_, V>) -> Result<Wake, Error> {
-        let left = call.left()?.map_or(SHORT, |left| left.min(SHORT));
         let socket = call.socket;
+        let _closable = socket.waiters.register();
+        let _interruptible = socket.control.waiters.register();
+        let left = call.left()?.map_or(INTERVAL, |left| left.min(INTERVAL));
         let busy = socket.control.busy_poll().min(left);
         let guard = call.acquire()?;
         let events = self.ready.events();
