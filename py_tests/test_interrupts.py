@@ -66,9 +66,6 @@ class Interrupted(SocketTest):
 
     def test_connect_is_not_called_again(self):
         # A second connect(2) would say EALREADY or EISCONN; waiting says how it went.
-        listener, address = full_listener(self)
-        listener.setblocking(False)
-
         def make_room(*_):
             try:
                 connection, _ = listener.accept()
@@ -78,6 +75,9 @@ class Interrupted(SocketTest):
 
         for timeout in (None, LONG):
             with self.subTest(timeout):
+                # Each time a new one: several alarms make room for several connections.
+                listener, address = full_listener(self)
+                listener.setblocking(False)
                 client = self.make()
                 client.settimeout(timeout)
                 with alarms(0.05, make_room) as calls:
