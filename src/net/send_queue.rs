@@ -1,8 +1,7 @@
 //! Bytes on their way to the kernel.
 
-use crate::sys;
+use crate::sys::{self, MessageFlags};
 use nix::errno::Errno;
-use nix::libc;
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -35,7 +34,7 @@ impl SendQueue {
         let mut bytes = self.bytes();
         let mut sent = 0;
         while !bytes.is_empty() {
-            match sys::socket::send(fd, bytes.as_slices().0, libc::MSG_DONTWAIT) {
+            match sys::socket::send(fd, bytes.as_slices().0, MessageFlags::DONT_WAIT) {
                 Ok(n) => {
                     bytes.drain(..n);
                     sent += n;
@@ -57,6 +56,7 @@ mod tests {
     use super::*;
     use crate::sys::receive;
     use crate::sys::socket::SocketSpec;
+    use nix::libc;
     use std::os::fd::AsFd;
 
     #[test]
@@ -73,7 +73,7 @@ mod tests {
                 Ok(_) | Err(Errno::EAGAIN) => {}
                 Err(errno) => panic!("{errno}"),
             }
-            let n = receive::recv(b.as_fd(), &mut buffer, libc::MSG_DONTWAIT).unwrap();
+            let n = receive::recv(b.as_fd(), &mut buffer, MessageFlags::DONT_WAIT).unwrap();
             received.extend_from_slice(&buffer[..n]);
         }
         assert!(send_queue.is_empty() && received == bytes);

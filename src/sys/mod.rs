@@ -23,6 +23,7 @@ pub(crate) mod text;
 mod word;
 
 pub(crate) use descriptor::Descriptor;
+pub(crate) use flags::MessageFlags;
 
 // For `word`, to which `models/` gives loom's.
 use std::sync::atomic::AtomicU64;

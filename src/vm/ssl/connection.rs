@@ -6,6 +6,7 @@ use crate::bridge::{CallContext, Data, blocking, errors};
 use crate::net::call::{Ready, Step};
 use crate::net::{Call, Error, SendQueue, Socket, Timeout, VmContext};
 use crate::object::BaseSocket;
+use crate::sys::MessageFlags;
 use nix::errno::Errno;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyStr, PyTypeRef, PyWeak};
 use rustpython_vm::common::lock::PyThreadMutex;
@@ -169,8 +170,13 @@ impl Connection {
         if self.send_queue.is_empty() {
             return Ok(true);
         }
-        match Call::with_flags(context, &self.socket, Timeout::NonBlocking, 0)
-            .flush(&self.send_queue)
+        match Call::with_flags(
+            context,
+            &self.socket,
+            Timeout::NonBlocking,
+            MessageFlags::NONE,
+        )
+        .flush(&self.send_queue)
         {
             Ok(()) | Err(Error::Errno(Errno::EAGAIN)) => {}
             Err(error) => {
