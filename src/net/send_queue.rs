@@ -1,15 +1,15 @@
 //! Bytes on their way to the kernel.
 
+use crate::sys::fork::{Inherited, InheritedGuard};
 use crate::sys::{self, MessageFlags};
 use nix::errno::Errno;
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes that a protocol above a socket has to send. The queue takes any number at once,
 /// so that the protocol never stops in the middle of its output and can go on reading.
 #[derive(Debug, Default)]
-pub(crate) struct SendQueue(Mutex<VecDeque<u8>>);
+pub(crate) struct SendQueue(Inherited<VecDeque<u8>>);
 
 impl SendQueue {
     pub(crate) fn put(&self, bytes: &[u8]) {
@@ -46,8 +46,8 @@ impl SendQueue {
         Ok(sent)
     }
 
-    fn bytes(&self) -> MutexGuard<'_, VecDeque<u8>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn bytes(&self) -> InheritedGuard<'_, VecDeque<u8>> {
+        self.0.lock()
     }
 }
 
