@@ -21,7 +21,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 pub(crate) struct Descriptor(Word);
 
 thread_local! {
-    /// How many guards this thread holds.
+    /// Number of guards that this thread holds.
     static HELD: Cell<u32> = const { Cell::new(0) };
 }
 

@@ -26,16 +26,16 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// How many fork(2)s lie between this process and the one that began to count.
+/// Number of fork(2)s between this process and the one that began to count.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// How many threads are in a [`Section`], and [`FORKING`] from before fork(2) until after.
+/// Number of threads in a [`Section`], and [`FORKING`] from before fork(2) until after.
 static SECTIONS: AtomicU32 = AtomicU32::new(0);
 
 const FORKING: u32 = 1 << 31;
 
 thread_local! {
-    /// How many sections this thread is in.
+    /// Number of sections that this thread is in.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 

@@ -32,7 +32,7 @@ use std::sync::atomic::Ordering;
 /// The number of a descriptor, or none, with a count of the uses.
 pub(super) struct Word(AtomicU64);
 
-/// How a descriptor is given up when nobody uses it.
+/// The end of a descriptor that is given up, once nobody uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum GiveUp {
     /// It is closed.
