@@ -630,6 +630,51 @@ other.send(b"x")
 os._exit(0)
 """)
 
+    def test_a_child_of_a_process_whose_threads_call(self):
+        # At the fork they are in the middle of something, mostly.
+        python("""
+import os, socket, threading
+over = False
+def storm(number):
+    while not over:
+        a, b = socket.socketpair()
+        a.settimeout(0.002)
+        try: a.recv(1)
+        except TimeoutError: pass
+        with b.makefile("rw") as file:
+            file.write("line\\n")
+            file.flush()
+        assert a.recv(100) == b"line\\n"
+        assert a.family == socket.AF_UNIX and repr(a)
+        listener = socket.create_server(("127.0.0.1", 0))
+        client = socket.create_connection(listener.getsockname())
+        listener.accept()[0].close()
+        listener.close()
+        client.close()
+        os.close(a.detach())
+        b.close()
+threads = [threading.Thread(target=storm, args=(number,)) for number in range(3)]
+for thread in threads: thread.start()
+for _ in range(30):
+    child = os.fork()
+    if not child:
+        import signal
+        signal.alarm(20)
+        first = threading.Thread(target=storm, args=(0,))
+        first.start()
+        a, b = socket.socketpair()
+        threading.Timer(0.02, b.send, (b"x",)).start()
+        assert a.recv(1) == b"x"
+        assert socket.getaddrinfo("127.0.0.1", 80)
+        over = True
+        first.join()
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status == 0, status
+over = True
+for thread in threads: thread.join()
+""")
+
 
 class Signals(SocketTest):
     def test_masks_and_handlers_are_left_alone(self):

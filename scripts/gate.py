@@ -167,6 +167,13 @@ def doc_tests(*features):
     return Stage(name, ["cargo", "test", "--doc", *RELEASE, *features, "-p", "rustpython-socket"], CARGO)
 
 
+def models():
+    """The stage that runs the lock-free parts in every interleaving."""
+    manifest, target = os.path.join("models", "Cargo.toml"), os.path.join(TARGET, "models")
+    return Stage(
+        "models", ["cargo", "test", "--release", "--locked", "--manifest-path", manifest, "--target-dir", target], CARGO)
+
+
 def plan(what, thorough):
     """The first stages, of which those that build come in the order in which they are to run."""
     checks = what == "gate"
@@ -182,6 +189,7 @@ def plan(what, thorough):
             needs="build interpreter", skip=2)
     yield build("library", "rustpython-socket", thorough=thorough)
     yield doc_tests()
+    yield models()
     if checks:
         yield Stage("lints", ["cargo", "lint"], CARGO)
         yield Stage(

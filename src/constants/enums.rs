@@ -5,10 +5,11 @@
 mod stdlib;
 
 use super::{ADDRESS_FAMILY, ENUMERATIONS, SOCKET_KIND};
+use crate::sys::fork::Inherited;
 use crate::vm::native_enums;
 use rustpython_vm::builtins::{PyModule, PyStrInterned};
 use rustpython_vm::class::PyClassImpl;
-use rustpython_vm::common::lock::{OnceCell, PyRwLock};
+use rustpython_vm::common::lock::OnceCell;
 use rustpython_vm::common::static_cell;
 use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::function::{ItemDoc, PyMethodDef, PyMethodFlags};
@@ -71,16 +72,16 @@ impl Made {
 static_cell! {
     /// By interpreter: classes made with one interpreter's `enum` are no other's.
     /// The modules own them, so that they end with their interpreter.
-    static BY_INTERPRETER: PyRwLock<BTreeMap<i64, Weak<Enums>>>;
+    static BY_INTERPRETER: Inherited<BTreeMap<i64, Weak<Enums>>>;
 }
 
 fn of(vm: &VirtualMachine) -> Option<Arc<Enums>> {
-    let enums = BY_INTERPRETER.get()?.read();
+    let enums = BY_INTERPRETER.get()?.lock();
     enums.get(&vm.state.interpreter_id)?.upgrade()
 }
 
 fn of_or_new(vm: &VirtualMachine) -> Arc<Enums> {
-    let mut enums = BY_INTERPRETER.get_or_init(Default::default).write();
+    let mut enums = BY_INTERPRETER.get_or_init(Default::default).lock();
     enums.retain(|_, enums| enums.strong_count() > 0);
     let entry = enums.entry(vm.state.interpreter_id).or_default();
     entry.upgrade().unwrap_or_else(|| {

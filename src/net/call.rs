@@ -54,9 +54,9 @@
 
 use super::wake::Waiters;
 use super::{Control, Deadline, Error, Limit, Socket, Timeout, VmContext};
-use crate::sys;
 use crate::sys::fork;
 use crate::sys::signal::{self, Blocked as BlockedSignals, Interval};
+use crate::sys::{self, MessageFlags};
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -209,12 +209,12 @@ impl<'a, V: VmContext> Call<'a, V> {
     pub(super) fn retry<T>(
         &mut self,
         ready: Ready,
-        mut attempt: impl FnMut(BorrowedFd<'_>, i32) -> Result<T, Blocked>,
+        mut attempt: impl FnMut(BorrowedFd<'_>, MessageFlags) -> Result<T, Blocked>,
     ) -> Result<T, Error> {
         self.permit(ready)?;
         let blocked = {
             let guard = self.socket.acquire()?;
-            match attempt(guard.fd(), libc::MSG_DONTWAIT) {
+            match attempt(guard.fd(), MessageFlags::DONT_WAIT) {
                 Ok(done) => return Ok(done),
                 Err(blocked) => blocked,
             }
@@ -228,7 +228,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         &mut self,
         ready: Ready,
         mut blocked: Blocked,
-        attempt: &mut dyn FnMut(BorrowedFd<'_>, i32) -> Result<T, Blocked>,
+        attempt: &mut dyn FnMut(BorrowedFd<'_>, MessageFlags) -> Result<T, Blocked>,
     ) -> Result<T, Error> {
         let mut wait = Wait::new(ready);
         let mut has_part = false;
@@ -255,9 +255,9 @@ impl<'a, V: VmContext> Call<'a, V> {
             let done = match mode {
                 Mode::DontWait => {
                     let guard = self.acquire()?;
-                    attempt(guard.fd(), libc::MSG_DONTWAIT)
+                    attempt(guard.fd(), MessageFlags::DONT_WAIT)
                 }
-                Mode::Bounded => match self.bounded(|fd| attempt(fd, 0))? {
+                Mode::Bounded => match self.bounded(|fd| attempt(fd, MessageFlags::NONE))? {
                     // The kernel's own mode or timeout, whoever set it.
                     Err(blocked) if blocked.errno == Errno::EAGAIN && !blocked.progress => {
                         return Err(Errno::EAGAIN.into());
@@ -709,7 +709,7 @@ mod tests {
     }
 
     fn read(socket: &Socket) -> Result<usize, Error> {
-        let received = Call::new(&NoVm, socket).recv(8, 0);
+        let received = Call::new(&NoVm, socket).recv(8, MessageFlags::NONE);
         received.map(|bytes| bytes.len())
     }
 
@@ -840,7 +840,7 @@ mod tests {
                 if start.elapsed() > limit {
                     return Err(Errno::ENOTCONN.into());
                 }
-                if flags == 0 {
+                if flags == MessageFlags::NONE {
                     // As a call that blocks would be.
                     thread::sleep(INTERVAL);
                     return Err(Errno::EINTR.into());

@@ -96,6 +96,7 @@ pub(super) fn stop_lingering(fd: BorrowedFd<'_>) {
 mod tests {
     use super::*;
     use crate::net::{Moving, NoVm};
+    use crate::sys::MessageFlags;
     use crate::sys::socket::SocketSpec;
     use nix::libc;
     use std::net::{TcpListener, TcpStream};
@@ -112,7 +113,7 @@ mod tests {
         let fd = connection.as_fd();
         sockopt::set(fd, libc::SOL_SOCKET, libc::SO_LINGER, &linger).unwrap();
         rare_options::note_descriptor(fd);
-        let flags = libc::MSG_DONTWAIT;
+        let flags = MessageFlags::DONT_WAIT;
         while sys::socket::send(fd, &[0; 65536], flags).is_ok() {}
         let socket = Arc::new(Socket::new(Arc::default()));
         let moving = Moving::new(connection.into(), socket.control.permit().unwrap());

@@ -6,6 +6,7 @@ use super::lookups::Lookups;
 use super::wake::Waiters;
 use super::{Error, Resolver};
 use crate::policy::Observer;
+use crate::sys::fork;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -38,6 +39,8 @@ pub(crate) struct Control {
 
 impl Default for Control {
     fn default() -> Self {
+        // Before there are threads whose first call a fork(2) could meet.
+        fork::watch();
         Self {
             generation: AtomicU64::new(0),
             stopped: AtomicBool::new(false),

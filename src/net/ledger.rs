@@ -41,14 +41,13 @@
 use super::{Control, Limit, Socket, close};
 use crate::policy::Event;
 use crate::sys::descriptor;
-use crate::sys::fork::Section;
+use crate::sys::fork::{Inherited, InheritedGuard};
 use crate::sys::loose::LooseFd;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
-use std::ops::{Deref, DerefMut};
 use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::{array, mem, ptr};
 
 /// Limit on the descriptors of one runtime's scripts, with a count of those they have.
@@ -187,7 +186,7 @@ pub(crate) struct Ticket(u64);
 /// The descriptors of one runtime's scripts.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    entries: Mutex<Entries>,
+    entries: Inherited<Entries>,
     pub(crate) permits: Arc<Permits>,
 }
 
@@ -248,33 +247,9 @@ impl Entries {
     }
 }
 
-/// The entries, locked. The lock is released before the section ends.
-struct Locked<'a> {
-    entries: MutexGuard<'a, Entries>,
-    #[expect(dead_code, reason = "held, and dropped after the lock")]
-    section: Section,
-}
-
-impl Deref for Locked<'_> {
-    type Target = Entries;
-
-    fn deref(&self) -> &Entries {
-        &self.entries
-    }
-}
-
-impl DerefMut for Locked<'_> {
-    fn deref_mut(&mut self) -> &mut Entries {
-        &mut self.entries
-    }
-}
-
 impl Ledger {
-    fn lock(&self) -> Locked<'_> {
-        // A child of fork(2) inherits the entries: it has to find them whole.
-        let section = Section::enter();
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        Locked { entries, section }
+    fn lock(&self) -> InheritedGuard<'_, Entries> {
+        self.entries.lock()
     }
 
     /// The sockets that are open.

@@ -2,8 +2,9 @@
 
 use crate::policy::Limit;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
+
+const SECOND: u64 = 1_000_000_000;
 
 /// The limits, and how much of each is left.
 #[derive(Debug)]
@@ -12,7 +13,10 @@ pub(crate) struct Limits {
     sent: Quota,
     /// A second; `u64::MAX` for any number.
     connections: AtomicU64,
-    bucket: Mutex<Option<(Instant, f64)>>,
+    /// When the connections so far would be due if each took its share of a second, in
+    /// nanoseconds from `origin`.
+    due: AtomicU64,
+    origin: Instant,
 }
 
 impl Default for Limits {
@@ -21,7 +25,8 @@ impl Default for Limits {
             received: Quota::default(),
             sent: Quota::default(),
             connections: AtomicU64::new(u64::MAX),
-            bucket: Mutex::new(None),
+            due: AtomicU64::new(0),
+            origin: Instant::now(),
         }
     }
 }
@@ -105,21 +110,20 @@ impl Limits {
     /// Before a connection: as many a second as the limit says, and that many
     /// at once after a pause.
     pub(crate) fn may_connect(&self) -> Result<(), Limit> {
-        let a_second = match self.connections.load(Ordering::Relaxed) {
+        let share = match self.connections.load(Ordering::Relaxed) {
             u64::MAX => return Ok(()),
-            a_second => a_second as f64,
+            0 => return Err(Limit::Connections),
+            a_second => SECOND / a_second,
         };
-        let now = Instant::now();
-        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, left) = bucket.unwrap_or((now, a_second));
-        let refilled = (left + now.duration_since(since).as_secs_f64() * a_second).min(a_second);
-        let enough = refilled >= 1.0;
-        *bucket = Some((now, if enough { refilled - 1.0 } else { refilled }));
-        if enough {
-            Ok(())
-        } else {
-            Err(Limit::Connections)
-        }
+        let now = u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let take = |due: u64| {
+            let next = due.max(now).saturating_add(share);
+            (next <= now.saturating_add(SECOND)).then_some(next)
+        };
+        let taken = self
+            .due
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        taken.map(drop).map_err(|_| Limit::Connections)
     }
 }
 

@@ -10,11 +10,10 @@ use super::wake::Waiters;
 use super::{Control, Deadline, Error, VmContext, call};
 use crate::sys::fork::{self, PerProcess};
 use nix::sys::signal::{SigSet, SigmaskHow};
-use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Default number of threads of one interpreter that look names up.
@@ -53,6 +52,10 @@ impl Lookups {
 
 type Job = Box<dyn FnOnce() + Send>;
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[derive(Default)]
 struct Pool {
     queue: Mutex<Queue>,
@@ -77,7 +80,7 @@ impl Pool {
     /// Puts a look-up into the queue; returns its number, `None` if there is no thread
     /// that could ever take it.
     fn add(self: &Arc<Self>, job: Job, most: usize) -> Option<u64> {
-        let mut queue = self.queue.lock();
+        let mut queue = lock(&self.queue);
         let number = queue.next;
         queue.next += 1;
         if queue.idle <= queue.jobs.len() && queue.threads < most {
@@ -97,7 +100,7 @@ impl Pool {
 
     /// Takes a look-up out of the queue, unless it has begun.
     fn give_up(&self, number: u64) {
-        let mut queue = self.queue.lock();
+        let mut queue = lock(&self.queue);
         let at = queue.jobs.iter().position(|(other, _)| *other == number);
         let given_up = at.and_then(|at| queue.jobs.remove(at));
         drop(queue);
@@ -106,17 +109,19 @@ impl Pool {
 
     /// Does what is in the queue until nothing comes any more.
     fn work(&self) {
-        let mut queue = self.queue.lock();
+        let mut queue = lock(&self.queue);
         loop {
             if let Some((_, job)) = queue.jobs.pop_front() {
                 drop(queue);
                 // A resolver of the host's may panic; the thread goes on.
                 let _ = catch_unwind(AssertUnwindSafe(job));
-                queue = self.queue.lock();
+                queue = lock(&self.queue);
                 continue;
             }
             queue.idle += 1;
-            let waited = self.added.wait_for(&mut queue, IDLE);
+            let waited = self.added.wait_timeout(queue, IDLE);
+            let (after, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+            queue = after;
             queue.idle -= 1;
             if waited.timed_out() && queue.jobs.is_empty() {
                 queue.threads -= 1;
@@ -161,10 +166,7 @@ struct Answers<T>(Arc<Answer<T>>, fn(Failure) -> Error);
 impl<T> Drop for Answers<T> {
     fn drop(&mut self) {
         let failure = self.1;
-        self.0
-            .result
-            .lock()
-            .get_or_insert_with(|| Err(failure(Failure::Panicked)));
+        lock(&self.0.result).get_or_insert_with(|| Err(failure(Failure::Panicked)));
         self.0.waiters.wake_all();
     }
 }
@@ -186,18 +188,18 @@ pub(super) fn in_background<T: Send + 'static>(
     let job = Box::new(move || {
         let answers = answers;
         let result = look_up();
-        *answers.0.result.lock() = Some(result);
+        *lock(&answers.0.result) = Some(result);
     });
+    let generation = fork::generation();
     let pool = control.lookups.pool();
     let most = control.lookups.most.load(Ordering::Relaxed);
     let Some(number) = pool.add(job, most) else {
         return Err(failure(Failure::NoThread));
     };
     let mut result = None;
-    let generation = fork::generation();
     let waited = call::wait_until(vm, control, deadline, &answer.waiters, || {
         result = if fork::generation() == generation {
-            answer.result.lock().take()
+            lock(&answer.result).take()
         } else {
             // A signal handler forked: the thread that looks up is the parent's.
             Some(Err(failure(Failure::NoThread)))
@@ -205,7 +207,10 @@ pub(super) fn in_background<T: Send + 'static>(
         result.is_some()
     });
     if let Err(error) = waited {
-        pool.give_up(number);
+        // Not in a child of the pool's process, where its lock may be held for ever.
+        if fork::generation() == generation {
+            pool.give_up(number);
+        }
         return Err(error);
     }
     result.unwrap_or_else(|| Err(failure(Failure::Panicked)))
@@ -285,7 +290,7 @@ mod tests {
             let ended = look_up(&control, Timeout::Blocking, broken);
             assert!(matches!(ended, Err(Error::AddrInfo(libc::EAI_FAIL))));
         }
-        assert!(control.lookups.pool().queue.lock().threads <= MOST_THREADS);
+        assert!(control.lookups.pool().queue.lock().unwrap().threads <= MOST_THREADS);
     }
 
     #[test]
@@ -297,14 +302,14 @@ mod tests {
             let released = released.clone();
             let moment = Timeout::After(Duration::from_millis(1));
             let ended = look_up(&control, moment, move || {
-                let _ = released.lock().recv();
+                let _ = released.lock().unwrap().recv();
                 Ok(())
             });
             assert!(matches!(ended, Err(Error::TimedOut)));
         }
         {
             let pool = control.lookups.pool();
-            let queue = pool.queue.lock();
+            let queue = pool.queue.lock().unwrap();
             assert_eq!((queue.threads, queue.jobs.len()), (MOST_THREADS, 0));
         }
         drop(release);

@@ -1,16 +1,15 @@
 //! Bytes on their way to the kernel.
 
-use crate::sys;
+use crate::sys::fork::{Inherited, InheritedGuard};
+use crate::sys::{self, MessageFlags};
 use nix::errno::Errno;
-use nix::libc;
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes that a protocol above a socket has to send. The queue takes any number at once,
 /// so that the protocol never stops in the middle of its output and can go on reading.
 #[derive(Debug, Default)]
-pub(crate) struct SendQueue(Mutex<VecDeque<u8>>);
+pub(crate) struct SendQueue(Inherited<VecDeque<u8>>);
 
 impl SendQueue {
     pub(crate) fn put(&self, bytes: &[u8]) {
@@ -35,7 +34,7 @@ impl SendQueue {
         let mut bytes = self.bytes();
         let mut sent = 0;
         while !bytes.is_empty() {
-            match sys::socket::send(fd, bytes.as_slices().0, libc::MSG_DONTWAIT) {
+            match sys::socket::send(fd, bytes.as_slices().0, MessageFlags::DONT_WAIT) {
                 Ok(n) => {
                     bytes.drain(..n);
                     sent += n;
@@ -47,8 +46,8 @@ impl SendQueue {
         Ok(sent)
     }
 
-    fn bytes(&self) -> MutexGuard<'_, VecDeque<u8>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn bytes(&self) -> InheritedGuard<'_, VecDeque<u8>> {
+        self.0.lock()
     }
 }
 
@@ -57,6 +56,7 @@ mod tests {
     use super::*;
     use crate::sys::receive;
     use crate::sys::socket::SocketSpec;
+    use nix::libc;
     use std::os::fd::AsFd;
 
     #[test]
@@ -73,7 +73,7 @@ mod tests {
                 Ok(_) | Err(Errno::EAGAIN) => {}
                 Err(errno) => panic!("{errno}"),
             }
-            let n = receive::recv(b.as_fd(), &mut buffer, libc::MSG_DONTWAIT).unwrap();
+            let n = receive::recv(b.as_fd(), &mut buffer, MessageFlags::DONT_WAIT).unwrap();
             received.extend_from_slice(&buffer[..n]);
         }
         assert!(send_queue.is_empty() && received == bytes);

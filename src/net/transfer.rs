@@ -6,7 +6,7 @@ use super::{Error, Limit, Socket, Timeout, VmContext, rare_options};
 use crate::policy::{Permitted, SockAddr};
 use crate::sys::descriptor::adopt;
 use crate::sys::receive::{self, Buffer};
-use crate::sys::{self, message, sendfile};
+use crate::sys::{self, MessageFlags, message, sendfile};
 use nix::errno::Errno;
 use nix::libc;
 use std::io::{IoSlice, IoSliceMut};
@@ -109,9 +109,14 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// not wait for MSG_DONTWAIT, nor for the error queue; with a timeout, CPython
     /// waits all the same.
     #[inline]
-    pub(crate) fn with_flags(vm: &'a V, socket: &'a Socket, timeout: Timeout, flags: i32) -> Self {
+    pub(crate) fn with_flags(
+        vm: &'a V,
+        socket: &'a Socket,
+        timeout: Timeout,
+        flags: MessageFlags,
+    ) -> Self {
         let timeout = match timeout {
-            Timeout::Blocking if flags & (libc::MSG_DONTWAIT | libc::MSG_ERRQUEUE) != 0 => {
+            Timeout::Blocking if flags.has(libc::MSG_DONTWAIT | libc::MSG_ERRQUEUE) => {
                 Timeout::NonBlocking
             }
             timeout => timeout,
@@ -121,7 +126,7 @@ impl<'a, V: VmContext> Call<'a, V> {
 
     /// Receives up to `size` bytes into new memory (recv(2)).
     #[inline]
-    pub(crate) fn recv(&mut self, size: usize, flags: i32) -> Result<Vec<u8>, Error> {
+    pub(crate) fn recv(&mut self, size: usize, flags: MessageFlags) -> Result<Vec<u8>, Error> {
         let mut buffer = Buffer::new(size).ok_or(Error::NoMemory)?;
         let len = self.receive(size, flags, |fd, filled, flags| {
             buffer.recv(fd, filled, flags).map(Part::from)
@@ -134,7 +139,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     pub(crate) fn recv_into(
         &mut self,
         memory: &impl ReceiveBuffer,
-        flags: i32,
+        flags: MessageFlags,
     ) -> Result<usize, Error> {
         self.receive(memory.len(), flags, |fd, filled, flags| {
             let received = memory.lend(filled, |room| receive::recv(fd, room, flags));
@@ -146,7 +151,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     pub(crate) fn recv_from(
         &mut self,
         size: usize,
-        flags: i32,
+        flags: MessageFlags,
     ) -> Result<(Vec<u8>, SockAddr), Error> {
         let mut buffer = Buffer::new(size).ok_or(Error::NoMemory)?;
         let mut sender = SockAddr::empty();
@@ -161,7 +166,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     pub(crate) fn recv_from_into(
         &mut self,
         memory: &impl ReceiveBuffer,
-        flags: i32,
+        flags: MessageFlags,
     ) -> Result<(usize, SockAddr), Error> {
         let mut sender = SockAddr::empty();
         let len = self.receive(memory.len(), flags, |fd, filled, flags| {
@@ -179,7 +184,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         &mut self,
         size: usize,
         control: Vec<u8>,
-        flags: i32,
+        flags: MessageFlags,
     ) -> Result<(Vec<u8>, Received), Error> {
         let mut buffer = Buffer::new(size).ok_or(Error::NoMemory)?;
         let received = self.receive_message(size, control, flags, |fd, room| {
@@ -195,7 +200,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         memory: &impl ReceiveBuffers,
         size: usize,
         control: Vec<u8>,
-        flags: i32,
+        flags: MessageFlags,
     ) -> Result<Received, Error> {
         self.receive_message(size, control, flags, |fd, room| {
             memory.lend(room.filled, |slices| {
@@ -217,7 +222,11 @@ impl<'a, V: VmContext> Call<'a, V> {
 
     /// Sends `data` (send(2)); returns how many bytes. A blocking stream takes all.
     #[inline]
-    pub(crate) fn send(&mut self, data: &impl SendBuffer, flags: i32) -> Result<usize, Error> {
+    pub(crate) fn send(
+        &mut self,
+        data: &impl SendBuffer,
+        flags: MessageFlags,
+    ) -> Result<usize, Error> {
         let transfer = self.sends(data.len());
         transfer.run(self, |fd, sent, dont_wait| {
             let sent = data.lend(sent, |data| sys::socket::send(fd, data, flags | dont_wait));
@@ -227,7 +236,11 @@ impl<'a, V: VmContext> Call<'a, V> {
 
     /// Sends all of `data` (send(2)).
     #[inline]
-    pub(crate) fn send_all(&mut self, data: &impl SendBuffer, flags: i32) -> Result<(), Error> {
+    pub(crate) fn send_all(
+        &mut self,
+        data: &impl SendBuffer,
+        flags: MessageFlags,
+    ) -> Result<(), Error> {
         let transfer = Transfer {
             ready: Ready::Write,
             enough: data.len(),
@@ -244,7 +257,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     pub(crate) fn send_to(
         &mut self,
         data: &impl SendBuffer,
-        flags: i32,
+        flags: MessageFlags,
         target: &Permitted<SockAddr>,
     ) -> Result<usize, Error> {
         self.may_begin(flags)?;
@@ -263,7 +276,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         data: &impl SendBuffers,
         size: usize,
         parts: &MessageParts<'_>,
-        flags: i32,
+        flags: MessageFlags,
     ) -> Result<usize, Error> {
         if parts.target.is_some() {
             self.may_begin(flags)?;
@@ -304,11 +317,11 @@ impl<'a, V: VmContext> Call<'a, V> {
     }
 
     /// Counts a send that also connects as a connection.
-    fn may_begin(&self, flags: i32) -> Result<(), Limit> {
-        match flags & libc::MSG_FASTOPEN {
-            0 => Ok(()),
-            _ => self.socket.control.limits.may_connect(),
+    fn may_begin(&self, flags: MessageFlags) -> Result<(), Limit> {
+        if flags.has(libc::MSG_FASTOPEN) {
+            self.socket.control.limits.may_connect()?;
         }
+        Ok(())
     }
 
     /// A send of `size` bytes, all of them on a blocking stream.
@@ -333,8 +346,8 @@ impl<'a, V: VmContext> Call<'a, V> {
     fn receive(
         &mut self,
         size: usize,
-        flags: i32,
-        mut attempt: impl FnMut(BorrowedFd<'_>, usize, i32) -> Result<Part, Errno>,
+        flags: MessageFlags,
+        mut attempt: impl FnMut(BorrowedFd<'_>, usize, MessageFlags) -> Result<Part, Errno>,
     ) -> Result<usize, Error> {
         let transfer = self.receives(size, flags)?;
         transfer.run(self, |fd, filled, dont_wait| {
@@ -345,10 +358,10 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// A receive of up to `size` bytes. A blocking stream fills them for MSG_WAITALL,
     /// and has as many as SO_RCVLOWAT says.
     #[inline]
-    fn receives(&mut self, size: usize, flags: i32) -> Result<Transfer, Error> {
-        let peeks = flags & libc::MSG_PEEK != 0;
+    fn receives(&mut self, size: usize, flags: MessageFlags) -> Result<Transfer, Error> {
+        let peeks = flags.has(libc::MSG_PEEK);
         let mut enough = 0;
-        if flags & libc::MSG_WAITALL != 0 {
+        if flags.has(libc::MSG_WAITALL) {
             // Unix sockets do not wait for more to look at.
             let fills =
                 self.is_blocking_stream() && !(peeks && self.socket.family() == libc::AF_UNIX);
@@ -395,7 +408,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         &mut self,
         size: usize,
         mut control: Vec<u8>,
-        flags: i32,
+        flags: MessageFlags,
         mut attempt: impl FnMut(BorrowedFd<'_>, Room<'_>) -> Result<message::Received, Errno>,
     ) -> Result<Received, Error> {
         let capacity = control.capacity();
@@ -447,8 +460,8 @@ impl<'a, V: VmContext> Call<'a, V> {
 /// The bytes that a receive returns: with MSG_TRUNC so many as the message had, zeros
 /// where there was no room for them.
 #[inline]
-fn received_bytes(mut buffer: Buffer, len: usize, flags: i32) -> Result<Vec<u8>, Error> {
-    if flags & libc::MSG_TRUNC != 0 && !buffer.extend_to(len) {
+fn received_bytes(mut buffer: Buffer, len: usize, flags: MessageFlags) -> Result<Vec<u8>, Error> {
+    if flags.has(libc::MSG_TRUNC) && !buffer.extend_to(len) {
         return Err(Error::NoMemory);
     }
     Ok(buffer.into_bytes())
@@ -464,7 +477,7 @@ fn descriptors(control: &[u8]) -> Vec<RawFd> {
 pub(crate) struct Receive<'a> {
     socket: &'a Socket,
     fd: BorrowedFd<'a>,
-    flags: i32,
+    flags: MessageFlags,
 }
 
 impl Receive<'_> {
@@ -485,7 +498,7 @@ impl Socket {
         }
         self.control.limits.may_receive().ok()?;
         let guard = self.acquire().ok()?;
-        let received = receive::recv(guard.fd(), room, libc::MSG_DONTWAIT);
+        let received = receive::recv(guard.fd(), room, MessageFlags::DONT_WAIT);
         Some(received.inspect(|n| self.count_received(*n)))
     }
 }
@@ -495,31 +508,31 @@ struct Room<'a> {
     control: &'a mut Vec<u8>,
     /// Number of bytes that arrived before.
     filled: usize,
-    flags: i32,
+    flags: MessageFlags,
     sender: &'a mut SockAddr,
 }
 
 /// Handles MSG_FASTOPEN: once the connect has started, a blocking send goes on
 /// without the flag, which waits for the connection.
 struct FastOpen {
-    flags: i32,
+    flags: MessageFlags,
     waits: bool,
 }
 
 impl FastOpen {
-    fn new<V: VmContext>(call: &Call<'_, V>, flags: i32) -> Self {
-        let waits = flags & libc::MSG_FASTOPEN != 0 && call.is_blocking_stream();
+    fn new<V: VmContext>(call: &Call<'_, V>, flags: MessageFlags) -> Self {
+        let waits = flags.has(libc::MSG_FASTOPEN) && call.is_blocking_stream();
         Self { flags, waits }
     }
 
     fn begun(&mut self, sent: Result<usize, Errno>) -> Result<usize, Errno> {
-        if !self.waits || self.flags & libc::MSG_FASTOPEN == 0 {
+        if !self.waits || !self.flags.has(libc::MSG_FASTOPEN) {
             return sent;
         }
         match sent {
-            Ok(_) => self.flags &= !libc::MSG_FASTOPEN,
+            Ok(_) => self.flags = self.flags.without(libc::MSG_FASTOPEN),
             Err(Errno::EINPROGRESS) => {
-                self.flags &= !libc::MSG_FASTOPEN;
+                self.flags = self.flags.without(libc::MSG_FASTOPEN);
                 return Err(Errno::EAGAIN);
             }
             Err(_) => {}
@@ -539,7 +552,7 @@ impl Transfer {
     fn run<V: VmContext>(
         self,
         call: &mut Call<'_, V>,
-        mut attempt: impl FnMut(BorrowedFd<'_>, usize, i32) -> Result<Part, Errno>,
+        mut attempt: impl FnMut(BorrowedFd<'_>, usize, MessageFlags) -> Result<Part, Errno>,
     ) -> Result<usize, Error> {
         let mut moved = 0;
         let done = self.complete(call, &mut moved, |fd, before, dont_wait| {
@@ -564,7 +577,7 @@ impl Transfer {
         self,
         call: &mut Call<'_, V>,
         moved: &mut usize,
-        mut attempt: impl FnMut(BorrowedFd<'_>, usize, i32) -> Result<Part, Errno>,
+        mut attempt: impl FnMut(BorrowedFd<'_>, usize, MessageFlags) -> Result<Part, Errno>,
     ) -> Result<(), Error> {
         let socket = call.socket;
         call.retry(self.ready, |fd, dont_wait| {
@@ -582,7 +595,7 @@ impl Transfer {
                 return Ok(());
             }
             // The kernel stopped short: there was no more, or its wait was interrupted.
-            let waited = dont_wait == 0;
+            let waited = dont_wait == MessageFlags::NONE;
             Err(Blocked {
                 errno: if waited { Errno::EINTR } else { Errno::EAGAIN },
                 progress: part.bytes > 0 && !self.peeks,
@@ -609,10 +622,10 @@ impl Transfer {
 }
 
 /// Returns the readiness for which a receive with these flags waits.
-fn readiness(flags: i32) -> Ready {
-    if flags & libc::MSG_ERRQUEUE != 0 {
+fn readiness(flags: MessageFlags) -> Ready {
+    if flags.has(libc::MSG_ERRQUEUE) {
         Ready::Error
-    } else if flags & libc::MSG_OOB != 0 {
+    } else if flags.has(libc::MSG_OOB) {
         Ready::Urgent
     } else {
         Ready::Read
@@ -639,7 +652,7 @@ mod tests {
     }
 
     fn receive(vm: &impl VmContext, socket: &Socket) -> Result<usize, Error> {
-        let received = Call::new(vm, socket).recv(100, libc::MSG_WAITALL);
+        let received = Call::new(vm, socket).recv(100, MessageFlags::of_receive(libc::MSG_WAITALL));
         received.map(|bytes| bytes.len())
     }
 

@@ -16,7 +16,7 @@ pub(crate) struct Waiters(PerProcess<List>);
 type List = Option<Box<Vec<Thread>>>;
 
 impl Waiters {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(PerProcess::new(None))
     }
 

@@ -4,10 +4,10 @@
 use super::lifecycle::{self, InitArgs};
 use super::{BaseSocket, PySocket};
 use crate::constants::enums;
+use crate::sys::fork::Inherited;
 use crate::vm::state::{self, State};
 use rustpython_vm::builtins::{PyGetSet, PyStrInterned, PyType, PyTypeRef, PyWeak};
 use rustpython_vm::class::{PyClassImpl, StaticType};
-use rustpython_vm::common::lock::PyRwLock;
 use rustpython_vm::common::static_cell;
 use rustpython_vm::function::{ItemDoc, PyMethodDef, PyMethodFlags, PySetterValue};
 use rustpython_vm::types::{PyTypeFlags, PyTypeSlots};
@@ -64,7 +64,7 @@ const INIT: &PyMethodDef = &PyMethodDef::new_const(
 static_cell! {
     /// The classes of each interpreter, the newest last. There are several where a
     /// script took the module out of `sys.modules` and imported it again.
-    static CLASSES: PyRwLock<BTreeMap<i64, Vec<Made>>>;
+    static CLASSES: Inherited<BTreeMap<i64, Vec<Made>>>;
 }
 
 /// `_socket.socket`, made when first asked for.
@@ -76,7 +76,7 @@ pub(crate) fn base_class() -> &'static Py<PyType> {
 /// The newest `socket.socket` of this interpreter, made when first asked for.
 pub(crate) fn socket_class(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     let newest = || -> Option<PyTypeRef> {
-        let classes = CLASSES.get()?.read();
+        let classes = CLASSES.get()?.lock();
         classes.get(&vm.state.interpreter_id)?.last()?.class()
     };
     match newest() {
@@ -90,7 +90,7 @@ pub(crate) fn socket_class(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
 pub(crate) fn class_for(module: &PyObject, vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     let module = module.downgrade(None, vm)?;
     if let Some(classes) = CLASSES.get()
-        && let Some(made) = classes.write().get_mut(&vm.state.interpreter_id)
+        && let Some(made) = classes.lock().get_mut(&vm.state.interpreter_id)
         && let Some(last @ Made { module: None, .. }) = made.last_mut()
         && let Some(class) = last.class()
     {
@@ -106,7 +106,7 @@ fn add(module: Option<PyRef<PyWeak>>, vm: &VirtualMachine) -> PyResult<PyTypeRef
         class: class.as_object().downgrade(None, vm)?,
         module,
     };
-    let mut classes = CLASSES.get_or_init(Default::default).write();
+    let mut classes = CLASSES.get_or_init(Default::default).lock();
     for made in classes.values_mut() {
         made.retain(|made| made.class.upgrade().is_some());
     }
@@ -122,7 +122,7 @@ fn add(module: Option<PyRef<PyWeak>>, vm: &VirtualMachine) -> PyResult<PyTypeRef
 /// it has in the copy of the module that the native base of its class was made for. A
 /// script may have put another class there.
 pub(super) fn named_class(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
-    let classes = || Some(CLASSES.get()?.read());
+    let classes = || Some(CLASSES.get()?.lock());
     let home = |class: &PyObject| {
         let classes = classes()?;
         let mut made = classes.get(&vm.state.interpreter_id)?.iter().rev();

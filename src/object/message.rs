@@ -8,7 +8,7 @@ use crate::bridge::{Data, WritableBuffer, audit};
 use crate::net::transfer::{MessageParts, ReceiveBuffers, Received, SendBuffers};
 use crate::net::{Error, Moving};
 use crate::policy::{Denied, Operation, Permitted, SockAddr, Target};
-use crate::sys::{descriptor, message};
+use crate::sys::{MessageFlags, descriptor, message};
 use crate::vm::state::Runtime;
 use malachite_bigint::TryFromBigIntError;
 use nix::errno::Errno;
@@ -175,6 +175,7 @@ fn send(
         .transpose()?;
     let data = Gathered { buffers, copies };
     let parts = MessageParts { control, target };
+    let flags = MessageFlags::of_send(flags).or_raise(vm)?;
     stream::transfer(zelf, flags, vm, |call| {
         call.send_msg(&data, total, &parts, flags)
     })
@@ -251,6 +252,7 @@ pub(super) fn recvmsg(
     let size = usize::try_from(bufsize)
         .map_err(|_| vm.new_value_error("negative buffer size in recvmsg()"))?;
     let control = control_room(ancbufsize, vm)?;
+    let flags = MessageFlags::of_receive(flags);
     let (data, received) =
         stream::transfer(zelf, flags, vm, |call| call.recv_msg(size, control, flags))?;
     let arrived = Arrived::of(&received.control);
@@ -276,6 +278,7 @@ pub(super) fn recvmsg_into(
         return Err(errors::os_error(Errno::EMSGSIZE, vm));
     }
     let control = control_room(ancbufsize, vm)?;
+    let flags = MessageFlags::of_receive(flags);
     let (received, arrived) = if share_memory(memory.iter().map(WritableBuffer::source_object)) {
         let (data, received) =
             stream::transfer(zelf, flags, vm, |call| call.recv_msg(total, control, flags))?;
@@ -289,9 +292,10 @@ pub(super) fn recvmsg_into(
         let arrived = Arrived::of(&received.control);
         (received, arrived)
     };
-    let len = match flags & libc::MSG_TRUNC {
-        0 => received.len.min(total),
-        _ => received.len,
+    let len = if flags.has(libc::MSG_TRUNC) {
+        received.len
+    } else {
+        received.len.min(total)
     };
     let len = vm.ctx.new_int(len).into();
     result(zelf, len, arrived, &received, vm)

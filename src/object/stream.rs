@@ -6,6 +6,7 @@ use crate::bridge::errors::OrRaise;
 use crate::bridge::{CallContext, Data, Room, WritableBuffer, audit, blocking};
 use crate::net::{Call, Error};
 use crate::policy::Operation;
+use crate::sys::MessageFlags;
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::PyByteArray;
@@ -16,7 +17,7 @@ use std::vec::IntoIter;
 #[inline]
 pub(super) fn transfer<'a, T>(
     zelf: &Py<BaseSocket>,
-    flags: i32,
+    flags: MessageFlags,
     vm: &'a VirtualMachine,
     transfer: impl FnOnce(&mut Call<'_, CallContext<'a>>) -> Result<T, Error>,
 ) -> PyResult<T> {
@@ -46,6 +47,7 @@ pub(super) fn recv(
         // As CPython: nothing asked for, nothing done, even when closed.
         return Ok(vm.ctx.empty_bytes.to_owned().into());
     }
+    let flags = MessageFlags::of_receive(flags);
     let data = transfer(zelf, flags, vm, |call| call.recv(size, flags))?;
     Ok(vm.ctx.new_bytes(data).into())
 }
@@ -57,6 +59,7 @@ pub(super) fn recvfrom(
     vm: &VirtualMachine,
 ) -> PyResult<(PyObjectRef, PyObjectRef)> {
     let size = size(bufsize, "recvfrom", vm)?;
+    let flags = MessageFlags::of_receive(flags);
     let (data, sender) = transfer(zelf, flags, vm, |call| call.recv_from(size, flags))?;
     let data = vm.ctx.new_bytes(data).into();
     Ok((data, connection::address_object(zelf, &sender, vm)?))
@@ -126,6 +129,7 @@ pub(super) fn recv_into(
         memory: &buffer,
         len,
     };
+    let flags = MessageFlags::of_receive(flags);
     transfer(zelf, flags, vm, |call| call.recv_into(&room, flags))
 }
 
@@ -154,6 +158,7 @@ pub(super) fn recvfrom_into(
         memory: &buffer,
         len,
     };
+    let flags = MessageFlags::of_receive(flags);
     let (n, sender) = transfer(zelf, flags, vm, |call| call.recv_from_into(&room, flags))?;
     Ok((n, connection::address_object(zelf, &sender, vm)?))
 }
@@ -168,6 +173,7 @@ pub(super) fn send(
         send_queue.put(&data.to_vec(vm)?);
         return Ok(data.len());
     }
+    let flags = MessageFlags::of_send(flags).or_raise(vm)?;
     transfer(zelf, flags, vm, |call| call.send(data, flags))
 }
 
@@ -177,6 +183,7 @@ pub(super) fn sendall(
     flags: i32,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
+    let flags = MessageFlags::of_send(flags).or_raise(vm)?;
     transfer(zelf, flags, vm, |call| call.send_all(data, flags))
 }
 
@@ -216,5 +223,6 @@ pub(super) fn sendto(
     let operation = send_operation(zelf, flags);
     let target = connection::destination(zelf, address, "sendto", operation, vm)?;
     audit::sendto(vm, zelf.as_object(), address)?;
+    let flags = MessageFlags::of_send(flags).or_raise(vm)?;
     transfer(zelf, flags, vm, |call| call.send_to(&data, flags, &target))
 }

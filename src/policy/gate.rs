@@ -1,11 +1,12 @@
 //! The one place that permits: nothing else can make a [`Permitted`].
 
 use super::{Observer, SockAddr};
+use crate::sys::fork::Inherited;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// What a script is about to do with a target.
 ///
@@ -196,7 +197,7 @@ pub(crate) struct NameGrant(String);
 pub(crate) struct Gate {
     policy: Option<Arc<dyn Policy>>,
     observer: Arc<Observer>,
-    resolved_names: Mutex<ResolvedNames>,
+    resolved_names: Inherited<ResolvedNames>,
 }
 
 impl Gate {
@@ -254,13 +255,13 @@ impl Gate {
             };
             self.check(operation, &target)?;
             if operation == Operation::Resolve && allows(policy, operation, &target) {
-                self.resolved_names().learn(&address, name);
+                self.resolved_names.lock().learn(&address, name);
             }
             return Ok(Permitted(used(operation, address)));
         }
         let names = match operation {
             Operation::Resolve => Vec::new(),
-            _ => self.resolved_names().names(&address),
+            _ => self.resolved_names.lock().names(&address),
         };
         let by_name = |name: &Arc<str>| {
             let name = Some(&**name);
@@ -277,12 +278,6 @@ impl Gate {
     /// Checks that a script may use a descriptor that is not its own.
     pub(crate) fn descriptor(&self, fd: i32) -> Result<(), Denied> {
         self.check(Operation::Adopt, &Target::Descriptor(fd))
-    }
-
-    fn resolved_names(&self) -> MutexGuard<'_, ResolvedNames> {
-        self.resolved_names
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -368,6 +363,7 @@ fn folded(address: &SockAddr) -> Option<IpAddr> {
 mod tests {
     use super::super::{AuditOnly, Rules};
     use super::*;
+    use std::sync::Mutex;
 
     fn address(text: &str) -> SockAddr {
         text.parse::<SocketAddrV4>().unwrap().into()
@@ -425,7 +421,7 @@ mod tests {
             gate.address(Operation::Resolve, found, Some(&grant))
                 .unwrap();
         }
-        let resolved_names = gate.resolved_names();
+        let resolved_names = gate.resolved_names.lock();
         assert_eq!(resolved_names.names.len(), MOST_ADDRESSES);
         assert_eq!(resolved_names.order.len(), MOST_ADDRESSES);
     }

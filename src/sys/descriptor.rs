@@ -3,74 +3,25 @@
 //! One atomic word per socket says which descriptor it owns, whether that is being
 //! given up, and how many system calls are using it. There is no lock.
 //!
-//! | state | word | `acquire` | `close` | `leave` |
-//! |---|---|---|---|---|
-//! | none | no number | fails | nothing to do | nothing to do |
-//! | open | number, count | count + 1 | closing, with a guard of its own | leaving, likewise |
-//! | closing | number, CLOSING, count > 0 | fails | nothing to do | nothing to do |
-//! | leaving | number, LEAVING, count > 0 | fails | nothing to do | nothing to do |
-//!
-//! Invariants:
-//!
-//! - The number is this word's until the state is "none". The guard that brings the
-//!   count to 0 closes it (or, when leaving, lets go of it), so that happens once, and
-//!   before the state becomes "none": who waits for that finds the number free.
-//! - A guard exists only between `acquire` and its drop, and each is one count: while
-//!   there is one, the number is not closed, and no call uses a number that the
-//!   kernel has given to somebody else.
-//! - In "closing" and "leaving" the count only falls. Threads that hold a guard never
-//!   wait with it for anything but one system call that they can be interrupted in,
-//!   so it falls to 0 ([`net::wake`](crate::net) interrupts them).
-//! - The count belongs to the threads of one process. The word has the lowest bits of
-//!   the [generation](super::fork) in which it was counted: in a child process the
-//!   count of an earlier generation is 0.
+//! [`word`](super::word) has its states and invariants; here they meet the kernel.
+//! [`close`](Descriptor::close) and [`leave`](Descriptor::leave) give a descriptor up:
+//! no guard is acquired any more, and the last one that is dropped closes the descriptor,
+//! or lets go of it. Threads that hold a guard never wait with it for anything but one
+//! system call that they can be interrupted in, so the last one is dropped
+//! ([`net::wake`](crate::net) interrupts them).
 
 use super::fork;
+use super::word::{GiveUp, Word};
 use nix::errno::Errno;
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// An owned descriptor, or none, with a count of the system calls using it.
-pub(crate) struct Descriptor(AtomicU64);
-
-/// Close as soon as nobody uses it.
-const CLOSING: u64 = 1 << 31;
-/// Leave open as soon as nobody uses it: somebody else owns the number now.
-const LEAVING: u64 = 1 << 30;
-/// bind(2) gave the descriptor an address that the gate let through, or the host
-/// bound it. The flag is in the word so that no other descriptor inherits it.
-const BOUND: u64 = 1 << 29;
-/// The generation's bits.
-const GENERATION_SHIFT: u32 = 21;
-const GENERATION: u64 = 0xff << GENERATION_SHIFT;
-const COUNT: u64 = (1 << GENERATION_SHIFT) - 1;
-/// No number, in the upper half.
-const NONE: u64 = 0xffff_ffff << 32;
-
-fn number(word: u64) -> RawFd {
-    (word >> 32) as u32 as RawFd
-}
-
-/// The generation of this process, where a word has it.
-#[inline]
-fn generation() -> u64 {
-    u64::from(fork::generation() & 0xff) << GENERATION_SHIFT
-}
-
-/// The word as this process has to see it: without the counts of an earlier one.
-#[inline]
-fn current(word: u64) -> u64 {
-    let generation = generation();
-    match word & GENERATION == generation {
-        true => word,
-        false => word & !(GENERATION | COUNT) | generation,
-    }
-}
+pub(crate) struct Descriptor(Word);
 
 thread_local! {
-    /// How many guards this thread holds.
+    /// Number of guards that this thread holds.
     static HELD: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -82,82 +33,44 @@ pub(crate) fn is_held_by_this_thread() -> bool {
 
 impl Descriptor {
     /// Returns a word without a descriptor.
-    pub(crate) const fn none() -> Self {
-        Self(AtomicU64::new(NONE))
+    pub(crate) fn none() -> Self {
+        Self(Word::none())
     }
 
     /// Takes `fd` over, which is `bound` to a permitted address or not. Gives it back
     /// while there is, or still is in use by some call, another one.
     pub(crate) fn install(&self, fd: OwnedFd, bound: bool) -> Result<(), OwnedFd> {
         fork::watch();
-        let bound = if bound { BOUND } else { 0 };
-        let word = (fd.as_raw_fd() as u32 as u64) << 32 | bound | generation();
-        let mut before = self.0.load(Ordering::Acquire);
-        loop {
-            // What the parent process was giving away at the fork is not this one's.
-            let is_given_away = before & LEAVING != 0 && before & GENERATION != generation();
-            if !is_none(before) && !is_given_away {
-                return Err(fd);
-            }
-            match self
-                .0
-                .compare_exchange_weak(before, word, Ordering::AcqRel, Ordering::Acquire)
-            {
-                Ok(_) => {
-                    let _ = fd.into_raw_fd();
-                    return Ok(());
-                }
-                Err(now) => before = now,
-            }
+        if !self.0.install(fd.as_raw_fd(), bound, fork::generation()) {
+            return Err(fd);
         }
+        let _ = fd.into_raw_fd();
+        Ok(())
     }
 
     /// Returns a guard that keeps the descriptor open; `None` if there is none, or
     /// it is being given up.
     #[inline]
     pub(crate) fn acquire(&self) -> Option<FdGuard<'_>> {
-        let mut word = self.0.load(Ordering::Acquire);
-        loop {
-            let seen = current(word);
-            let given_up = seen & (CLOSING | LEAVING) != 0;
-            if number(seen) < 0 || given_up || seen & COUNT == COUNT {
-                return None;
-            }
-            match self
-                .0
-                .compare_exchange_weak(word, seen + 1, Ordering::Acquire, Ordering::Acquire)
-            {
-                Ok(_) => break,
-                Err(now) => word = now,
-            }
-        }
-        let _ = HELD.try_with(|held| held.set(held.get() + 1));
-        Some(FdGuard {
-            descriptor: self,
-            fd: number(word),
-            generation: generation(),
-        })
+        let generation = fork::generation();
+        let fd = self.0.acquire(generation)?;
+        Some(FdGuard::new(self, fd, generation))
     }
 
     /// Returns the number, −1 for none.
     pub(crate) fn number(&self) -> RawFd {
-        let word = self.0.load(Ordering::Acquire);
-        if word & (CLOSING | LEAVING) != 0 {
-            return -1;
-        }
-        number(word)
+        self.0.number()
     }
 
     /// Tells whether there is a descriptor, or a call still uses one that was given up.
     #[cfg(test)]
     pub(crate) fn is_busy(&self) -> bool {
-        !is_none(current(self.0.load(Ordering::Acquire)))
+        !self.0.is_vacant(fork::generation())
     }
 
     /// Tells whether a call still uses a descriptor that was given up.
     pub(crate) fn is_given_up(&self) -> bool {
-        let word = self.0.load(Ordering::Acquire);
-        word & (CLOSING | LEAVING) != 0 && word & GENERATION == generation()
+        self.0.is_given_up(fork::generation())
     }
 
     /// Closes the descriptor: now, or when the last guard is dropped (close(2)).
@@ -174,7 +87,7 @@ impl Descriptor {
         only: Option<RawFd>,
         unlist: impl FnOnce(RawFd),
     ) -> Result<bool, Errno> {
-        match self.give_up(CLOSING, only) {
+        match self.give_up(GiveUp::Close, only) {
             Some(guard) => {
                 unlist(guard.fd);
                 guard.end().map(|()| true)
@@ -192,59 +105,18 @@ impl Descriptor {
         only: Option<RawFd>,
         unlist: impl FnOnce(RawFd),
     ) -> Option<(RawFd, bool)> {
-        let guard = self.give_up(LEAVING, only)?;
+        let guard = self.give_up(GiveUp::Leave, only)?;
         unlist(guard.fd);
         Some((guard.fd, guard.is_bound()))
     }
 
     /// Gives the descriptor up: from here on there are no new guards. The result is
     /// one, so that the word keeps the number until the caller has ended it.
-    fn give_up(&self, flag: u64, only: Option<RawFd>) -> Option<FdGuard<'_>> {
-        let guard = match self.acquire() {
-            Some(guard) => guard,
-            None => self.take_over_from_parent()?,
-        };
-        if only.is_some_and(|only| only != guard.fd) {
-            return None;
-        }
-        let free = |word: u64| (word & (CLOSING | LEAVING) == 0).then_some(word | flag);
-        let given_up = self
-            .0
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, free);
-        given_up.ok().map(|_| guard)
+    fn give_up(&self, how: GiveUp, only: Option<RawFd>) -> Option<FdGuard<'_>> {
+        let generation = fork::generation();
+        let fd = self.0.give_up(how, only, generation)?;
+        Some(FdGuard::new(self, fd, generation))
     }
-
-    /// Acquires a guard of a descriptor that the parent process was closing at the
-    /// fork: its last user does not exist here.
-    #[cold]
-    fn take_over_from_parent(&self) -> Option<FdGuard<'_>> {
-        let word = self.0.load(Ordering::Acquire);
-        if word & CLOSING == 0 || word & GENERATION == generation() {
-            return None;
-        }
-        let next = current(word) & !CLOSING;
-        let taken = self
-            .0
-            .compare_exchange(word, next, Ordering::AcqRel, Ordering::Relaxed);
-        taken.ok().and_then(|_| self.acquire())
-    }
-
-    /// Ends the last use of a descriptor that was given up meanwhile. Only the guard
-    /// that brought the count to 0 comes here, and nobody else changes the word then.
-    #[cold]
-    fn retire(&self, word: u64) -> Result<(), Errno> {
-        // First the number, for which others wait until the word has none.
-        let closed = match word & CLOSING != 0 {
-            true => close(number(word)),
-            false => Ok(()),
-        };
-        self.0.store(NONE, Ordering::Release);
-        closed
-    }
-}
-
-fn is_none(word: u64) -> bool {
-    number(word) < 0
 }
 
 impl Drop for Descriptor {
@@ -257,10 +129,22 @@ impl Drop for Descriptor {
 pub(crate) struct FdGuard<'a> {
     descriptor: &'a Descriptor,
     fd: RawFd,
-    generation: u64,
+    /// The process whose use of the descriptor this is.
+    generation: u32,
 }
 
-impl FdGuard<'_> {
+impl<'a> FdGuard<'a> {
+    /// Makes the guard of a use that the word has counted.
+    #[inline]
+    fn new(descriptor: &'a Descriptor, fd: RawFd, generation: u32) -> Self {
+        let _ = HELD.try_with(|held| held.set(held.get() + 1));
+        Self {
+            descriptor,
+            fd,
+            generation,
+        }
+    }
+
     /// Returns the descriptor.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         // SAFETY: the number is not −1 (`acquire` checked) and stays open: it is
@@ -275,13 +159,13 @@ impl FdGuard<'_> {
 
     /// Tells whether the descriptor has an address that was permitted.
     pub(crate) fn is_bound(&self) -> bool {
-        self.descriptor.0.load(Ordering::Acquire) & BOUND != 0
+        self.descriptor.0.is_bound()
     }
 
     /// Records that bind(2) gave the descriptor an address that was permitted. While
     /// this guard lives, the word is of no other descriptor.
     pub(crate) fn set_bound(&self) {
-        self.descriptor.0.fetch_or(BOUND, Ordering::AcqRel);
+        self.descriptor.0.set_bound();
     }
 
     /// Drops the guard; returns what close(2) said if that closed the descriptor.
@@ -292,15 +176,11 @@ impl FdGuard<'_> {
     #[inline]
     fn release(&self) -> Result<(), Errno> {
         let _ = HELD.try_with(|held| held.set(held.get().saturating_sub(1)));
-        if self.generation != generation() {
+        if self.generation != fork::generation() {
             // Counted in the parent process, for which the child does not count.
             return Ok(());
         }
-        let left = self.descriptor.0.fetch_sub(1, Ordering::AcqRel) - 1;
-        if left & (CLOSING | LEAVING) != 0 && left & COUNT == 0 {
-            return self.descriptor.retire(left);
-        }
-        Ok(())
+        self.descriptor.0.release(close)
     }
 }
 

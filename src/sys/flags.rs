@@ -1,43 +1,86 @@
-//! Flags that scripts give to send(2).
+//! The flags of sends and receives (MSG_ numbers, send(2) and recv(2)).
 
 use nix::errno::Errno;
 use nix::libc;
+use std::ops::BitOr;
 
-/// The flags of a send whose buffer the kernel has read when the call returns:
-/// every `unsafe` block that sends depends on it.
-///
-/// With MSG_ZEROCOPY it reads later, perhaps what the memory is used for by then.
-/// So that flag is EOPNOTSUPP, as on a kernel without it. MSG_NOSIGNAL is added:
-/// a closed peer is EPIPE and no signal.
-pub(super) fn of_send(flags: i32) -> Result<libc::c_int, Errno> {
-    match flags & libc::MSG_ZEROCOPY {
-        0 => Ok(flags | libc::MSG_NOSIGNAL),
-        _ => Err(Errno::EOPNOTSUPP),
+/// Flags without MSG_ZEROCOPY, so that the kernel has read or written a buffer when the
+/// system call returns: every `unsafe` block that sends or receives depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MessageFlags(libc::c_int);
+
+impl MessageFlags {
+    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const DONT_WAIT: Self = Self(libc::MSG_DONTWAIT);
+
+    /// Checks the flags that a script gives to a send.
+    ///
+    /// With MSG_ZEROCOPY the kernel reads the buffer later, perhaps what the memory is
+    /// used for by then. So that flag is EOPNOTSUPP, as on a kernel without it.
+    #[inline]
+    pub(crate) fn of_send(flags: i32) -> Result<Self, Errno> {
+        if flags & libc::MSG_ZEROCOPY != 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        Ok(Self(flags))
+    }
+
+    /// Takes the flags that a script gives to a receive, for which MSG_ZEROCOPY means
+    /// nothing.
+    #[inline]
+    pub(crate) fn of_receive(flags: i32) -> Self {
+        Self(flags & !libc::MSG_ZEROCOPY)
+    }
+
+    /// Tells whether one of `flags` is among these.
+    #[inline]
+    pub(crate) fn has(self, flags: i32) -> bool {
+        self.0 & flags != 0
+    }
+
+    /// Returns these flags without `flag`.
+    pub(crate) fn without(self, flag: i32) -> Self {
+        Self(self.0 & !flag)
+    }
+
+    /// Returns the flags for the kernel to send with. MSG_NOSIGNAL is added, so that a
+    /// closed peer is EPIPE and no signal.
+    #[inline]
+    pub(super) fn to_send(self) -> libc::c_int {
+        self.0 | libc::MSG_NOSIGNAL
+    }
+
+    /// Returns the flags for the kernel to receive with.
+    #[inline]
+    pub(super) fn to_receive(self) -> libc::c_int {
+        self.0
+    }
+}
+
+impl BitOr for MessageFlags {
+    type Output = Self;
+
+    #[inline]
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Gate, Operation, SockAddr};
-    use crate::sys::socket::SocketSpec;
-    use crate::sys::{message, socket};
-    use std::io::IoSlice;
-    use std::net::{Ipv4Addr, SocketAddrV4};
-    use std::os::fd::AsFd;
 
     #[test]
-    fn no_send_leaves_the_buffer_to_the_kernel() {
-        let (a, _b) =
-            socket::socketpair(SocketSpec::new(libc::AF_UNIX, libc::SOCK_STREAM)).unwrap();
-        let to: SockAddr = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9).into();
-        let to = Gate::default().address(Operation::Send, to, None).unwrap();
-        let flags = libc::MSG_ZEROCOPY | libc::MSG_DONTWAIT;
-        let refused = Err(Errno::EOPNOTSUPP);
-        assert_eq!(socket::send(a.as_fd(), b"x", flags), refused);
-        assert_eq!(socket::sendto(a.as_fd(), b"x", flags, &to), refused);
-        let data = [IoSlice::new(b"x")];
-        assert_eq!(message::send(a.as_fd(), &data, &[], flags, None), refused);
-        assert_eq!(socket::send(a.as_fd(), b"x", libc::MSG_DONTWAIT), Ok(1));
+    fn no_flags_leave_the_buffer_to_the_kernel() {
+        let zero_copy = libc::MSG_ZEROCOPY | libc::MSG_DONTWAIT;
+        for flags in [libc::MSG_ZEROCOPY, zero_copy, -1] {
+            assert_eq!(MessageFlags::of_send(flags), Err(Errno::EOPNOTSUPP));
+        }
+        let flags = MessageFlags::of_receive(zero_copy);
+        assert_eq!(flags, MessageFlags::DONT_WAIT);
+        assert_eq!(flags.to_send(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
+        assert_eq!(flags.to_receive(), libc::MSG_DONTWAIT);
+        let all = MessageFlags::of_receive(-1) | flags;
+        assert!(!all.has(libc::MSG_ZEROCOPY) && all.has(libc::MSG_PEEK));
     }
 }

@@ -8,68 +8,119 @@
 //! - Counts carry the generation in which they were taken: in a later one they are 0
 //!   (`descriptor`).
 //! - State that belongs to the threads of a process starts anew ([`PerProcess`]).
-//! - State that a child inherits is changed in a [`Section`]: fork(2) waits until no
-//!   thread is in one, so that the child finds the state whole and its lock free.
+//! - State that a child inherits is behind a lock that no thread holds at a fork
+//!   ([`Inherited`]).
+//!
+//! No other lock is held where fork(2) may find it: not by a thread that is detached from
+//! the VM, which os.fork() does not stop, nor by one of another interpreter or of the host.
+//!
+//! Threads wait here by giving their turn away, since all of it takes a few instructions. A
+//! lock that parks threads in a table of the process, as those of `parking_lot` do, would
+//! not help: another thread may hold a part of the table at the fork.
 
-use parking_lot::lock_api::{RawMutex as _, RawRwLock as _};
-use parking_lot::{RawMutex, RawRwLock};
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::thread;
+use std::time::Duration;
 
-/// How many fork(2)s lie between this process and the one that began to count.
+/// Number of fork(2)s between this process and the one that began to count.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// Held shared by every [`Section`], and alone while fork(2) runs.
-static SECTIONS: Sections = Sections(UnsafeCell::new(RawRwLock::INIT));
+/// Number of threads in a [`Section`], and [`FORKING`] from before fork(2) until after.
+static SECTIONS: AtomicU32 = AtomicU32::new(0);
 
-struct Sections(UnsafeCell<RawRwLock>);
+const FORKING: u32 = 1 << 31;
 
-// SAFETY: the lock is made to be shared; it is replaced only in `child`, where one
-// thread exists.
-unsafe impl Sync for Sections {}
+thread_local! {
+    /// Number of sections that this thread is in.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
 
-impl Sections {
-    fn lock(&self) -> &RawRwLock {
-        // SAFETY: nobody replaces the lock while there is another thread.
-        unsafe { &*self.0.get() }
+/// The waits of one thread for what takes a few instructions.
+#[derive(Default)]
+struct Backoff(u32);
+
+impl Backoff {
+    fn wait(&mut self) {
+        self.0 += 1;
+        if self.0 < 100 {
+            thread::yield_now();
+        } else {
+            // The other thread may need the processor and have a lower priority.
+            thread::sleep(Duration::from_micros(50));
+        }
     }
 }
 
+/// Returns 1 if the calling thread is in a section, else 0.
+fn own_section() -> u32 {
+    u32::from(DEPTH.get() > 0)
+}
+
 extern "C" fn prepare() {
-    SECTIONS.lock().lock_exclusive();
+    let mut backoff = Backoff::default();
+    while SECTIONS.fetch_or(FORKING, Ordering::Acquire) & FORKING != 0 {
+        backoff.wait();
+    }
+    // From here on no thread enters a section.
+    while SECTIONS.load(Ordering::Acquire) != FORKING | own_section() {
+        backoff.wait();
+    }
 }
 
 extern "C" fn parent() {
-    // SAFETY: `prepare` has locked it, on this thread.
-    unsafe { SECTIONS.lock().unlock_exclusive() };
+    SECTIONS.fetch_and(!FORKING, Ordering::Release);
 }
 
 extern "C" fn child() {
-    // Not unlocked: the threads that wait for it are the parent's.
-    // SAFETY: this is the only thread.
-    unsafe { SECTIONS.0.get().write(RawRwLock::INIT) };
+    SECTIONS.store(own_section(), Ordering::Release);
     GENERATION.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Keeps fork(2) waiting for as long as this lives: a few instructions. A thread is
-/// in one section at a time, and calls fork(2) in none.
-pub(crate) struct Section(());
+/// Keeps fork(2) waiting for as long as this lives: a few instructions.
+struct Section(());
 
 impl Section {
-    pub(crate) fn enter() -> Self {
+    #[inline]
+    fn enter() -> Self {
         watch();
-        SECTIONS.lock().lock_shared();
+        let depth = DEPTH.get();
+        DEPTH.set(depth + 1);
+        if depth == 0 {
+            let before = SECTIONS.fetch_add(1, Ordering::Acquire);
+            if before & FORKING != 0 {
+                Self::wait_for_fork();
+            }
+        }
         Self(())
+    }
+
+    /// Takes the section back until fork(2) is over.
+    #[cold]
+    fn wait_for_fork() {
+        SECTIONS.fetch_sub(1, Ordering::Release);
+        let mut backoff = Backoff::default();
+        let enter = |sections: u32| (sections & FORKING == 0).then_some(sections + 1);
+        while SECTIONS
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, enter)
+            .is_err()
+        {
+            backoff.wait();
+        }
     }
 }
 
 impl Drop for Section {
+    #[inline]
     fn drop(&mut self) {
-        // SAFETY: `enter` has locked it.
-        unsafe { SECTIONS.lock().unlock_shared() };
+        let depth = DEPTH.get() - 1;
+        DEPTH.set(depth);
+        if depth == 0 {
+            SECTIONS.fetch_sub(1, Ordering::Release);
+        }
     }
 }
 
@@ -80,8 +131,7 @@ pub(crate) fn watch() {
     WATCH.call_once(|| {
         // A failure (no memory) leaves the number as it is: locks are then
         // those of a program without fork(2).
-        // SAFETY: `prepare` and `parent` lock and unlock; `child` writes memory of
-        // its own, whatever the other threads of the parent did.
+        // SAFETY: the functions read and write atomics and a number of their thread.
         let _ = unsafe { nix::libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
     });
 }
@@ -93,32 +143,66 @@ pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
+/// A lock whose content a child process inherits: fork(2) waits until no thread has it, so
+/// that the child finds the content whole and the lock free.
+///
+/// Nothing that waits is done under it, and fork(2) is not called there.
+#[derive(Debug, Default)]
+pub(crate) struct Inherited<T>(Mutex<T>);
+
+impl<T> Inherited<T> {
+    /// Locks the content.
+    #[inline]
+    pub(crate) fn lock(&self) -> InheritedGuard<'_, T> {
+        let section = Section::enter();
+        let content = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        InheritedGuard { content, section }
+    }
+}
+
+/// The lock of an [`Inherited`], held. It is released before the section ends.
+pub(crate) struct InheritedGuard<'a, T> {
+    content: MutexGuard<'a, T>,
+    #[expect(dead_code, reason = "held, and dropped after the lock")]
+    section: Section,
+}
+
+impl<T> Deref for InheritedGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.content
+    }
+}
+
+impl<T> DerefMut for InheritedGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.content
+    }
+}
+
 /// A lock whose content starts anew in a child process.
 ///
 /// For state that belongs to the threads of one process, such as who waits for
 /// what: in the child those threads do not exist.
 pub(crate) struct PerProcess<T> {
-    /// [`UNUSED`], or twice the generation after the one whose content is in
-    /// place, plus [`CHANGING`] while a thread puts it there.
+    /// [`UNUSED`], or twice the generation after the one whose content is in place,
+    /// plus [`LOCKED`].
     state: AtomicU32,
-    /// Apart from the content, so that both fit two words.
-    lock: UnsafeCell<RawMutex>,
     content: UnsafeCell<T>,
 }
 
 const UNUSED: u32 = 0;
-const CHANGING: u32 = 1;
+const LOCKED: u32 = 1;
 
-// SAFETY: the content is reached under its lock. Both are replaced only by the
-// one thread that set CHANGING for the generation, while no thread of this
-// process has a reference to it: every thread that did was one of the parent's.
+// SAFETY: the content is reached by the one thread of this process that has set LOCKED.
+// Where a thread of the parent process had set it, that thread does not exist here.
 unsafe impl<T: Send> Sync for PerProcess<T> {}
 
 impl<T: Default> PerProcess<T> {
     pub(crate) const fn new(content: T) -> Self {
         Self {
             state: AtomicU32::new(UNUSED),
-            lock: UnsafeCell::new(RawMutex::INIT),
             content: UnsafeCell::new(content),
         }
     }
@@ -127,47 +211,41 @@ impl<T: Default> PerProcess<T> {
     /// since the last time.
     #[inline]
     pub(crate) fn lock(&self) -> Guard<'_, T> {
-        let ready = (generation() + 1) << 1;
-        if self.state.load(Ordering::Acquire) != ready {
-            self.enter(ready);
+        let free = (generation() + 1) << 1;
+        let locked =
+            self.state
+                .compare_exchange(free, free | LOCKED, Ordering::Acquire, Ordering::Relaxed);
+        if locked.is_err() {
+            self.lock_slow(free);
         }
-        // SAFETY: this process's lock is in place, and nobody replaces it
-        // before there is another process.
-        unsafe { &*self.lock.get() }.lock();
         Guard(self)
     }
 
     #[cold]
-    fn enter(&self, ready: u32) {
+    fn lock_slow(&self, free: u32) {
         watch();
+        let mut backoff = Backoff::default();
         loop {
-            let before = self.state.load(Ordering::Acquire);
-            if before == ready {
-                return;
-            }
-            if before == ready | CHANGING {
-                std::thread::yield_now();
+            let before = self.state.load(Ordering::Relaxed);
+            if before == free | LOCKED {
+                backoff.wait();
                 continue;
             }
-            let claimed = self.state.compare_exchange(
+            let locked = self.state.compare_exchange(
                 before,
-                ready | CHANGING,
+                free | LOCKED,
                 Ordering::Acquire,
                 Ordering::Relaxed,
             );
-            if claimed.is_err() {
+            if locked.is_err() {
                 continue;
             }
-            if before != UNUSED {
-                // SAFETY: this thread alone is here (see `Sync`). The old content
-                // is forgotten, not dropped: a thread of the parent may have
-                // been changing it at the fork.
-                unsafe {
-                    self.lock.get().write(RawMutex::INIT);
-                    self.content.get().write(T::default());
-                }
+            if before != free && before != UNUSED {
+                // The old content is forgotten, not dropped: a thread of the parent may
+                // have been changing it at the fork.
+                // SAFETY: this thread has the lock.
+                unsafe { self.content.get().write(T::default()) };
             }
-            self.state.store(ready, Ordering::Release);
             return;
         }
     }
@@ -199,9 +277,11 @@ impl<T> DerefMut for Guard<'_, T> {
 }
 
 impl<T> Drop for Guard<'_, T> {
+    #[inline]
     fn drop(&mut self) {
-        // SAFETY: this thread holds the lock.
-        unsafe { (*self.0.lock.get()).unlock() };
+        // Nobody else changes what is locked.
+        let locked = self.0.state.load(Ordering::Relaxed);
+        self.0.state.store(locked & !LOCKED, Ordering::Release);
     }
 }
 
@@ -215,31 +295,86 @@ impl<T: Default> Default for PerProcess<T> {
 mod tests {
     use super::*;
     use nix::sys::wait::{WaitStatus, waitpid};
-    use nix::unistd::{ForkResult, fork};
+    use nix::unistd::{ForkResult, alarm, fork};
+    use std::sync::atomic::AtomicBool;
+
+    /// Runs `test` in a child process, which has 20 seconds for it.
+    fn in_child(test: impl FnOnce() -> bool) {
+        // SAFETY: the child runs the test, which takes no lock of others, and leaves.
+        match unsafe { fork() }.unwrap() {
+            ForkResult::Child => {
+                alarm::set(20);
+                let failed = !test();
+                // SAFETY: no destructors of the parent's are to run here.
+                unsafe { nix::libc::_exit(i32::from(failed)) }
+            }
+            ForkResult::Parent { child } => {
+                assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)));
+            }
+        }
+    }
 
     #[test]
     fn a_lock_that_another_thread_held_at_the_fork_is_free_in_the_child() {
         static LOCK: PerProcess<Vec<u8>> = PerProcess::new(Vec::new());
         LOCK.lock().push(1);
         let held = LOCK.lock();
-        // From here on the child's view: its one thread never had the lock, for
-        // what its guard would unlock is forgotten.
-        // SAFETY: the child only touches the lock and leaves.
-        match unsafe { fork() }.unwrap() {
-            ForkResult::Child => {
-                std::mem::forget(held);
-                let content = LOCK.lock();
-                let expected = content.is_empty();
-                drop(content);
-                LOCK.lock().push(2);
-                let kept = *LOCK.lock() == [2];
-                // SAFETY: no destructors of the parent's are to run here.
-                unsafe { nix::libc::_exit(i32::from(!(expected && kept))) }
+        // The child's one thread never had the lock: no guard of it is dropped there.
+        in_child(|| {
+            let is_new = LOCK.lock().is_empty();
+            LOCK.lock().push(2);
+            is_new && *LOCK.lock() == [2]
+        });
+        assert_eq!(*held, [1]);
+    }
+
+    #[test]
+    fn a_thread_may_be_in_a_section_in_a_section_and_fork_there() {
+        let outer = Inherited::<u8>::default();
+        let inner = Inherited::<u8>::default();
+        let mut held = outer.lock();
+        *held = 1;
+        *inner.lock() = 2;
+        in_child(|| {
+            // What the child has to wait for has ended.
+            drop(held);
+            (*outer.lock(), *inner.lock()) == (1, 2) && own_section() == 0
+        });
+        *inner.lock() = 3;
+    }
+
+    #[test]
+    fn a_child_finds_what_it_inherits_whole_and_every_lock_free() {
+        let inherited = Inherited::<(u32, u32)>::default();
+        let own = PerProcess::<(u32, u32)>::default();
+        let is_over = AtomicBool::new(false);
+        let change = || {
+            for pair in [&mut *inherited.lock(), &mut *own.lock()] {
+                pair.0 += 1;
+                std::hint::spin_loop();
+                pair.1 += 1;
             }
-            ForkResult::Parent { child } => {
-                assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)));
-                assert_eq!(*held, [1]);
+        };
+        let is_whole = || {
+            let (one, other) = (*inherited.lock(), *own.lock());
+            one.0 == one.1 && other.0 == other.1
+        };
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !is_over.load(Ordering::Relaxed) {
+                        change();
+                    }
+                });
             }
-        }
+            for _ in 0..100 {
+                in_child(|| {
+                    change();
+                    is_whole()
+                });
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        assert!(is_whole());
     }
 }

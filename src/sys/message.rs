@@ -1,6 +1,6 @@
 //! sendmsg(2) and recvmsg(2), and ancillary data (cmsg(3)) as bytes.
 
-use super::flags;
+use super::MessageFlags;
 use super::socket::raw;
 use crate::policy::{Permitted, SockAddr};
 use nix::errno::Errno;
@@ -120,15 +120,15 @@ fn numbers(data: &[u8]) -> impl Iterator<Item = RawFd> + use<'_> {
         .map(|fd| RawFd::from_ne_bytes([fd[0], fd[1], fd[2], fd[3]]))
 }
 
-/// sendmsg(2), with the flags of [`flags::of_send`].
+/// sendmsg(2).
 pub(crate) fn send(
     fd: BorrowedFd<'_>,
     data: &[IoSlice<'_>],
     control: &[u8],
-    flags: i32,
+    flags: MessageFlags,
     address: Option<&Permitted<SockAddr>>,
 ) -> Result<usize, Errno> {
-    let flags = flags::of_send(flags)?;
+    let flags = flags.to_send();
     // SAFETY: all zeros is a valid, empty msghdr.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     if let Some(address) = address {
@@ -161,7 +161,7 @@ pub(crate) fn recv(
     fd: BorrowedFd<'_>,
     data: &mut [IoSliceMut<'_>],
     control: &mut Vec<u8>,
-    flags: i32,
+    flags: MessageFlags,
     sender: &mut SockAddr,
 ) -> Result<Received, Errno> {
     let (pointer, count) = (data.as_mut_ptr().cast(), data.len());
@@ -177,7 +177,7 @@ pub(super) unsafe fn recv_raw(
     data: *mut libc::iovec,
     count: usize,
     control: &mut Vec<u8>,
-    flags: i32,
+    flags: MessageFlags,
     address: &mut SockAddr,
 ) -> Result<Received, Errno> {
     control.clear();
@@ -195,7 +195,7 @@ pub(super) unsafe fn recv_raw(
     }
     // SAFETY: the pointers and lengths describe `address`, the caller's
     // buffers and the room in `control`.
-    let n = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) };
+    let n = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags.to_receive()) };
     let len = Errno::result(n)? as usize;
     let written = if room_len > 0 {
         (message.msg_controllen as usize).min(room_len)

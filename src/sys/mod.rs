@@ -20,5 +20,10 @@ pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod sockopt;
 pub(crate) mod text;
+mod word;
 
 pub(crate) use descriptor::Descriptor;
+pub(crate) use flags::MessageFlags;
+
+// For `word`, to which `models/` gives loom's.
+use std::sync::atomic::AtomicU64;

@@ -1,5 +1,6 @@
 //! recv(2) and recvfrom(2), into memory that is new or the caller's.
 
+use super::MessageFlags;
 use super::message::{self, Received};
 use super::socket::fill;
 use crate::policy::SockAddr;
@@ -44,11 +45,11 @@ impl Buffer {
     /// Returns the room behind the first `filled` bytes, which arrived before.
     /// On a stream socket MSG_TRUNC makes the kernel count bytes and write none
     /// (tcp(7)): they read as zeros then.
-    fn room(&mut self, filled: usize, flags: i32) -> &mut [MaybeUninit<u8>] {
+    fn room(&mut self, filled: usize, flags: MessageFlags) -> &mut [MaybeUninit<u8>] {
         self.memory.truncate(filled);
         let left = self.size - self.memory.len();
         let room = &mut self.memory.spare_capacity_mut()[..left];
-        if flags & libc::MSG_TRUNC != 0 {
+        if flags.has(libc::MSG_TRUNC) {
             room.fill(MaybeUninit::new(0));
         }
         room
@@ -61,12 +62,17 @@ impl Buffer {
         &mut self,
         fd: BorrowedFd<'_>,
         filled: usize,
-        flags: i32,
+        flags: MessageFlags,
     ) -> Result<usize, Errno> {
         let room = self.room(filled, flags);
         // SAFETY: pointer and length describe the room.
         let n = Errno::result(unsafe {
-            libc::recv(fd.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), flags)
+            libc::recv(
+                fd.as_raw_fd(),
+                room.as_mut_ptr().cast(),
+                room.len(),
+                flags.to_receive(),
+            )
         })?;
         let n = reported(n as usize, room.len(), flags);
         let written = n.min(room.len());
@@ -81,7 +87,7 @@ impl Buffer {
         &mut self,
         fd: BorrowedFd<'_>,
         filled: usize,
-        flags: i32,
+        flags: MessageFlags,
         sender: &mut SockAddr,
     ) -> Result<usize, Errno> {
         let room = self.room(filled, flags);
@@ -93,7 +99,7 @@ impl Buffer {
                     fd.as_raw_fd(),
                     room.as_mut_ptr().cast(),
                     room.len(),
-                    flags,
+                    flags.to_receive(),
                     pointer,
                     len,
                 )
@@ -115,7 +121,7 @@ impl Buffer {
         fd: BorrowedFd<'_>,
         control: &mut Vec<u8>,
         filled: usize,
-        flags: i32,
+        flags: MessageFlags,
         sender: &mut SockAddr,
     ) -> Result<Received, Errno> {
         let room = self.room(filled, flags);
@@ -169,8 +175,8 @@ impl Drop for Buffer {
 
 /// Returns the number of bytes that a receive reports. Only with MSG_TRUNC may that be
 /// more than there was room for.
-fn reported(n: usize, room: usize, flags: i32) -> usize {
-    if flags & libc::MSG_TRUNC != 0 {
+fn reported(n: usize, room: usize, flags: MessageFlags) -> usize {
+    if flags.has(libc::MSG_TRUNC) {
         n
     } else {
         n.min(room)
@@ -179,9 +185,20 @@ fn reported(n: usize, room: usize, flags: i32) -> usize {
 
 /// recv(2) into the caller's memory. The number of bytes written; with MSG_TRUNC what
 /// the kernel reports.
-pub(crate) fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: i32) -> Result<usize, Errno> {
+pub(crate) fn recv(
+    fd: BorrowedFd<'_>,
+    buf: &mut [u8],
+    flags: MessageFlags,
+) -> Result<usize, Errno> {
     // SAFETY: pointer and length describe `buf`.
-    let n = unsafe { libc::recv(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len(), flags) };
+    let n = unsafe {
+        libc::recv(
+            fd.as_raw_fd(),
+            buf.as_mut_ptr().cast(),
+            buf.len(),
+            flags.to_receive(),
+        )
+    };
     Errno::result(n).map(|n| reported(n as usize, buf.len(), flags))
 }
 
@@ -189,7 +206,7 @@ pub(crate) fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: i32) -> Result<usi
 pub(crate) fn recvfrom(
     fd: BorrowedFd<'_>,
     buf: &mut [u8],
-    flags: i32,
+    flags: MessageFlags,
     sender: &mut SockAddr,
 ) -> Result<usize, Errno> {
     let mut n = 0;
@@ -200,7 +217,7 @@ pub(crate) fn recvfrom(
                 fd.as_raw_fd(),
                 buf.as_mut_ptr().cast(),
                 buf.len(),
-                flags,
+                flags.to_receive(),
                 pointer,
                 len,
             )

@@ -348,6 +348,7 @@ impl Drop for Interval {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::MessageFlags;
     use crate::sys::socket::SocketSpec;
     use std::sync::mpsc::channel;
     use std::time::Instant;
@@ -388,7 +389,7 @@ mod tests {
             let interval = Interval::start(Duration::from_millis(2)).unwrap();
             for _ in 0..3 {
                 let fd = std::os::fd::AsFd::as_fd(&a);
-                let received = super::super::receive::recv(fd, &mut [0], 0);
+                let received = super::super::receive::recv(fd, &mut [0], MessageFlags::NONE);
                 assert_eq!(received, Err(Errno::EINTR));
             }
             drop(interval);

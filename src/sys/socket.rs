@@ -1,6 +1,6 @@
 //! Sockets themselves: socket(2) to getpeername(2).
 
-use super::flags;
+use super::MessageFlags;
 use crate::policy::{Permitted, SockAddr};
 use nix::errno::Errno;
 use nix::libc;
@@ -116,22 +116,22 @@ pub(crate) fn getpeername(fd: BorrowedFd<'_>) -> Result<SockAddr, Errno> {
     })
 }
 
-/// send(2), with the flags of [`flags::of_send`].
-pub(crate) fn send(fd: BorrowedFd<'_>, data: &[u8], flags: i32) -> Result<usize, Errno> {
-    let flags = flags::of_send(flags)?;
+/// send(2).
+pub(crate) fn send(fd: BorrowedFd<'_>, data: &[u8], flags: MessageFlags) -> Result<usize, Errno> {
+    let flags = flags.to_send();
     // SAFETY: pointer and length describe `data`.
     let n = unsafe { libc::send(fd.as_raw_fd(), data.as_ptr().cast(), data.len(), flags) };
     Errno::result(n).map(|n| n as usize)
 }
 
-/// sendto(2), with the flags of [`flags::of_send`].
+/// sendto(2).
 pub(crate) fn sendto(
     fd: BorrowedFd<'_>,
     data: &[u8],
-    flags: i32,
+    flags: MessageFlags,
     address: &Permitted<SockAddr>,
 ) -> Result<usize, Errno> {
-    let flags = flags::of_send(flags)?;
+    let flags = flags.to_send();
     let (pointer, len) = raw(address.get());
     // SAFETY: the pointers and lengths describe `data` and `address`.
     let n = unsafe {

@@ -9,10 +9,9 @@
 
 use crate::net::{Control, Timeout};
 use crate::policy::{Gate, Rules};
-use parking_lot::Mutex;
+use crate::sys::fork::{Inherited, PerProcess};
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyModuleDef};
 use rustpython_vm::class::PyClassImpl;
-use rustpython_vm::common::lock::PyRwLock;
 use rustpython_vm::common::static_cell;
 use rustpython_vm::function::FuncArgs;
 use rustpython_vm::types::Callable;
@@ -62,7 +61,7 @@ pub(crate) struct State {
     /// SocketIO is registered with the abstract classes of `io`.
     pub(crate) io_told: AtomicBool,
     /// Held while names go into a module that starts without them.
-    pub(crate) storing: Mutex<()>,
+    pub(crate) storing: PerProcess<()>,
     default_timeout: DefaultTimeout,
 }
 
@@ -143,7 +142,7 @@ struct Entry {
 static_cell! {
     /// A VM without threads numbers its interpreters on each thread anew: then
     /// this table, too, is one for each thread.
-    static RUNTIMES: PyRwLock<BTreeMap<i64, Entry>>;
+    static RUNTIMES: Inherited<BTreeMap<i64, Entry>>;
     /// The module that [`register`] found under the name `socket`, as an address.
     /// A subinterpreter has the definitions of its parent: who has this one was
     /// registered, or its root was.
@@ -160,7 +159,7 @@ pub(crate) fn register(vm: &VirtualMachine, runtime: Arc<Runtime>) {
     let registered = REGISTERED.get_or_init(AtomicUsize::default);
     registered.store(definition(vm), Ordering::Relaxed);
     let live = live_roots();
-    let mut runtimes = RUNTIMES.get_or_init(Default::default).write();
+    let mut runtimes = RUNTIMES.get_or_init(Default::default).lock();
     let (entry, tenancy) = Entry::new(runtime);
     let ended: Vec<Entry> = runtimes
         .extract_if(.., |root, entry| {
@@ -222,7 +221,7 @@ fn look_up(vm: &VirtualMachine) -> Arc<State> {
     let id = vm.state.interpreter_id;
     let registered = REGISTERED.get_or_init(AtomicUsize::default);
     let registered = registered.load(Ordering::Relaxed);
-    let mut runtimes = RUNTIMES.get_or_init(Default::default).write();
+    let mut runtimes = RUNTIMES.get_or_init(Default::default).lock();
     let mut new = None;
     let entry = runtimes.entry(vm.state.runtime_root_id).or_insert_with(|| {
         let runtime = if registered != 0 && registered == definition(vm) {

@@ -5,6 +5,7 @@ use super::super::{BaseSocket, stream};
 use super::buffered::ReadBuffer;
 use crate::bridge::{Data, Room, args, call};
 use crate::net::{Error, Socket};
+use crate::sys::MessageFlags;
 use crate::vm::io_classes::RawIoBase;
 use nix::errno::Errno;
 use nix::libc;
@@ -310,7 +311,7 @@ impl SocketIo {
             len: buffer.len(),
         };
         let n = call(vm, &socket, |call| {
-            let received = call.recv_into(&room, 0);
+            let received = call.recv_into(&room, MessageFlags::NONE);
             received.map(Some).or_else(|error| zelf.failed(error))
         })?;
         Ok(n.to_pyobject(vm))
@@ -336,7 +337,7 @@ impl SocketIo {
         check_able(zelf, READING, "readable", vm)?;
         zelf.check_in_time(vm)?;
         let data = call(vm, &socket, |call| {
-            let received = call.recv(size, 0);
+            let received = call.recv(size, MessageFlags::NONE);
             received.map(Some).or_else(|error| zelf.failed(error))
         })?;
         Ok(match data {
@@ -360,10 +361,12 @@ impl SocketIo {
             }
         };
         let data = Data::try_from_object(vm, b)?;
-        let n = call(vm, &socket, |call| match call.send(&data, 0) {
-            // A write that times out does not stop the reads.
-            Err(Error::Errno(Errno::EAGAIN)) => Ok(None),
-            sent => sent.map(Some),
+        let n = call(vm, &socket, |call| {
+            match call.send(&data, MessageFlags::NONE) {
+                // A write that times out does not stop the reads.
+                Err(Error::Errno(Errno::EAGAIN)) => Ok(None),
+                sent => sent.map(Some),
+            }
         })?;
         Ok(n.to_pyobject(vm))
     }

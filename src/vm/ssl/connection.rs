@@ -6,6 +6,8 @@ use crate::bridge::{CallContext, Data, blocking, errors};
 use crate::net::call::{Ready, Step};
 use crate::net::{Call, Error, SendQueue, Socket, Timeout, VmContext};
 use crate::object::BaseSocket;
+use crate::sys::MessageFlags;
+use crate::sys::fork::{self, PerProcess};
 use nix::errno::Errno;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyStr, PyTypeRef, PyWeak};
 use rustpython_vm::common::lock::PyThreadMutex;
@@ -18,7 +20,7 @@ use rustpython_vm::{
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// Number of bytes of a write that are encrypted before they are sent.
 const PIECE: usize = 64 * 1024;
@@ -47,12 +49,12 @@ pub(super) struct Connection {
     send_queue: Arc<SendQueue>,
     /// Held while the library works, which takes bytes out of one buffer and
     /// puts them into the next: two threads at once would mix their records.
-    /// It moves bytes and never waits for any.
+    /// It moves bytes and never waits for any. A child process has another one.
     #[pytraverse(skip)]
-    working: PyThreadMutex<()>,
-    /// A write is under way, whose pieces belong together.
+    working: PerProcess<Arc<PyThreadMutex<()>>>,
+    /// The write that is under way, whose pieces belong together.
     #[pytraverse(skip)]
-    writing: AtomicBool,
+    writing: Writing,
     /// Without waiting: how many bytes a write has taken that said
     /// SSLWantWriteError, as they had not all gone.
     #[pytraverse(skip)]
@@ -89,8 +91,8 @@ impl Connection {
             owner: socket.as_object().downgrade(None, vm)?,
             socket: socket.socket.clone(),
             send_queue,
-            working: PyThreadMutex::new(()),
-            writing: AtomicBool::new(false),
+            working: PerProcess::default(),
+            writing: Writing::default(),
             taken: AtomicUsize::new(0),
         })
     }
@@ -136,9 +138,10 @@ impl Connection {
                 return Ok(Step::Wait(Ready::Unknown));
             }
             // None in a callback of the library's: it knows what may be called.
-            let _working = match self.working.try_lock() {
+            let working = self.working.lock().clone();
+            let _working = match working.try_lock() {
                 Ok(guard) => Some(guard),
-                Err(_) => self.working.lock_wrapped(|lock| vm.allow_threads(lock)),
+                Err(_) => working.lock_wrapped(|lock| vm.allow_threads(lock)),
             };
             let result = finished.take().unwrap_or_else(&mut *act);
             let all_sent = match self.flush(vm_context) {
@@ -169,8 +172,13 @@ impl Connection {
         if self.send_queue.is_empty() {
             return Ok(true);
         }
-        match Call::with_flags(context, &self.socket, Timeout::NonBlocking, 0)
-            .flush(&self.send_queue)
+        match Call::with_flags(
+            context,
+            &self.socket,
+            Timeout::NonBlocking,
+            MessageFlags::NONE,
+        )
+        .flush(&self.send_queue)
         {
             Ok(()) | Err(Error::Errno(Errno::EAGAIN)) => {}
             Err(error) => {
@@ -257,20 +265,35 @@ fn waiting<'a, T>(
     }
 }
 
-/// One thread's turn at something, until this is dropped.
+/// Whether a thread of this process writes: 0, or the generation of the thread's process
+/// and 1. In a child the write of another thread is nobody's.
+#[derive(Default)]
+struct Writing(AtomicU32);
+
+/// One thread's turn to write, until this is dropped.
 struct WriteLock<'a> {
-    taken: &'a AtomicBool,
+    writing: &'a Writing,
     mine: bool,
 }
 
 impl<'a> WriteLock<'a> {
-    fn new(taken: &'a AtomicBool) -> Self {
-        Self { taken, mine: false }
+    fn new(writing: &'a Writing) -> Self {
+        Self {
+            writing,
+            mine: false,
+        }
     }
 
-    /// Takes it unless another thread has it. Whether it is this thread's.
+    /// Takes it unless another thread has it; tells whether it is this thread's.
     fn take(&mut self) -> bool {
-        self.mine = self.mine || !self.taken.swap(true, Ordering::Acquire);
+        let own = fork::generation() + 1;
+        let take = |writing| (writing != own).then_some(own);
+        self.mine = self.mine
+            || self
+                .writing
+                .0
+                .fetch_update(Ordering::Acquire, Ordering::Relaxed, take)
+                .is_ok();
         self.mine
     }
 }
@@ -278,7 +301,7 @@ impl<'a> WriteLock<'a> {
 impl Drop for WriteLock<'_> {
     fn drop(&mut self) {
         if self.mine {
-            self.taken.store(false, Ordering::Release);
+            self.writing.0.store(0, Ordering::Release);
         }
     }
 }

@@ -1,0 +1,25 @@
+//! Runs the parts of the library that work without a lock, or depend on an order, in every
+//! interleaving of a few threads.
+//!
+//! `src/sys/word.rs` and `src/net/wake.rs` are included as they are. Around them stand models
+//! of what they need: [loom](loom)'s atomics, locks and threads, a kernel with a few
+//! descriptors, and threads that signals wake. A model fails if in any interleaving an
+//! assertion fails, or all threads wait.
+//!
+//! Where three threads have too many interleavings, those are run in which threads are
+//! stopped only so often where they could go on.
+
+mod net;
+mod sys;
+
+pub use net::{Order, Waits};
+pub use sys::descriptor::Socket;
+pub use sys::signal::Thread;
+
+/// Runs `model` in every interleaving, or in those in which threads are stopped up to
+/// `preemptions` times where they could go on.
+pub fn explore(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = preemptions;
+    builder.check(model);
+}

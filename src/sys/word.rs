@@ -1,0 +1,284 @@
+//! The atomic word of a [`Descriptor`](super::Descriptor): its states and their changes,
+//! without a system call.
+//!
+//! | state | word | `acquire` | `give_up` |
+//! |---|---|---|---|
+//! | none | no number | fails | fails |
+//! | open | number, count | count + 1 | closing or leaving, count + 1 |
+//! | closing | number, CLOSING, count > 0 | fails | fails |
+//! | leaving | number, LEAVING, count > 0 | fails | fails |
+//! | ending | number, CLOSING or LEAVING, count 0 | fails | fails |
+//!
+//! Invariants:
+//!
+//! - The number is this word's until the state is "none". The `release` that brings the
+//!   count to 0 ends it: in "closing" it closes the number, in "leaving" it lets go of it.
+//!   That happens once, and before the state becomes "none": a thread that waits for
+//!   "none" finds the number free.
+//! - Each use between `acquire` or `give_up` and its `release` is one count: while there is
+//!   one, the number is not closed, and no call uses a number that the kernel has given to
+//!   somebody else.
+//! - In "closing" and "leaving" the count only falls.
+//! - The count belongs to the threads of one process. The word has the lowest bits of the
+//!   [generation](super::fork) in which it was counted. In a child process the count of an
+//!   earlier generation is 0; a descriptor that the parent was closing is given up once
+//!   more, since its last user does not exist; one that was "ending" or leaving is gone.
+//!
+//! `models/` includes this file, with an `AtomicU64` that runs every interleaving.
+
+use super::AtomicU64;
+use std::sync::atomic::Ordering;
+
+/// The number of a descriptor, or none, with a count of the uses.
+pub(super) struct Word(AtomicU64);
+
+/// The end of a descriptor that is given up, once nobody uses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GiveUp {
+    /// It is closed.
+    Close,
+    /// It stays open: the number is somebody else's from then on.
+    Leave,
+}
+
+const CLOSING: u64 = 1 << 31;
+const LEAVING: u64 = 1 << 30;
+const GIVEN_UP: u64 = CLOSING | LEAVING;
+/// bind(2) gave the descriptor an address that the gate let through, or the host
+/// bound it. The flag is in the word so that no other descriptor inherits it.
+const BOUND: u64 = 1 << 29;
+/// The generation's bits.
+const GENERATION_SHIFT: u32 = 21;
+const GENERATION: u64 = 0xff << GENERATION_SHIFT;
+const COUNT: u64 = (1 << GENERATION_SHIFT) - 1;
+/// No number, in the upper half.
+const NONE: u64 = 0xffff_ffff << 32;
+
+fn number(word: u64) -> i32 {
+    (word >> 32) as u32 as i32
+}
+
+/// Returns the bits that a word counted in `generation` has.
+#[inline]
+fn bits(generation: u32) -> u64 {
+    u64::from(generation & 0xff) << GENERATION_SHIFT
+}
+
+/// Returns the word as a process of `generation` has to see it: without the counts of
+/// an earlier one.
+#[inline]
+fn current(word: u64, generation: u32) -> u64 {
+    if word & GENERATION == bits(generation) {
+        word
+    } else {
+        word & !(GENERATION | COUNT) | bits(generation)
+    }
+}
+
+/// Tells whether a word has no number, or one that is not its own any more: the parent
+/// process was giving it away at the fork, or was in close(2), which may have freed it.
+fn is_vacant(word: u64, generation: u32) -> bool {
+    let is_leaving = word & LEAVING != 0;
+    let is_ending = word & CLOSING != 0 && word & COUNT == 0;
+    number(word) < 0 || word & GENERATION != bits(generation) && (is_leaving || is_ending)
+}
+
+impl Word {
+    /// Returns a word without a number.
+    pub(super) fn none() -> Self {
+        Self(AtomicU64::new(NONE))
+    }
+
+    /// Takes `number` over, unless there is, or still is in use by some call, another one.
+    pub(super) fn install(&self, number: i32, bound: bool, generation: u32) -> bool {
+        let bound = if bound { BOUND } else { 0 };
+        let word = u64::from(number as u32) << 32 | bound | bits(generation);
+        let install = |before| is_vacant(before, generation).then_some(word);
+        self.0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, install)
+            .is_ok()
+    }
+
+    /// Begins a use of the number; `None` if there is none, or it was given up.
+    #[inline]
+    pub(super) fn acquire(&self, generation: u32) -> Option<i32> {
+        let mut word = self.0.load(Ordering::Acquire);
+        loop {
+            let seen = current(word, generation);
+            if number(seen) < 0 || seen & GIVEN_UP != 0 || seen & COUNT == COUNT {
+                return None;
+            }
+            match self
+                .0
+                .compare_exchange_weak(word, seen + 1, Ordering::Acquire, Ordering::Acquire)
+            {
+                Ok(_) => return Some(number(word)),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Ends a use that began in this process. The last use of a number that is closing
+    /// calls `close` with it, and returns the result.
+    #[inline]
+    pub(super) fn release<E>(&self, close: impl FnOnce(i32) -> Result<(), E>) -> Result<(), E> {
+        let left = self.0.fetch_sub(1, Ordering::AcqRel) - 1;
+        if left & GIVEN_UP != 0 && left & COUNT == 0 {
+            return self.end(left, close);
+        }
+        Ok(())
+    }
+
+    /// Ends the state "ending", which nobody else changes.
+    #[cold]
+    fn end<E>(&self, word: u64, close: impl FnOnce(i32) -> Result<(), E>) -> Result<(), E> {
+        // First the number, for which others wait until the word has none.
+        let closed = if word & CLOSING != 0 {
+            close(number(word))
+        } else {
+            Ok(())
+        };
+        self.0.store(NONE, Ordering::Release);
+        closed
+    }
+
+    /// Gives the number up, if it is `only` or `only` is `None`: from here on no use
+    /// begins. The result is a use, so that the word keeps the number until its
+    /// `release`; `None` if there is no number, or it was given up.
+    pub(super) fn give_up(&self, how: GiveUp, only: Option<i32>, generation: u32) -> Option<i32> {
+        let flag = match how {
+            GiveUp::Close => CLOSING,
+            GiveUp::Leave => LEAVING,
+        };
+        let give_up = |word: u64| {
+            let is_current = word & GENERATION == bits(generation);
+            let is_free = word & GIVEN_UP == 0 || !is_current;
+            let is_asked_for = only.is_none_or(|only| only == number(word));
+            let seen = current(word, generation) & !GIVEN_UP;
+            (!is_vacant(word, generation) && is_free && is_asked_for && seen & COUNT != COUNT)
+                .then(|| (seen + 1) | flag)
+        };
+        let given_up = self
+            .0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, give_up);
+        given_up.ok().map(number)
+    }
+
+    /// Returns the number; −1 if there is none, or it was given up.
+    pub(super) fn number(&self) -> i32 {
+        let word = self.0.load(Ordering::Acquire);
+        if word & GIVEN_UP != 0 {
+            return -1;
+        }
+        number(word)
+    }
+
+    /// Tells whether the word can take a number over.
+    #[cfg(test)]
+    pub(super) fn is_vacant(&self, generation: u32) -> bool {
+        is_vacant(self.0.load(Ordering::Acquire), generation)
+    }
+
+    /// Tells whether a use goes on of a number that was given up.
+    pub(super) fn is_given_up(&self, generation: u32) -> bool {
+        let word = self.0.load(Ordering::Acquire);
+        word & GIVEN_UP != 0 && word & GENERATION == bits(generation)
+    }
+
+    /// Tells whether the number is bound to an address that was permitted.
+    pub(super) fn is_bound(&self) -> bool {
+        self.0.load(Ordering::Acquire) & BOUND != 0
+    }
+
+    /// Records that the number is bound to an address that was permitted. The caller
+    /// uses the number, so that the word is of no other.
+    pub(super) fn set_bound(&self) {
+        self.0.fetch_or(BOUND, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    /// A word with the number 7 that the parent process uses twice.
+    fn used_by_parent() -> Word {
+        let word = Word::none();
+        assert!(word.install(7, true, PARENT));
+        assert_eq!(
+            (word.acquire(PARENT), word.acquire(PARENT)),
+            (Some(7), Some(7))
+        );
+        word
+    }
+
+    const PARENT: u32 = 255;
+    const CHILD: u32 = PARENT + 1;
+
+    /// Ends a use; returns the number that was closed.
+    fn release(word: &Word) -> Option<i32> {
+        let closed = Cell::new(None);
+        word.release(|number| {
+            assert_eq!(closed.replace(Some(number)), None);
+            Ok::<(), ()>(())
+        })
+        .unwrap();
+        closed.get()
+    }
+
+    #[test]
+    fn a_child_does_not_count_the_uses_of_its_parent() {
+        let word = used_by_parent();
+        assert_eq!(word.acquire(CHILD), Some(7));
+        assert_eq!(word.give_up(GiveUp::Close, None, CHILD), Some(7));
+        assert!(word.is_given_up(CHILD) && word.is_bound());
+        assert_eq!((release(&word), release(&word)), (None, Some(7)));
+        assert!(word.is_vacant(CHILD));
+    }
+
+    #[test]
+    fn a_child_closes_what_its_parent_was_closing() {
+        let word = used_by_parent();
+        assert_eq!(word.give_up(GiveUp::Close, None, PARENT), Some(7));
+        assert!(word.is_given_up(PARENT) && !word.is_given_up(CHILD));
+        assert_eq!(word.acquire(CHILD), None);
+        assert!(!word.install(8, false, CHILD));
+        // Another number than the one asked for stays as it is.
+        assert_eq!(word.give_up(GiveUp::Close, Some(8), CHILD), None);
+        assert_eq!(word.acquire(CHILD), None);
+        assert_eq!(word.give_up(GiveUp::Close, Some(7), CHILD), Some(7));
+        assert_eq!(word.give_up(GiveUp::Close, Some(7), CHILD), None);
+        assert_eq!(release(&word), Some(7));
+    }
+
+    #[test]
+    fn a_child_does_not_close_what_its_parent_was_leaving() {
+        let word = used_by_parent();
+        assert_eq!(word.give_up(GiveUp::Leave, None, PARENT), Some(7));
+        assert_eq!(word.acquire(CHILD), None);
+        assert_eq!(word.give_up(GiveUp::Close, None, CHILD), None);
+        assert!(word.install(8, false, CHILD) && !word.is_bound());
+        assert_eq!(word.acquire(CHILD), Some(8));
+    }
+
+    /// The parent's close(2) may have freed the number, and the kernel may have given it
+    /// to another socket before the fork.
+    #[test]
+    fn a_child_does_not_close_a_number_that_its_parent_may_have_closed() {
+        let word = Word::none();
+        assert!(word.install(7, false, PARENT));
+        assert_eq!(word.give_up(GiveUp::Close, None, PARENT), Some(7));
+        let in_child = || {
+            assert_eq!(word.acquire(CHILD), None);
+            assert_eq!(word.give_up(GiveUp::Close, None, CHILD), None);
+            assert!(word.is_vacant(CHILD) && !word.is_given_up(CHILD));
+        };
+        let closed = word.release(|number| {
+            in_child();
+            Err(number)
+        });
+        assert_eq!(closed, Err(7));
+        assert!(word.is_vacant(PARENT));
+    }
+}
