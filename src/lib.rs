@@ -162,6 +162,8 @@ mod net;
 mod object;
 mod policy;
 mod sys;
+#[cfg(test)]
+mod testing;
 mod vm;
 
 pub use embed::{Counters, Handle, SocketInfo, SocketModule, handoff};
