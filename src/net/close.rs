@@ -112,7 +112,7 @@ mod tests {
         let fd = connection.as_fd();
         sockopt::set(fd, libc::SOL_SOCKET, libc::SO_LINGER, &linger).unwrap();
         rare_options::note_descriptor(fd);
-        let flags = libc::MSG_DONTWAIT;
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
         while sys::socket::send(fd, &[0; 65536], flags).is_ok() {}
         let socket = Arc::new(Socket::new(Arc::default()));
         let moving = Moving::new(connection.into(), socket.control.permit().unwrap());

@@ -136,6 +136,16 @@ impl Socket {
         self.marks.load(Ordering::Acquire) & (SHUT_READ | SHUT_WRITE)
     }
 
+    /// Adds to the flags of a send that a script gave: MSG_NOSIGNAL, unless the host
+    /// lets the process's disposition of SIGPIPE decide.
+    #[inline]
+    pub(super) fn send_flags(&self, flags: i32) -> i32 {
+        if self.control.raises_sigpipe() {
+            return flags;
+        }
+        flags | libc::MSG_NOSIGNAL
+    }
+
     /// Counts bytes that arrived.
     #[inline]
     pub(crate) fn count_received(&self, bytes: usize) {

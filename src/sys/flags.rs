@@ -7,11 +7,10 @@ use nix::libc;
 /// every `unsafe` block that sends depends on it.
 ///
 /// With MSG_ZEROCOPY it reads later, perhaps what the memory is used for by then.
-/// So that flag is EOPNOTSUPP, as on a kernel without it. MSG_NOSIGNAL is added:
-/// a closed peer is EPIPE and no signal.
+/// So that flag is EOPNOTSUPP, as on a kernel without it.
 pub(super) fn of_send(flags: i32) -> Result<libc::c_int, Errno> {
     match flags & libc::MSG_ZEROCOPY {
-        0 => Ok(flags | libc::MSG_NOSIGNAL),
+        0 => Ok(flags),
         _ => Err(Errno::EOPNOTSUPP),
     }
 }
