@@ -2,7 +2,7 @@
 """Runs CPython 3.13's own socket tests under `interpreter` and under that CPython.
 
     python3 conformance/run.py [--interpreter PATH] [--python PATH]
-                               [--module NAME ...] [--jobs N] [--verbose]
+                               [--module NAME ...] [--each] [--jobs N] [--verbose]
 
 Prints the totals of each side and every test whose outcome differs. A difference
 named in differences.txt is right and says why; any other is a failure.
@@ -16,6 +16,10 @@ process runs the rest.
 A test that differs is run once more by itself on both sides, after all modules,
 since some of these tests depend on timing; the second outcome counts and the
 table says so.
+
+With --each every test then runs in a process of its own, and what became of it there
+counts: a test may pass only because of what an earlier one has left behind. The tests
+that come to something else than in the whole run are listed.
 
 Exit status: 0 no unexpected difference, 1 some, 2 no CPython or no interpreter.
 """
@@ -174,6 +178,24 @@ def run_one(side, test, limit):
     return results.get(test, ("absent", ""))
 
 
+def run_each(sides, both, limit, jobs):
+    """Every test of `both`, the results of whole runs, by itself; the same of both sides.
+    Prints each test whose outcome is another one then.
+    """
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        # A fixture's failure, "setUpClass (...)", is no test to run by itself.
+        running = [{test: pool.submit(run_one, side, test, limit) for test in whole if " " not in test}
+                   for side, whole in zip(sides, both)]
+        alone = [{test: future.result() for test, future in results.items()} for results in running]
+    for side, whole, results in zip(sides, both, alone):
+        for test, (outcome, message) in sorted(results.items()):
+            if outcome != whole[test][0]:
+                print("  alone       %s on %s: %s, %s in the whole run" % (test, side.title, outcome, whole[test][0]))
+                if message:
+                    print("    " + message.strip().replace("\n", "\n      "))
+    return alone
+
+
 def read_differences(path):
     """{(test, CPython's outcome, interpreter's outcome): reason}"""
     differences = {}
@@ -275,6 +297,7 @@ def arguments():
                         help="seconds without news after which a test is killed (default 180)")
     parser.add_argument("--jobs", type=int, default=(os.cpu_count() or 1) + 1,
                         help="processes at a time (default: the number of processors and one)")
+    parser.add_argument("--each", action="store_true", help="run each test in a process of its own, too")
     parser.add_argument("--verbose", action="store_true", help="show the messages of differing tests")
     return parser.parse_args()
 
@@ -303,6 +326,9 @@ def main():
         all_results = run_modules(modules, sides, options.limit, options.jobs)
         for module in modules:
             both = [all_results[module, side.title] for side in sides]
+            if options.each:
+                both = run_each(sides, both, options.limit, options.jobs)
+                all_results.update({(module, side.title): results for side, results in zip(sides, both)})
             for test, again, one, other in compare(module, sides, both, options.limit):
                 key = (test, one[0], other[0])
                 note = " (second run)" if again else ""

@@ -302,5 +302,10 @@ def python(source, *arguments, program=None, check=True, **options):
 
 
 def main():
-    """For the end of each file."""
-    unittest.main(verbosity=1)
+    """For the end of each file. Says why tests were skipped, each reason once."""
+    result = unittest.main(verbosity=1, exit=False).result
+    reasons = [reason for _, reason in result.skipped]
+    for reason in sorted(set(reasons)):
+        print("skipped: %s: %d for this reason: %s" % (
+            os.path.basename(sys.argv[0]), reasons.count(reason), reason), file=sys.stderr)
+    sys.exit(not result.wasSuccessful())

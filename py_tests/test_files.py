@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import warnings
+import weakref
 
 from support import LONG, SocketTest, fill, main
 
@@ -54,6 +55,33 @@ class MakeFile(SocketTest):
                 self.one.makefile(mode, 0)
         for buffering in ("x", 1.5):
             self.assertRaises(TypeError, self.one.makefile, "rb", buffering)
+
+    def test_closing_lets_go_of_the_socket(self):
+        for mode, buffering in (("rb", 0), ("wb", 0), ("rwb", 0), ("rb", -1), ("wb", -1), ("rwb", -1),
+                                ("r", -1), ("w", -1), ("rw", -1)):
+            with self.subTest(mode=mode, buffering=buffering):
+                without = sys.getrefcount(self.one)
+                made = self.one.makefile(mode, buffering)
+                self.assertEqual(sys.getrefcount(self.one), without + 1)
+                made.close()
+                self.assertEqual(sys.getrefcount(self.one), without)
+
+    def test_a_socket_that_keeps_its_file_is_collected(self):
+        """Its raw file: what RustPython's own buffers refer to is not seen by its collector."""
+        class Keeping(socket.socket):
+            pass
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            one, other = socket.socketpair()
+            with other:
+                keeping = Keeping(fileno=one.detach())
+                keeping.file = keeping.makefile("rb", 0)
+                gone = weakref.ref(keeping)
+                del keeping
+                gc.collect()
+                self.assertIsNone(gone())
+                self.assertEqual(other.recv(1), b"")
 
     def test_failure_gives_the_socket_back(self):
         self.assertRaises(LookupError, self.one.makefile, "r", encoding="no-such")
@@ -110,6 +138,91 @@ class MakeFile(SocketTest):
         self.assertEqual(self.other.recv(99), b"more\n")
         self.other.sendall(b"and more\n")
         self.assertEqual(text.readline(), "and more\n")
+
+    def test_one_thread_writes_while_another_reads(self):
+        for mode, reads, attribute in (("rwb", "readline", None), ("rwb", "read", None), ("rw", "readline", "buffer"),
+                                       ("rw", "read", "buffer"), ("rw", "__next__", "buffer")):
+            with self.subTest(mode=mode, reads=reads):
+                one, other = self.pair()
+                with one.makefile(mode) as both:
+                    text = str if "b" not in mode else str.encode
+                    size = () if reads != "read" else (7,)
+                    reader = self.background(getattr(both, reads), *size)
+                    reader.wait_blocked()
+                    both.write(text("question\n"))
+                    both.flush()
+                    self.assertEqual(other.recv(99), b"question\n")
+                    self.assertFalse(both.closed)
+                    self.assertTrue(both.readable() and both.writable() and not both.seekable())
+                    self.assertIn(type(both).__name__, repr(both))
+                    if attribute:
+                        both.writelines(["more\n", "lines\n"])
+                        both.flush()
+                        self.assertEqual(other.recv(99), b"more\nlines\n")
+                        self.assertEqual((both.errors, both.mode), ("strict", "rw"))
+                    other.sendall(b"answer\nnext\n")
+                    self.assertEqual(reader.result(), text("answer\n"))
+                    # What was read ahead outlives a write.
+                    both.write(text("x"))
+                    self.assertEqual(both.readline(), text("next\n"))
+                self.assertEqual(other.recv(99), b"x")
+
+    def test_two_threads_talk_through_one_text_file(self):
+        both = self.file("rw", encoding="utf-8")
+        lines = ["z\u00fcrich %d\n" % i for i in range(2000)]
+
+        def echo():
+            with self.other.makefile("rwb") as file:
+                for line in file:
+                    file.write(line)
+                    file.flush()
+
+        echoing = self.background(echo)
+        reading = self.background(lambda: [both.readline() for _ in lines])
+        for line in lines:
+            both.write(line)
+            both.flush()
+        self.assertEqual(reading.result(), lines)
+        both.close()
+        self.one.shutdown(socket.SHUT_WR)
+        echoing.result()
+
+    def test_a_text_file_that_reads_and_writes(self):
+        both = self.one.makefile("rw", encoding="ascii", newline="\n")
+        self.assertIsInstance(both, io.TextIOWrapper)
+        self.assertEqual((both.mode, both.encoding, both.errors, both.line_buffering, both.closed),
+                         ("rw", "ascii", "strict", False, False))
+        self.assertRaises(io.UnsupportedOperation, both.fileno)
+        self.assertRaises(AttributeError, lambda: both.name)
+        self.assertFalse(both.isatty())
+        both.reconfigure(line_buffering=True, errors="replace")
+        self.assertEqual((both.errors, both.line_buffering), ("replace", True))
+        both.write("gr\u00fcn\n")
+        self.assertEqual(self.other.recv(99), b"gr?n\n")
+        self.other.sendall(b"\xff\n")
+        self.assertEqual(both.readline(), "\ufffd\n")
+        both.write("kept")
+        buffer = both.detach()
+        self.assertIsInstance(buffer, io.BufferedRWPair)
+        for call in (both.read, both.detach, lambda: both.write("x")):
+            self.assertRaisesRegex(ValueError, "detached", call)
+        buffer.close()
+        self.assertEqual(self.other.recv(99), b"kept")
+
+    def test_a_closed_text_file(self):
+        both = self.file("rw")
+        both.write("kept")
+        both.close()
+        both.close()
+        self.assertTrue(both.closed and both.buffer.closed)
+        self.assertEqual(self.other.recv(99), b"kept")
+        for call in (both.read, both.readline, both.flush, lambda: both.write("x"), lambda: next(both)):
+            self.assertRaisesRegex(ValueError, "closed", call)
+        both = self.one.makefile("rw")
+        both.write("flushed at the end")
+        del both
+        gc.collect()
+        self.assertEqual(self.other.recv(99), b"flushed at the end")
 
     def test_peek_and_read1(self):
         reader = self.file("rb")

@@ -279,6 +279,17 @@ class Helpers(DescriptorTest):
         self.assertTrue(self.same_file(numbers[0], self.file[0]))
         self.assertTrue(self.same_file(numbers[1], self.file[1]))
 
+    def test_the_same_file_comes_again_where_it_was_closed(self):
+        for _ in range(5):
+            socket.send_fds(self.one, [b"x"], [self.file[0]])
+            _, [number], _, _ = socket.recv_fds(self.other, 9, 1)
+            self.assertTrue(self.same_file(number, self.file[0]))
+            os.close(number)
+        for _ in range(5):
+            number = socket.dup(self.one.fileno())
+            self.assertTrue(self.same_file(number, self.one.fileno()))
+            os.close(number)
+
     def test_the_room_is_cmsg_len(self):
         socket.send_fds(self.one, [b"x"], [*self.file, 0])
         _, numbers, flags, _ = self.receive(9, 1)

@@ -51,6 +51,8 @@ SIDE_BY_SIDE = (os.cpu_count() or 1) + 1
 RELEASE = ["--release", "--ignore-rust-version"]
 LIBTEST = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.M)
 COUNTS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.M)
+# What a test says that was not run, or in part; libtest counts it among those that passed.
+SKIPPED = re.compile(r"^skipped: ", re.M)
 # Lines of a passing stage that are worth showing.
 CLOSING = re.compile(r"^(test result: .*|test_\w+\.py .*|test\.\w.* run .*|.* unexpected|skipped: .*|No CPython .*)$", re.M)
 
@@ -128,6 +130,7 @@ class Stage:
         """How many tests passed, failed and were skipped."""
         found = LIBTEST.findall(self.output) + COUNTS.findall(self.output)
         passed, failed, skipped = [sum(map(int, column)) for column in zip(*found)] or [0, 0, 0]
+        skipped += 0 if COUNTS.search(self.output) else len(SKIPPED.findall(self.output))
         # A stage without tests, or one that ended before it could count them, is one.
         return passed, failed or int(self.failed), skipped or int(self.skipped)
 

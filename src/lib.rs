@@ -91,7 +91,10 @@
 //!
 //! **TLS** works over these sockets, in force with all of the above, where the
 //! interpreter has a TLS library: `ssl` of the standard library with the `_ssl`
-//! that RustPython's features `ssl-rustls` and `ssl-openssl` add.
+//! that RustPython's feature `ssl-rustls-aws-lc` adds. With `ssl-rustls` alone `import
+//! ssl` raises ImportError, unless the host has set a provider of cryptography before;
+//! with `ssl-openssl` it always does, since that `_ssl` takes no sockets but RustPython's
+//! own.
 //!
 //! # With the standard library
 //!
@@ -162,6 +165,8 @@ mod net;
 mod object;
 mod policy;
 mod sys;
+#[cfg(test)]
+mod testing;
 mod vm;
 
 pub use embed::{Counters, Handle, SocketInfo, SocketModule, handoff};

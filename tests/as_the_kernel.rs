@@ -13,10 +13,13 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
-use support::{Lean, text_of, wait_until};
+use support::{Lean, run_on, wait_until};
 
 /// How long a call waits before anything happens to its socket.
 const BEFORE: Duration = Duration::from_millis(80);
+
+/// How long the kernel waits where a timeout of its own is set.
+const TIMEOUT: Duration = Duration::from_millis(150);
 
 /// A socket for the call, what belongs to it, and an address to connect to.
 struct Made {
@@ -66,10 +69,18 @@ fn set(fd: RawFd, option: i32, value: &[u8]) {
     check(unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, value.as_ptr().cast(), len) });
 }
 
-fn timeout(fd: RawFd, option: i32) {
+/// Takes over the descriptor that a system call returned.
+fn owned(result: libc::c_int) -> OwnedFd {
+    check(result);
+    // SAFETY: the kernel has just given the number.
+    unsafe { OwnedFd::from_raw_fd(result) }
+}
+
+/// Sets SO_RCVTIMEO or SO_SNDTIMEO.
+fn set_time(fd: RawFd, option: i32, time: Duration) {
     let time = libc::timeval {
         tv_sec: 0,
-        tv_usec: 150_000,
+        tv_usec: time.subsec_micros().into(),
     };
     // SAFETY: plain bytes of a timeval.
     let bytes =
@@ -77,7 +88,19 @@ fn timeout(fd: RawFd, option: i32) {
     set(fd, option, bytes);
 }
 
-fn nonblocking(fd: RawFd) {
+fn receive_timeout(fd: RawFd, _: &mut Made) {
+    set_time(fd, libc::SO_RCVTIMEO, TIMEOUT);
+}
+
+fn send_timeout(fd: RawFd, _: &mut Made) {
+    set_time(fd, libc::SO_SNDTIMEO, TIMEOUT);
+}
+
+fn nonblocking(fd: RawFd, _: &mut Made) {
+    set_nonblocking(fd);
+}
+
+fn set_nonblocking(fd: RawFd) {
     // SAFETY: no pointers.
     check(unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_RDWR | libc::O_NONBLOCK) });
 }
@@ -87,22 +110,28 @@ fn shut(fd: RawFd, how: i32) {
     unsafe { libc::shutdown(fd, how) };
 }
 
-fn write(fd: RawFd, data: &[u8]) {
-    // SAFETY: pointer and length describe `data`.
-    let n = unsafe { libc::send(fd, data.as_ptr().cast(), data.len(), libc::MSG_NOSIGNAL) };
-    assert_eq!(n, data.len() as isize, "{}", Errno::last());
+fn shut_read(fd: RawFd, _: &mut Made) {
+    shut(fd, libc::SHUT_RD);
+}
+
+impl Made {
+    /// Has the peer send `data`.
+    fn send(&self, data: &[u8]) {
+        let fd = self.peer.as_raw_fd();
+        // SAFETY: pointer and length describe `data`.
+        let n = unsafe { libc::send(fd, data.as_ptr().cast(), data.len(), libc::MSG_NOSIGNAL) };
+        assert_eq!(n, data.len() as isize, "{}", Errno::last());
+    }
+}
+
+/// The peer sends three bytes.
+fn abc(_: RawFd, made: &mut Made) {
+    made.send(b"abc");
 }
 
 /// Reads until nothing comes for a while.
 fn drain(fd: RawFd) {
-    let time = libc::timeval {
-        tv_sec: 0,
-        tv_usec: 300_000,
-    };
-    // SAFETY: plain bytes of a timeval.
-    let bytes =
-        unsafe { std::slice::from_raw_parts((&raw const time).cast::<u8>(), size_of_val(&time)) };
-    set(fd, libc::SO_RCVTIMEO, bytes);
+    set_time(fd, libc::SO_RCVTIMEO, Duration::from_millis(300));
     let mut room = vec![0u8; 1 << 20];
     // SAFETY: pointer and length describe `room`.
     while unsafe { libc::recv(fd, room.as_mut_ptr().cast(), room.len(), 0) } > 0 {}
@@ -130,8 +159,7 @@ fn packets() -> Made {
     let mut fds = [0; 2];
     // SAFETY: the kernel writes two integers.
     check(unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0, fds.as_mut_ptr()) });
-    // SAFETY: the kernel has just given these numbers.
-    let [a, b] = fds.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    let [a, b] = fds.map(owned);
     Made::new(a, b)
 }
 
@@ -184,11 +212,25 @@ fn join(_: RawFd, made: &mut Made) {
 }
 
 fn new_socket(family: i32) -> OwnedFd {
-    // SAFETY: no pointers; the kernel has just given the number.
-    let fd = unsafe { libc::socket(family, libc::SOCK_STREAM, 0) };
-    check(fd);
-    // SAFETY: as above.
-    unsafe { OwnedFd::from_raw_fd(fd) }
+    // SAFETY: no pointers.
+    owned(unsafe { libc::socket(family, libc::SOCK_STREAM, 0) })
+}
+
+/// A listener at `address` that has room for one connection.
+fn listen(family: i32, address: &[u8]) -> OwnedFd {
+    let listener = new_socket(family);
+    let (fd, len) = (listener.as_raw_fd(), address.len() as libc::socklen_t);
+    // SAFETY: pointer and length describe `address`.
+    check(unsafe { libc::bind(fd, address.as_ptr().cast(), len) });
+    // SAFETY: no pointers.
+    check(unsafe { libc::listen(fd, 0) });
+    listener
+}
+
+/// Accepts without asking for an address.
+fn accept(fd: RawFd) -> libc::c_int {
+    // SAFETY: no address is asked for.
+    unsafe { libc::accept(fd, std::ptr::null_mut(), std::ptr::null_mut()) }
 }
 
 /// Sockets that connect to `address` until its backlog is full.
@@ -196,7 +238,7 @@ fn fill_backlog(family: i32, address: &[u8]) -> Vec<OwnedFd> {
     let mut clients = Vec::new();
     loop {
         let client = new_socket(family);
-        nonblocking(client.as_raw_fd());
+        set_nonblocking(client.as_raw_fd());
         let connected = connect(client.as_raw_fd(), address);
         if connected < 0 && family == libc::AF_UNIX {
             return clients;
@@ -220,13 +262,7 @@ fn fill_backlog(family: i32, address: &[u8]) -> Vec<OwnedFd> {
 
 /// A socket to connect with, and a listener whose backlog is full.
 fn full_tcp() -> Made {
-    let listener = new_socket(libc::AF_INET);
-    let any = inet(0);
-    // SAFETY: pointer and length describe `any`.
-    check(unsafe { libc::bind(listener.as_raw_fd(), any.as_ptr().cast(), any.len() as u32) });
-    // SAFETY: no pointers.
-    check(unsafe { libc::listen(listener.as_raw_fd(), 0) });
-    let listener = TcpListener::from(listener);
+    let listener = TcpListener::from(listen(libc::AF_INET, &inet(0)));
     let address = inet(listener.local_addr().unwrap().port());
     let others = fill_backlog(libc::AF_INET, &address);
     let mut made = Made::new(new_socket(libc::AF_INET), listener);
@@ -240,17 +276,7 @@ fn full_unix() -> Made {
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let mut address = (libc::AF_UNIX as u16).to_ne_bytes().to_vec();
     address.extend(format!("\0as-the-kernel-{}-{number}", std::process::id()).bytes());
-    let listener = new_socket(libc::AF_UNIX);
-    // SAFETY: pointer and length describe `address`.
-    check(unsafe {
-        libc::bind(
-            listener.as_raw_fd(),
-            address.as_ptr().cast(),
-            address.len() as u32,
-        )
-    });
-    // SAFETY: no pointers.
-    check(unsafe { libc::listen(listener.as_raw_fd(), 0) });
+    let listener = listen(libc::AF_UNIX, &address);
     let others = fill_backlog(libc::AF_UNIX, &address);
     let mut made = Made::new(new_socket(libc::AF_UNIX), listener);
     (made.others, made.address) = (others, address);
@@ -258,17 +284,7 @@ fn full_unix() -> Made {
 }
 
 fn accept_one(_: RawFd, made: &mut Made) {
-    // SAFETY: no address is asked for.
-    let fd = unsafe {
-        libc::accept(
-            made.peer.as_raw_fd(),
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-        )
-    };
-    check(fd);
-    // SAFETY: the kernel has just given the number.
-    made.others.push(unsafe { OwnedFd::from_raw_fd(fd) });
+    made.others.push(owned(accept(made.peer.as_raw_fd())));
 }
 
 fn close_peer(_: RawFd, made: &mut Made) {
@@ -281,14 +297,14 @@ const CASES: &[Case] = &[
         make: unix,
         call: Call::Recv(10, 0),
         before: nothing,
-        during: |_, made| write(made.peer.as_raw_fd(), b"abc"),
+        during: abc,
     },
     Case {
         name: "recv, tcp, data",
         make: tcp,
         call: Call::Recv(10, 0),
         before: nothing,
-        during: |_, made| write(made.peer.as_raw_fd(), b"abc"),
+        during: abc,
     },
     Case {
         name: "recv, the end",
@@ -309,27 +325,27 @@ const CASES: &[Case] = &[
         make: unix,
         call: Call::Recv(10, 0),
         before: nothing,
-        during: |fd, _| shut(fd, libc::SHUT_RD),
+        during: shut_read,
     },
     Case {
         name: "recv, tcp, shut",
         make: tcp,
         call: Call::Recv(10, 0),
         before: nothing,
-        during: |fd, _| shut(fd, libc::SHUT_RD),
+        during: shut_read,
     },
     Case {
         name: "recv, udp, shut",
         make: udp,
         call: Call::Recv(10, 0),
         before: nothing,
-        during: |fd, _| shut(fd, libc::SHUT_RD),
+        during: shut_read,
     },
     Case {
         name: "recv, udp, shut before",
         make: udp,
         call: Call::Recv(10, 0),
-        before: |fd, _| shut(fd, libc::SHUT_RD),
+        before: shut_read,
         during: nothing,
     },
     Case {
@@ -337,58 +353,58 @@ const CASES: &[Case] = &[
         make: udp,
         call: Call::Recv(10, 0),
         before: nothing,
-        during: |_, made| write(made.peer.as_raw_fd(), b"abc"),
+        during: abc,
     },
     Case {
         name: "recv, udp, an empty datagram",
         make: udp,
         call: Call::Recv(10, 0),
         before: nothing,
-        during: |_, made| write(made.peer.as_raw_fd(), b""),
+        during: |_, made| made.send(b""),
     },
     Case {
         name: "recv, datagrams, shut",
         make: unix_datagrams,
         call: Call::Recv(10, 0),
         before: nothing,
-        during: |fd, _| shut(fd, libc::SHUT_RD),
+        during: shut_read,
     },
     Case {
         name: "recv, datagrams, shut before",
         make: unix_datagrams,
         call: Call::Recv(10, 0),
-        before: |fd, _| shut(fd, libc::SHUT_RD),
+        before: shut_read,
         during: nothing,
     },
     Case {
         name: "recv, RCVTIMEO",
         make: unix,
         call: Call::Recv(10, 0),
-        before: |fd, _| timeout(fd, libc::SO_RCVTIMEO),
+        before: receive_timeout,
         during: nothing,
     },
     Case {
         name: "recv, udp, RCVTIMEO",
         make: udp,
         call: Call::Recv(10, 0),
-        before: |fd, _| timeout(fd, libc::SO_RCVTIMEO),
+        before: receive_timeout,
         during: nothing,
     },
     Case {
         name: "recv, SNDTIMEO does not count",
         make: unix,
         call: Call::Recv(10, 0),
-        before: |fd, _| timeout(fd, libc::SO_SNDTIMEO),
+        before: send_timeout,
         during: |_, made| {
             thread::sleep(BEFORE * 2);
-            write(made.peer.as_raw_fd(), b"abc")
+            made.send(b"abc")
         },
     },
     Case {
         name: "recv, non-blocking",
         make: unix,
         call: Call::Recv(10, 0),
-        before: |fd, _| nonblocking(fd),
+        before: nonblocking,
         during: nothing,
     },
     Case {
@@ -397,9 +413,9 @@ const CASES: &[Case] = &[
         call: Call::Recv(10, 0),
         before: nothing,
         during: |fd, made| {
-            nonblocking(fd);
+            nonblocking(fd, made);
             thread::sleep(BEFORE);
-            write(made.peer.as_raw_fd(), b"abc")
+            made.send(b"abc")
         },
     },
     Case {
@@ -408,9 +424,9 @@ const CASES: &[Case] = &[
         call: Call::Recv(10, 0),
         before: |fd, made| {
             set(fd, libc::SO_RCVLOWAT, &2i32.to_ne_bytes());
-            write(made.peer.as_raw_fd(), b"a")
+            made.send(b"a")
         },
-        during: |_, made| write(made.peer.as_raw_fd(), b"bc"),
+        during: |_, made| made.send(b"bc"),
     },
     Case {
         name: "recv, tcp, low water",
@@ -418,9 +434,9 @@ const CASES: &[Case] = &[
         call: Call::Recv(10, 0),
         before: |fd, made| {
             set(fd, libc::SO_RCVLOWAT, &2i32.to_ne_bytes());
-            write(made.peer.as_raw_fd(), b"a")
+            made.send(b"a")
         },
-        during: |_, made| write(made.peer.as_raw_fd(), b"bc"),
+        during: |_, made| made.send(b"bc"),
     },
     Case {
         name: "recv, low water and the end",
@@ -428,7 +444,7 @@ const CASES: &[Case] = &[
         call: Call::Recv(10, 0),
         before: |fd, made| {
             set(fd, libc::SO_RCVLOWAT, &5i32.to_ne_bytes());
-            write(made.peer.as_raw_fd(), b"a")
+            made.send(b"a")
         },
         during: close_peer,
     },
@@ -436,14 +452,14 @@ const CASES: &[Case] = &[
         name: "recv of all",
         make: tcp,
         call: Call::Recv(6, libc::MSG_WAITALL),
-        before: |_, made| write(made.peer.as_raw_fd(), b"abc"),
-        during: |_, made| write(made.peer.as_raw_fd(), b"def"),
+        before: abc,
+        during: |_, made| made.send(b"def"),
     },
     Case {
         name: "recv of all, the end",
         make: unix,
         call: Call::Recv(6, libc::MSG_WAITALL),
-        before: |_, made| write(made.peer.as_raw_fd(), b"abc"),
+        before: abc,
         during: close_peer,
     },
     Case {
@@ -451,8 +467,8 @@ const CASES: &[Case] = &[
         make: tcp,
         call: Call::Recv(6, libc::MSG_WAITALL),
         before: |fd, made| {
-            timeout(fd, libc::SO_RCVTIMEO);
-            write(made.peer.as_raw_fd(), b"abc")
+            receive_timeout(fd, made);
+            made.send(b"abc")
         },
         during: nothing,
     },
@@ -460,8 +476,8 @@ const CASES: &[Case] = &[
         name: "peek of all",
         make: tcp,
         call: Call::Recv(6, libc::MSG_WAITALL | libc::MSG_PEEK),
-        before: |_, made| write(made.peer.as_raw_fd(), b"abc"),
-        during: |_, made| write(made.peer.as_raw_fd(), b"def"),
+        before: abc,
+        during: |_, made| made.send(b"def"),
     },
     Case {
         name: "send, a reader",
@@ -488,9 +504,9 @@ const CASES: &[Case] = &[
         name: "send, SNDTIMEO",
         make: unix,
         call: Call::Send(1000),
-        before: |fd, _| {
+        before: |fd, made| {
             fill(fd);
-            timeout(fd, libc::SO_SNDTIMEO)
+            send_timeout(fd, made)
         },
         during: nothing,
     },
@@ -505,9 +521,9 @@ const CASES: &[Case] = &[
         name: "send, non-blocking",
         make: unix,
         call: Call::Send(1000),
-        before: |fd, _| {
+        before: |fd, made| {
             fill(fd);
-            nonblocking(fd)
+            nonblocking(fd, made)
         },
         during: nothing,
     },
@@ -523,20 +539,20 @@ const CASES: &[Case] = &[
         make: listener,
         call: Call::Accept,
         before: nothing,
-        during: |fd, _| shut(fd, libc::SHUT_RD),
+        during: shut_read,
     },
     Case {
         name: "accept, RCVTIMEO",
         make: listener,
         call: Call::Accept,
-        before: |fd, _| timeout(fd, libc::SO_RCVTIMEO),
+        before: receive_timeout,
         during: nothing,
     },
     Case {
         name: "accept, non-blocking",
         make: listener,
         call: Call::Accept,
-        before: |fd, _| nonblocking(fd),
+        before: nonblocking,
         during: nothing,
     },
     Case {
@@ -545,7 +561,7 @@ const CASES: &[Case] = &[
         call: Call::Accept,
         before: nothing,
         during: |fd, made| {
-            nonblocking(fd);
+            nonblocking(fd, made);
             thread::sleep(BEFORE);
             join(fd, made)
         },
@@ -554,14 +570,14 @@ const CASES: &[Case] = &[
         name: "connect, SNDTIMEO",
         make: full_tcp,
         call: Call::Connect,
-        before: |fd, _| timeout(fd, libc::SO_SNDTIMEO),
+        before: send_timeout,
         during: nothing,
     },
     Case {
         name: "connect, non-blocking",
         make: full_tcp,
         call: Call::Connect,
-        before: |fd, _| nonblocking(fd),
+        before: nonblocking,
         during: nothing,
     },
     Case {
@@ -589,14 +605,14 @@ const CASES: &[Case] = &[
         name: "connect, unix, SNDTIMEO",
         make: full_unix,
         call: Call::Connect,
-        before: |fd, _| timeout(fd, libc::SO_SNDTIMEO),
+        before: send_timeout,
         during: nothing,
     },
     Case {
         name: "connect, unix, RCVTIMEO does not count",
         make: full_unix,
         call: Call::Connect,
-        before: |fd, _| timeout(fd, libc::SO_RCVTIMEO),
+        before: receive_timeout,
         during: |fd, made| {
             thread::sleep(BEFORE * 2);
             accept_one(fd, made)
@@ -606,7 +622,7 @@ const CASES: &[Case] = &[
         name: "connect, unix, non-blocking",
         make: full_unix,
         call: Call::Connect,
-        before: |fd, _| nonblocking(fd),
+        before: nonblocking,
         during: nothing,
     },
 ];
@@ -630,12 +646,8 @@ fn bare(call: Call, fd: RawFd, address: &[u8]) -> String {
             Errno::result(n).map(|n| n.to_string())
         }
         Call::Accept => {
-            // SAFETY: no address is asked for.
-            let fd = unsafe { libc::accept(fd, std::ptr::null_mut(), std::ptr::null_mut()) };
-            // SAFETY: the kernel has just given the number.
-            Errno::result(fd)
-                .map(|fd| drop(unsafe { OwnedFd::from_raw_fd(fd) }))
-                .map(|()| "accepted".to_owned())
+            let accepted = Errno::result(accept(fd)).map(|fd| drop(owned(fd)));
+            accepted.map(|()| "accepted".to_owned())
         }
         Call::Connect => Errno::result(connect(fd, address)).map(|_| "None".to_owned()),
     };
@@ -668,8 +680,8 @@ except OSError as e: r = 'errno %d' % e.errno"
         let object = handoff::to_script(subject, vm).unwrap();
         before();
         scope.globals.set_item("s", object, vm).unwrap();
-        if let Err(raised) = vm.run_string(scope.clone(), &source, "<test>") {
-            panic!("{}", text_of(vm, &raised));
+        if let Err(text) = run_on(vm, &scope, &source) {
+            panic!("{text}");
         }
         let result = scope.globals.get_item("r", vm).unwrap();
         result.str(vm).unwrap().to_string()
@@ -682,10 +694,7 @@ fn outcome(case: &Case, run: fn(Call, OwnedFd, Vec<u8>, Receiver<()>) -> String)
     let number = made.subject.as_raw_fd();
     // What happens to the socket comes through a duplicate: it may be anybody's.
     // SAFETY: no pointers.
-    let duplicate = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 0) };
-    check(duplicate);
-    // SAFETY: the kernel has just given the number.
-    let duplicate = unsafe { OwnedFd::from_raw_fd(duplicate) };
+    let duplicate = owned(unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 0) });
     let null: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
     let subject = std::mem::replace(&mut made.subject, null);
     let (call, address) = (case.call, made.address.clone());

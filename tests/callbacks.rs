@@ -10,7 +10,7 @@ use std::net::{IpAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use support::{Lean, set_int};
+use support::{Lean, run_on, set_int};
 
 /// Allows until it is asked for `connect`, where it panics.
 struct Panics;
@@ -221,7 +221,7 @@ fn what_the_host_takes_back_blocks_as_it_did() {
         let back = lean.interpreter.enter(|vm| {
             let scope = vm.new_scope_with_builtins();
             let source = format!("import socket\ns, _ = socket.socketpair()\n{set}");
-            vm.run_string(scope.clone(), &source, "<test>").unwrap();
+            run_on(vm, &scope, &source).unwrap();
             let s = scope.globals.get_item("s", vm).unwrap();
             handoff::from_script(&s, vm).unwrap()
         });

@@ -230,8 +230,8 @@ fn fuzz(name: &str, module: SocketModule, limit: usize, calls: u64, seed: u64) {
         set_int(vm, &scope, "PORT", traps.port().into());
         set_int(vm, &scope, "HOST", host_number.into());
         let run = |source: &str| {
-            if let Err(raised) = vm.run_string(scope.clone(), source, "<fuzz>") {
-                panic!("seed {seed}: {}", support::text_of(vm, &raised));
+            if let Err(text) = support::run_on(vm, &scope, source) {
+                panic!("seed {seed}: {text}");
             }
         };
         run(SCRIPT);

@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-use support::{Lean, count_of, is_alone, text_of};
+use support::{Lean, count_of, is_alone, run_in, text_of};
 
 /// Hands `socket` to a script as `s`; the script's `s` afterwards.
 #[track_caller]
@@ -21,15 +21,21 @@ fn with<R>(
     after: impl FnOnce(&PyObjectRef, &VirtualMachine) -> R,
 ) -> R {
     lean.interpreter.enter(|vm| {
-        let scope: Scope = vm.new_scope_with_builtins();
         let object = handoff::to_script(socket, vm).unwrap();
-        scope.globals.set_item("s", object.clone(), vm).unwrap();
-        let source = format!("import socket\n{script}");
-        if let Err(raised) = vm.run_string(scope, &source, "<test>") {
-            panic!("{}", text_of(vm, &raised));
-        }
+        run_with(&object, &format!("import socket\n{script}"), vm);
         after(&object, vm)
     })
+}
+
+/// Runs a script that has a socket as `s`.
+#[track_caller]
+fn run_with(object: &PyObjectRef, script: &str, vm: &VirtualMachine) {
+    let set = |vm: &VirtualMachine, scope: &Scope| {
+        scope.globals.set_item("s", object.clone(), vm).unwrap();
+    };
+    if let Err(text) = run_in(vm, script, set) {
+        panic!("{text}");
+    }
 }
 
 fn lean() -> Lean {
@@ -62,8 +68,6 @@ fn a_tcp_stream() {
         assert!(info.local.is_some() && info.peer.is_some());
         let back = handoff::from_script(object, vm).unwrap();
         // The script's object is closed, and says so.
-        let scope = vm.new_scope_with_builtins();
-        scope.globals.set_item("s", object.clone(), vm).unwrap();
         let closed = "
 assert s.fileno() == -1
 try: s.send(b'x')
@@ -71,9 +75,7 @@ except OSError as e: assert e.errno == 9
 else: assert False
 s.close()
 ";
-        if let Err(raised) = vm.run_string(scope, closed, "<test>") {
-            panic!("{}", text_of(vm, &raised));
-        }
+        run_with(object, closed, vm);
         back.into()
     });
     assert_eq!(back.as_raw_fd(), number);

@@ -3,6 +3,8 @@
 //! What they resolve to is up to the registry on the day: these are the tests that
 //! notice when a new release of a dependency breaks the hosts.
 
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -74,6 +76,17 @@ fn main() {
 }
 "#;
 
+/// What a script of such a host hears of TLS: a context, or why there is none.
+const TLS: &str = "
+for _ in range(2):
+    try:
+        import ssl
+        said = type(ssl.create_default_context()).__name__
+    except ImportError as error:
+        said = error.name + ' ' + str(error)
+print(said)
+";
+
 /// What README tells such a host to run once, before its first build.
 const UPDATE: &str = "cargo update malachite-bigint@0.14 --precise 0.12.0";
 
@@ -114,7 +127,11 @@ fn cargo(folder: &Path, arguments: &[&str]) -> String {
 
 /// A host with the standard library, resolved as README says.
 fn full() -> PathBuf {
-    let folder = package("full_host", FULL, FULL_MAIN);
+    resolved("full_host", FULL, FULL_MAIN)
+}
+
+fn resolved(name: &str, manifest: &str, main: &str) -> PathBuf {
+    let folder = package(name, manifest, main);
     cargo(&folder, &["generate-lockfile", "--ignore-rust-version"]);
     let update: Vec<_> = UPDATE.split(' ').skip(1).collect();
     cargo(&folder, &update);
@@ -150,6 +167,59 @@ fn a_host_with_the_standard_library_has_one_kind_of_integer() {
 fn a_host_with_the_standard_library_runs() {
     let run = ["run", "--release", "--quiet", "--ignore-rust-version"];
     assert_eq!(cargo(&full(), &run), "10 True\n");
+}
+
+/// What [`TLS`] prints in a host with a feature of RustPython's, which is built in its
+/// place.
+fn tls(feature: &str) -> String {
+    // A name of its own: what it builds lies beside the others.
+    let name = format!("tls_{feature}");
+    let manifest = FULL.replace("ssl-rustls-aws-lc", feature);
+    let manifest = manifest.replace("\"host\"", &format!("\"{name}\""));
+    let main = FULL_MAIN.replace("vm.run_string(scope, script,", "vm.run_string(scope, TLS,");
+    let main = main.replace("    let script = ", "    let _ = ")
+        + &format!("const TLS: &str = {TLS:?};\n");
+    let folder = resolved(&name, &manifest, &main);
+    let run = ["run", "--release", "--quiet", "--ignore-rust-version"];
+    cargo(&folder, &run)
+}
+
+#[test]
+#[ignore = "takes minutes: `bash scripts/test --thorough` runs it"]
+fn tls_works_with_the_feature_that_is_documented() {
+    assert_eq!(tls("ssl-rustls-aws-lc"), "SSLContext\n");
+}
+
+#[test]
+#[ignore = "takes minutes: `bash scripts/test --thorough` runs it"]
+fn tls_without_cryptography_is_an_import_error() {
+    let said = tls("ssl-rustls");
+    assert!(
+        said.starts_with("_ssl the TLS library did not start: "),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("(TLS needs RustPython's feature ssl-rustls-aws-lc)\n"),
+        "{said}"
+    );
+}
+
+#[test]
+#[ignore = "takes minutes: `bash scripts/test --thorough` runs it"]
+fn tls_by_openssl_is_an_import_error() {
+    let found = Command::new("pkg-config")
+        .args(["--exists", "openssl"])
+        .status();
+    if !found.is_ok_and(|found| found.success()) {
+        let why = "pkg-config finds no OpenSSL to build with";
+        return support::skip("tls_by_openssl_is_an_import_error", why);
+    }
+    let said = tls("ssl-openssl");
+    assert!(said.starts_with("_ssl OpenSSL "), "{said}");
+    assert!(
+        said.ends_with("(TLS needs RustPython's feature ssl-rustls-aws-lc)\n"),
+        "{said}"
+    );
 }
 
 /// README and the crate's documentation show the host that is tested here.

@@ -13,7 +13,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{Lean, set_int, text_of};
+use support::{Lean, run_on, set_int, skip};
 
 /// Says in a child process which errno is injected.
 const INJECTED: &str = "RUSTPYTHON_SOCKET_TEST_INJECTED";
@@ -128,9 +128,8 @@ fn calls_that_wait(errno: i32) {
             let object = object.unwrap();
             scope.globals.set_item(name, object, vm).unwrap();
         }
-        let source = format!("import socket\n{SCRIPT}");
-        if let Err(raised) = vm.run_string(scope, &source, "<test>") {
-            panic!("{}", text_of(vm, &raised));
+        if let Err(text) = run_on(vm, &scope, &format!("import socket\n{SCRIPT}")) {
+            panic!("{text}");
         }
     });
 }
@@ -141,8 +140,7 @@ fn an_error_at_any_system_call_of_a_wait() {
         return calls_that_wait(errno.to_str().unwrap().parse().unwrap());
     }
     if Command::new("strace").arg("-V").output().is_err() {
-        println!("skipped: no strace");
-        return;
+        return skip("errors at the system calls of a wait", "no strace");
     }
     let mut failed = Vec::new();
     for call in CALLS {

@@ -5,10 +5,12 @@ mod support;
 mod interruption {
     pub mod blocked;
     pub mod calls;
+    pub mod control;
 }
 
 use interruption::blocked::Blocked;
 use interruption::calls::CALLS;
+use interruption::control::Control;
 use rustpython_socket::{Handle, SocketModule};
 use std::io::Write;
 use std::os::fd::AsRawFd;
@@ -40,7 +42,8 @@ fn file() -> std::fs::File {
     file
 }
 
-/// What an interrupt may take. A busy machine may be late one time in 1,000.
+/// What an interrupt may take. It may be later one time in 1,000, and as often as the
+/// machine wakes a thread later that nobody interrupts.
 const LATEST: Duration = Duration::from_millis(50);
 
 #[test]
@@ -52,7 +55,8 @@ fn every_blocked_call_is_ended_in_time() {
     }
     let file = file();
     let (descriptors, threads) = (count_of("fd"), count_of("task"));
-    let (mut all, mut late) = (0, 0);
+    let (mut all, mut late, mut late_controls) = (0, 0, 0);
+    let control = Control::start();
     let mut worst = Duration::ZERO;
     for call in CALLS {
         let script = format!(
@@ -67,6 +71,7 @@ fn every_blocked_call_is_ended_in_time() {
             slowest = slowest.max(took);
             all += 1;
             late += u64::from(took > LATEST);
+            late_controls += u64::from(control.round() > LATEST);
         }
         let handle = blocked.handle.clone();
         blocked.join();
@@ -74,8 +79,11 @@ fn every_blocked_call_is_ended_in_time() {
         println!("{}: at most {slowest:?}", call.name);
         worst = worst.max(slowest);
     }
+    control.end();
     println!("{all} interrupts: at most {worst:?}, {late} later than {LATEST:?}");
-    assert!(late * 1000 <= all, "{late} of {all} were late");
+    println!("{late_controls} as late without an interrupt");
+    let allowed = all / 1000 + late_controls;
+    assert!(late <= allowed, "{late} of {all} were late, not {allowed}");
     wait_until("no descriptor is left", || count_of("fd") <= descriptors);
     wait_until("no thread is left", || count_of("task") <= threads);
 }

@@ -85,7 +85,7 @@ def gone(_):
     except Exception as e: called.append(e)
 r = _weakref.ref(s, gone)
 s.detach()
-del s, f.__dict__['_sock']
+del s
 f._sock = None
 assert len(called) == 1, called
 ",

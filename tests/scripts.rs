@@ -1,26 +1,13 @@
 //! Scripts on a VM that has no standard library at all.
 
-use rustpython_socket::SocketModule;
-use rustpython_vm::Interpreter;
+mod support;
 
-/// Runs `source` on a lean VM; a Python exception fails the test.
-#[track_caller]
-fn run(source: &str) {
-    let builder = Interpreter::builder(Default::default());
-    let interpreter = SocketModule::new().register(builder).build();
-    interpreter.enter(|vm| {
-        let scope = vm.new_scope_with_builtins();
-        if let Err(raised) = vm.run_string(scope, source, "<test>") {
-            let mut text = String::new();
-            let _ = vm.write_exception(&mut text, &raised);
-            panic!("{text}");
-        }
-    });
-}
+use rustpython_socket::SocketModule;
+use support::Lean;
 
 #[test]
 fn an_echo_over_tcp() {
-    run(r#"
+    let source = r#"
 import socket
 server = socket.socket()
 server.bind(("127.0.0.1", 0))
@@ -65,5 +52,6 @@ except OSError as e:
 else:
     assert False
 server.close()
-"#);
+"#;
+    Lean::new(SocketModule::new()).run(source);
 }

@@ -71,7 +71,8 @@ impl Network {
     /// The `socket` module that obeys these options, or what is wrong with the
     /// file for refusals.
     pub fn module(&self) -> Result<SocketModule, String> {
-        let module = SocketModule::new();
+        // The process is the script's alone: its disposition of SIGPIPE decides.
+        let module = SocketModule::new().sigpipe(true);
         let Some(file) = &self.audit else {
             return Ok(match self.rules() {
                 Some(rules) => module.policy(rules),

@@ -50,7 +50,7 @@ fn python_tests() {
             sides.push(("CPython", program, Some(interpreter)));
         }
         None => {
-            say!("No CPython 3.13 found: the Python tests run on the interpreter only.");
+            say!("skipped: the Python tests on CPython 3.13: there is none");
         }
     }
 
@@ -74,6 +74,10 @@ fn python_tests() {
                     let seconds = outcome.took.as_secs_f32();
                     let mut outcomes = outcomes.lock().expect("the outcomes");
                     say!("{name:24} {side:12} {seconds:>6.1} s  {}", outcome.summary);
+                    let reasons = outcome.output.lines();
+                    for reason in reasons.filter(|line| line.starts_with("skipped: ")) {
+                        say!("{reason} ({side})");
+                    }
                     outcomes.0.add(&outcome);
                     if !outcome.passed {
                         say!("{}", outcome.output);

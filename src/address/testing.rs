@@ -3,14 +3,15 @@
 
 use super::{Request, parse, to_python};
 use crate::policy::{Denied, Gate, Operation, Policy, SockAddr, Target};
+use crate::testing;
 use crate::vm::state::{Runtime, State};
 use rustpython_vm::compiler::Mode;
-use rustpython_vm::{AsObject, Interpreter, PyObject, PyObjectRef, PyResult, VirtualMachine};
+use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::sync::{Arc, Mutex};
 
 /// Runs `test` on a VM of its own.
 pub(crate) fn run(test: impl FnOnce(&VirtualMachine)) {
-    Interpreter::without_stdlib(Default::default()).enter(test);
+    testing::interpreter(|_| Vec::new()).enter(test);
 }
 
 /// The value of a Python expression.

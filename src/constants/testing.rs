@@ -1,5 +1,6 @@
 //! Python in unit tests, on a VM without a standard library.
 
+use crate::testing;
 use rustpython_vm::Interpreter;
 
 #[rustpython_vm::pymodule(name = "socket")]
@@ -31,19 +32,10 @@ mod constants_alone {
 
 /// An interpreter in which `import socket` gives the constants and the enums.
 pub(crate) fn interpreter() -> Interpreter {
-    let builder = Interpreter::builder(Default::default());
-    let module = constants_alone::module_def(&builder.ctx);
-    builder.add_native_module(module).build()
+    testing::interpreter(|ctx| vec![constants_alone::module_def(ctx)])
 }
 
 /// Runs Python in an interpreter of its own; panics with its traceback.
 pub(crate) fn run(source: &str) {
-    interpreter().enter(|vm| {
-        let scope = vm.new_scope_with_builtins();
-        if let Err(exception) = vm.run_string(scope, source, "<test>") {
-            let mut report = String::new();
-            let written = vm.write_exception(&mut report, &exception);
-            panic!("{report}{written:?}");
-        }
-    });
+    interpreter().enter(|vm| testing::execute(vm, source));
 }

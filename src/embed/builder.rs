@@ -194,6 +194,23 @@ impl SocketModule {
         Ok(self)
     }
 
+    /// Chooses whether a send on a broken connection also raises SIGPIPE, as CPython's
+    /// does: what the process does with that signal decides, be it nothing, a handler or
+    /// the process's end. Unless chosen, a script gets BrokenPipeError and the process
+    /// no signal.
+    ///
+    /// Rust programs ignore SIGPIPE from their start on; a script may change that where
+    /// it has a `signal` module. To be chosen by a program that is its script's alone.
+    ///
+    /// ```
+    /// let module = rustpython_socket::SocketModule::new().sigpipe(true);
+    /// # drop(module);
+    /// ```
+    pub fn sigpipe(self, raised: bool) -> Self {
+        self.control.set_sigpipe(raised);
+        self
+    }
+
     /// Takes host names from `resolver` instead of the system. Only the first
     /// resolver counts.
     ///

@@ -1,8 +1,9 @@
 //! Python over the functions of this layer, on a VM without a standard library.
 
 use crate::policy::{Denied, Gate, Operation, Policy, Target};
+use crate::testing;
 use crate::vm::state::{self, Runtime};
-use rustpython_vm::{Interpreter, VirtualMachine};
+use rustpython_vm::Interpreter;
 use std::sync::Arc;
 
 #[rustpython_vm::pymodule(
@@ -45,22 +46,15 @@ fn run(source: &str) {
 }
 
 fn run_with(runtime: Runtime, source: &str) {
-    let builder = Interpreter::builder(Default::default());
-    let module = functions_alone::module_def(&builder.ctx);
-    builder.add_native_module(module).build().enter(|vm| {
+    interpreter().enter(|vm| {
         state::register(vm, Arc::new(runtime));
-        execute(&format!("{PRELUDE}\n{source}"), vm);
+        testing::execute(vm, &format!("{PRELUDE}\n{source}"));
     });
 }
 
-/// Panics with the traceback of an exception.
-pub(crate) fn execute(source: &str, vm: &VirtualMachine) {
-    let scope = vm.new_scope_with_builtins();
-    if let Err(exception) = vm.run_string(scope, source, "<test>") {
-        let mut report = String::new();
-        let written = vm.write_exception(&mut report, &exception);
-        panic!("{report} {written:?}");
-    }
+/// An interpreter in which `import socket` gives the functions of this layer.
+fn interpreter() -> Interpreter {
+    testing::interpreter(|ctx| vec![functions_alone::module_def(ctx)])
 }
 
 /// Allows one operation on the targets whose text is listed, and counts on
@@ -191,8 +185,7 @@ fn a_duplicate_is_not_inherited() {
         // Another test registers this module: a VM that has it and is not known is refused all.
         state::register(vm, Arc::default());
         let scope = vm.new_scope_with_builtins();
-        let source = "import socket; fd = socket.dup(1)";
-        assert!(vm.run_string(scope.clone(), source, "<test>").is_ok());
+        testing::run_on(vm, &scope, "import socket; fd = socket.dup(1)").unwrap();
         let fd = scope
             .globals
             .get_item("fd", vm)
@@ -521,8 +514,7 @@ fn threads_that_import_it_together_get_all_of_it() {
     const THREADS: usize = 4;
     for _ in 0..50 {
         let builder = Interpreter::builder(Default::default());
-        let definitions = super::definitions(&builder.ctx);
-        let interpreter = builder.add_native_modules(&definitions).build();
+        let interpreter = crate::SocketModule::new().register(builder).build();
         interpreter.enter(|vm| {
             let threads = [(); THREADS].map(|()| vm.new_thread());
             let together = &Barrier::new(THREADS);
@@ -539,7 +531,7 @@ with socket.socket() as c:
 a.close()
 b.close()
 ";
-                                execute(source, vm);
+                                testing::execute(vm, source);
                             });
                         });
                     }

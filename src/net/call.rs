@@ -691,9 +691,11 @@ mod tests {
     use super::*;
     use crate::net::{Moving, NoVm};
     use crate::sys::socket::SocketSpec;
+    use nix::unistd::{Pid, gettid};
     use std::os::fd::{AsFd, OwnedFd};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc::channel;
     use std::thread;
 
     const UNIX: SocketSpec = SocketSpec::new(libc::AF_UNIX, libc::SOCK_STREAM);
@@ -749,17 +751,36 @@ mod tests {
         assert!(matches!(read(&socket), Err(Error::Errno(Errno::EAGAIN))));
     }
 
-    /// Runs `read` in another thread, at different moments of which `end` happens.
+    /// Tells whether a thread is in a system call that waits for its socket.
+    fn waits(thread: Pid) -> bool {
+        let call = std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall"));
+        let number = call.map(|call| call.split(' ').next().and_then(|n| n.parse().ok()));
+        matches!(number, Ok(Some(libc::SYS_recvfrom | libc::SYS_ppoll)))
+    }
+
+    /// Runs `read` in another thread. Every other time `end` happens while that waits,
+    /// otherwise at different moments around the beginning of the call.
     fn ended_by(rounds: u32, end: impl Fn(&Socket)) -> Vec<Result<usize, Error>> {
         let mut results = Vec::new();
         for round in 0..rounds {
             let (socket, _peer) = idle(Timeout::Blocking);
+            let (tell, thread) = channel();
             let reader = {
                 let socket = socket.clone();
-                thread::spawn(move || read(&socket))
+                thread::spawn(move || {
+                    tell.send(gettid()).unwrap();
+                    read(&socket)
+                })
             };
-            // From before the call begins to well within its long wait.
-            thread::sleep(Duration::from_micros(u64::from(round % 50) * 60));
+            if round % 2 == 0 {
+                let thread = thread.recv().unwrap();
+                while !waits(thread) {
+                    assert!(!reader.is_finished());
+                    thread::yield_now();
+                }
+            } else {
+                thread::sleep(Duration::from_micros(u64::from(round % 50) * 60));
+            }
             end(&socket);
             results.push(reader.join().unwrap());
         }
@@ -796,7 +817,7 @@ mod tests {
     #[test]
     fn an_interrupt_ends_a_wait() {
         let (socket, _peer) = looking(Timeout::Blocking);
-        let (began, begun) = std::sync::mpsc::channel();
+        let (began, begun) = channel();
         let reader = {
             let socket = socket.clone();
             thread::spawn(move || {

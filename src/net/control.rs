@@ -35,6 +35,8 @@ pub(crate) struct Control {
     resolver: OnceLock<Arc<dyn Resolver>>,
     /// There is a policy.
     guarded: AtomicBool,
+    /// A send on a broken connection raises SIGPIPE.
+    raises_sigpipe: AtomicBool,
 }
 
 impl Default for Control {
@@ -54,6 +56,7 @@ impl Default for Control {
             observer: Arc::default(),
             resolver: OnceLock::new(),
             guarded: AtomicBool::new(false),
+            raises_sigpipe: AtomicBool::new(false),
         }
     }
 }
@@ -97,6 +100,15 @@ impl Control {
 
     pub(super) fn is_guarded(&self) -> bool {
         self.guarded.load(Ordering::Relaxed)
+    }
+
+    /// Sets whether a send on a broken connection raises SIGPIPE.
+    pub(crate) fn set_sigpipe(&self, raised: bool) {
+        self.raises_sigpipe.store(raised, Ordering::Relaxed);
+    }
+
+    pub(super) fn raises_sigpipe(&self) -> bool {
+        self.raises_sigpipe.load(Ordering::Relaxed)
     }
 
     pub(super) fn generation(&self) -> u64 {

@@ -299,7 +299,11 @@ impl Ledger {
         };
         let before = entries.loose.insert(number, loose);
         drop(entries);
-        drop(before);
+        // The kernel gives no number twice: a script has closed the descriptor before
+        // by itself, and the number is the new one's, even if both are of one file.
+        if let Some(before) = before {
+            before.fd.forget();
+        }
         Ok((number, ticket))
     }
 

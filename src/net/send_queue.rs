@@ -25,16 +25,17 @@ impl SendQueue {
         self.bytes().clear();
     }
 
-    /// Sends what the kernel takes without waiting: how many bytes. EAGAIN if
-    /// it takes none.
+    /// Sends with `flags` what the kernel takes without waiting: how many bytes.
+    /// EAGAIN if it takes none.
     ///
     /// The lock is held across send(2), which does not wait here: what several
     /// threads send has to go in the order in which it came.
-    pub(crate) fn send(&self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
+    pub(crate) fn send(&self, fd: BorrowedFd<'_>, flags: MessageFlags) -> Result<usize, Errno> {
+        let flags = flags | MessageFlags::DONT_WAIT;
         let mut bytes = self.bytes();
         let mut sent = 0;
         while !bytes.is_empty() {
-            match sys::socket::send(fd, bytes.as_slices().0, MessageFlags::DONT_WAIT) {
+            match sys::socket::send(fd, bytes.as_slices().0, flags) {
                 Ok(n) => {
                     bytes.drain(..n);
                     sent += n;
@@ -69,7 +70,7 @@ mod tests {
         let mut received = Vec::new();
         let mut buffer = vec![0; 1 << 16];
         while received.len() < bytes.len() {
-            match send_queue.send(a.as_fd()) {
+            match send_queue.send(a.as_fd(), MessageFlags::NONE) {
                 Ok(_) | Err(Errno::EAGAIN) => {}
                 Err(errno) => panic!("{errno}"),
             }

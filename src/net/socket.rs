@@ -5,6 +5,7 @@ use super::ledger::Moving;
 use super::wake::Waiters;
 use super::{Control, Deadline, Timeout};
 use crate::policy::{Event, SocketId};
+use crate::sys::MessageFlags;
 use crate::sys::descriptor::{self, FdGuard};
 use crate::sys::socket::SocketSpec;
 use crate::sys::{self, Descriptor};
@@ -134,6 +135,16 @@ impl Socket {
     /// Returns a value that changes when another half is shut.
     pub(super) fn shut(&self) -> u8 {
         self.marks.load(Ordering::Acquire) & (SHUT_READ | SHUT_WRITE)
+    }
+
+    /// Adds to the flags of a send that a script gave: MSG_NOSIGNAL, unless the host
+    /// lets the process's disposition of SIGPIPE decide.
+    #[inline]
+    pub(super) fn send_flags(&self, flags: MessageFlags) -> MessageFlags {
+        if self.control.raises_sigpipe() {
+            return flags;
+        }
+        flags | MessageFlags::NO_SIGNAL
     }
 
     /// Counts bytes that arrived.

@@ -228,6 +228,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         flags: MessageFlags,
     ) -> Result<usize, Error> {
         let transfer = self.sends(data.len());
+        let flags = self.socket.send_flags(flags);
         transfer.run(self, |fd, sent, dont_wait| {
             let sent = data.lend(sent, |data| sys::socket::send(fd, data, flags | dont_wait));
             sent.map(Part::from)
@@ -247,6 +248,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             peeks: false,
             returns_part: false,
         };
+        let flags = self.socket.send_flags(flags);
         transfer.complete(self, &mut 0, |fd, sent, dont_wait| {
             let sent = data.lend(sent, |data| sys::socket::send(fd, data, flags | dont_wait));
             sent.map(Part::from)
@@ -261,7 +263,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         target: &Permitted<SockAddr>,
     ) -> Result<usize, Error> {
         self.may_begin(flags)?;
-        let mut fast_open = FastOpen::new(self, flags);
+        let mut fast_open = FastOpen::new(self, self.socket.send_flags(flags));
         let transfer = self.sends(data.len());
         transfer.run(self, |fd, sent, dont_wait| {
             let flags = fast_open.flags | dont_wait;
@@ -281,7 +283,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         if parts.target.is_some() {
             self.may_begin(flags)?;
         }
-        let mut fast_open = FastOpen::new(self, flags);
+        let mut fast_open = FastOpen::new(self, self.socket.send_flags(flags));
         let transfer = self.sends(size);
         transfer.run(self, |fd, sent, dont_wait| {
             // The ancillary data goes with the first byte, once.
@@ -296,7 +298,8 @@ impl<'a, V: VmContext> Call<'a, V> {
 
     /// Sends what there is in `queue`, in the order in which it came there.
     pub(crate) fn flush(&mut self, queue: &super::SendQueue) -> Result<(), Error> {
-        let sent = self.retry(Ready::Write, |fd, _| Ok(queue.send(fd)?))?;
+        let flags = self.socket.send_flags(MessageFlags::NONE);
+        let sent = self.retry(Ready::Write, |fd, _| Ok(queue.send(fd, flags)?))?;
         self.socket.count_sent(sent);
         Ok(())
     }
@@ -309,8 +312,9 @@ impl<'a, V: VmContext> Call<'a, V> {
         offset: i64,
         count: usize,
     ) -> Result<usize, Error> {
+        let raises_sigpipe = self.socket.control.raises_sigpipe();
         let sent = self.retry_bounded(Ready::Write, |fd| {
-            sendfile::sendfile(fd, file, offset, count)
+            sendfile::sendfile(fd, file, offset, count, raises_sigpipe)
         })?;
         self.socket.count_sent(sent);
         Ok(sent)

@@ -197,3 +197,92 @@ pub(super) fn getpeername(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResul
     let address = zelf.socket.peer_address().or_raise(vm)?;
     address_object(zelf, &address, vm)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::object::testing::{run, run_with};
+    use crate::{Rules, SocketModule};
+
+    #[test]
+    fn both_ends_know_both_addresses() {
+        run("
+server = socket.socket()
+server.bind(('127.0.0.1', 0))
+server.listen()
+client = socket.socket()
+assert client.connect(server.getsockname()) is None
+connection, peer = server.accept()
+assert type(connection) is socket.socket and connection.gettimeout() is None
+assert peer == client.getsockname() == connection.getpeername()
+assert client.getpeername() == connection.getsockname() == server.getsockname()
+other = socket.create_connection(server.getsockname())
+number, peer = server._accept()
+assert peer == other.getsockname() and socket.socket(fileno=number).getpeername() == peer
+connection.shutdown(socket.SHUT_WR)
+assert client.recv(1) == b''
+");
+    }
+
+    #[test]
+    fn connect_ex_is_the_errno_of_connect() {
+        run("
+closed = socket.socket()
+closed.bind(('127.0.0.1', 0))
+client = socket.socket()
+assert client.connect_ex(closed.getsockname()) == 111
+raises(ConnectionRefusedError, None, client.connect, closed.getsockname())
+error = raises(OSError, None, client.getpeername)
+assert error.errno == 107, error
+error = raises(OSError, None, client.shutdown, socket.SHUT_RD)
+assert error.errno == 107, error
+client.close()
+assert client.connect_ex(closed.getsockname()) == 9
+raises(TypeError, None, socket.socket().connect_ex, 'no tuple')
+");
+    }
+
+    #[test]
+    fn a_backlog_is_any_int() {
+        run("
+for backlog in ((), (-5,), (0,), (2**31 - 1,)):
+    server = socket.socket()
+    server.bind(('127.0.0.1', 0))
+    server.listen(*backlog)
+    client = socket.create_connection(server.getsockname())
+    server.accept()[0].close()
+raises(OverflowError, None, socket.socket().listen, 2**31)
+raises(TypeError, None, socket.socket().listen, 1.5)
+");
+    }
+
+    #[test]
+    fn a_connection_has_the_default_timeout() {
+        run("
+server = socket.create_server(('127.0.0.1', 0))
+server.settimeout(5)
+client = socket.create_connection(server.getsockname())
+assert server.accept()[0].gettimeout() is None
+socket.setdefaulttimeout(3)
+client = socket.create_connection(server.getsockname())
+assert server.accept()[0].gettimeout() == client.gettimeout() == 3
+");
+    }
+
+    #[test]
+    fn listening_without_a_bind_is_a_bind() {
+        let module = SocketModule::new().policy(Rules::deny_all());
+        run_with(
+            module,
+            "raises(PermissionError, None, socket.socket().listen)",
+        );
+        let rules = Rules::deny_all().allow("bind=127.0.0.1").unwrap();
+        let script = "
+server = socket.socket()
+raises(PermissionError, None, server.listen)
+server.bind(('127.0.0.1', 0))
+server.listen()
+raises(PermissionError, None, socket.socket().connect, server.getsockname())
+";
+        run_with(SocketModule::new().policy(rules), script);
+    }
+}

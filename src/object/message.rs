@@ -527,3 +527,82 @@ pub(super) fn sendmsg_afalg(
     audit::sendmsg(vm, zelf.as_object(), None)?;
     send(zelf, &buffers, &control, args.flags.0, None, vm)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::object::testing::{run, run_with};
+    use crate::{Rules, SocketModule};
+
+    #[test]
+    fn several_buffers_are_one_message() {
+        run("
+a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+assert a.sendmsg([b'ab', bytearray(b'cd'), memoryview(b'e')]) == 5
+assert b.recvmsg(3) == (b'abc', [], socket.MSG_TRUNC, None)
+a.sendmsg([b'abcdef'])
+one, other = bytearray(2), bytearray(9)
+assert b.recvmsg_into([one, other]) == (6, [], 0, None)
+assert one == b'ab' and other[:4] == b'cdef'
+a.sendmsg([b'abcd'])
+both = bytearray(4)
+assert b.recvmsg_into([memoryview(both)[:2], memoryview(both)[2:]])[0] == 4
+assert both == b'abcd'
+same = bytearray(b'xy')
+assert a.sendmsg([same, same]) == 4 and b.recv(9) == b'xyxy'
+");
+    }
+
+    #[test]
+    fn descriptors_go_with_a_message() {
+        run("
+a, b = socket.socketpair()
+numbers = bytes(socket.dup(a.fileno()).to_bytes(4, 'little'))
+rights = socket.SOL_SOCKET, socket.SCM_RIGHTS
+a.sendmsg([b'x'], [(*rights, numbers * 2)])
+data, [(level, kind, received)], flags, address = b.recvmsg(1, socket.CMSG_SPACE(8))
+assert (data, level, kind, flags, address) == (b'x', *rights, 0, None)
+first, second = (int.from_bytes(part, 'little') for part in (received[:4], received[4:]))
+for number in first, second:
+    with socket.socket(fileno=number) as copy: assert copy.family == socket.AF_UNIX
+# No room: the kernel keeps it, and says so.
+a.sendmsg([b'x'], [(*rights, numbers)])
+assert b.recvmsg(1) == (b'x', [], socket.MSG_CTRUNC, None)
+raises(OSError, None, a.sendmsg, [b'x'], [(*rights, (12345).to_bytes(4, 'little'))])
+");
+    }
+
+    #[test]
+    fn a_limit_or_a_policy_keeps_descriptors_out() {
+        let script = "
+a, b = socket.socketpair()
+a.sendmsg([b'x'], [(1, 1, a.fileno().to_bytes(4, 'little'))])
+";
+        let limited = "assert b.recvmsg(1, 64) == (b'x', [], socket.MSG_CTRUNC, None)";
+        run_with(
+            SocketModule::new().max_sockets(2),
+            &format!("{script}{limited}"),
+        );
+        let rules = Rules::loopback_only().deny("fd:*").unwrap();
+        let refused = "raises(PermissionError, None, b.recvmsg, 1, 64)";
+        run_with(
+            SocketModule::new().policy(rules),
+            &format!("{script}{refused}"),
+        );
+    }
+
+    #[test]
+    fn bad_messages() {
+        run("
+a, b = socket.socketpair()
+raises(TypeError, None, a.sendmsg, b'no list')
+raises(TypeError, None, a.sendmsg, ['text'])
+raises(TypeError, None, a.sendmsg, [b'x'], [(1, 2)])
+raises(TypeError, None, a.sendmsg, [b'x'], 5)
+raises(ValueError, 'negative buffer size in recvmsg()', a.recvmsg, -1)
+raises(ValueError, 'invalid ancillary data buffer length', a.recvmsg, 1, -1)
+text = 'recvmsg_into() argument 1 must be an iterable of single-segment read-write buffers'
+raises(TypeError, text, a.recvmsg_into, [b'read only'])
+raises(OSError, 'algset is only supported for AF_ALG', a.sendmsg_afalg, op=0)
+");
+    }
+}

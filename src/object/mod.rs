@@ -18,6 +18,8 @@ mod methods;
 mod options;
 mod sendfile;
 mod stream;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use class::is_plain;
 pub(crate) use class::{base_class, class_for, name_socket, plain};

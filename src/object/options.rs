@@ -209,3 +209,88 @@ pub(super) fn set_inheritable(
     let inheritable = args::int(inheritable, vm)? != 0;
     zelf.socket.set_inheritable(inheritable).or_raise(vm)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::object::testing::{run, run_with};
+    use crate::{Rules, SocketModule};
+
+    #[test]
+    fn an_option_is_an_int_or_bytes() {
+        run("
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+assert s.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 1
+assert s.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 4) == bytes([1, 0, 0, 0])
+linger = bytes([1, 0, 0, 0, 5, 0, 0, 0])
+s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytearray(linger))
+assert s.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 100) == linger
+assert s.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 3) == linger[:3]
+");
+    }
+
+    #[test]
+    fn bad_options() {
+        run("
+s = socket.socket()
+text = 'getsockopt buflen out of range'
+for length in -1, 1025, 2**31 - 1: raises(OSError, text, s.getsockopt, 1, 2, length)
+error = raises(OSError, None, s.getsockopt, 12345, 1)
+assert error.errno in (92, 95), error
+text = 'socket option should be None, not int, when a length is given'
+raises(TypeError, text, s.setsockopt, 1, 2, 1, 4)
+raises(TypeError, 'setsockopt() takes exactly 3 arguments (2 given)', s.setsockopt, 1, 2)
+raises(TypeError, None, s.setsockopt, 1, 2, 'text')
+raises(TypeError, None, s.setsockopt, 1, 2, 2**40)
+s.close()
+for call in (lambda: s.getsockopt(1, 2), lambda: s.setsockopt(1, 2, 1), s.get_inheritable,
+             lambda: s.set_inheritable(True), lambda: s.settimeout(1)):
+    assert raises(OSError, None, call).errno == 9
+");
+    }
+
+    #[test]
+    fn a_timeout_puts_the_descriptor_into_its_mode() {
+        run("
+s = socket.socket()
+for timeout, blocking in (None, True), (0.0, False), (0.5, True), (7, True), (0, False):
+    s.settimeout(timeout)
+    assert s.gettimeout() == timeout and s.getblocking() is blocking
+for flag, timeout in (True, None), (False, 0.0), ([], 0.0), ('x', None):
+    s.setblocking(flag)
+    assert s.gettimeout() == timeout
+raises(ValueError, 'Timeout value out of range', s.settimeout, -1)
+raises(TypeError, None, s.settimeout, 'soon')
+assert s.gettimeout() is None
+");
+    }
+
+    #[test]
+    fn descriptors_are_not_inherited_unless_asked_for() {
+        run("
+s = socket.socket()
+assert s.get_inheritable() is False
+s.set_inheritable(1)
+assert s.get_inheritable() is True
+s.set_inheritable(False)
+assert s.get_inheritable() is False
+");
+    }
+
+    #[test]
+    fn a_policy_is_asked_about_what_reaches_further() {
+        let module = SocketModule::new().policy(Rules::loopback_only());
+        run_with(
+            module,
+            "
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+device = socket.SOL_SOCKET, socket.SO_BINDTODEVICE
+raises(PermissionError, None, s.setsockopt, *device, b'lo')
+raises(PermissionError, None, s.getsockopt, *device, 16)
+group = bytes([239, 1, 2, 3, 127, 0, 0, 1])
+raises(PermissionError, None, s.setsockopt, socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
+",
+        );
+    }
+}

@@ -12,6 +12,8 @@ pub(crate) struct MessageFlags(libc::c_int);
 impl MessageFlags {
     pub(crate) const NONE: Self = Self(0);
     pub(crate) const DONT_WAIT: Self = Self(libc::MSG_DONTWAIT);
+    /// A send on a broken connection fails with EPIPE and raises no SIGPIPE.
+    pub(crate) const NO_SIGNAL: Self = Self(libc::MSG_NOSIGNAL);
 
     /// Checks the flags that a script gives to a send.
     ///
@@ -43,16 +45,9 @@ impl MessageFlags {
         Self(self.0 & !flag)
     }
 
-    /// Returns the flags for the kernel to send with. MSG_NOSIGNAL is added, so that a
-    /// closed peer is EPIPE and no signal.
+    /// Returns the flags for the kernel.
     #[inline]
-    pub(super) fn to_send(self) -> libc::c_int {
-        self.0 | libc::MSG_NOSIGNAL
-    }
-
-    /// Returns the flags for the kernel to receive with.
-    #[inline]
-    pub(super) fn to_receive(self) -> libc::c_int {
+    pub(super) fn bits(self) -> libc::c_int {
         self.0
     }
 }
@@ -78,8 +73,7 @@ mod tests {
         }
         let flags = MessageFlags::of_receive(zero_copy);
         assert_eq!(flags, MessageFlags::DONT_WAIT);
-        assert_eq!(flags.to_send(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL);
-        assert_eq!(flags.to_receive(), libc::MSG_DONTWAIT);
+        assert_eq!(flags.bits(), libc::MSG_DONTWAIT);
         let all = MessageFlags::of_receive(-1) | flags;
         assert!(!all.has(libc::MSG_ZEROCOPY) && all.has(libc::MSG_PEEK));
     }

@@ -128,7 +128,7 @@ pub(crate) fn send(
     flags: MessageFlags,
     address: Option<&Permitted<SockAddr>>,
 ) -> Result<usize, Errno> {
-    let flags = flags.to_send();
+    let flags = flags.bits();
     // SAFETY: all zeros is a valid, empty msghdr.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     if let Some(address) = address {
@@ -195,7 +195,7 @@ pub(super) unsafe fn recv_raw(
     }
     // SAFETY: the pointers and lengths describe `address`, the caller's
     // buffers and the room in `control`.
-    let n = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags.to_receive()) };
+    let n = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags.bits()) };
     let len = Errno::result(n)? as usize;
     let written = if room_len > 0 {
         (message.msg_controllen as usize).min(room_len)

@@ -71,7 +71,7 @@ impl Buffer {
                 fd.as_raw_fd(),
                 room.as_mut_ptr().cast(),
                 room.len(),
-                flags.to_receive(),
+                flags.bits(),
             )
         })?;
         let n = reported(n as usize, room.len(), flags);
@@ -99,7 +99,7 @@ impl Buffer {
                     fd.as_raw_fd(),
                     room.as_mut_ptr().cast(),
                     room.len(),
-                    flags.to_receive(),
+                    flags.bits(),
                     pointer,
                     len,
                 )
@@ -196,7 +196,7 @@ pub(crate) fn recv(
             fd.as_raw_fd(),
             buf.as_mut_ptr().cast(),
             buf.len(),
-            flags.to_receive(),
+            flags.bits(),
         )
     };
     Errno::result(n).map(|n| reported(n as usize, buf.len(), flags))
@@ -217,7 +217,7 @@ pub(crate) fn recvfrom(
                 fd.as_raw_fd(),
                 buf.as_mut_ptr().cast(),
                 buf.len(),
-                flags.to_receive(),
+                flags.bits(),
                 pointer,
                 len,
             )

@@ -12,13 +12,19 @@ pub(crate) fn file_size(file: BorrowedFd<'_>) -> Result<i64, Errno> {
 
 /// Sends up to `count` bytes of `file`, which start at `offset`; returns how many, 0
 /// at the end of the file. Blocks like send(2) on a socket in blocking mode.
+/// `raises_sigpipe`: on a broken connection the thread gets SIGPIPE, too.
 pub(crate) fn sendfile(
     socket: BorrowedFd<'_>,
     file: BorrowedFd<'_>,
     mut offset: i64,
     count: usize,
+    raises_sigpipe: bool,
 ) -> Result<usize, Errno> {
-    without_sigpipe(|| nix::sys::sendfile::sendfile64(socket, file, Some(&mut offset), count))
+    let mut call = || nix::sys::sendfile::sendfile64(socket, file, Some(&mut offset), count);
+    if raises_sigpipe {
+        return call();
+    }
+    without_sigpipe(call)
 }
 
 /// Runs a system call that has no MSG_NOSIGNAL: on a broken connection it fails
@@ -80,7 +86,10 @@ mod tests {
         let (a, b) = UnixStream::pair().unwrap();
         drop(b);
         let file = file(10);
-        assert_eq!(sendfile(a.as_fd(), file.as_fd(), 0, 10), Err(Errno::EPIPE));
+        assert_eq!(
+            sendfile(a.as_fd(), file.as_fd(), 0, 10, false),
+            Err(Errno::EPIPE)
+        );
     }
 
     #[test]
@@ -88,10 +97,10 @@ mod tests {
         let (a, _b) = UnixStream::pair().unwrap();
         let file = file(10);
         assert_eq!(file_size(file.as_fd()), Ok(10));
-        assert_eq!(sendfile(a.as_fd(), file.as_fd(), 4, 100), Ok(6));
-        assert_eq!(sendfile(a.as_fd(), file.as_fd(), 10, 100), Ok(0));
+        assert_eq!(sendfile(a.as_fd(), file.as_fd(), 4, 100, false), Ok(6));
+        assert_eq!(sendfile(a.as_fd(), file.as_fd(), 10, 100, false), Ok(0));
         assert_eq!(
-            sendfile(a.as_fd(), file.as_fd(), -1, 100),
+            sendfile(a.as_fd(), file.as_fd(), -1, 100, false),
             Err(Errno::EINVAL)
         );
     }

@@ -118,7 +118,7 @@ pub(crate) fn getpeername(fd: BorrowedFd<'_>) -> Result<SockAddr, Errno> {
 
 /// send(2).
 pub(crate) fn send(fd: BorrowedFd<'_>, data: &[u8], flags: MessageFlags) -> Result<usize, Errno> {
-    let flags = flags.to_send();
+    let flags = flags.bits();
     // SAFETY: pointer and length describe `data`.
     let n = unsafe { libc::send(fd.as_raw_fd(), data.as_ptr().cast(), data.len(), flags) };
     Errno::result(n).map(|n| n as usize)
@@ -131,7 +131,7 @@ pub(crate) fn sendto(
     flags: MessageFlags,
     address: &Permitted<SockAddr>,
 ) -> Result<usize, Errno> {
-    let flags = flags.to_send();
+    let flags = flags.bits();
     let (pointer, len) = raw(address.get());
     // SAFETY: the pointers and lengths describe `data` and `address`.
     let n = unsafe {

@@ -286,19 +286,20 @@ fn is_ours(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::module::{definitions, tests::execute};
+    use crate::SocketModule;
+    use crate::testing::execute;
     use rustpython_vm::Interpreter;
     #[cfg(feature = "threading")]
     use std::{sync::Barrier, thread};
 
     fn interpreter() -> Interpreter {
+        // Registered: a socket of an interpreter that is not has no host.
         let builder = Interpreter::builder(Default::default());
-        let definitions = definitions(&builder.ctx);
-        builder.add_native_modules(&definitions).build()
+        SocketModule::new().register(builder).build()
     }
 
     fn run(source: &str) {
-        interpreter().enter(|vm| execute(source, vm));
+        interpreter().enter(|vm| execute(vm, source));
     }
 
     #[test]

@@ -118,7 +118,10 @@ fn works() -> bool {
         .status();
     let works = works.is_ok_and(|status| status.success());
     if !works {
-        println!("skipped: strace is not installed, or not allowed to trace");
+        crate::support::skip(
+            "what the kernel is asked",
+            "strace is not installed, or not allowed to trace",
+        );
     }
     works
 }

@@ -1,10 +1,16 @@
 //! An interpreter without a standard library, for tests.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+#[path = "../../src/testing.rs"]
+mod python;
+
+#[allow(unused_imports, reason = "each test binary uses a part of it")]
+pub use python::{execute, run_in, run_on, set_int, set_str, text_of};
+
 use rustpython_socket::{Handle, SocketModule};
-use rustpython_vm::builtins::PyBaseExceptionRef;
 use rustpython_vm::scope::Scope;
 use rustpython_vm::{Interpreter, VirtualMachine};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// An interpreter and its host's handle.
@@ -36,42 +42,8 @@ impl Lean {
     /// Runs `source`; an exception fails the test.
     #[track_caller]
     pub fn run(&self, source: &str) {
-        if let Err(text) = self.try_run(source, |_, _| {}) {
-            panic!("{text}");
-        }
+        self.interpreter.enter(|vm| execute(vm, source));
     }
-}
-
-/// Runs `source` in a scope of its own; an exception is the error, as text.
-pub fn run_in(
-    vm: &VirtualMachine,
-    source: &str,
-    prepare: impl FnOnce(&VirtualMachine, &Scope),
-) -> Result<(), String> {
-    let scope = vm.new_scope_with_builtins();
-    prepare(vm, &scope);
-    match vm.run_string(scope, source, "<test>") {
-        Ok(_) => Ok(()),
-        Err(raised) => Err(text_of(vm, &raised)),
-    }
-}
-
-pub fn text_of(vm: &VirtualMachine, raised: &PyBaseExceptionRef) -> String {
-    let mut text = String::new();
-    let _ = vm.write_exception(&mut text, raised);
-    text
-}
-
-/// Gives a script an integer.
-pub fn set_int(vm: &VirtualMachine, scope: &Scope, name: &str, value: i64) {
-    let value = vm.ctx.new_int(value).into();
-    scope.globals.set_item(name, value, vm).unwrap();
-}
-
-/// Gives a script a str.
-pub fn set_str(vm: &VirtualMachine, scope: &Scope, name: &str, value: &str) {
-    let value = vm.ctx.new_str(value).into();
-    scope.globals.set_item(name, value, vm).unwrap();
 }
 
 /// Waits for `done`, as long as a busy machine may need.
@@ -82,6 +54,12 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
         assert!(start.elapsed() < Duration::from_secs(30), "{what}");
         std::thread::sleep(Duration::from_micros(200));
     }
+}
+
+/// Says that a test, or a part of it, was not run, and why. Unlike what `println!` writes,
+/// this is not captured: scripts/gate.py shows and counts it.
+pub fn skip(what: &str, why: &str) {
+    let _ = std::io::stderr().write_all(format!("\nskipped: {what}: {why}\n").as_bytes());
 }
 
 /// Returns how many rounds a race or a soak of `whole` rounds has here: the

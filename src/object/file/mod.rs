@@ -1,7 +1,9 @@
 //! Files made from sockets: `SocketIO` and `socket.makefile`.
 
 mod buffered;
+mod pair;
 mod raw;
+mod text;
 
 pub(crate) use raw::SocketIo;
 
@@ -10,6 +12,7 @@ use crate::bridge::args;
 use crate::vm::io_classes;
 use crate::vm::state::State;
 use buffered::SocketReader;
+use pair::SocketPair;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyBytes, PyStr, PyType, PyTypeRef};
 use rustpython_vm::class::{PyClassImpl, StaticType};
 use rustpython_vm::convert::ToPyObject;
@@ -17,6 +20,7 @@ use rustpython_vm::function::OptionalArg;
 use rustpython_vm::types::PyComparisonOp;
 use rustpython_vm::{AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::sync::atomic::Ordering;
+use text::SocketText;
 
 /// How many bytes a reader asks the socket for, and keeps, at a time.
 ///
@@ -56,12 +60,15 @@ fn tell_io(class: &Py<PyType>, vm: &VirtualMachine) -> PyResult<()> {
     Ok(())
 }
 
-/// `SocketIO` itself, made together with the reader.
+/// `SocketIO` itself, made together with the classes of the files over it.
 fn static_type(vm: &VirtualMachine) -> PyResult<&'static Py<PyType>> {
-    if SocketIo::static_cell().get().is_none() || SocketReader::static_cell().get().is_none() {
+    // The last one made.
+    if SocketText::static_cell().get().is_none() {
         io_classes::resolve(vm)?;
         let _ = SocketIo::make_static_type();
         let _ = SocketReader::make_static_type();
+        let _ = SocketPair::make_static_type();
+        let _ = SocketText::make_static_type();
     }
     Ok(SocketIo::static_type())
 }
@@ -99,7 +106,7 @@ pub(super) fn makefile(zelf: &Py<BaseSocket>, args: MakefileArgs, vm: &VirtualMa
             .then(|| [args.encoding, args.errors, args.newline].map(|arg| vm.unwrap_or_none(arg))),
         mode,
     };
-    layers.over(raw.as_object(), vm).inspect_err(|_| {
+    layers.over(&raw, vm).inspect_err(|_| {
         // Whatever layer failed, the socket does not wait for this file.
         let _ = vm.call_method(raw.as_object(), "close", ());
     })
@@ -159,13 +166,13 @@ struct Layers {
 }
 
 impl Layers {
-    fn over(self, raw: &PyObject, vm: &VirtualMachine) -> PyResult {
+    fn over(self, raw: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult {
         let size = self.buffering.filter(|size| !vm.is_none(size));
         if let Some(size) = &size {
             let zero = vm.ctx.new_int(0);
             if size.rich_compare_bool(zero.as_object(), PyComparisonOp::Eq, vm)? {
                 return match self.text {
-                    None => Ok(raw.to_owned()),
+                    None => Ok(raw.to_owned().into()),
                     Some(_) => Err(vm.new_value_error("unbuffered streams must be binary")),
                 };
             }
@@ -174,31 +181,35 @@ impl Layers {
             Some(size) if !is_negative(&size, vm)? => Some(size),
             _ => None,
         };
-        let io = io(vm)?;
         let buffer = match (self.reading, self.writing) {
-            (true, false) => buffered::open(raw, size, vm)?,
-            (reading, _) => {
-                let size = match size {
-                    Some(size) => size,
-                    None => io.get_attr("DEFAULT_BUFFER_SIZE", vm)?,
-                };
-                let raw = raw.to_owned();
-                if reading {
-                    vm.call_method(&io, "BufferedRWPair", (raw.clone(), raw, size))?
-                } else {
-                    vm.call_method(&io, "BufferedWriter", (raw, size))?
-                }
-            }
+            (true, false) => buffered::open(raw.as_object(), size, vm)?,
+            (true, true) => pair::open(raw.to_owned(), size, vm)?,
+            (false, _) => writer(raw.as_object(), size, vm)?,
         };
         let Some([encoding, errors, newline]) = self.text else {
             return Ok(buffer);
         };
         // 1: the warning about a missing encoding is for makefile()'s caller.
+        let io = io(vm)?;
         let encoding = vm.call_method(&io, "text_encoding", (encoding, 1))?;
-        let text = vm.call_method(&io, "TextIOWrapper", (buffer, encoding, errors, newline))?;
+        let args = (buffer, encoding, errors, newline);
+        if self.reading && self.writing {
+            return text::open(args, self.mode, vm);
+        }
+        let text = vm.call_method(&io, "TextIOWrapper", args)?;
         text.set_attr("mode", self.mode, vm)?;
         Ok(text)
     }
+}
+
+/// `_io`'s writer over `raw`, which keeps `size` bytes.
+fn writer(raw: &PyObject, size: Option<PyObjectRef>, vm: &VirtualMachine) -> PyResult {
+    let io = io(vm)?;
+    let size = match size {
+        Some(size) => size,
+        None => io.get_attr("DEFAULT_BUFFER_SIZE", vm)?,
+    };
+    vm.call_method(&io, "BufferedWriter", (raw.to_owned(), size))
 }
 
 /// The size argument of a read, -1 for none or None.
@@ -221,4 +232,111 @@ fn optional_size(size: OptionalArg<PyObjectRef>, vm: &VirtualMachine) -> PyResul
 fn is_negative(size: &PyObject, vm: &VirtualMachine) -> PyResult<bool> {
     let zero = 0.to_pyobject(vm);
     size.rich_compare_bool(&zero, PyComparisonOp::Lt, vm)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::object::testing::run;
+
+    #[test]
+    fn each_mode_is_a_file_of_its_kind() {
+        run("
+import _io
+a, b = socket.socketpair()
+for mode, kind in (('rb', _io.BufferedReader), ('b', _io.BufferedReader), ('wb', _io.BufferedWriter),
+                   ('rwb', _io.BufferedRWPair), ('r', _io.TextIOWrapper), ('w', _io.TextIOWrapper),
+                   ('rw', _io.TextIOWrapper)):
+    with a.makefile(mode) as file:
+        assert isinstance(file, kind) and type(file).__name__ == kind.__name__, mode
+        assert a._io_refs == 1
+    assert file.closed and a._io_refs == 0
+for mode in 'a', 'r+', 'rt': raises(ValueError, f\"invalid mode '{mode}' (only r, w, b allowed)\", a.makefile, mode)
+raises(ValueError, 'unbuffered streams must be binary', a.makefile, 'r', 0)
+assert a._io_refs == 0
+");
+    }
+
+    #[test]
+    fn a_file_has_one_reference_to_its_socket() {
+        run("
+import sys
+a, b = socket.socketpair()
+before = sys.getrefcount(a)
+for mode, buffering in ('rb', 0), ('rwb', 0), ('rb', -1), ('wb', -1), ('rwb', -1), ('r', -1), ('w', -1), ('rw', -1):
+    file = a.makefile(mode, buffering)
+    assert sys.getrefcount(a) == before + 1, mode
+    file.close()
+    assert sys.getrefcount(a) == before, mode
+raw = socket.SocketIO(a, 'r')
+assert raw._sock is a and vars(raw) == {}
+raw._sock = b
+assert sys.getrefcount(a) == before and raw.fileno() == b.fileno()
+raw.close()
+assert raw._sock is None
+unopened = socket.SocketIO.__new__(socket.SocketIO)
+raises(AttributeError, \"'SocketIO' object has no attribute '_sock'\", lambda: unopened._sock)
+unopened._sock = a
+unopened.close()
+");
+    }
+
+    #[test]
+    fn a_reader_finds_lines_in_what_it_has_received() {
+        run("
+a, b = socket.socketpair()
+file = a.makefile('rb', 4)
+b.sendall(b'one\\ntwo\\n\\nlonger than the buffer\\nrest')
+b.close()
+assert file.readline() == b'one\\n' and file.readline(2) == b'tw' and file.peek()[:1] == b'o'
+assert next(file) == b'o\\n' and file.read(1) == b'\\n'
+assert file.readline() == b'longer than the buffer\\n' and file.read1(2) == b're'
+buffer = bytearray(9)
+assert file.readinto(buffer) == 2 and buffer[:2] == b'st' and file.read() == b''
+file.close()
+raises(ValueError, 'readline of closed file', file.readline)
+");
+    }
+
+    #[test]
+    fn a_file_that_timed_out_reads_no_more() {
+        run("
+a, b = socket.socketpair()
+a.settimeout(0.01)
+for file in a.makefile('rb'), a.makefile('rb', 0), a.makefile('rwb', 0):
+    raises(TimeoutError, 'timed out', file.read, 1)
+    b.send(b'x')
+    raises(OSError, 'cannot read from timed out object', file.read, 1)
+    assert a.recv(1) == b'x'
+");
+    }
+
+    #[test]
+    fn a_text_file_writes_while_it_has_read_ahead() {
+        run("
+a, b = socket.socketpair()
+file = a.makefile('rw', encoding='ascii', newline='\\n')
+b.sendall(b'one\\ntwo\\n')
+assert file.readline() == 'one\\n'
+assert file.write('out\\n') == 4 and file.flush() is None
+assert b.recv(9) == b'out\\n' and file.readline() == 'two\\n'
+file.reconfigure(line_buffering=True)
+file.write('at once\\n')
+assert b.recv(9) == b'at once\\n' and repr(file).startswith('<_io.TextIOWrapper')
+assert (file.mode, file.encoding, file.errors, file.closed) == ('rw', 'ascii', 'strict', False)
+file.write('kept')
+file.close()
+assert b.recv(9) == b'kept' and file.closed and file.close() is None
+raises(ValueError, None, file.write, 'x')
+# Without the file that writes it is closed, as any is whose text file goes.
+file = a.makefile('rw')
+file.write('x')
+del file._writer
+assert b.recv(9) == b'x' and file.closed
+# One that a script makes by hand is _io's own.
+file = type(file)(type(a.makefile('rwb'))(a.makefile('rb', 0), a.makefile('wb', 0)))
+file.write('x')
+file.close()
+assert b.recv(9) == b'x' and file.closed and repr(file)
+");
+    }
 }

@@ -1,7 +1,7 @@
 //! `SocketIO`: a socket as a raw file.
 
-use super::super::class::{is_plain, plain, settable};
-use super::super::{BaseSocket, stream};
+use super::super::class::{plain, settable};
+use super::super::stream;
 use super::buffered::ReadBuffer;
 use crate::bridge::{Data, Room, args, call};
 use crate::net::{Error, Socket};
@@ -9,22 +9,19 @@ use crate::sys::MessageFlags;
 use crate::vm::io_classes::RawIoBase;
 use nix::errno::Errno;
 use nix::libc;
-use rustpython_vm::builtins::{PyBaseExceptionRef, PyDictRef, PyStr, PyType};
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyStr, PyType};
 use rustpython_vm::class::StaticType;
 use rustpython_vm::common::lock::{PyMutex, PyRwLock};
 use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::function::{FuncArgs, OptionalArg, PySetterValue};
 use rustpython_vm::types::{Constructor, Initializer};
 use rustpython_vm::{
-    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, TryFromObject,
-    VirtualMachine, pyclass,
+    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, Traverse,
+    TryFromObject, VirtualMachine, pyclass,
 };
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-
-/// Where the dict has the socket.
-const SOCK: &str = "_sock";
 
 /// What a file is, and what became of it.
 const READING: u8 = 1;
@@ -38,16 +35,19 @@ const CLOSED: u8 = 8;
 /// A socket as a raw file, which is what makefile() builds on. The mode is r,
 /// w or rw, with or without b. Closing it does not close the socket, unless
 /// the socket was closed before and this was its last open file.
-#[pyclass(module = "socket", name = "SocketIO", base = RawIoBase)]
+#[pyclass(module = "socket", name = "SocketIO", base = RawIoBase, traverse)]
 #[repr(C)]
 pub(crate) struct SocketIo {
+    #[pytraverse(skip)]
     _base: RawIoBase,
-    /// The socket, if its methods need no look-up. The object, of whatever
-    /// class, is `_sock` in the file's dict: there the garbage collector sees
-    /// it, and a socket that keeps its own file can be collected.
-    native: PyRwLock<Option<PyRef<BaseSocket>>>,
+    /// The one reference to the socket, of whatever class: `_sock`. The garbage
+    /// collector follows it, so that a socket that keeps its own file can be
+    /// collected. `None` once closed, absent until `__init__` has run.
+    sock: PyRwLock<Option<PyObjectRef>>,
+    #[pytraverse(skip)]
     state: AtomicU8,
     /// What the reader over this file has received and not returned yet.
+    #[pytraverse(skip)]
     pub(super) read_buffer: PyMutex<ReadBuffer>,
 }
 
@@ -69,7 +69,7 @@ impl SocketIo {
     fn unopened() -> Self {
         Self {
             _base: RawIoBase,
-            native: PyRwLock::new(None),
+            sock: PyRwLock::new(None),
             state: AtomicU8::new(0),
             read_buffer: PyMutex::new(ReadBuffer::default()),
         }
@@ -83,7 +83,7 @@ impl SocketIo {
         vm: &VirtualMachine,
     ) -> PyResult<PyRef<Self>> {
         let file = Self::unopened().into_ref_with_type(vm, Self::static_type().to_owned())?;
-        init(&file, sock, reading, writing, vm)?;
+        init(&file, sock, reading, writing);
         Ok(file)
     }
 
@@ -139,45 +139,32 @@ impl SocketIo {
     }
 }
 
-fn init(
-    zelf: &Py<SocketIo>,
-    sock: PyObjectRef,
-    reading: bool,
-    writing: bool,
-    vm: &VirtualMachine,
-) -> PyResult<()> {
+fn init(zelf: &Py<SocketIo>, sock: PyObjectRef, reading: bool, writing: bool) {
     let state = if reading { READING } else { 0 } | if writing { WRITING } else { 0 };
     zelf.state.store(state, Ordering::Relaxed);
-    set_sock(zelf, sock, vm)
+    set_sock(zelf, sock);
 }
 
-fn dict(zelf: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult<PyDictRef> {
-    let dict = zelf.as_object().dict();
-    dict.ok_or_else(|| vm.new_attribute_error("__dict__"))
-}
-
-fn set_sock(zelf: &Py<SocketIo>, sock: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
-    let native = plain(&sock).map(|sock| sock.to_owned());
-    // The one before goes after the lock: its finalizer may ask for it.
-    let before = std::mem::replace(&mut *zelf.native.write(), native);
+fn set_sock(zelf: &Py<SocketIo>, sock: PyObjectRef) {
+    // The socket before goes after the lock: its finalizer may ask for it.
+    let before = zelf.sock.write().replace(sock);
     drop(before);
-    dict(zelf, vm)?.set_item(SOCK, sock, vm)
 }
 
-/// `_sock`, whatever the state of the file.
+/// Returns `_sock`, whatever the state of the file.
 fn sock_object(zelf: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult {
-    dict(zelf, vm)?.get_item_opt(SOCK, vm)?.ok_or_else(|| {
+    zelf.sock.read().clone().ok_or_else(|| {
         let class = args::type_name(zelf.as_object());
-        vm.new_attribute_error(format!("'{class}' object has no attribute '{SOCK}'"))
+        vm.new_attribute_error(format!("'{class}' object has no attribute '_sock'"))
     })
 }
 
-/// The socket, whatever the state of the file.
+/// Returns the socket, whatever the state of the file.
 pub(super) fn sock(zelf: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult<Sock> {
-    if let Some(native) = &*zelf.native.read()
-        && is_plain(native)
+    if let Some(sock) = &*zelf.sock.read()
+        && let Some(sock) = plain(sock)
     {
-        return Ok(Sock::Native(native.socket.clone()));
+        return Ok(Sock::Native(sock.socket.clone()));
     }
     sock_object(zelf, vm).map(Sock::Other)
 }
@@ -279,7 +266,8 @@ impl Initializer for SocketIo {
                 return Err(vm.new_value_error(format!("invalid mode: {}", mode.as_wtf8())));
             }
         };
-        self::init(zelf, sock, reading, writing, vm)
+        self::init(zelf, sock, reading, writing);
+        Ok(())
     }
 }
 
@@ -424,7 +412,8 @@ impl SocketIo {
             Some(sock) => super::lifecycle::file_closed(sock, vm)?,
             None => drop(vm.call_method(&sock, "_decref_socketios", ())?),
         }
-        set_sock(zelf, vm.ctx.none(), vm)
+        set_sock(zelf, vm.ctx.none());
+        Ok(())
     }
 
     /// True once the file was closed.
@@ -501,8 +490,8 @@ impl SocketIo {
         value: PySetterValue<PyObjectRef>,
         vm: &VirtualMachine,
     ) -> PyResult<()> {
-        let value = settable("_sock", value, vm)?;
-        set_sock(zelf, value, vm)
+        set_sock(zelf, settable("_sock", value, vm)?);
+        Ok(())
     }
 }
 

@@ -1,15 +1,63 @@
 //! Operations of both kinds of TLS objects on the TLS library's object for which they
 //! stand.
 
+use super::NAME;
 use crate::bridge::{Data, errors};
-use rustpython_vm::builtins::PyStr;
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyModule, PyModuleDef, PyStr};
 use rustpython_vm::function::PySetterValue;
-use rustpython_vm::{Py, PyObject, PyResult, VirtualMachine};
+use rustpython_vm::{Py, PyObject, PyRef, PyResult, VirtualMachine};
+use std::any::Any;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Number of bytes that the library is given at first: a record of the largest size
 /// (RFC 8446, 5.1). It may have room for fewer.
 const RECORD: usize = 16 * 1024;
+
+/// What a host does about a library that is refused.
+const REMEDY: &str = "TLS needs RustPython's feature ssl-rustls-aws-lc";
+
+/// Makes the module of the library. ImportError for two of RustPython 0.6's:
+///
+/// - `ssl-rustls` alone has no cryptography. Unless the host has set a provider, the
+///   module panics while it is made (rustpython-host_env `src/ssl/providers.rs:44`).
+/// - `ssl-openssl` takes no socket but RustPython's own, by its Rust type
+///   (rustpython-stdlib `src/openssl.rs:2261`), and panics at any other.
+pub(super) fn start(
+    definition: &'static PyModuleDef,
+    vm: &VirtualMachine,
+) -> PyResult<PyRef<PyModule>> {
+    // What the panic leaves half made is the module, which is dropped.
+    let made = catch_unwind(AssertUnwindSafe(|| {
+        let library = definition.create_module(vm)?;
+        definition.exec_module(vm, &library)?;
+        Ok(library)
+    }));
+    let library = match made {
+        Ok(library) => library?,
+        Err(panic) => {
+            let text = format!("the TLS library did not start: {}", message(&*panic));
+            return Err(refused(&text, vm));
+        }
+    };
+    let version = library.get_attr("OPENSSL_VERSION", vm)?.str(vm)?;
+    if version.to_string_lossy().contains("rustls") {
+        return Ok(library);
+    }
+    let text = format!("{} works with no socket of this module", version.as_wtf8());
+    Err(refused(&text, vm))
+}
+
+fn refused(text: &str, vm: &VirtualMachine) -> PyBaseExceptionRef {
+    let text = format!("{text} ({REMEDY})");
+    vm.new_import_error(text, vm.ctx.new_str(NAME))
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref().copied())
+        .unwrap_or("it panicked")
+}
 
 /// An attribute of `object`, or else of the library's.
 pub(super) fn get(

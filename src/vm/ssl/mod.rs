@@ -14,12 +14,15 @@
 //! [`BioConnection`] before its result, which writes as much as OpenSSL would.
 //!
 //! This crate does not depend on any TLS library: it takes the `_ssl` that the
-//! host has added to the interpreter, if there is one.
+//! host has added to the interpreter, if there is one. [`library::start`] says which of
+//! RustPython's it refuses, and why.
 
 mod bio;
 mod connection;
 mod corrections;
 mod library;
+#[cfg(test)]
+mod tests;
 
 use crate::bridge::args;
 use crate::net::SendQueue;
@@ -146,7 +149,7 @@ fn original(
 /// `socket`.
 #[rustpython_vm::pymodule]
 mod _ssl {
-    use super::{BioConnection, Connection, METHODS, NAME, PyClassImpl, PyType, state};
+    use super::{BioConnection, Connection, METHODS, NAME, PyClassImpl, PyType, library, state};
     use rustpython_vm::builtins::{PyModule, PyTypeRef};
     use rustpython_vm::types::PyTypeFlags;
     use rustpython_vm::{Py, PyObjectRef, PyResult, VirtualMachine};
@@ -156,8 +159,7 @@ mod _ssl {
         let original = state::of(vm).runtime.tls;
         let original =
             original.ok_or_else(|| vm.new_import_error("no TLS library", vm.ctx.new_str(NAME)))?;
-        let library = original.create_module(vm)?;
-        original.exec_module(vm, &library)?;
+        let library = library::start(original, vm)?;
         let dict = module.dict();
         for (name, value) in &library.dict() {
             if !dict.contains_key(&*name, vm) {

@@ -1,0 +1,35 @@
+//! For the tests of this layer: scripts that have the whole module, on a VM without a
+//! standard library.
+
+use crate::{SocketModule, testing};
+use rustpython_vm::Interpreter;
+
+/// `raises(kind, text, call, *args)`: the call raises that, with that text unless `None`.
+const PRELUDE: &str = "
+import socket
+def raises(kind, text, call, *args, **named):
+    try: result = call(*args, **named)
+    except kind as error:
+        assert text is None or str(error) == text, (str(error), text)
+        return error
+    raise AssertionError('%r returned %r' % (args, result))
+";
+
+/// Runs a script; an exception fails the test.
+#[track_caller]
+pub(crate) fn run(script: &str) {
+    run_with(SocketModule::new(), script);
+}
+
+/// Runs a script under what a host decides.
+#[track_caller]
+pub(crate) fn run_with(module: SocketModule, script: &str) {
+    let builder = Interpreter::builder(Default::default());
+    run_on(&module.register(builder).build(), script);
+}
+
+/// Runs a script on an interpreter that has the module.
+#[track_caller]
+pub(crate) fn run_on(interpreter: &Interpreter, script: &str) {
+    interpreter.enter(|vm| testing::execute(vm, &format!("{PRELUDE}{script}")));
+}
