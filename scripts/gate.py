@@ -170,7 +170,7 @@ def doc_tests(*features):
 def plan(what, thorough):
     """The first stages, of which those that build come in the order in which they are to run."""
     checks = what == "gate"
-    bare = "--no-default-features"
+    bare = "--no-default-features", "--features=rules,ssl"
     if checks:
         yield Stage("formatting", ["cargo", "fmt", "--all", "--check"])
         yield Stage("words", [sys.executable, "scripts/words.py"])
@@ -190,8 +190,8 @@ def plan(what, thorough):
         yield Stage(
             "package", ["cargo", "package", "--no-verify", "--allow-dirty", "-p", "rustpython-socket"], CARGO)
     # Its examples replace those that the library's tests run.
-    yield build("library without threads", "rustpython-socket", bare, thorough=thorough, after="library: examples")
-    yield doc_tests(bare)
+    yield build("library without threads", "rustpython-socket", *bare, thorough=thorough, after="library: examples")
+    yield doc_tests(*bare)
 
 
 class Gate:

@@ -461,7 +461,7 @@ a.close()
         let counters = handle.counters();
         assert!(counters.open <= 1, "{n}: {counters:?}");
         assert_eq!(
-            (counters.opened, counters.sent),
+            (counters.opened, counters.bytes_sent),
             (2, 1),
             "{n}: {counters:?}"
         );

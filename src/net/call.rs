@@ -145,6 +145,7 @@ enum Mode {
 }
 
 /// Result of an attempt that may have to wait for either direction.
+#[cfg(feature = "ssl")]
 pub(crate) enum Step<T> {
     Done(T),
     Wait(Ready),
@@ -370,6 +371,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// Waits for `ready` in turn with `attempt`, for a protocol that reads in order
     /// to write and writes in order to read: each attempt says what it waits for. It
     /// moves bytes by calls of its own, which do not block.
+    #[cfg(feature = "ssl")]
     pub(crate) fn alternate<T>(
         &mut self,
         mut attempt: impl FnMut() -> Result<Step<T>, Error>,

@@ -19,7 +19,8 @@ pub(super) fn of_send(flags: i32) -> Result<libc::c_int, Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Gate, Operation, SockAddr};
+    use crate::policy::{Gate, Operation};
+    use crate::sockaddr::SockAddr;
     use crate::sys::socket::SocketSpec;
     use crate::sys::{message, socket};
     use std::io::IoSlice;

@@ -2,7 +2,7 @@
 
 use super::message::{self, Received};
 use super::socket::fill;
-use crate::policy::SockAddr;
+use crate::sockaddr::SockAddr;
 use nix::errno::Errno;
 use nix::libc;
 use std::cell::Cell;

@@ -194,7 +194,7 @@ mod tests {
             "fd00::1",
             "2001:db8::/127",
             "unix:/run/",
-            "family:netlink",
+            "socket:netlink",
             "EXAMPLE.com:8080",
         ]);
         let hosts = |rule: &&Rule| matches!(rule.pattern, Pattern::Host(..));
@@ -267,7 +267,7 @@ mod tests {
     /// For the eye: what a request costs with few rules and with many.
     #[test]
     fn the_time_of_a_question() {
-        use crate::policy::{Operation, Policy, Rules, SockAddr, Target};
+        use crate::policy::{Operation, Policy, Rules, Target};
         let rules = |count: u32| {
             (0..count).fold(Rules::deny_all(), |rules, n| {
                 let ip = std::net::Ipv4Addr::from(n << 8);
@@ -275,10 +275,7 @@ mod tests {
                 rules.deny(&format!("*.zone{n}.example")).unwrap()
             })
         };
-        let address: SockAddr = "203.0.113.9:80"
-            .parse::<std::net::SocketAddrV4>()
-            .unwrap()
-            .into();
+        let address: std::net::SocketAddr = "203.0.113.9:80".parse().unwrap();
         for count in [10, 10_000, 100_000] {
             let rules = rules(count);
             let time = |target: Target<'_>| {
@@ -288,14 +285,8 @@ mod tests {
                 }
                 start.elapsed() / 1000
             };
-            let by_address = time(Target::Address {
-                address,
-                name: None,
-            });
-            let by_name = time(Target::Name {
-                host: "a.b.c.nobody.test",
-                port: Some(80),
-            });
+            let by_address = time(Target::address(address));
+            let by_name = time(Target::name("a.b.c.nobody.test", Some(80)));
             println!("{count} rules: an address in {by_address:?}, a name in {by_name:?}");
         }
     }

@@ -173,7 +173,7 @@ const ORDINARY: &[(i32, &[(i32, i32)])] = &[
     (libc::SOL_NETLINK, &[(1, 12)]),
     (libc::SOL_TIPC, &[(127, 134), (138, 138)]),
     // AF_VSOCK is its own level: the sizes of buffers, and the timeout.
-    (40, &[(0, 2), (6, 8)]),
+    (libc::AF_VSOCK, &[(0, 2), (6, 8)]),
 ];
 
 /// True of an option that needs no rule.

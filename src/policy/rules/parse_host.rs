@@ -1,9 +1,10 @@
 //! The hosts and ports of a rule.
 
 use super::error::{ParseError, Parsed, Part};
+use super::parse::KEYWORDS;
 use super::pattern::{HostPattern, Pattern};
 use super::ports::Ports;
-use crate::policy::inet::HostLiteral;
+use crate::sockaddr::inet::HostLiteral;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -42,6 +43,15 @@ pub(super) fn host_and_ports(target: Part<'_>) -> Parsed<Pattern> {
     let Some((name, numbers)) = target.split_once(':') else {
         return Ok(Pattern::Host(host(target)?, Ports::ANY));
     };
+    if KEYWORDS
+        .iter()
+        .any(|word| name.text.eq_ignore_ascii_case(word))
+    {
+        // A host of that name would print as something else.
+        return Err(
+            name.error("this word is written in lower case; a host of that name has no ports")
+        );
+    }
     if looks_like_ipv6(name.text, numbers.text) {
         return Err(ipv6_error(target));
     }
@@ -68,10 +78,10 @@ pub(super) fn ports(numbers: Part<'_>, highest: u32) -> Parsed<Ports> {
     };
     let low = first.number("a port", highest)?;
     let high = last.number("a port", highest)?;
-    match low <= high {
-        true => Ok(Ports::range(low, high, highest)),
-        false => Err(last.error("the last port is below the first")),
+    if low > high {
+        return Err(last.error("the last port is below the first"));
     }
+    Ok(Ports::range(low, high, highest))
 }
 
 /// `*`, a name or IPv4.

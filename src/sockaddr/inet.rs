@@ -44,6 +44,11 @@ fn number(digits: &[u8]) -> Option<u32> {
     })
 }
 
+/// Returns what comes before the first NUL.
+pub(crate) fn until_nul(text: &[u8]) -> &[u8] {
+    text.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
 /// isspace(3) of the C locale.
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
