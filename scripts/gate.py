@@ -185,6 +185,10 @@ def plan(what, thorough):
     if checks:
         yield Stage("lints", ["cargo", "lint"], CARGO)
         yield Stage(
+            "lints without features",
+            ["cargo", "clippy", *RELEASE, "-p", "rustpython-socket", bare[0], "--features=threading", "--", "-D", "warnings"],
+            CARGO)
+        yield Stage(
             "documentation", ["cargo", "doc", "--no-deps", "--workspace", *RELEASE], CARGO,
             env={"RUSTDOCFLAGS": "-D warnings"})
         yield Stage(

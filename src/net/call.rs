@@ -69,6 +69,7 @@ use std::time::{Duration, Instant};
 pub(crate) enum Ready {
     Read,
     Write,
+    #[cfg(feature = "ssl")]
     Either,
     /// Only an error can be waiting: the error queue (MSG_ERRQUEUE).
     Error,
@@ -83,6 +84,7 @@ impl Ready {
         match self {
             Self::Read => PollFlags::POLLIN,
             Self::Write => PollFlags::POLLOUT,
+            #[cfg(feature = "ssl")]
             Self::Either => PollFlags::POLLIN | PollFlags::POLLOUT,
             Self::Urgent => PollFlags::POLLPRI,
             // POLLERR and POLLHUP are always reported.

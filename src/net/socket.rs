@@ -181,6 +181,7 @@ impl Socket {
     }
 
     /// Returns the bytes received and sent so far.
+    #[cfg(any(test, feature = "ssl"))]
     pub(crate) fn moved(&self) -> (u64, u64) {
         let count = |bytes: &AtomicU64| bytes.load(Ordering::Relaxed);
         (count(&self.received), count(&self.sent))

@@ -5,9 +5,9 @@ use super::{BaseSocket, is_plain};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::OrRaise;
 use crate::bridge::{audit, call};
-use crate::net::{
-    self, Error, Limit, Moving, NotOpened, SendQueue, Socket, SocketSpec, Timeout, has_port,
-};
+#[cfg(feature = "ssl")]
+use crate::net::SendQueue;
+use crate::net::{self, Error, Limit, Moving, NotOpened, Socket, SocketSpec, Timeout, has_port};
 use crate::policy::{Operation, Target};
 use crate::vm::state::{self, Runtime};
 use nix::errno::Errno;

@@ -136,11 +136,6 @@ impl<'a> HostLiteral<'a> {
         let ip = bare.parse::<Ipv6Addr>().ok()?.into();
         Some(Self { ip, zone })
     }
-
-    /// The address of the packets: not an IPv4-mapped one.
-    pub(crate) fn reached(&self) -> IpAddr {
-        self.ip.to_canonical()
-    }
 }
 
 /// True of the names below `localhost`, which no resolver is asked for (RFC 6761,

@@ -7,6 +7,8 @@
 pub(crate) mod family;
 pub(crate) mod inet;
 pub(crate) mod layout;
+#[cfg(feature = "rules")]
+pub(crate) mod names;
 
 use nix::libc;
 use std::ffi::OsStr;

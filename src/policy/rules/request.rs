@@ -69,7 +69,7 @@ impl<'a> AccessRequest<'a> {
             let host = without_dot(host);
             return Self::Name(Name { host, port });
         };
-        let ip = literal.reached();
+        let ip = literal.ip.to_canonical();
         Self::Ip(Ip {
             ip,
             port,

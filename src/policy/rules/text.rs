@@ -51,7 +51,7 @@ impl fmt::Display for Rules {
 /// assert_eq!(rules, Rules::deny_all().allow("example.com:443")?.allow("10.0.0.0/8")?);
 ///
 /// let rules: Rules = "
-/// # What the reports need.
+/// ## What the reports need.
 /// allow loopback only
 /// allow reports.example.com:443
 /// deny :25
