@@ -1,4 +1,4 @@
-//! What a host's own functions are asked, and what happens when they panic.
+//! A host's own functions: the questions that they are asked, and their panics.
 
 mod support;
 

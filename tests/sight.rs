@@ -1,4 +1,4 @@
-//! What the host sees: counters, live sockets, events; and the names it gives.
+//! The host's sight: counters, live sockets, events; and the names that it gives.
 
 mod support;
 
@@ -104,7 +104,7 @@ fn peer(address: &SockAddr, name: Option<&str>) -> String {
     name.map_or(ip.to_string(), |name| format!("{ip} ({name})"))
 }
 
-/// What happened, as text; ids in the order in which they were opened.
+/// Events as text; ids in the order in which they were opened.
 #[derive(Default)]
 struct Log {
     lines: Vec<String>,
@@ -241,7 +241,7 @@ filler = [socket.socket() for _ in range(3)]
 for s in filler: s.setblocking(False); s.connect_ex(full.getsockname())
 ";
 
-/// What asyncio and `selectors` do: connect, wait for the socket, ask for SO_ERROR.
+/// Connects as asyncio and `selectors` do: connect, wait for the socket, ask for SO_ERROR.
 #[test]
 fn connects_that_do_not_wait() {
     for see in [

@@ -10,7 +10,7 @@ use nix::libc;
 use rustpython_vm::builtins::PyStrRef;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 
-/// What the two texts have room for, each with its NUL.
+/// Room for each of the two texts, with its NUL.
 const TYPE_ROOM: usize = FEAT - TYPE;
 const NAME_ROOM: usize = SIZE - NAME;
 

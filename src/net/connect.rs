@@ -101,7 +101,7 @@ impl<V: VmContext> Call<'_, V> {
     }
 }
 
-/// What the host hears of a connect ([`Event`]).
+/// Events of a connect ([`Event`]).
 impl Socket {
     /// Tells of a connect that takes time, once.
     #[cold]

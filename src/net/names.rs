@@ -87,7 +87,7 @@ macro_rules! resolver_by_reference {
 
 resolver_by_reference!(Arc<T>, Box<T>, &T);
 
-/// Why a look-up has no answer.
+/// Failure of a look-up.
 ///
 /// ```
 /// use rustpython_socket::ResolveError;
@@ -170,7 +170,7 @@ fn ask<T>(look_up: impl FnOnce() -> Result<T, ResolveError>) -> Result<T, Resolv
     catch_unwind(AssertUnwindSafe(look_up)).unwrap_or(Err(ResolveError::Failed))
 }
 
-/// What libc has no name for on Linux (netdb.h): the host has no address, or none of the
+/// Errors that libc has no name for on Linux (netdb.h): the host has no address, or none of the
 /// family asked for.
 const EAI_NODATA: i32 = -5;
 pub(crate) const EAI_ADDRFAMILY: i32 = -9;

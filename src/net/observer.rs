@@ -1,4 +1,4 @@
-//! What a host sees: counters, and an event for each thing that happens.
+//! Counters, and an event for each thing that happens, for the host to see.
 
 use super::ResolveError;
 use crate::policy::{Denied, Operation, ReportRefusal, ResolvedNames, Target};
@@ -203,7 +203,7 @@ pub enum Event<'a> {
     },
 }
 
-/// Who is told of events.
+/// The host's function that is told of events.
 pub(crate) type Hook = dyn Fn(&Event<'_>) + Send + Sync;
 
 /// The counters of one runtime, and its host's hook.

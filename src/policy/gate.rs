@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(gate.resolved_names().len(), MOST_ADDRESSES);
     }
 
-    /// What a policy was asked, as text.
+    /// Records what it is asked, as text.
     #[derive(Clone, Default)]
     struct Asked(Arc<Mutex<Vec<String>>>);
 

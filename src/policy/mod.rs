@@ -18,7 +18,7 @@ use crate::sockaddr::SockAddr;
 use std::fmt;
 use std::sync::Arc;
 
-/// What a script is about to do with a [`Target`].
+/// An operation that a script is about to do with a [`Target`].
 ///
 /// Printed, an operation is the word that [rules](crate::Rule) have for it.
 ///
@@ -66,7 +66,7 @@ impl fmt::Display for Operation {
     }
 }
 
-/// What an [`Operation`] is about to be done to.
+/// The target of an [`Operation`].
 ///
 /// Printed, a target is one line: text that a script chose is escaped and cut.
 ///

@@ -14,7 +14,7 @@ pub(crate) struct ResolvedNames {
     order: VecDeque<IpAddr>,
 }
 
-/// How many addresses, and names of one, are remembered.
+/// The numbers of addresses, and of names of one, that are remembered.
 pub(super) const MOST_ADDRESSES: usize = 4096;
 const MOST_NAMES: usize = 8;
 

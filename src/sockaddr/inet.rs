@@ -11,7 +11,7 @@ pub(crate) fn aton(text: &[u8]) -> Option<Ipv4Addr> {
     aton_exact(&text[..end])
 }
 
-/// As [`aton`], but all of `text` has to be the address: getaddrinfo(3).
+/// Reads like [`aton`], but all of `text` has to be the address: getaddrinfo(3).
 pub(crate) fn aton_exact(text: &[u8]) -> Option<Ipv4Addr> {
     let mut address = 0u32;
     let mut parts = text.split(|b| *b == b'.');
@@ -108,13 +108,13 @@ pub(crate) fn ntop6(ip: Ipv6Addr) -> String {
 
 /// A host that is an address already and needs no look-up.
 ///
-/// The only reader of such hosts: rules judge by it, the resolver is not asked for
+/// The only reader of such hosts: rules are evaluated with it, the resolver is not asked for
 /// what it takes, and addresses are made from it. So a host cannot be judged as an
 /// address and then looked up as a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HostLiteral<'a> {
     pub(crate) ip: IpAddr,
-    /// What is behind the `%` of an IPv6 address: a number or an interface.
+    /// The zone behind the `%` of an IPv6 address: a number or an interface.
     pub(crate) zone: Option<&'a str>,
 }
 

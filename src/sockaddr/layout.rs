@@ -1,4 +1,4 @@
-//! Where the structs of socket addresses have their fields.
+//! Offsets of the fields in the structs of socket addresses.
 //!
 //! The layouts are the compiler's: of libc's structs where libc has them, of a copy of
 //! the kernel's declaration here where it does not.
@@ -144,7 +144,7 @@ mod own {
     }
 }
 
-/// What a path of AF_UNIX has room for, its NUL included (unix(7)).
+/// Room for a path of AF_UNIX, its NUL included (unix(7)).
 pub(crate) const UNIX_ROOM: usize = unix::SIZE - unix::PATH;
 
 /// The family comes first in every struct, as a `sa_family_t`.

@@ -292,7 +292,7 @@ impl SockAddr {
     }
 }
 
-/// What an address of AF_UNIX names.
+/// The name in an address of AF_UNIX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UnixName<'a> {
     /// Nothing: bind(2) will choose an abstract name.

@@ -1,4 +1,4 @@
-//! What the host of the scripts has and does: descriptors, and a resolver.
+//! The host of the scripts: its descriptors, and its resolver.
 
 use rustpython_socket::{ResolveError, Resolver};
 use std::io::{ErrorKind, Read};
@@ -69,7 +69,7 @@ fn silent(mut stream: &UnixStream) -> bool {
 /// The hosts of the tests.
 #[derive(Default)]
 pub struct Names {
-    /// How often an address was asked for.
+    /// Number of addresses that were asked for.
     pub asked: AtomicUsize,
     rebound: AtomicUsize,
     /// The names that should never have come here.

@@ -3,7 +3,7 @@
 use crate::policy::{Denied, Operation, Policy, Target};
 use std::fmt;
 
-/// Who is told of a refusal.
+/// The host's function that is told of refusals.
 type Report = dyn Fn(Operation, &Target<'_>, &Denied) + Send + Sync;
 
 /// Allows everything, and reports what another policy would have refused.

@@ -1,4 +1,4 @@
-//! How a host puts a rule list together.
+//! Methods that put a rule list together.
 
 use super::index::List;
 use super::operations::Operations;

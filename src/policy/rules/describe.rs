@@ -1,4 +1,4 @@
-//! What a script asked for, as the text of a refusal has it.
+//! The text that a refusal has for what a script asked for.
 
 use super::families::Name;
 use super::options::OptionPattern;
@@ -69,7 +69,7 @@ impl Described<'_> {
     }
 }
 
-/// What is between the operation and its target.
+/// Returns the word between the operation and its target.
 fn to(operation: Operation) -> &'static str {
     match operation {
         Operation::Connect | Operation::Bind | Operation::Send => "to ",

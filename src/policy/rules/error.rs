@@ -1,4 +1,4 @@
-//! What is wrong with the text of a rule, and where.
+//! Errors in the text of a rule, and their places.
 
 use crate::policy::Quoted;
 use std::fmt;

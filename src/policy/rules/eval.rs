@@ -1,4 +1,4 @@
-//! Whether a rule list allows what a script asks for.
+//! Evaluates what a script asks for by a rule list.
 
 use super::describe::Described;
 use super::families::Family;
@@ -99,7 +99,7 @@ impl AccessRequest<'_> {
         }
     }
 
-    /// What is the same for rules that allow and that deny.
+    /// Tells whether the rule matches, where rules that allow and that deny do not differ.
     fn is_matched_by(&self, operation: Operation, rule: &Rule, effect: Effect) -> bool {
         let covered = rule.covers(operation, effect);
         match (self, &rule.pattern) {
@@ -248,7 +248,7 @@ impl Rules {
             })
     }
 
-    /// Whether scripts may see an address that a look-up gave, or look one up.
+    /// Tells whether scripts may see an address that a look-up gave, or look one up.
     fn allows_answer(&self, ip: &Ip<'_>) -> bool {
         if let Some(host) = ip.name {
             let name = Name {

@@ -1,4 +1,4 @@
-//! What a `socket:` rule is for, and the sockets that need one.
+//! Patterns of `socket:` rules, and the sockets that need one.
 
 use crate::sockaddr::names::{self, SOCK_PACKET, TYPE_MASK};
 use nix::libc::{
@@ -19,7 +19,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// What a `socket:` rule is for.
+/// The pattern of a `socket:` rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
     Any,

@@ -174,7 +174,7 @@ mod tests {
         list
     }
 
-    /// Whatever matches by going through all is found, in order.
+    /// The index finds, in order, every rule that a search through all of them finds.
     #[test]
     fn nothing_that_matches_is_missed() {
         let list = list(&[
@@ -247,7 +247,7 @@ mod tests {
         }
     }
 
-    /// What a request costs does not grow with the list.
+    /// The cost of a request does not grow with the list.
     #[test]
     fn of_many_rules_few_are_looked_at() {
         let mut list = List::default();

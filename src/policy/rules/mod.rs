@@ -30,7 +30,7 @@ pub use rule::Rule;
 
 use index::List;
 
-/// What scripts may reach: a starting point, and rules that allow and deny.
+/// A list of rules for what scripts may reach: a starting point, and rules that allow and deny.
 ///
 /// ```
 /// use rustpython_socket::{Operation, Policy, Rules, Target};
@@ -107,7 +107,7 @@ pub struct Rules {
     deny: List,
 }
 
-/// What is allowed without any rule.
+/// The starting point: what is allowed without any rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Base {
     Everything,

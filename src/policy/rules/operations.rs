@@ -3,7 +3,7 @@
 use crate::policy::Operation;
 use std::fmt;
 
-/// Whether a rule allows or denies: what it leaves out is read accordingly.
+/// The effect of a rule, by which what it leaves out is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     Allow,
@@ -71,7 +71,7 @@ impl Operations {
     }
 }
 
-/// As in a rule, before the `=`.
+/// Writes the operations as they stand in a rule, before the `=`.
 impl fmt::Display for Operations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut plus = "";

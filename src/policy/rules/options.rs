@@ -203,7 +203,7 @@ impl fmt::Display for Guarded {
     }
 }
 
-/// What an `option:` rule is for.
+/// The pattern of an `option:` rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OptionPattern {
     Any,

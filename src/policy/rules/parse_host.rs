@@ -14,7 +14,7 @@ const HIGHEST_PORT: u32 = 0xffff;
 const LONGEST_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
 
-/// Where the prefix of IPv4-mapped addresses ends.
+/// The length of the prefix of IPv4-mapped addresses.
 const MAPPED_BITS: u8 = 96;
 
 /// An IPv6 address or subnet without brackets, if it begins as one.
@@ -67,7 +67,7 @@ fn looks_like_ipv6(first: &str, rest: &str) -> bool {
     rest.contains(':') && first.len() <= 4 && first.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// What comes after the colon.
+/// Reads what comes after the colon.
 pub(super) fn ports(numbers: Part<'_>, highest: u32) -> Parsed<Ports> {
     if numbers.text == "*" {
         return Ok(Ports::ANY);

@@ -1,4 +1,4 @@
-//! What a rule is for, apart from its operations.
+//! The pattern of a rule: all of it but its operations.
 
 use super::families::Family;
 use super::operations::{Effect, Operations};
@@ -151,7 +151,7 @@ impl Pattern {
     }
 }
 
-/// As [`Rule`](super::Rule) documents, in the one spelling that is printed.
+/// Writes the pattern as [`Rule`](super::Rule) documents it, in the one spelling that is printed.
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! What a script asks for, read from the target of a check.
+//! A script's request, read from the target of a check.
 
 use super::families::SocketKind;
 use crate::policy::{Operation, Target};
@@ -122,7 +122,7 @@ impl<'a> AccessRequest<'a> {
 }
 
 impl Ip<'_> {
-    /// What is reached instead of the unspecified address; empty for others.
+    /// Returns what is reached instead of the unspecified address; empty for others.
     ///
     /// The kernel turns it into loopback for whoever connects or sends to it.
     /// `::` becomes the IPv4 one if the socket is bound to an IPv4-mapped

@@ -70,7 +70,7 @@ impl CleanPath {
     }
 }
 
-/// What a `unix:` rule is for. Paths are clean.
+/// The pattern of a `unix:` rule. Paths are clean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum UnixPattern {
     Any,
@@ -134,7 +134,7 @@ impl fmt::Display for UnixPattern {
     }
 }
 
-/// What keeps a path from being read as something else.
+/// Returns the prefix that keeps a path from being read as something else.
 fn dot(path: &str) -> &'static str {
     match path.bytes().next() {
         Some(b'@') => "./",

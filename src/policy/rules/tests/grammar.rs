@@ -1,4 +1,4 @@
-//! What rules are read as, by how they print.
+//! The grammar, tested by how rules print.
 
 use super::*;
 
