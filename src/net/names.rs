@@ -144,7 +144,7 @@ impl From<&Error> for ResolveError {
     fn from(error: &Error) -> Self {
         match error {
             Error::AddrInfo(libc::EAI_AGAIN) | Error::HostDb(TRY_AGAIN) => Self::TryAgain,
-            Error::AddrInfo(libc::EAI_NONAME | EAI_NODATA | EAI_ADDRFAMILY)
+            Error::AddrInfo(libc::EAI_NONAME | libc::EAI_NODATA | EAI_ADDRFAMILY)
             | Error::HostDb(HOST_NOT_FOUND | NO_DATA) => Self::NotFound,
             Error::TimedOut | Error::Raised | Error::Interrupted => Self::TryAgain,
             _ => Self::Failed,
@@ -170,9 +170,8 @@ fn ask<T>(look_up: impl FnOnce() -> Result<T, ResolveError>) -> Result<T, Resolv
     catch_unwind(AssertUnwindSafe(look_up)).unwrap_or(Err(ResolveError::Failed))
 }
 
-/// Errors that libc has no name for on Linux (netdb.h): the host has no address, or none of the
-/// family asked for.
-const EAI_NODATA: i32 = -5;
+/// The host has no address of the family asked for (netdb.h). libc lacks the name on
+/// Linux.
 pub(crate) const EAI_ADDRFAMILY: i32 = -9;
 
 /// The errors of gethostbyname(3) (netdb.h).

@@ -250,8 +250,8 @@ impl fmt::Display for Target<'_> {
 /// Text that a script chose, as far as it is worth reading: it may end up in a host's log.
 pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
-/// A name that can be looked up is no longer than this (RFC 1035, 2.3.4).
-const LONGEST_NAME: usize = 253;
+/// The longest name that can be looked up (RFC 1035, 2.3.4).
+pub(crate) const LONGEST_NAME: usize = 253;
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

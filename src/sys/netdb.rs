@@ -4,6 +4,7 @@
 
 use super::socket::raw;
 use crate::sockaddr::SockAddr;
+use crate::sockaddr::inet::until_nul;
 use nix::errno::Errno;
 use nix::libc::{self, c_char, c_int};
 use std::ffi::{CStr, CString, OsStr};
@@ -150,7 +151,7 @@ pub(crate) fn getnameinfo(
             flags,
         )
     })?;
-    Ok((until_nul(&host), until_nul(&service)))
+    Ok((until_nul(&host).to_vec(), until_nul(&service).to_vec()))
 }
 
 /// gethostbyname_r(3): the IPv4 entry of a host.
@@ -440,11 +441,6 @@ unsafe impl Zero for libc::hostent {}
 unsafe impl Zero for libc::servent {}
 // SAFETY: as above.
 unsafe impl Zero for libc::protoent {}
-
-fn until_nul(buf: &[u8]) -> Vec<u8> {
-    let end = buf.iter().position(|b| *b == 0).unwrap_or(buf.len());
-    buf[..end].to_vec()
-}
 
 #[cfg(test)]
 mod tests {

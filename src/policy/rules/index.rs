@@ -2,6 +2,7 @@
 
 use super::Rule;
 use super::pattern::{HostPattern, Pattern};
+use crate::policy::LONGEST_NAME;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -35,9 +36,6 @@ type Found = SmallVec<[u32; 16]>;
 
 /// A list so short is gone through: that costs less than the maps.
 const SHORT: usize = 8;
-
-/// The longest name that a rule has: RFC 1035, 2.3.4.
-const LONGEST_NAME: usize = 253;
 
 impl PartialEq for List {
     fn eq(&self, other: &Self) -> bool {
