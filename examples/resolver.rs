@@ -1,6 +1,6 @@
 //! A host with its own table of names: scripts resolve what is in it, offline, and nothing else.
 
-use rustpython_socket::{Resolver, Rules, SocketModule};
+use rustpython_socket::{ResolveError, Resolver, Rules, SocketModule};
 use rustpython_vm::Interpreter;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
@@ -8,16 +8,16 @@ use std::net::{IpAddr, Ipv4Addr, TcpListener};
 struct Table(HashMap<&'static str, IpAddr>);
 
 impl Resolver for Table {
-    fn addresses(&self, host: &str) -> Vec<IpAddr> {
+    fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
         // As in DNS, case does not matter.
         let found = self.0.get(host.to_ascii_lowercase().as_str());
-        found.copied().into_iter().collect()
+        found.map(|ip| vec![*ip]).ok_or(ResolveError::NotFound)
     }
 
-    fn name(&self, address: IpAddr) -> Option<String> {
-        let mut entries = self.0.iter();
-        let (name, _) = entries.find(|(_, known)| **known == address)?;
-        Some((*name).to_owned())
+    fn name(&self, address: IpAddr) -> Result<String, ResolveError> {
+        let found = self.0.iter().find(|(_, known)| **known == address);
+        let (name, _) = found.ok_or(ResolveError::NotFound)?;
+        Ok((*name).to_owned())
     }
 }
 

@@ -180,7 +180,7 @@ def models():
 def plan(what, thorough):
     """The first stages, of which those that build come in the order in which they are to run."""
     checks = what == "gate"
-    bare = "--no-default-features"
+    bare = "--no-default-features", "--features=rules,ssl"
     if checks:
         yield Stage("formatting", ["cargo", "fmt", "--all", "--check"])
         yield Stage("words", [sys.executable, "scripts/words.py"])
@@ -196,13 +196,17 @@ def plan(what, thorough):
     if checks:
         yield Stage("lints", ["cargo", "lint"], CARGO)
         yield Stage(
+            "lints without features",
+            ["cargo", "clippy", *RELEASE, "-p", "rustpython-socket", bare[0], "--features=threading", "--", "-D", "warnings"],
+            CARGO)
+        yield Stage(
             "documentation", ["cargo", "doc", "--no-deps", "--workspace", *RELEASE], CARGO,
             env={"RUSTDOCFLAGS": "-D warnings"})
         yield Stage(
             "package", ["cargo", "package", "--no-verify", "--allow-dirty", "-p", "rustpython-socket"], CARGO)
     # Its examples replace those that the library's tests run.
-    yield build("library without threads", "rustpython-socket", bare, thorough=thorough, after="library: examples")
-    yield doc_tests(bare)
+    yield build("library without threads", "rustpython-socket", *bare, thorough=thorough, after="library: examples")
+    yield doc_tests(*bare)
 
 
 class Gate:

@@ -2,11 +2,12 @@
 //! the kept corpus and on changes of it.
 
 use crate::address;
-use crate::policy::inet::HostLiteral;
-use crate::policy::{Operation, Policy, Rule, Rules, SockAddr, Target};
+use crate::module;
+use crate::policy::{Operation, Policy, Rule, Rules, Target};
+use crate::sockaddr::SockAddr;
+use crate::sockaddr::inet::HostLiteral;
 use crate::sys::message;
 use crate::sys::netdb::{self, Query};
-use crate::{Denied, module};
 use nix::libc;
 use rustpython_vm::Interpreter;
 use std::ffi::CString;
@@ -24,7 +25,8 @@ const OPERATIONS: [Operation; 4] = [
 fn ask(rules: &Rules, operation: Operation, target: &Target<'_>) -> bool {
     match rules.check(operation, target) {
         Ok(()) => true,
-        Err(Denied(text)) => {
+        Err(denied) => {
+            let text = denied.reason();
             assert!(!text.contains(char::is_control), "{text:?}");
             assert!(text.len() < 4096, "{text:?}");
             false
@@ -41,7 +43,8 @@ pub fn rules(data: &[u8]) {
     let rule: Rule = match text.parse() {
         Ok(rule) => rule,
         Err(error) => {
-            let _ = error.to_string();
+            let (line, rendered) = (error.to_string(), error.render());
+            assert!(!line.contains(char::is_control) && rendered.lines().count() == 3);
             return;
         }
     };
@@ -50,10 +53,7 @@ pub fn rules(data: &[u8]) {
     let allow = Rules::deny_all().allow_rule(rule.clone());
     let both = allow.clone().deny_rule(rule);
     for host in ["a.example", "127.0.0.1", "::1", text] {
-        let target = Target::Name {
-            host,
-            port: Some(80),
-        };
+        let target = Target::name(host, Some(80));
         for operation in OPERATIONS {
             // A rule that denies takes away, and gives nothing.
             assert!(ask(&allow, operation, &target) || !ask(&both, operation, &target));
@@ -129,10 +129,7 @@ pub fn addresses(data: &[u8]) {
         assert!(bytes.len() > SockAddr::CAPACITY);
         return;
     };
-    let target = Target::Address {
-        address,
-        name: Some("a.example"),
-    };
+    let target = Target::resolved(address, "a.example");
     for operation in OPERATIONS {
         assert!(!ask(&Rules::deny_all(), operation, &target));
         assert!(ask(&Rules::allow_all(), operation, &target));

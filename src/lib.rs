@@ -81,7 +81,7 @@
 //! ```
 //!
 //! **What they do** shows in [`Handle::counters`], [`Handle::sockets`], and
-//! event by event in [`SocketModule::on_event`].
+//! [`Event`] by event in [`SocketModule::on_event`].
 //!
 //! **Sockets change hands** with [`handoff`]: a `TcpStream` that the host
 //! accepted becomes a script's socket, and a script's socket becomes an
@@ -148,29 +148,49 @@
 //!
 //! # Features
 //!
-//! `threading` (default) lets the interpreter's other threads run while a call
-//! waits; it needs the VM's feature of that name, and turns it on.
+//! All are on by default:
+//!
+//! - `rules`: [`Rules`], [`Rule`] and [`AuditOnly`]. A host with a [`Policy`] of its own, or
+//!   without any, does without.
+//! - `ssl`: TLS over these sockets. A host whose interpreters have no `_ssl` does without.
+//! - `threading` lets the interpreter's other threads run while a call waits; it needs the
+//!   VM's feature of that name, and turns it on.
+//!
+//! # Versions
+//!
+//! The VM has no stable interface, so that a version of this crate works with one version of
+//! `rustpython-vm`, which [`rustpython_vm`] re-exports: a host that has no other use for it
+//! need not name it in its own `Cargo.toml`. A new minor version of the VM (0.6 to 0.7) makes
+//! a new minor version of this crate. In between, the public interface only grows: enums,
+//! their variants and the structs with public fields are `#[non_exhaustive]`, so that a
+//! `match` needs a `_` arm and a pattern a `..`, and traits get no method without a default.
+//! What grows with a minor version is the least Rust version (`rust-version` in
+//! `Cargo.toml`), too.
 #![deny(unsafe_code)]
-#![warn(missing_docs)]
+#![warn(missing_debug_implementations, missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod address;
 mod bridge;
 mod constants;
 mod embed;
-#[cfg(any(test, fuzzing))]
+#[cfg(all(feature = "rules", any(test, fuzzing)))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod module;
 mod net;
 mod object;
 mod policy;
+mod sockaddr;
 mod sys;
 #[cfg(test)]
 mod testing;
 mod vm;
 
 pub use embed::{Counters, Handle, SocketInfo, SocketModule, handoff};
-pub use net::Resolver;
-pub use policy::{
-    AuditOnly, Denied, Event, Limit, Operation, Policy, Rule, RuleError, Rules, SockAddr, Target,
-};
+pub use net::{Event, Limit, ResolveError, Resolver};
+#[cfg(feature = "rules")]
+pub use policy::{AuditOnly, Rule, RuleError, Rules};
+pub use policy::{Denied, Operation, Policy, Target};
+pub use rustpython_vm;
+pub use sockaddr::SockAddr;

@@ -1,9 +1,9 @@
-//! What a host's own functions are asked, and what happens when they panic.
+//! A host's own functions: the questions that they are asked, and their panics.
 
 mod support;
 
 use rustpython_socket::{
-    Denied, Operation, Policy, Resolver, Rules, SocketModule, Target, handoff,
+    Denied, Operation, Policy, ResolveError, Resolver, Rules, SocketModule, Target, handoff,
 };
 use rustpython_vm::AsObject;
 use std::net::{IpAddr, TcpListener};
@@ -78,11 +78,11 @@ socket.socket()
 struct NoNames;
 
 impl Resolver for NoNames {
-    fn addresses(&self, _: &str) -> Vec<IpAddr> {
+    fn addresses(&self, _: &str) -> Result<Vec<IpAddr>, ResolveError> {
         panic!("a panic of the test's resolver");
     }
 
-    fn name(&self, _: IpAddr) -> Option<String> {
+    fn name(&self, _: IpAddr) -> Result<String, ResolveError> {
         panic!("a panic of the test's resolver");
     }
 }
@@ -112,22 +112,22 @@ struct Asked(Arc<Mutex<Vec<String>>>);
 impl Policy for Asked {
     fn check(&self, operation: Operation, target: &Target<'_>) -> Result<(), Denied> {
         let target = match target {
-            Target::Name { host, port } => format!("name {host} {port:?}"),
-            Target::Address { address, name } => {
+            Target::Name { host, port, .. } => format!("name {host} {port:?}"),
+            Target::Address {
+                address,
+                name,
+                known_as,
+                ..
+            } => {
                 let (ip, _) = address.ip().unwrap();
-                format!("address {ip} {name:?}")
+                format!("address {ip} {name:?} {known_as:?}")
             }
-            Target::Socket { .. } => "socket".to_owned(),
-            Target::SocketOption { level, name } => format!("{level}:{name}"),
-            other => format!("{other:?}"),
+            Target::Socket { .. } => "new".to_owned(),
+            other => other.to_string(),
         };
         let text = format!("{operation} {target}");
         self.0.lock().unwrap().push(text);
         Ok(())
-    }
-
-    fn allows(&self, _: Operation, _: &Target<'_>) -> bool {
-        true
     }
 }
 
@@ -136,8 +136,8 @@ impl Policy for Asked {
 fn what_a_policy_is_asked() {
     struct Local;
     impl Resolver for Local {
-        fn addresses(&self, _: &str) -> Vec<IpAddr> {
-            vec![[127, 0, 0, 1].into()]
+        fn addresses(&self, _: &str) -> Result<Vec<IpAddr>, ResolveError> {
+            Ok(vec![[127, 0, 0, 1].into()])
         }
     }
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -157,34 +157,35 @@ fn what_a_policy_is_asked() {
     assert_eq!(
         asked("socket.socket().connect(('a.test', PORT))"),
         [
-            "create socket".to_owned(),
+            "socket new".to_owned(),
             format!("connect name a.test {some}"),
-            "connect address 127.0.0.1 Some(\"a.test\")".to_owned(),
+            "connect address 127.0.0.1 Some(\"a.test\") []".to_owned(),
         ]
     );
     assert_eq!(
         asked("socket.socket().connect(('127.1', PORT))"),
-        ["create socket", "connect address 127.0.0.1 None"]
+        ["socket new", "connect address 127.0.0.1 None []"]
     );
     assert_eq!(
         asked("socket.getaddrinfo('a.test', PORT, type=1)"),
         [
             format!("resolve name a.test {some}"),
-            "resolve address 127.0.0.1 Some(\"a.test\")".to_owned(),
+            "resolve address 127.0.0.1 Some(\"a.test\") []".to_owned(),
         ]
     );
-    // What a look-up led to is not asked about again, if a name of it is allowed.
+    // What a look-up led to is one question, with the names that led to it.
     assert_eq!(
         asked("socket.create_connection(('a.test', PORT))"),
         [
             format!("resolve name a.test {some}"),
-            "resolve address 127.0.0.1 Some(\"a.test\")".to_owned(),
-            "create socket".to_owned(),
+            "resolve address 127.0.0.1 Some(\"a.test\") []".to_owned(),
+            "socket new".to_owned(),
+            "connect address 127.0.0.1 None [\"a.test\"]".to_owned(),
         ]
     );
     assert_eq!(
         asked("s = socket.socketpair()[0]; s.setsockopt(1, 2, 1); s.getsockopt(1, 3)"),
-        ["create socket", "option 1:2", "option 1:3"]
+        ["socket new", "option option 1:2", "option option 1:3"]
     );
     let leave = "
 try: socket.socket(2, 2).setsockopt(0, 36, bytes([239, 1, 2, 3, 127, 0, 0, 1]))
@@ -192,7 +193,7 @@ except OSError: pass
 ";
     assert_eq!(
         asked(leave),
-        ["create socket", "bind address 239.1.2.3 None"]
+        ["socket new", "bind address 239.1.2.3 None []"]
     );
 }
 

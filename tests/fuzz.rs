@@ -11,7 +11,7 @@
 
 mod support;
 
-use rustpython_socket::{Resolver, Rules, SocketModule};
+use rustpython_socket::{ResolveError, Resolver, Rules, SocketModule};
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{IpAddr, TcpListener, UdpSocket};
@@ -37,12 +37,12 @@ struct Traps {
 struct Names(Arc<Mutex<Vec<String>>>);
 
 impl Resolver for Names {
-    fn addresses(&self, host: &str) -> Vec<IpAddr> {
+    fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
         if host.eq_ignore_ascii_case("localhost") {
-            return vec![[127, 0, 0, 1].into()];
+            return Ok(vec![[127, 0, 0, 1].into()]);
         }
         self.0.lock().unwrap().push(host.to_owned());
-        vec![[127, 0, 0, 9].into()]
+        Ok(vec![[127, 0, 0, 9].into()])
     }
 }
 

@@ -6,7 +6,7 @@
 mod support;
 
 use nix::libc;
-use rustpython_socket::{Resolver, SocketModule, handoff};
+use rustpython_socket::{ResolveError, Resolver, SocketModule, handoff};
 use std::io::Write;
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -47,9 +47,9 @@ const MOMENT: Duration = Duration::from_millis(10);
 struct Slow;
 
 impl Resolver for Slow {
-    fn addresses(&self, _: &str) -> Vec<IpAddr> {
+    fn addresses(&self, _: &str) -> Result<Vec<IpAddr>, ResolveError> {
         thread::sleep(MOMENT);
-        vec![[127, 0, 0, 1].into()]
+        Ok(vec![[127, 0, 0, 1].into()])
     }
 }
 

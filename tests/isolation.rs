@@ -247,7 +247,11 @@ assert found is None, found
         );
         let counters = parent.handle.counters();
         assert_eq!(
-            (counters.opened, counters.sent, counters.received),
+            (
+                counters.opened,
+                counters.bytes_sent,
+                counters.bytes_received
+            ),
             (2, 1, 1)
         );
         assert_eq!(parent.handle.descriptors().len(), 1);
@@ -459,7 +463,7 @@ a.close()
         let counters = handle.counters();
         assert!(counters.open <= 1, "{n}: {counters:?}");
         assert_eq!(
-            (counters.opened, counters.sent),
+            (counters.opened, counters.bytes_sent),
             (2, 1),
             "{n}: {counters:?}"
         );

@@ -139,7 +139,7 @@ else: assert False, kept
 /// are closed, and the message says that it was cut off.
 #[test]
 fn descriptors_received_take_places() {
-    for rules in [None, Some(Rules::deny_all().allow("adopt=*").unwrap())] {
+    for rules in [None, Some(Rules::deny_all().allow("descriptor:*").unwrap())] {
         let mut module = SocketModule::new().max_sockets(4);
         if let Some(rules) = rules {
             module = module.policy(rules);
@@ -221,7 +221,7 @@ fails(EDQUOT, 'nothing more to receive', lambda: c.recv(1))
 assert b.send(b'more') == 4
 ",
     );
-    assert_eq!(lean.handle.counters().received, 12);
+    assert_eq!(lean.handle.counters().bytes_received, 12);
 }
 
 /// To look at bytes is to read them.
@@ -258,7 +258,7 @@ fn limits_that_are_reached_are_told() {
         .max_received(1)
         .max_connections_per_second(0)
         .on_event(move |event| {
-            if let Event::Limited { limit } = event {
+            if let Event::Limited { limit, .. } = event {
                 log.lock().unwrap().push(*limit);
             }
         });
@@ -327,7 +327,7 @@ fails_everywhere(EDQUOT, 'nothing more to send', [
 assert b.recv(64) == b'0123456789ab'
 ",
     );
-    assert_eq!(lean.handle.counters().sent, 12);
+    assert_eq!(lean.handle.counters().bytes_sent, 12);
 }
 
 #[test]
@@ -347,7 +347,7 @@ except OSError as e: assert e.errno == EDQUOT, e
 assert sent == 100000, sent
 ",
     );
-    assert_eq!(lean.handle.counters().sent, 100_000);
+    assert_eq!(lean.handle.counters().bytes_sent, 100_000);
 }
 
 #[test]

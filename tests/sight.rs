@@ -1,8 +1,8 @@
-//! What the host sees: counters, live sockets, events; and the names it gives.
+//! The host's sight: counters, live sockets, events; and the names that it gives.
 
 mod support;
 
-use rustpython_socket::{Event, Operation, Resolver, Rules, SocketModule};
+use rustpython_socket::{Event, Operation, ResolveError, Resolver, Rules, SockAddr, SocketModule};
 use std::collections::HashMap;
 use std::net::{IpAddr, TcpListener};
 use std::sync::{Arc, Mutex};
@@ -33,12 +33,20 @@ socket.kept = a, b, d
     // The pair, a duplicate and what it became; the refused ones were none yet.
     assert_eq!(counters.open, 3, "{counters:?}");
     assert_eq!(counters.opened, 4, "{counters:?}");
-    assert_eq!((counters.sent, counters.received), (11, 11), "{counters:?}");
+    assert_eq!(
+        (counters.bytes_sent, counters.bytes_received),
+        (11, 11),
+        "{counters:?}"
+    );
     assert_eq!(counters.refusals, 2, "{counters:?}");
     lean.run("import socket\nfor s in socket.kept: s.close()");
     let closed = lean.handle.counters();
     assert_eq!(closed.open, 0);
-    assert_eq!((closed.sent, closed.received), (11, 11), "{closed:?}");
+    assert_eq!(
+        (closed.bytes_sent, closed.bytes_received),
+        (11, 11),
+        "{closed:?}"
+    );
 }
 
 #[test]
@@ -71,7 +79,7 @@ socket.numbers = [s.fileno() for s in socket.kept]
     let (ip, port) = tcp.local.unwrap().ip().unwrap();
     let (_, client) = server.accept().unwrap();
     assert_eq!((ip, port), (client.ip(), client.port()));
-    assert_eq!((tcp.sent, tcp.received), (5, 0));
+    assert_eq!((tcp.bytes_sent, tcp.bytes_received), (5, 0));
     let (ip, port) = udp.local.unwrap().ip().unwrap();
     assert!(ip.is_loopback() && port != 0 && udp.peer.is_none());
     assert_eq!(unix.local.unwrap().family(), 1);
@@ -90,7 +98,13 @@ socket.numbers = [s.fileno() for s in socket.kept]
     lean.run("import socket; assert all(s.fileno() == -1 for s in socket.kept)");
 }
 
-/// What happened, as text; ids in the order in which they were opened.
+/// The address without its port, which differs, and the name that led to it.
+fn peer(address: &SockAddr, name: Option<&str>) -> String {
+    let (ip, _) = address.ip().unwrap();
+    name.map_or(ip.to_string(), |name| format!("{ip} ({name})"))
+}
+
+/// Events as text; ids in the order in which they were opened.
 #[derive(Default)]
 struct Log {
     lines: Vec<String>,
@@ -106,21 +120,52 @@ impl Log {
                 id,
                 family,
                 socket_type,
+                ..
             } => format!("{} opened {family} {socket_type}", number(id)),
-            Event::Connected { id, address } => {
-                format!("{} connected to {}", number(id), address.ip().unwrap().0)
+            Event::Connecting {
+                id, address, name, ..
+            } => format!("{} connecting to {}", number(id), peer(address, *name)),
+            Event::Connected {
+                id, address, name, ..
+            } => format!("{} connected to {}", number(id), peer(address, *name)),
+            Event::ConnectFailed {
+                id,
+                address,
+                name,
+                errno,
+                ..
+            } => format!("{} failed: {errno} at {}", number(id), peer(address, *name)),
+            Event::Listening { id, address, .. } => {
+                format!("{} listens at {}", number(id), peer(address, None))
             }
-            Event::Received { id, bytes } => format!("{} received {bytes}", number(id)),
-            Event::Sent { id, bytes } => format!("{} sent {bytes}", number(id)),
+            Event::Accepted {
+                id, listener, peer, ..
+            } => {
+                let id = id.as_ref().map(&mut number);
+                format!(
+                    "{} accepted {id:?}, {}",
+                    number(listener),
+                    peer.ip().is_some()
+                )
+            }
+            Event::Resolved {
+                host, addresses, ..
+            } => format!("{host} is {addresses:?}"),
+            Event::ReverseResolved { address, host, .. } => format!("{address} is {host:?}"),
+            Event::Received { id, bytes, .. } => format!("{} received {bytes}", number(id)),
+            Event::Sent { id, bytes, .. } => format!("{} sent {bytes}", number(id)),
             Event::Refused {
                 operation, denied, ..
             } => {
                 assert_eq!(*operation, Operation::Connect);
                 format!("refused: {denied}")
             }
-            Event::Closed { id, received, sent } => {
-                format!("{} closed {received} {sent}", number(id))
-            }
+            Event::Closed {
+                id,
+                bytes_received,
+                bytes_sent,
+                ..
+            } => format!("{} closed {bytes_received} {bytes_sent}", number(id)),
             _ => "another event".to_owned(),
         };
         self.lines.push(line);
@@ -159,9 +204,11 @@ server.close()
     let log = log.lock().unwrap();
     let expected = [
         "0 opened 2 1",
+        "0 listens at 127.0.0.1",
         "1 opened 2 1",
         "1 connected to 127.0.0.1",
         "2 opened 2 1",
+        "0 accepted Some(2), true",
         "1 sent 5",
         "2 received 5",
         "refused: connect to 192.0.2.1:9 is not allowed by any rule",
@@ -174,6 +221,217 @@ server.close()
         "0 closed 0 0",
     ];
     assert_eq!(log.lines, expected);
+}
+
+/// Runs a script, and returns what happened meanwhile.
+#[track_caller]
+fn events(module: SocketModule, script: &str) -> Vec<String> {
+    let log = Arc::new(Mutex::new(Log::default()));
+    let noted = log.clone();
+    let module = module.on_event(move |event| noted.lock().unwrap().note(event));
+    Lean::new(module).run(script);
+    std::mem::take(&mut log.lock().unwrap().lines)
+}
+
+/// A listener that never accepts, with a backlog that is full: connects to it wait.
+const FULL: &str = "
+import socket
+full = socket.socket(); full.bind(('127.0.0.7', 0)); full.listen(0)
+filler = [socket.socket() for _ in range(3)]
+for s in filler: s.setblocking(False); s.connect_ex(full.getsockname())
+";
+
+/// Connects as asyncio and `selectors` do: connect, wait for the socket, ask for SO_ERROR.
+#[test]
+fn connects_that_do_not_wait() {
+    for see in [
+        "assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0",
+        "s.getpeername()",
+        "assert s.connect_ex(address) in (0, 106)",
+        "s.send(b'x')",
+        "s.settimeout(9); s.sendall(b'x')",
+        "assert s.recv(1) == b'y'",
+    ] {
+        let script = format!(
+            "
+import socket
+server = socket.create_server(('127.0.0.1', 0))
+address = server.getsockname()
+s = socket.socket(); s.setblocking(False)
+# A connect to this machine is over at once; its error says that it was begun.
+begun = s.connect_ex(address)
+assert begun in (0, 115), begun
+peer, _ = server.accept(); peer.send(b'y')
+s.settimeout(9); s.recv(1, socket.MSG_PEEK); s.setblocking(False)
+{see}
+{see}
+"
+        );
+        // The second time there is an event less, or the socket has no more to read.
+        let script = script.replacen(&format!("{see}\n{see}"), see, 1);
+        let events = events(SocketModule::new(), &script);
+        let of_connect: Vec<_> = events
+            .iter()
+            .filter(|line| line.contains("connect"))
+            .collect();
+        if events.contains(&"1 connecting to 127.0.0.1".to_owned()) {
+            assert_eq!(
+                of_connect,
+                ["1 connecting to 127.0.0.1", "1 connected to 127.0.0.1"],
+                "{see}"
+            );
+        } else {
+            assert_eq!(of_connect, ["1 connected to 127.0.0.1"], "{see}");
+        }
+    }
+}
+
+#[test]
+fn connects_that_fail() {
+    let refused = "
+import socket
+s = socket.socket(); s.bind(('127.0.0.1', 0))
+try: socket.create_connection(s.getsockname())
+except ConnectionRefusedError: pass
+else: assert False
+";
+    let lines = events(SocketModule::new(), refused);
+    let line = "1 failed: 111 at 127.0.0.1".to_owned();
+    assert_eq!(
+        lines.iter().filter(|own| **own == line).count(),
+        1,
+        "{lines:?}"
+    );
+
+    // The connects go on: one that times out, and one that the script gives up.
+    let slow = format!(
+        "{FULL}
+s = socket.socket(); s.settimeout(0.05)
+try: s.connect(full.getsockname())
+except TimeoutError: pass
+else: assert False
+t = socket.socket(); t.setblocking(False)
+assert t.connect_ex(full.getsockname()) == 115
+assert t.connect_ex(full.getsockname()) == 114
+assert t.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+t.close()
+"
+    );
+    let lines = events(SocketModule::new(), &slow);
+    let of = |number: &str| -> Vec<_> {
+        let own = lines.iter().filter(|line| line.starts_with(number));
+        own.cloned().collect()
+    };
+    let (s, t) = ("4", "5");
+    assert_eq!(
+        of(s)[..3],
+        [
+            "4 opened 2 1",
+            "4 connecting to 127.0.0.7",
+            "4 failed: 110 at 127.0.0.7"
+        ],
+        "{lines:?}"
+    );
+    assert_eq!(
+        of(t),
+        ["5 opened 2 1", "5 connecting to 127.0.0.7", "5 closed 0 0"],
+        "{lines:?}"
+    );
+}
+
+/// The name that led to an address is told with or without a policy, however it was used.
+#[test]
+fn look_ups_and_the_names_of_peers() {
+    let script = "
+import socket
+server = socket.socket(); server.bind(('127.0.0.1', 0)); server.listen()
+address = ('here.test', server.getsockname()[1])
+a = socket.create_connection(address)
+b = socket.socket(); b.connect(address)
+for host in ('nowhere.test', 'later.test', 'broken.test'):
+    try: socket.getaddrinfo(host, 80)
+    except socket.gaierror: pass
+socket.getaddrinfo('127.0.0.1', 80)
+socket.gethostbyname('localhost.')
+socket.gethostbyaddr('127.0.0.5')
+socket.getnameinfo(('127.0.0.9', 80), 0)
+";
+    let module = SocketModule::new().resolver(Table(Arc::default()));
+    let expected = [
+        "0 opened 2 1",
+        "0 listens at 127.0.0.1",
+        "here.test is Ok([127.0.0.1])",
+        "1 opened 2 1",
+        "1 connected to 127.0.0.1 (here.test)",
+        "2 opened 2 1",
+        "here.test is Ok([127.0.0.1])",
+        "2 connected to 127.0.0.1 (here.test)",
+        "nowhere.test is Err(NotFound)",
+        "later.test is Err(TryAgain)",
+        "broken.test is Err(Failed)",
+        "localhost. is Ok([127.0.0.1])",
+        "127.0.0.5 is Ok(\"five.both.test\")",
+        "127.0.0.9 is Ok(\"127.0.0.9\")",
+    ];
+    assert_eq!(events(module, script)[..expected.len()], expected);
+}
+
+#[test]
+fn a_connection_taken_as_a_number_has_no_socket() {
+    let script = "
+import socket
+server = socket.create_server(('127.0.0.1', 0))
+client = socket.create_connection(server.getsockname())
+number, _ = server._accept()
+socket.close(number)
+";
+    let lines = events(SocketModule::new(), script);
+    assert!(
+        lines.contains(&"0 accepted None, true".to_owned()),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn the_last_hook_and_the_last_resolver_hold() {
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let (first, last) = (calls.clone(), calls.clone());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let module = SocketModule::new()
+        .resolver(Table(Arc::default()))
+        .resolver(Table(asked.clone()))
+        .on_event(move |_| first.lock().unwrap().push("first"))
+        .on_event(move |_| last.lock().unwrap().push("last"));
+    assert!(format!("{module:?}").contains("has_hook: true"));
+    Lean::new(module).run("import socket; socket.gethostbyname('both.test')");
+    assert_eq!(*calls.lock().unwrap(), ["last"]);
+    assert_eq!(*asked.lock().unwrap(), ["both.test"]);
+}
+
+#[test]
+fn the_host_closes_one_socket() {
+    let lean = Lean::new(SocketModule::new());
+    lean.run("import socket; socket.kept = a, b, c = *socket.socketpair(), socket.socket()");
+    let sockets = lean.handle.sockets();
+    let (handle, id) = (lean.handle.clone(), sockets[0].id);
+    let closes = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        handle.close_socket(id)
+    });
+    lean.run(
+        "
+import socket
+try: socket.kept[0].recv(1)
+except OSError as e: assert e.errno == 9, e
+else: assert False
+",
+    );
+    assert!(closes.join().unwrap());
+    assert!(!lean.handle.close_socket(sockets[0].id));
+    assert_eq!(lean.handle.sockets().len(), 2);
+    lean.run(
+        "import socket; assert [s.fileno() == -1 for s in socket.kept] == [True, False, False]",
+    );
 }
 
 /// The hook may look at the handle and print; it runs where it happens.
@@ -198,9 +456,9 @@ fn a_hook_may_use_the_handle() {
 struct Table(Arc<Mutex<Vec<String>>>);
 
 impl Resolver for Table {
-    fn addresses(&self, host: &str) -> Vec<IpAddr> {
+    fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
         self.0.lock().unwrap().push(host.to_owned());
-        match host {
+        Ok(match host {
             "both.test" => vec![
                 [127, 0, 0, 5].into(),
                 IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
@@ -208,13 +466,19 @@ impl Resolver for Table {
             "six.test" => vec![IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])],
             "xn--bcher-kva.test" => vec![[127, 0, 0, 6].into()],
             "here.test" | "HERE.test" => vec![[127, 0, 0, 1].into()],
+            "later.test" => return Err(ResolveError::TryAgain),
+            "broken.test" => return Err(ResolveError::Failed),
             _ => Vec::new(),
-        }
+        })
     }
 
-    fn name(&self, address: IpAddr) -> Option<String> {
+    fn name(&self, address: IpAddr) -> Result<String, ResolveError> {
         self.0.lock().unwrap().push(address.to_string());
-        (address == IpAddr::from([127, 0, 0, 5])).then(|| "five.both.test".to_owned())
+        if address == IpAddr::from([127, 0, 0, 5]) {
+            Ok("five.both.test".to_owned())
+        } else {
+            Err(ResolveError::NotFound)
+        }
     }
 }
 
@@ -363,7 +627,7 @@ fn a_resolver_that_panics() {
     struct Panics;
 
     impl Resolver for Panics {
-        fn addresses(&self, _: &str) -> Vec<IpAddr> {
+        fn addresses(&self, _: &str) -> Result<Vec<IpAddr>, ResolveError> {
             std::panic::resume_unwind(Box::new("on purpose"))
         }
     }

@@ -121,14 +121,14 @@ const LOCAL: &[&str] = &[
     "system:if_nametoindex",
     "system:if_indextoname",
     "connect+bind+send=unix:*",
-    "fd:*",
+    "descriptor:*",
 ];
 
 /// The rules of one option, which commas separate: no rule has one in it.
 fn parse(option: &str, rules: Vec<&str>) -> Result<Vec<Rule>, String> {
     let rules = rules.into_iter().map(str::parse);
     let rules: Result<_, rustpython_socket::RuleError> = rules.collect();
-    rules.map_err(|error| format!("{option}: {error}"))
+    rules.map_err(|error| format!("{option}: {}", error.render()))
 }
 
 /// Adds a line for a refusal. The program shall not fail for want of it.
@@ -174,7 +174,7 @@ allow system:if_indextoname";
         let expected = format!("allow loopback only\n{INTERFACES}\nallow 10.0.0.1");
         assert_eq!(loopback, Some(expected));
         let local = format!(
-            "allow loopback only\n{INTERFACES}\nallow connect+bind+send=unix:*\nallow fd:*"
+            "allow loopback only\n{INTERFACES}\nallow connect+bind+send=unix:*\nallow descriptor:*"
         );
         for given in ["local", "loopback,local", "loopback,local,loopback"] {
             let found = rules(|network| network.allow(Some(given)));

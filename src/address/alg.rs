@@ -1,20 +1,18 @@
 //! AF_ALG, the kernel's crypto: `struct sockaddr_alg` of linux/if_alg.h.
 
 use super::items::{Items, Refusal};
-use super::{Parsed, Request, encode};
+use super::{Parsed, Request};
 use crate::bridge::text::fs_decode;
-use crate::policy::SockAddr;
+use crate::sockaddr::SockAddr;
+use crate::sockaddr::inet::until_nul;
+use crate::sockaddr::layout::alg::{FEAT, MASK, NAME, SIZE, TYPE};
 use nix::libc;
 use rustpython_vm::builtins::PyStrRef;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 
-const TYPE: usize = 2;
-const TYPE_ROOM: usize = 14;
-const FEAT: usize = 16;
-const MASK: usize = 20;
-const NAME: usize = 24;
-const NAME_ROOM: usize = 64;
-const SIZE: usize = 88;
+/// Room for each of the two texts, with its NUL.
+const TYPE_ROOM: usize = FEAT - TYPE;
+const NAME_ROOM: usize = SIZE - NAME;
 
 /// `(type, name[, feat[, mask]])`; the two texts each leave room for a NUL.
 pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
@@ -39,7 +37,7 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
         (MASK, &mask.to_ne_bytes()),
         (NAME, &name),
     ];
-    Ok(encode(libc::AF_ALG, SIZE, &fields).into())
+    Ok(SockAddr::encode(libc::AF_ALG, SIZE, &fields).into())
 }
 
 /// `(type, name, feat, mask)`.
@@ -54,8 +52,7 @@ pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef 
 }
 
 fn text(vm: &VirtualMachine, field: &[u8]) -> PyStrRef {
-    let text = field.split(|&byte| byte == 0).next().unwrap_or_default();
-    fs_decode(vm, text)
+    fs_decode(vm, until_nul(field))
 }
 
 #[cfg(test)]

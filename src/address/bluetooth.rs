@@ -1,42 +1,21 @@
 //! AF_BLUETOOTH: the structs of bluetooth/l2cap.h, rfcomm.h, hci.h and sco.h.
 
 use super::items::{Items, Refusal};
-use super::{Parsed, Request, encode};
+use super::{Parsed, Request};
 use crate::bridge::errors::plain_os_error;
 use crate::bridge::text;
-use crate::policy::SockAddr;
+use crate::sockaddr::SockAddr;
+use crate::sockaddr::family::{BTPROTO_HCI, BTPROTO_L2CAP, BTPROTO_RFCOMM, BTPROTO_SCO};
+use crate::sockaddr::layout::{hci, l2cap, rfcomm, sco};
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyBytes, PyTuple};
 use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::{PyObject, PyResult, VirtualMachine};
 
-/// Protocols (bluetooth/bluetooth.h).
-const BTPROTO_L2CAP: i32 = 0;
-const BTPROTO_HCI: i32 = 1;
-const BTPROTO_SCO: i32 = 2;
-const BTPROTO_RFCOMM: i32 = 3;
-
 /// The default address type: a device that is not low energy.
 const BDADDR_BREDR: u64 = 0;
 /// The default channel of a controller.
 const HCI_CHANNEL_RAW: u64 = 0;
-
-const L2_PSM: usize = 2;
-const L2_BDADDR: usize = 4;
-const L2_CID: usize = 10;
-const L2_BDADDR_TYPE: usize = 12;
-const L2_SIZE: usize = 14;
-
-const RC_BDADDR: usize = 2;
-const RC_CHANNEL: usize = 8;
-const RC_SIZE: usize = 10;
-
-const HCI_DEV: usize = 2;
-const HCI_CHANNEL: usize = 4;
-const HCI_SIZE: usize = 6;
-
-const SCO_BDADDR: usize = 2;
-const SCO_SIZE: usize = 8;
 
 /// L2CAP `(bdaddr, psm[, cid[, bdaddr_type]])`; RFCOMM `(bdaddr, channel)`;
 /// HCI `device_id` or `(device_id[, channel])`; SCO `bdaddr`.
@@ -65,12 +44,12 @@ fn l2cap(request: &Request<'_>, value: &PyObject) -> PyResult<SockAddr> {
         read().map_err(|_: PyBaseExceptionRef| wrong_format(request))?;
     let device = bdaddr(request.vm, device.as_bytes())?;
     let fields: [(usize, &[u8]); 4] = [
-        (L2_PSM, &psm.to_le_bytes()),
-        (L2_BDADDR, &device),
-        (L2_CID, &cid.to_le_bytes()),
-        (L2_BDADDR_TYPE, &[address_type]),
+        (l2cap::PSM, &psm.to_le_bytes()),
+        (l2cap::BDADDR, &device),
+        (l2cap::CID, &cid.to_le_bytes()),
+        (l2cap::BDADDR_TYPE, &[address_type]),
     ];
-    Ok(encode(libc::AF_BLUETOOTH, L2_SIZE, &fields))
+    Ok(SockAddr::encode(libc::AF_BLUETOOTH, l2cap::SIZE, &fields))
 }
 
 fn rfcomm(request: &Request<'_>, value: &PyObject) -> PyResult<SockAddr> {
@@ -80,8 +59,8 @@ fn rfcomm(request: &Request<'_>, value: &PyObject) -> PyResult<SockAddr> {
     };
     let (device, channel) = read().map_err(|_: PyBaseExceptionRef| wrong_format(request))?;
     let device = bdaddr(request.vm, device.as_bytes())?;
-    let fields: [(usize, &[u8]); 2] = [(RC_BDADDR, &device), (RC_CHANNEL, &[channel])];
-    Ok(encode(libc::AF_BLUETOOTH, RC_SIZE, &fields))
+    let fields: [(usize, &[u8]); 2] = [(rfcomm::BDADDR, &device), (rfcomm::CHANNEL, &[channel])];
+    Ok(SockAddr::encode(libc::AF_BLUETOOTH, rfcomm::SIZE, &fields))
 }
 
 fn hci(request: &Request<'_>, value: &PyObject) -> PyResult<SockAddr> {
@@ -96,10 +75,10 @@ fn hci(request: &Request<'_>, value: &PyObject) -> PyResult<SockAddr> {
         }
     };
     let fields: [(usize, &[u8]); 2] = [
-        (HCI_DEV, &(device as u16).to_ne_bytes()),
-        (HCI_CHANNEL, &(channel as u16).to_ne_bytes()),
+        (hci::DEV, &(device as u16).to_ne_bytes()),
+        (hci::CHANNEL, &(channel as u16).to_ne_bytes()),
     ];
-    Ok(encode(libc::AF_BLUETOOTH, HCI_SIZE, &fields))
+    Ok(SockAddr::encode(libc::AF_BLUETOOTH, hci::SIZE, &fields))
 }
 
 fn sco(request: &Request<'_>, value: &PyObject) -> PyResult<SockAddr> {
@@ -113,10 +92,10 @@ fn sco(request: &Request<'_>, value: &PyObject) -> PyResult<SockAddr> {
         let device = text::utf8(vm, value)?.ok_or_else(|| wrong_format(request))?;
         bdaddr(vm, device.as_bytes())?
     };
-    Ok(encode(
+    Ok(SockAddr::encode(
         libc::AF_BLUETOOTH,
-        SCO_SIZE,
-        &[(SCO_BDADDR, &device)],
+        sco::SIZE,
+        &[(sco::BDADDR, &device)],
     ))
 }
 
@@ -170,10 +149,10 @@ fn bdaddr_text([f, e, d, c, b, a]: [u8; 6]) -> String {
 pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr, protocol: i32) -> PyResult {
     Ok(match protocol {
         BTPROTO_L2CAP => {
-            let device = bdaddr_text(address.field(L2_BDADDR));
-            let psm = u16::from_le_bytes(address.field(L2_PSM));
-            let cid = u16::from_le_bytes(address.field(L2_CID));
-            let [address_type] = address.field(L2_BDADDR_TYPE);
+            let device = bdaddr_text(address.field(l2cap::BDADDR));
+            let psm = u16::from_le_bytes(address.field(l2cap::PSM));
+            let cid = u16::from_le_bytes(address.field(l2cap::CID));
+            let [address_type] = address.field(l2cap::BDADDR_TYPE);
             match (cid, u64::from(address_type)) {
                 (0, BDADDR_BREDR) => vm.new_tuple((device, psm)).into(),
                 (cid, BDADDR_BREDR) => vm.new_tuple((device, psm, cid)).into(),
@@ -181,19 +160,19 @@ pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr, protocol: i32) 
             }
         }
         BTPROTO_RFCOMM => {
-            let device = bdaddr_text(address.field(RC_BDADDR));
-            let [channel] = address.field(RC_CHANNEL);
+            let device = bdaddr_text(address.field(rfcomm::BDADDR));
+            let [channel] = address.field(rfcomm::CHANNEL);
             vm.new_tuple((device, channel)).into()
         }
         BTPROTO_HCI => {
-            let device = u16::from_ne_bytes(address.field(HCI_DEV));
-            let channel = u16::from_ne_bytes(address.field(HCI_CHANNEL));
+            let device = u16::from_ne_bytes(address.field(hci::DEV));
+            let channel = u16::from_ne_bytes(address.field(hci::CHANNEL));
             match u64::from(channel) {
                 HCI_CHANNEL_RAW => device.to_pyobject(vm),
                 _ => vm.new_tuple((device, channel)).into(),
             }
         }
-        BTPROTO_SCO => bdaddr_text(address.field(SCO_BDADDR)).to_pyobject(vm),
+        BTPROTO_SCO => bdaddr_text(address.field(sco::BDADDR)).to_pyobject(vm),
         _ => return Err(vm.new_value_error("Unknown Bluetooth protocol")),
     })
 }

@@ -2,31 +2,15 @@
 
 use super::items::{Items, Refusal};
 use super::packet::interface_name;
-use super::{Parsed, Request, encode, place};
+use super::{Parsed, Request};
 use crate::bridge::errors::{OrRaise, plain_os_error};
 use crate::bridge::text::fs_convert;
-use crate::policy::SockAddr;
+use crate::sockaddr::SockAddr;
+use crate::sockaddr::layout::can::{ADDR, INDEX, NAME, PGN, RX_ID, SIZE, TX_ID};
 use crate::sys::interface;
-use nix::libc;
+use nix::libc::{self, CAN_BCM, CAN_ISOTP, CAN_J1939, CAN_RAW};
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::ffi::CString;
-
-/// Protocols (linux/can.h).
-const CAN_RAW: i32 = 1;
-const CAN_BCM: i32 = 2;
-const CAN_ISOTP: i32 = 6;
-const CAN_J1939: i32 = 7;
-
-const INDEX: usize = 4;
-/// The union of what the protocols add, with the offsets in it.
-const CAN_ADDR: usize = 8;
-const RX_ID: usize = 0;
-const TX_ID: usize = 4;
-const NAME: usize = 0;
-const PGN: usize = 8;
-const ADDR: usize = 12;
-const CAN_ADDR_SIZE: usize = 16;
-const SIZE: usize = 24;
 
 /// `(interface,)`; ISO-TP `(interface, rx_addr, tx_addr)`; J1939
 /// `(interface, name, pgn, addr)`. The interface `""` is every one.
@@ -44,31 +28,29 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
     let items = request.tuple("AF_CAN", value)?;
     let mut items = Items::new(vm, items, count..=count, refusal)?;
     let interface = fs_convert(vm, items.object()?)?;
-    let mut can_addr = [0; CAN_ADDR_SIZE];
+    let encode = |fields: &[(usize, &[u8])]| -> PyResult<Parsed> {
+        let index = index(vm, interface)?.to_ne_bytes();
+        let fields = [&[(INDEX, &index[..])][..], fields].concat();
+        Ok(SockAddr::encode(libc::AF_CAN, SIZE, &fields).into())
+    };
     match request.protocol {
         CAN_ISOTP => {
             let rx_id = items.long()? as u32;
             let tx_id = items.long()? as u32;
-            let fields: [(usize, &[u8]); 2] =
-                [(RX_ID, &rx_id.to_ne_bytes()), (TX_ID, &tx_id.to_ne_bytes())];
-            place(&mut can_addr, &fields);
+            encode(&[(RX_ID, &rx_id.to_ne_bytes()), (TX_ID, &tx_id.to_ne_bytes())])
         }
         CAN_J1939 => {
             let name = items.long()?;
             let pgn = items.unsigned()? as u32;
             let addr = items.unsigned()? as u8;
-            let fields: [(usize, &[u8]); 3] = [
+            encode(&[
                 (NAME, &name.to_ne_bytes()),
                 (PGN, &pgn.to_ne_bytes()),
                 (ADDR, &[addr]),
-            ];
-            place(&mut can_addr, &fields);
+            ])
         }
-        _ => {}
+        _ => encode(&[]),
     }
-    let index = index(vm, interface)?;
-    let fields: [(usize, &[u8]); 2] = [(INDEX, &index.to_ne_bytes()), (CAN_ADDR, &can_addr)];
-    Ok(encode(libc::AF_CAN, SIZE, &fields).into())
 }
 
 fn index(vm: &VirtualMachine, interface: Vec<u8>) -> PyResult<u32> {
@@ -88,14 +70,14 @@ pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr, protocol: i32) 
     let interface = interface_name(vm, u32::from_ne_bytes(address.field(INDEX)));
     match protocol {
         CAN_ISOTP => {
-            let rx_id = u32::from_ne_bytes(address.field(CAN_ADDR + RX_ID));
-            let tx_id = u32::from_ne_bytes(address.field(CAN_ADDR + TX_ID));
+            let rx_id = u32::from_ne_bytes(address.field(RX_ID));
+            let tx_id = u32::from_ne_bytes(address.field(TX_ID));
             vm.new_tuple((interface, rx_id, tx_id)).into()
         }
         CAN_J1939 => {
-            let name = u64::from_ne_bytes(address.field(CAN_ADDR + NAME));
-            let pgn = u32::from_ne_bytes(address.field(CAN_ADDR + PGN));
-            let [addr] = address.field(CAN_ADDR + ADDR);
+            let name = u64::from_ne_bytes(address.field(NAME));
+            let pgn = u32::from_ne_bytes(address.field(PGN));
+            let [addr] = address.field(ADDR);
             vm.new_tuple((interface, name, pgn, addr)).into()
         }
         _ => vm.new_tuple((interface,)).into(),

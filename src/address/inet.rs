@@ -5,11 +5,11 @@ use super::name::{host_text, resolve_ip};
 use super::{Parsed, Request};
 use crate::bridge::errors::to_python as raise;
 use crate::net::Error;
-use crate::policy::SockAddr;
-use crate::policy::inet::{ntop4, ntop6};
+use crate::sockaddr::SockAddr;
+use crate::sockaddr::inet::{ntop4, ntop6};
 use nix::libc;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
-use std::net::{IpAddr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 
 /// The largest flow label: it has 20 bits.
 const LARGEST_FLOW: u32 = 0xf_ffff;
@@ -70,7 +70,7 @@ pub(super) fn parse6(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed
     }
     match address.ip() {
         Some((IpAddr::V6(ip), _)) => {
-            let scope = scope.unwrap_or_else(|| scope_id(&address));
+            let scope = scope.unwrap_or_else(|| address.scope_id());
             Ok(Parsed {
                 address: SocketAddrV6::new(ip, port, flow, scope).into(),
                 name,
@@ -78,10 +78,6 @@ pub(super) fn parse6(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed
         }
         _ => Err(raise(Error::AddrInfo(libc::EAI_NONAME), request.vm)),
     }
-}
-
-fn scope_id(address: &SockAddr) -> u32 {
-    u32::from_ne_bytes(address.field(24))
 }
 
 /// `(host, port)`.
@@ -95,10 +91,12 @@ pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef 
 
 /// `(host, port, flowinfo, scope_id)`, the host without a zone.
 pub(super) fn to_python6(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef {
-    let host = ntop6(Ipv6Addr::from(address.field::<16>(8)));
-    let port = u16::from_be_bytes(address.field(2));
-    let flow = u32::from_be_bytes(address.field(4));
-    vm.new_tuple((host, port, flow, scope_id(address))).into()
+    let (host, port) = match address.ip() {
+        Some((IpAddr::V6(ip), port)) => (ntop6(ip), port),
+        _ => (String::new(), 0),
+    };
+    vm.new_tuple((host, port, address.flowinfo(), address.scope_id()))
+        .into()
 }
 
 #[cfg(test)]

@@ -23,14 +23,14 @@ pub(crate) mod testing;
 use crate::bridge::args::type_name;
 use crate::bridge::errors::{OrRaise, plain_os_error};
 use crate::net::Timeout;
-use crate::policy::{NameGrant, Operation, Permitted, SockAddr};
+use crate::policy::{NameGrant, Operation, Permitted};
+use crate::sockaddr::SockAddr;
+use crate::sockaddr::family::AF_QIPCRTR;
+use crate::sockaddr::layout::FAMILY_SIZE;
 use crate::vm::state::State;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyTuple};
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
-
-/// AF_QIPCRTR (linux/socket.h), which libc has on some targets only.
-const AF_QIPCRTR: i32 = 42;
 
 /// An address that a script gave, and what it is for.
 #[derive(Clone, Copy)]
@@ -120,7 +120,11 @@ pub(crate) fn to_python(vm: &VirtualMachine, address: &SockAddr, protocol: i32) 
 /// The bytes after the family: no fewer than `struct sockaddr` has, which is
 /// what CPython returns, and all that the kernel wrote, which can be more.
 fn unknown(vm: &VirtualMachine, family: i32, address: &SockAddr) -> PyObjectRef {
-    let mut data = address.as_bytes().get(2..).unwrap_or_default().to_vec();
+    let mut data = address
+        .as_bytes()
+        .get(FAMILY_SIZE..)
+        .unwrap_or_default()
+        .to_vec();
     if data.len() < 14 {
         data.resize(14, 0);
     }
@@ -172,28 +176,6 @@ impl Request<'_> {
     /// OSError without a number that begins with the caller.
     fn os_error(&self, message: &str) -> PyBaseExceptionRef {
         plain_os_error(&format!("{}(): {message}", self.caller), self.vm)
-    }
-}
-
-/// An address of `size` bytes with `fields` at their offsets, as the C
-/// compiler lays the family's struct out; the rest is zeros.
-fn encode(family: i32, size: usize, fields: &[(usize, &[u8])]) -> SockAddr {
-    let mut bytes = [0; SockAddr::CAPACITY];
-    place(&mut bytes, &[(0, &(family as u16).to_ne_bytes())]);
-    place(&mut bytes, fields);
-    bytes
-        .get(..size)
-        .and_then(SockAddr::from_bytes)
-        .unwrap_or(SockAddr::empty())
-}
-
-/// Puts `fields` at their offsets, as far as there is room.
-fn place(bytes: &mut [u8], fields: &[(usize, &[u8])]) {
-    for (at, field) in fields {
-        let room = bytes.get_mut(*at..).unwrap_or_default();
-        for (byte, value) in room.iter_mut().zip(*field) {
-            *byte = *value;
-        }
     }
 }
 

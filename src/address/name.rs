@@ -5,9 +5,10 @@ use crate::bridge::args::type_name;
 use crate::bridge::blocking;
 use crate::bridge::errors::{OrRaise, plain_os_error};
 use crate::net::resolve::{self, Query};
-use crate::net::{Deadline, Error};
-use crate::policy::inet::HostLiteral;
-use crate::policy::{NameGrant, Operation, SockAddr};
+use crate::net::{Deadline, EAI_ADDRFAMILY, Error};
+use crate::policy::{NameGrant, Operation};
+use crate::sockaddr::SockAddr;
+use crate::sockaddr::inet::HostLiteral;
 use crate::sys::interface;
 use nix::libc;
 use rustpython_vm::builtins::{PyByteArray, PyBytes, PyStr};
@@ -15,10 +16,6 @@ use rustpython_vm::{PyObject, PyResult, VirtualMachine};
 use std::borrow::Cow;
 use std::ffi::CString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
-
-/// The host has no address of the family asked for (netdb.h). `libc` lacks the name on
-/// Linux.
-const EAI_ADDRFAMILY: i32 = -9;
 
 /// A host argument as a resolver takes it: a str, bytes or bytearray without
 /// NULs (CPython's `idna_converter`). A str that is not ASCII is IDNA-encoded.

@@ -1,14 +1,11 @@
 //! AF_NETLINK: netlink(7), `struct sockaddr_nl` of linux/netlink.h.
 
 use super::items::{Items, Refusal};
-use super::{Parsed, Request, encode};
-use crate::policy::SockAddr;
+use super::{Parsed, Request};
+use crate::sockaddr::SockAddr;
+use crate::sockaddr::layout::netlink::{GROUPS, PID, SIZE};
 use nix::libc;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
-
-const PID: usize = 4;
-const GROUPS: usize = 8;
-const SIZE: usize = 12;
 
 /// `(pid, groups)`.
 pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
@@ -18,7 +15,7 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
     let pid = items.unsigned()? as u32;
     let groups = items.unsigned()? as u32;
     let fields: [(usize, &[u8]); 2] = [(PID, &pid.to_ne_bytes()), (GROUPS, &groups.to_ne_bytes())];
-    Ok(encode(libc::AF_NETLINK, SIZE, &fields).into())
+    Ok(SockAddr::encode(libc::AF_NETLINK, SIZE, &fields).into())
 }
 
 /// `(pid, groups)`.

@@ -1,21 +1,16 @@
 //! AF_PACKET: packet(7), `struct sockaddr_ll` of linux/if_packet.h.
 
 use super::items::{Items, Refusal};
-use super::{Parsed, Request, encode};
+use super::{Parsed, Request};
 use crate::bridge::errors::OrRaise;
 use crate::bridge::text::fs_decode;
-use crate::policy::SockAddr;
+use crate::sockaddr::SockAddr;
+use crate::sockaddr::layout::packet::{
+    HARDWARE, HARDWARE_LEN, HARDWARE_TYPE, INDEX, PACKET_TYPE, PROTOCOL, SIZE,
+};
 use crate::sys::interface;
 use nix::libc;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
-
-const PROTOCOL: usize = 2;
-const INDEX: usize = 4;
-const HARDWARE_TYPE: usize = 8;
-const PACKET_TYPE: usize = 10;
-const HARDWARE_LEN: usize = 11;
-const HARDWARE: usize = 12;
-const SIZE: usize = 20;
 
 /// `(interface, protocol[, packet type[, hardware type[, hardware address]]])`.
 pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
@@ -51,7 +46,7 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
         (HARDWARE_LEN, &[hardware.len() as u8]),
         (HARDWARE, &hardware),
     ];
-    Ok(encode(libc::AF_PACKET, SIZE, &fields).into())
+    Ok(SockAddr::encode(libc::AF_PACKET, SIZE, &fields).into())
 }
 
 /// `(interface, protocol, packet type, hardware type, hardware address)`; the

@@ -2,13 +2,10 @@
 //! linux/qrtr.h.
 
 use super::items::{Items, Refusal};
-use super::{AF_QIPCRTR, Parsed, Request, encode};
-use crate::policy::SockAddr;
+use super::{AF_QIPCRTR, Parsed, Request};
+use crate::sockaddr::SockAddr;
+use crate::sockaddr::layout::qipcrtr::{NODE, PORT, SIZE};
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
-
-const NODE: usize = 4;
-const PORT: usize = 8;
-const SIZE: usize = 12;
 
 /// `(node, port)`.
 pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
@@ -18,7 +15,7 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
     let node = items.unsigned()? as u32;
     let port = items.unsigned()? as u32;
     let fields: [(usize, &[u8]); 2] = [(NODE, &node.to_ne_bytes()), (PORT, &port.to_ne_bytes())];
-    Ok(encode(AF_QIPCRTR, SIZE, &fields).into())
+    Ok(SockAddr::encode(AF_QIPCRTR, SIZE, &fields).into())
 }
 
 /// `(node, port)`.

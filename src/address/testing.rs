@@ -2,7 +2,8 @@
 //! literals in, `repr()` out.
 
 use super::{Request, parse, to_python};
-use crate::policy::{Denied, Gate, Operation, Policy, SockAddr, Target};
+use crate::policy::{Denied, Gate, Operation, Policy, Target};
+use crate::sockaddr::SockAddr;
 use crate::testing;
 use crate::vm::state::{Runtime, State};
 use rustpython_vm::compiler::Mode;
@@ -39,7 +40,7 @@ impl Policy for Recorder {
     fn check(&self, operation: Operation, target: &Target<'_>) -> Result<(), Denied> {
         let target = match target {
             Target::Name { host, port } => format!("Name {host} {port:?}"),
-            Target::Address { address, name } => format!("{address:?} {name:?}"),
+            Target::Address { address, name, .. } => format!("{address:?} {name:?}"),
             other => format!("{other:?}"),
         };
         self.seen
@@ -48,7 +49,7 @@ impl Policy for Recorder {
             .unwrap()
             .push(format!("{operation} {target}"));
         if self.deny {
-            Err(Denied("not here".into()))
+            Err(Denied::new("not here"))
         } else {
             Ok(())
         }
@@ -82,13 +83,8 @@ impl Call {
         let mut runtime = Runtime::default();
         if self.seen.is_some() || self.deny {
             let seen = self.seen.clone().unwrap_or_default();
-            runtime.gate = Gate::new(
-                Some(Arc::new(Recorder {
-                    seen,
-                    deny: self.deny,
-                })),
-                Arc::default(),
-            );
+            let deny = self.deny;
+            runtime.gate = Gate::new(Some(Arc::new(Recorder { seen, deny })));
         }
         let state = State::new(Arc::new(runtime));
         f(&Request {

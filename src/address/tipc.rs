@@ -1,25 +1,14 @@
 //! AF_TIPC: `struct sockaddr_tipc` of linux/tipc.h.
 
 use super::items::{Items, Refusal};
-use super::{Parsed, Request, encode};
-use crate::policy::SockAddr;
+use super::{Parsed, Request};
+use crate::sockaddr::SockAddr;
+use crate::sockaddr::family::{
+    TIPC_ADDR_ID, TIPC_ADDR_NAME, TIPC_ADDR_NAMESEQ, TIPC_CLUSTER_SCOPE,
+};
+use crate::sockaddr::layout::tipc::{ADDRESS_TYPE, FIRST, SCOPE, SECOND, SIZE, THIRD};
 use nix::libc;
 use rustpython_vm::{PyObject, PyResult, VirtualMachine};
-
-/// Address types: a range of services, one service, one socket.
-const TIPC_ADDR_NAMESEQ: u32 = 1;
-const TIPC_ADDR_NAME: u32 = 2;
-const TIPC_ADDR_ID: u32 = 3;
-
-const TIPC_CLUSTER_SCOPE: u64 = 2;
-
-const ADDRESS_TYPE: usize = 2;
-const SCOPE: usize = 3;
-/// The three numbers that the address types use each in its way.
-const FIRST: usize = 4;
-const SECOND: usize = 8;
-const THIRD: usize = 12;
-const SIZE: usize = 16;
 
 /// `(addr_type, v1, v2, v3[, scope])`: by type `(type, lower, upper)`,
 /// `(type, instance, unused)` or `(node, reference, unused)`.
@@ -33,7 +22,7 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
     let v1 = items.unsigned()? as u32;
     let v2 = items.unsigned()? as u32;
     let v3 = items.unsigned()? as u32;
-    let scope = items.unsigned_or(TIPC_CLUSTER_SCOPE)? as u8;
+    let scope = items.unsigned_or(TIPC_CLUSTER_SCOPE.into())? as u8;
     let (first, second, third) = match address_type {
         TIPC_ADDR_NAMESEQ => (v1, v2, v3),
         TIPC_ADDR_NAME => (v1, v2, 0),
@@ -47,7 +36,7 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
         (SECOND, &second.to_ne_bytes()),
         (THIRD, &third.to_ne_bytes()),
     ];
-    Ok(encode(libc::AF_TIPC, SIZE, &fields).into())
+    Ok(SockAddr::encode(libc::AF_TIPC, SIZE, &fields).into())
 }
 
 /// `(addr_type, v1, v2, v3, scope)`.

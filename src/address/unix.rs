@@ -1,17 +1,16 @@
 //! AF_UNIX: unix(7).
 
-use super::{Parsed, Request, encode};
+use super::{Parsed, Request};
 use crate::bridge::errors::plain_os_error;
 use crate::bridge::text::{fs_decode, fs_encode};
-use crate::policy::SockAddr;
+use crate::sockaddr::SockAddr;
+use crate::sockaddr::inet::until_nul;
+use crate::sockaddr::layout::UNIX_ROOM as ROOM;
+use crate::sockaddr::layout::unix::PATH;
 use nix::libc;
 use rustpython_vm::builtins::PyStr;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::borrow::Cow;
-
-/// Offset of the path in `struct sockaddr_un`, and its longest length.
-const PATH: usize = 2;
-const ROOM: usize = 108;
 
 /// A path, as a str or any bytes-like object. One that begins with a NUL is a
 /// name in the abstract namespace, all of whose bytes count; an empty one makes
@@ -34,7 +33,7 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
     }
     let nul = usize::from(longest < ROOM);
     let size = PATH + path.len() + nul;
-    Ok(encode(libc::AF_UNIX, size, &[(PATH, path)]).into())
+    Ok(SockAddr::encode(libc::AF_UNIX, size, &[(PATH, path)]).into())
 }
 
 /// The path as a str; an abstract name as bytes with its NUL; `""` for a
@@ -45,10 +44,6 @@ pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef 
         Some(0) => vm.ctx.new_bytes(path.to_vec()).into(),
         _ => fs_decode(vm, until_nul(path)).into(),
     }
-}
-
-fn until_nul(path: &[u8]) -> &[u8] {
-    path.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
 #[cfg(test)]

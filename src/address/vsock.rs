@@ -1,14 +1,11 @@
 //! AF_VSOCK: vsock(7), `struct sockaddr_vm` of linux/vm_sockets.h.
 
 use super::items::{Items, Refusal};
-use super::{Parsed, Request, encode};
-use crate::policy::SockAddr;
+use super::{Parsed, Request};
+use crate::sockaddr::SockAddr;
+use crate::sockaddr::layout::vsock::{CID, PORT, SIZE};
 use nix::libc;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
-
-const PORT: usize = 4;
-const CID: usize = 8;
-const SIZE: usize = 16;
 
 /// `(CID, port)`.
 pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
@@ -18,14 +15,12 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
     let cid = items.unsigned()? as u32;
     let port = items.unsigned()? as u32;
     let fields: [(usize, &[u8]); 2] = [(PORT, &port.to_ne_bytes()), (CID, &cid.to_ne_bytes())];
-    Ok(encode(libc::AF_VSOCK, SIZE, &fields).into())
+    Ok(SockAddr::encode(libc::AF_VSOCK, SIZE, &fields).into())
 }
 
 /// `(CID, port)`.
 pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef {
-    let cid = u32::from_ne_bytes(address.field(CID));
-    let port = u32::from_ne_bytes(address.field(PORT));
-    vm.new_tuple((cid, port)).into()
+    vm.new_tuple(address.as_vsock().unwrap_or_default()).into()
 }
 
 #[cfg(test)]

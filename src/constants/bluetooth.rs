@@ -1,15 +1,16 @@
 //! Bluetooth, of which `libc` has next to nothing.
 
 use super::{Integer, integers};
+use crate::sockaddr::family;
 
 /// The kernel's `net/bluetooth/bluetooth.h`: protocols and option levels
 pub(super) const PROTOCOLS: &[Integer] = integers! {
     libc { SOL_BLUETOOTH }
     own {
-        BTPROTO_L2CAP = 0,
-        BTPROTO_HCI = 1,
-        BTPROTO_SCO = 2,
-        BTPROTO_RFCOMM = 3,
+        BTPROTO_L2CAP = family::BTPROTO_L2CAP as i64,
+        BTPROTO_HCI = family::BTPROTO_HCI as i64,
+        BTPROTO_SCO = family::BTPROTO_SCO as i64,
+        BTPROTO_RFCOMM = family::BTPROTO_RFCOMM as i64,
         SOL_HCI = 0,
         SOL_L2CAP = 6,
         SOL_SCO = 17,

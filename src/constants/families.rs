@@ -1,6 +1,7 @@
 //! Address families, socket types, and how to shut down.
 
 use super::{Integer, integers};
+use crate::sockaddr::family;
 
 /// `linux/socket.h`; AF_ROUTE is BSD's name for AF_NETLINK.
 pub(super) const FAMILIES: &[Integer] = integers! {
@@ -11,7 +12,7 @@ pub(super) const FAMILIES: &[Integer] = integers! {
         AF_UNSPEC AF_VSOCK AF_WANPIPE AF_X25 PF_CAN PF_PACKET PF_RDS
     }
     own {
-        AF_QIPCRTR = 42,
+        AF_QIPCRTR = family::AF_QIPCRTR as i64,
     }
 };
 

@@ -2,6 +2,7 @@
 //! the kernel's cryptography.
 
 use super::{Integer, integers};
+use crate::sockaddr::family;
 
 /// `linux/if_packet.h`, `linux/if_ether.h` and, for ETHERTYPE_*, `net/ethernet.h`
 pub(super) const PACKET: &[Integer] = integers! {
@@ -42,11 +43,11 @@ pub(super) const VSOCK: &[Integer] = integers! {
 pub(super) const TIPC: &[Integer] = integers! {
     libc {}
     own {
-        TIPC_ADDR_ID = 3,
-        TIPC_ADDR_NAME = 2,
-        TIPC_ADDR_NAMESEQ = 1,
+        TIPC_ADDR_ID = family::TIPC_ADDR_ID as i64,
+        TIPC_ADDR_NAME = family::TIPC_ADDR_NAME as i64,
+        TIPC_ADDR_NAMESEQ = family::TIPC_ADDR_NAMESEQ as i64,
         TIPC_CFG_SRV = 0,
-        TIPC_CLUSTER_SCOPE = 2,
+        TIPC_CLUSTER_SCOPE = family::TIPC_CLUSTER_SCOPE as i64,
         TIPC_CONN_TIMEOUT = 130,
         TIPC_CRITICAL_IMPORTANCE = 3,
         TIPC_DEST_DROPPABLE = 129,

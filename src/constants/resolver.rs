@@ -1,6 +1,7 @@
 //! Flags and errors of getaddrinfo() and getnameinfo(): `netdb.h`.
 
 use super::{Integer, integers};
+use crate::net::EAI_ADDRFAMILY;
 
 pub(super) const ERRORS: &[Integer] = integers! {
     libc {
@@ -8,7 +9,7 @@ pub(super) const ERRORS: &[Integer] = integers! {
         EAI_SERVICE EAI_SOCKTYPE EAI_SYSTEM
     }
     own {
-        EAI_ADDRFAMILY = -9,
+        EAI_ADDRFAMILY = EAI_ADDRFAMILY as i64,
     }
 };
 

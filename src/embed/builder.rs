@@ -1,13 +1,16 @@
-//! Configure, then register.
+//! Configures the module and adds it to an interpreter.
 
 use super::Handle;
 use crate::module;
-use crate::net::{Control, Resolver};
-use crate::policy::{Event, Gate, Policy};
+use crate::net::{Control, Event, Hook, Resolver};
+use crate::policy::{Gate, Policy};
+#[cfg(feature = "ssl")]
+use crate::vm::ssl;
 use crate::vm::state::{self, Runtime};
-use crate::vm::{ssl, withheld};
+use crate::vm::withheld;
 use rustpython_vm::builtins::PyBaseExceptionRef;
 use rustpython_vm::{InterpreterBuilder, VirtualMachine};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +18,8 @@ use std::time::Duration;
 ///
 /// Nothing is forbidden and nothing limited until a method here says so. What
 /// is configured holds for the interpreter, its threads and its
-/// subinterpreters, and for no other interpreter of the process.
+/// subinterpreters, and for no other interpreter of the process. Of two calls of one
+/// method the last one holds.
 ///
 /// ```
 /// use rustpython_socket::{Rules, SocketModule};
@@ -44,11 +48,24 @@ use std::time::Duration;
 pub struct SocketModule {
     control: Arc<Control>,
     policy: Option<Arc<dyn Policy>>,
+    resolver: Option<Arc<dyn Resolver>>,
+    hook: Option<Box<Hook>>,
     interruption: Option<Box<state::Interruption>>,
 }
 
+impl fmt::Debug for SocketModule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocketModule")
+            .field("control", &self.control)
+            .field("has_policy", &self.policy.is_some())
+            .field("has_resolver", &self.resolver.is_some())
+            .field("has_hook", &self.hook.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
 impl SocketModule {
-    /// The module with nothing forbidden and nothing limited.
+    /// Creates a module with nothing forbidden and nothing limited.
     ///
     /// ```
     /// let module = rustpython_socket::SocketModule::new();
@@ -74,7 +91,7 @@ impl SocketModule {
         self
     }
 
-    /// How many sockets may be open at once. One more is OSError EMFILE.
+    /// Limits how many sockets may be open at once. One more is OSError EMFILE.
     /// Descriptors that a script took out of its sockets count too, until it
     /// closes them with `socket.close()`: detached, duplicated by number,
     /// received over a unix socket, or given by a socket option. Each place is
@@ -89,7 +106,7 @@ impl SocketModule {
         self
     }
 
-    /// How many bytes scripts may receive in all. The call that crosses the
+    /// Limits how many bytes scripts may receive in all. The call that crosses the
     /// limit still returns what it received; the next one raises OSError
     /// EDQUOT. What a file made from a socket has buffered stays readable. Bytes
     /// that are looked at (MSG_PEEK) count each time.
@@ -103,7 +120,7 @@ impl SocketModule {
         self
     }
 
-    /// How many bytes scripts may send in all. The system call that crosses
+    /// Limits how many bytes scripts may send in all. The system call that crosses
     /// the limit is the last one; the next raises OSError EDQUOT.
     ///
     /// ```
@@ -115,7 +132,7 @@ impl SocketModule {
         self
     }
 
-    /// How many connections a script may begin within a second. One more
+    /// Limits how many connections scripts may begin within a second. One more
     /// raises OSError EDQUOT.
     ///
     /// ```
@@ -127,7 +144,7 @@ impl SocketModule {
         self
     }
 
-    /// How long any call may wait, whatever the timeout of its socket. Then it
+    /// Limits how long any call may wait, whatever the timeout of its socket. Then it
     /// raises TimeoutError, as that timeout would.
     ///
     /// ```
@@ -175,8 +192,14 @@ impl SocketModule {
     }
 
     /// Uses `signal` to end waits in other threads, in place of SIGURG, or of the
-    /// highest free real-time signal where the process has a handler for SIGURG. EINVAL if the process uses another one already, for its first
-    /// choice stays, or if there is no such signal.
+    /// highest free real-time signal where the process has a handler for SIGURG.
+    ///
+    /// The choice is one for the process.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if the process uses another signal already, because its first choice stays, or
+    /// if there is no such signal.
     ///
     /// A thread that waits for a socket is woken by a signal whose handler does
     /// nothing (see pthread_kill(3)); `close()` in another thread, [`Handle::interrupt`]
@@ -211,33 +234,32 @@ impl SocketModule {
         self
     }
 
-    /// Takes host names from `resolver` instead of the system. Only the first
-    /// resolver counts.
+    /// Takes host names from `resolver` instead of the system.
     ///
     /// ```
-    /// use rustpython_socket::{Resolver, SocketModule};
+    /// use rustpython_socket::{ResolveError, Resolver, SocketModule};
     /// use std::net::IpAddr;
     ///
     /// /// Scripts reach hosts by number only.
     /// struct NoNames;
     ///
     /// impl Resolver for NoNames {
-    ///     fn addresses(&self, _: &str) -> Vec<IpAddr> {
-    ///         Vec::new()
+    ///     fn addresses(&self, _: &str) -> Result<Vec<IpAddr>, ResolveError> {
+    ///         Err(ResolveError::NotFound)
     ///     }
     /// }
     ///
     /// let module = SocketModule::new().resolver(NoNames);
     /// # drop(module);
     /// ```
-    pub fn resolver(self, resolver: impl Resolver + 'static) -> Self {
-        self.control.set_resolver(Arc::new(resolver));
+    pub fn resolver(mut self, resolver: impl Resolver + 'static) -> Self {
+        self.resolver = Some(Arc::new(resolver));
         self
     }
 
-    /// Tells `hook` of everything that happens to the scripts' sockets, on the
-    /// thread where it happens. It must not block. Only the first hook counts. A
-    /// panic in it goes no further than the message that it prints.
+    /// Tells `hook` of everything that happens to the scripts' sockets, and of look-ups,
+    /// on the thread where it happens. The hook must not block. A panic in it goes no
+    /// further than the message that it prints. See [`Event`].
     ///
     /// ```
     /// use rustpython_socket::{Event, SocketModule};
@@ -249,8 +271,8 @@ impl SocketModule {
     /// });
     /// # drop(module);
     /// ```
-    pub fn on_event(self, hook: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
-        self.control.observer.set_hook(Box::new(hook));
+    pub fn on_event(mut self, hook: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+        self.hook = Some(Box::new(hook));
         self
     }
 
@@ -272,7 +294,7 @@ impl SocketModule {
         self
     }
 
-    /// What the host keeps: it interrupts, closes, counts and looks.
+    /// Returns what the host keeps: a handle that interrupts, closes, counts and looks.
     ///
     /// ```
     /// let module = rustpython_socket::SocketModule::new();
@@ -289,7 +311,7 @@ impl SocketModule {
     ///
     /// Call it after a standard library was added: of two native modules with
     /// one name the interpreter takes the later. If there is an `_ssl` among
-    /// them, TLS works over the sockets of this module. Call it after init hooks that
+    /// them, TLS works over the sockets of this module (feature `ssl`). Call it after init hooks that
     /// change `vm.state`, too: from then on the module refers to it, and
     /// `PyRc::get_mut` gives it to nobody.
     ///
@@ -312,18 +334,27 @@ impl SocketModule {
     pub fn register(self, builder: InterpreterBuilder) -> InterpreterBuilder {
         let definitions = module::definitions(&builder.ctx);
         let withheld = withheld::definitions(&builder.ctx);
-        let builder = match self.policy.is_some() || self.control.is_limited() {
-            true => builder.add_native_modules(&withheld),
-            false => builder,
+        let builder = if self.policy.is_some() || self.control.is_limited() {
+            builder.add_native_modules(&withheld)
+        } else {
+            builder
         };
-        let gate = Gate::new(self.policy, self.control.observer.clone());
+        if let Some(hook) = self.hook {
+            self.control.observer.set_hook(hook);
+        }
+        if let Some(resolver) = self.resolver {
+            self.control.set_resolver(resolver);
+        }
+        let (control, interruption) = (self.control.clone(), self.interruption);
+        let gate = Gate::new(self.policy).reporting_to(self.control.observer.clone());
         builder
             .add_native_modules(&definitions)
             .init_hook(move |vm| {
                 let runtime = Runtime {
                     gate,
-                    control: self.control,
-                    interruption: self.interruption,
+                    control,
+                    interruption,
+                    #[cfg(feature = "ssl")]
                     tls: ssl::install(vm),
                 };
                 state::register(vm, Arc::new(runtime));

@@ -1,7 +1,7 @@
-//! What a host keeps of an interpreter that it has handed over.
+//! The handle that a host keeps of an interpreter.
 
 use crate::net::{Control, Socket};
-use crate::policy::SockAddr;
+use crate::sockaddr::SockAddr;
 use crate::sys;
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -55,17 +55,17 @@ pub struct Handle {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Sockets open now.
+    /// The number of sockets that are open now.
     pub open: usize,
-    /// Sockets opened so far.
+    /// The number of sockets that were opened so far.
     pub opened: u64,
-    /// Bytes received.
-    pub received: u64,
-    /// Bytes sent.
-    pub sent: u64,
-    /// Refusals by the policy.
+    /// The number of bytes received.
+    pub bytes_received: u64,
+    /// The number of bytes sent.
+    pub bytes_sent: u64,
+    /// The number of refusals by the policy.
     pub refusals: u64,
-    /// How often a limit was reached.
+    /// The number of times that a limit was reached.
     pub limited: u64,
 }
 
@@ -74,15 +74,16 @@ pub struct Counters {
 /// ```
 /// # let module = rustpython_socket::SocketModule::new();
 /// for socket in module.handle().sockets() {
-///     println!("{}: {} bytes in, {} out", socket.id, socket.received, socket.sent);
+///     println!("{}: {} bytes in, {} out", socket.id, socket.bytes_received, socket.bytes_sent);
 /// }
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SocketInfo {
-    /// A number that no other socket of the process has had.
+    /// The number of the socket, which no other socket of the process has had; as in
+    /// [`Event`](crate::Event).
     pub id: u64,
-    /// Its descriptor.
+    /// The socket's descriptor.
     pub fd: RawFd,
     /// AF_ number.
     pub family: i32,
@@ -90,14 +91,14 @@ pub struct SocketInfo {
     pub socket_type: i32,
     /// Protocol number.
     pub protocol: i32,
-    /// Its own address, if it has one (getsockname(2)).
+    /// The socket's own address, if it has one (getsockname(2)).
     pub local: Option<SockAddr>,
-    /// The address of its peer, if it has one (getpeername(2)).
+    /// The address of the peer, if there is one (getpeername(2)).
     pub peer: Option<SockAddr>,
-    /// Bytes received.
-    pub received: u64,
-    /// Bytes sent.
-    pub sent: u64,
+    /// The number of bytes that the socket received.
+    pub bytes_received: u64,
+    /// The number of bytes that the socket sent.
+    pub bytes_sent: u64,
 }
 
 impl Handle {
@@ -164,6 +165,30 @@ impl Handle {
         self.control.ledger.close_all();
     }
 
+    /// Closes one socket of [`sockets`](Self::sockets); calls that wait on it fail with
+    /// OSError EBADF. Returns false if no socket with this number is open: the script has
+    /// closed or detached it.
+    ///
+    /// ```
+    /// use rustpython_socket::SocketModule;
+    /// use rustpython_vm::Interpreter;
+    ///
+    /// let module = SocketModule::new();
+    /// let handle = module.handle();
+    /// let interpreter = module.register(Interpreter::builder(Default::default())).build();
+    /// interpreter.enter(|vm| {
+    ///     let scope = vm.new_scope_with_builtins();
+    ///     vm.run_string(scope.clone(), "import socket; s = socket.socket()", "<script>").unwrap();
+    ///     let socket = &handle.sockets()[0];
+    ///     assert!(handle.close_socket(socket.id));
+    ///     vm.run_string(scope, "assert s.fileno() == -1", "<script>").unwrap();
+    ///     assert!(!handle.close_socket(socket.id));
+    /// });
+    /// ```
+    pub fn close_socket(&self, id: u64) -> bool {
+        self.control.ledger.close_id(id)
+    }
+
     /// Lists the descriptors that are the scripts' own and in no socket: detached
     /// ones, duplicates by number, those received over unix sockets.
     ///
@@ -175,7 +200,7 @@ impl Handle {
         self.control.ledger.loose()
     }
 
-    /// What has happened so far.
+    /// Returns the sums over all sockets so far.
     ///
     /// ```
     /// # let module = rustpython_socket::SocketModule::new();
@@ -185,26 +210,26 @@ impl Handle {
         let observer = &self.control.observer;
         let mut counters = Counters {
             opened: observer.opened.load(Ordering::Relaxed),
-            received: observer.received.load(Ordering::Relaxed),
-            sent: observer.sent.load(Ordering::Relaxed),
+            bytes_received: observer.received.load(Ordering::Relaxed),
+            bytes_sent: observer.sent.load(Ordering::Relaxed),
             refusals: observer.refusals.load(Ordering::Relaxed),
             limited: observer.limited.load(Ordering::Relaxed),
             ..Counters::default()
         };
         for socket in self.control.ledger.sockets() {
             counters.open += 1;
-            counters.received += socket.received.load(Ordering::Relaxed);
-            counters.sent += socket.sent.load(Ordering::Relaxed);
+            counters.bytes_received += socket.received.load(Ordering::Relaxed);
+            counters.bytes_sent += socket.sent.load(Ordering::Relaxed);
         }
         counters
     }
 
-    /// The sockets that are open.
+    /// Lists the sockets that are open.
     ///
     /// ```
     /// # let module = rustpython_socket::SocketModule::new();
     /// for socket in module.handle().sockets() {
-    ///     println!("{}: {:?} -> {:?}", socket.fd, socket.local, socket.peer);
+    ///     println!("{}: {:?} -> {:?}", socket.id, socket.local, socket.peer);
     /// }
     /// ```
     pub fn sockets(&self) -> Vec<SocketInfo> {
@@ -224,7 +249,7 @@ fn info(socket: &Socket) -> Option<SocketInfo> {
         protocol: socket.protocol(),
         local: address(sys::socket::getsockname(call.fd())),
         peer: address(sys::socket::getpeername(call.fd())),
-        received: socket.received.load(Ordering::Relaxed),
-        sent: socket.sent.load(Ordering::Relaxed),
+        bytes_received: socket.received.load(Ordering::Relaxed),
+        bytes_sent: socket.sent.load(Ordering::Relaxed),
     })
 }

@@ -1,4 +1,4 @@
-//! Sockets of the host that become a script's, and back.
+//! Makes sockets of the host a script's, and takes them back.
 
 use crate::object;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
@@ -9,9 +9,12 @@ use std::os::fd::{OwnedFd, RawFd};
 ///
 /// Family, type and protocol are the kernel's answers. Its timeout is 0.0 if
 /// the descriptor is in non-blocking mode, else None. The policy is not asked:
-/// the host decides. It counts as an open socket, but no limit is asked. An
-/// OSError means that it is no socket (ENOTSOCK), or that the host has stopped the
-/// interpreter (EMFILE); it is closed then.
+/// the host decides. It counts as an open socket, but no limit is asked.
+///
+/// # Errors
+///
+/// OSError ENOTSOCK if the descriptor is no socket, EMFILE if the host has stopped the
+/// interpreter. The descriptor is closed then.
 ///
 /// ```
 /// use rustpython_socket::{SocketModule, handoff};
@@ -39,9 +42,12 @@ pub fn to_script(socket: impl Into<OwnedFd>, vm: &VirtualMachine) -> PyResult<Py
 
 /// Takes a socket back from the script, whose object is closed from now on.
 ///
-/// TypeError if it is no socket, OSError EBADF if it is closed. Calls of the
-/// script that wait on it are ended first. The descriptor is in blocking mode,
-/// unless the script had set the timeout to 0.
+/// Calls of the script that wait on the socket are ended first. The descriptor is in
+/// blocking mode, unless the script had set the timeout to 0.
+///
+/// # Errors
+///
+/// TypeError if the object is no socket, OSError EBADF if it is closed.
 ///
 /// ```
 /// use rustpython_socket::{SocketModule, handoff};
@@ -67,8 +73,11 @@ pub fn from_script(object: &PyObject, vm: &VirtualMachine) -> PyResult<OwnedFd> 
 }
 
 /// Takes a descriptor that a script names by number: one that it detached,
-/// duplicated or received, or one of its sockets'. OSError EBADF if the number is
-/// not the script's.
+/// duplicated or received, or one of its sockets'.
+///
+/// # Errors
+///
+/// OSError EBADF if the number is not the script's.
 ///
 /// ```
 /// use rustpython_socket::{SocketModule, handoff};
@@ -95,9 +104,13 @@ pub fn from_number(number: RawFd, vm: &VirtualMachine) -> PyResult<OwnedFd> {
     object::number_into_host(number, vm)
 }
 
-/// A duplicate of a script's socket: another descriptor of the same socket, with
+/// Duplicates a script's socket: returns another descriptor of the same socket, with
 /// which both can go on. Both have one mode: it is non-blocking if the script has
-/// set a timeout. Errors as [`from_script`].
+/// set a timeout.
+///
+/// # Errors
+///
+/// Like those of [`from_script`].
 ///
 /// ```
 /// use rustpython_socket::{SocketModule, handoff};

@@ -1,4 +1,4 @@
-//! What a host calls.
+//! The types and functions that a host calls.
 
 mod builder;
 mod handle;

@@ -4,8 +4,8 @@
 use crate::bridge::errors::{self, OrRaise};
 use crate::bridge::{args, text};
 use crate::object;
-use crate::policy::inet;
 use crate::policy::{Operation, Target};
+use crate::sockaddr::inet;
 use crate::sys::{descriptor, interface, message};
 use crate::vm::state;
 use nix::errno::Errno;
@@ -241,7 +241,7 @@ fn system(function: &'static str, vm: &VirtualMachine) -> PyResult<()> {
     state::of(vm)
         .runtime
         .gate
-        .check(Operation::System, &Target::Service(function))
+        .check(Operation::CallSystem, &Target::System(function))
         .or_raise(vm)
 }
 

@@ -7,8 +7,9 @@ use crate::bridge::{args, audit, blocking, text};
 use crate::constants::enums;
 use crate::net::resolve::{self, AddrInfo, Query};
 use crate::net::{Control, Deadline, Error, SocketSpec, Timeout};
-use crate::policy::inet::{self, HostLiteral};
-use crate::policy::{Denied, NameGrant, Operation, SockAddr, Target};
+use crate::policy::{Denied, NameGrant, Operation, Target};
+use crate::sockaddr::SockAddr;
+use crate::sockaddr::inet::{self, HostLiteral};
 use crate::sys::netdb::{self as database, HostEntry};
 use crate::vm::state::{self, State};
 use nix::errno::Errno;
@@ -19,7 +20,7 @@ use rustpython_vm::builtins::{
 use rustpython_vm::function::OptionalArg;
 use rustpython_vm::{AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::ffi::{CStr, CString};
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 
 #[rustpython_vm::pymodule(sub)]
@@ -197,7 +198,7 @@ impl<'a> LookUp<'a> {
         state
             .runtime
             .gate
-            .check(Operation::Resolve, &Target::Service(function))
+            .check(Operation::Resolve, &Target::System(function))
             .or_raise(vm)?;
         Ok(Self {
             vm,
@@ -257,7 +258,8 @@ impl<'a> LookUp<'a> {
     fn address(&self, host: CString, family: i32) -> PyResult<IpAddr> {
         if host.as_c_str() == BROADCAST {
             let broadcast = Ipv4Addr::BROADCAST.into();
-            self.permit(with_port(broadcast, 0)).or_raise(self.vm)?;
+            self.permit(SocketAddr::new(broadcast, 0).into())
+                .or_raise(self.vm)?;
             return Ok(broadcast);
         }
         let any = host.is_empty();
@@ -288,7 +290,7 @@ impl<'a> LookUp<'a> {
         if entry.family != family {
             return Err(errors::os_error(Errno::EAFNOSUPPORT, self.vm));
         }
-        entry.addresses = self.permitted(entry.addresses, |ip| with_port(*ip, 0))?;
+        entry.addresses = self.permitted(entry.addresses, |ip| SocketAddr::new(*ip, 0).into())?;
         Ok(entry)
     }
 }
@@ -315,13 +317,6 @@ fn wildcard(family: i32) -> Query {
         socket_type: libc::SOCK_DGRAM,
         flags: libc::AI_PASSIVE,
         ..Query::default()
-    }
-}
-
-fn with_port(ip: IpAddr, port: u16) -> SockAddr {
-    match ip {
-        IpAddr::V4(ip) => SocketAddrV4::new(ip, port).into(),
-        IpAddr::V6(ip) => SocketAddrV6::new(ip, port, 0, 0).into(),
     }
 }
 
@@ -560,7 +555,7 @@ fn own_name(function: &'static str, vm: &VirtualMachine) -> PyResult<()> {
     state::of(vm)
         .runtime
         .gate
-        .check(Operation::System, &Target::Service(function))
+        .check(Operation::CallSystem, &Target::System(function))
         .or_raise(vm)
 }
 

@@ -69,7 +69,7 @@ impl Policy for Only {
                 host,
                 port: Some(port),
             } => format!("{host}:{port}"),
-            Target::Address { address, name } => {
+            Target::Address { address, name, .. } => {
                 let ip = address
                     .ip()
                     .map_or_else(|| "?".into(), |(ip, _)| ip.to_string());
@@ -79,20 +79,20 @@ impl Policy for Only {
                 }
             }
             Target::Descriptor(fd) => fd.to_string(),
-            Target::Service(service) => (*service).to_owned(),
+            Target::System(function) => (*function).to_owned(),
             target => format!("{target:?}"),
         };
         let asked = format!("{operation} {target}");
         if self.0.contains(&asked.as_str()) {
             return Ok(());
         }
-        Err(Denied(asked))
+        Err(Denied::new(asked))
     }
 }
 
 fn run_under(policy: &'static [&'static str], source: &str) {
     let runtime = Runtime {
-        gate: Gate::new(Some(Arc::new(Only(policy))), Arc::default()),
+        gate: Gate::new(Some(Arc::new(Only(policy)))),
         ..Runtime::default()
     };
     run_with(runtime, source);
@@ -459,8 +459,8 @@ refused('system sethostname', sethostname, 'a' * 300)
 refused('system if_nameindex', if_nameindex)
 refused('system if_nametoindex', if_nametoindex, 'lo')
 refused('system if_indextoname', if_indextoname, 1)
-refused('adopt 1', dup, 1)
-refused('adopt 1', close, 1)
+refused('descriptor 1', dup, 1)
+refused('descriptor 1', close, 1)
 assert htons(1) == 256 and inet_aton('1.2.3.4') and CMSG_LEN(0) == 16
 setdefaulttimeout(1)
 ",

@@ -70,6 +70,7 @@ use std::time::{Duration, Instant};
 pub(crate) enum Ready {
     Read,
     Write,
+    #[cfg(feature = "ssl")]
     Either,
     /// Only an error can be waiting: the error queue (MSG_ERRQUEUE).
     Error,
@@ -84,6 +85,7 @@ impl Ready {
         match self {
             Self::Read => PollFlags::POLLIN,
             Self::Write => PollFlags::POLLOUT,
+            #[cfg(feature = "ssl")]
             Self::Either => PollFlags::POLLIN | PollFlags::POLLOUT,
             Self::Urgent => PollFlags::POLLPRI,
             // POLLERR and POLLHUP are always reported.
@@ -146,6 +148,7 @@ enum Mode {
 }
 
 /// Result of an attempt that may have to wait for either direction.
+#[cfg(feature = "ssl")]
 pub(crate) enum Step<T> {
     Done(T),
     Wait(Ready),
@@ -366,6 +369,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// Waits for `ready` in turn with `attempt`, for a protocol that reads in order
     /// to write and writes in order to read: each attempt says what it waits for. It
     /// moves bytes by calls of its own, which do not block.
+    #[cfg(feature = "ssl")]
     pub(crate) fn alternate<T>(
         &mut self,
         mut attempt: impl FnMut() -> Result<Step<T>, Error>,

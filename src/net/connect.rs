@@ -14,26 +14,24 @@
 //! from the kernel.
 
 use super::call::{Call, Ready};
-use super::{Error, Timeout, VmContext};
-use crate::policy::{Event, Permitted, SockAddr};
+use super::{Error, Event, Socket, Timeout, VmContext};
+use crate::policy::Permitted;
+use crate::sockaddr::SockAddr;
 use crate::sys::{self, sockopt};
 use nix::errno::Errno;
 use nix::libc;
+use std::os::fd::BorrowedFd;
 
 impl<V: VmContext> Call<'_, V> {
     /// Connects to `target` (connect(2)). Without a timeout that may take for ever;
     /// with a timeout of zero the kernel's first answer is the result.
     pub(crate) fn connect(&mut self, target: &Permitted<SockAddr>) -> Result<(), Error> {
         self.socket.control.limits.may_connect()?;
-        self.attempt_connect(target)?;
-        let socket = self.socket;
-        if socket.control.observer.is_hooked() {
-            socket.control.observer.emit(&Event::Connected {
-                id: socket.id,
-                address: target.get(),
-            });
+        let connected = self.attempt_connect(target);
+        if self.socket.control.observer.is_hooked() {
+            self.socket.report_connect(target.get(), &connected);
         }
-        Ok(())
+        connected
     }
 
     fn attempt_connect(&mut self, target: &Permitted<SockAddr>) -> Result<(), Error> {
@@ -46,6 +44,9 @@ impl<V: VmContext> Call<'_, V> {
             Err(Errno::EINTR) if !waits => Err(Errno::EINPROGRESS.into()),
             Err(Errno::EALREADY) if !self.is_blocking() => Err(Errno::EALREADY.into()),
             Err(Errno::EINTR | Errno::EINPROGRESS | Errno::EALREADY) if waits => {
+                if self.socket.control.observer.is_hooked() {
+                    self.socket.begin_connect(target.get());
+                }
                 self.look_around()?;
                 self.finish_connect(target)
             }
@@ -97,5 +98,103 @@ impl<V: VmContext> Call<'_, V> {
                 0 | libc::IPPROTO_TCP | libc::IPPROTO_MPTCP
             )
             && target.get().ip().is_some()
+    }
+}
+
+/// Events of a connect ([`Event`]).
+impl Socket {
+    /// Tells of a connect that takes time, once.
+    #[cold]
+    fn begin_connect(&self, address: &SockAddr) {
+        if self.mark_connecting() {
+            self.control.observer.remember_peer(self.id, address);
+            self.tell_connect(address, None);
+        }
+    }
+
+    /// Tells how a call to connect ended.
+    #[cold]
+    fn report_connect(&self, address: &SockAddr, connected: &Result<(), Error>) {
+        let errno = match connected {
+            Ok(()) => return self.end_connect(address, Ok(())),
+            Err(Error::Errno(Errno::EINPROGRESS)) => return self.begin_connect(address),
+            // One goes on since an earlier call.
+            Err(Error::Errno(Errno::EALREADY)) => return,
+            Err(Error::Errno(Errno::EISCONN)) if self.is_connecting() => {
+                return self.end_connect(address, Ok(()));
+            }
+            Err(Error::Errno(errno)) => *errno,
+            Err(Error::TimedOut) => Errno::ETIMEDOUT,
+            Err(_) => Errno::EINTR,
+        };
+        self.end_connect(address, Err(errno));
+    }
+
+    fn end_connect(&self, address: &SockAddr, connected: Result<(), Errno>) {
+        self.forget_connect();
+        self.tell_connect(address, Some(connected));
+    }
+
+    /// Tells how far a connect is: it goes on, or has ended.
+    fn tell_connect(&self, address: &SockAddr, ended: Option<Result<(), Errno>>) {
+        let id = self.id;
+        let name = self.control.observer.name_of(address);
+        let name = name.as_deref();
+        self.control.observer.emit(&match ended {
+            None => Event::Connecting { id, address, name },
+            Some(Ok(())) => Event::Connected { id, address, name },
+            Some(Err(errno)) => Event::ConnectFailed {
+                id,
+                address,
+                name,
+                errno: errno as i32,
+            },
+        });
+    }
+
+    /// Takes note that something succeeded which takes a connection.
+    pub(super) fn saw_connection(&self) {
+        self.saw_end(Ok(()));
+    }
+
+    /// Takes note of the error of a call, which may be the error of a connect.
+    pub(crate) fn saw_error(&self, errno: Errno) {
+        let is_of_connect = matches!(
+            errno,
+            Errno::ECONNABORTED
+                | Errno::ECONNREFUSED
+                | Errno::ECONNRESET
+                | Errno::EHOSTDOWN
+                | Errno::EHOSTUNREACH
+                | Errno::ENETDOWN
+                | Errno::ENETUNREACH
+                | Errno::ETIMEDOUT
+        );
+        if is_of_connect && self.control.observer.is_hooked() {
+            self.saw_end(Err(errno));
+        }
+    }
+
+    /// Takes note of what SO_ERROR was (socket(7)): 0 also while a connect goes on.
+    pub(super) fn saw_socket_error(&self, fd: BorrowedFd<'_>, error: i32) {
+        if self.control.observer.is_hooked() && self.is_connecting() {
+            match error {
+                0 if sys::socket::getpeername(fd).is_err() => {}
+                0 => self.saw_end(Ok(())),
+                error => self.saw_end(Err(Errno::from_raw(error))),
+            }
+        }
+    }
+
+    fn saw_end(&self, connected: Result<(), Errno>) {
+        if let Some(address) = self.forget_connect() {
+            self.end_connect(&address, connected);
+        }
+    }
+
+    /// Forgets the connect that goes on in the background; its peer, if there was one.
+    pub(super) fn forget_connect(&self) -> Option<SockAddr> {
+        let forgotten = self.unmark_connecting();
+        forgotten.then(|| self.control.observer.forget_peer(self.id))?
     }
 }

@@ -4,8 +4,7 @@ use super::ledger::Ledger;
 use super::limits::Limits;
 use super::lookups::Lookups;
 use super::wake::Waiters;
-use super::{Error, Resolver};
-use crate::policy::Observer;
+use super::{Error, Observer, Resolver};
 use crate::sys::fork;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -88,7 +87,7 @@ impl Control {
         self.resolver.get().cloned()
     }
 
-    /// The first resolver stays.
+    /// Sets where names come from, before the first look-up.
     pub(crate) fn set_resolver(&self, resolver: Arc<dyn Resolver>) {
         let _ = self.resolver.set(resolver);
     }

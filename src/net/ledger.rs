@@ -38,8 +38,8 @@
 //! 6. Nothing is dropped under the lock, and no call that may wait is made there.
 //!    `fcntl(F_DUPFD)` and `fstat` do not wait.
 
-use super::{Control, Limit, Socket, close};
-use crate::policy::Event;
+use super::observer::SocketId;
+use super::{Control, Event, Limit, Socket, close};
 use crate::sys::descriptor;
 use crate::sys::fork::{Inherited, InheritedGuard};
 use crate::sys::loose::LooseFd;
@@ -342,6 +342,20 @@ impl Ledger {
         }
     }
 
+    /// Closes the socket with this number among events, without waiting for its peer, and
+    /// ends the calls that use it. False if none is open.
+    pub(crate) fn close_id(&self, id: SocketId) -> bool {
+        let sockets = self.sockets();
+        let Some(socket) = sockets.iter().find(|socket| socket.id == id) else {
+            return false;
+        };
+        socket.stop_lingering();
+        // An error of close(2) is one of a socket that is closed.
+        let closed = socket.begin_to_close(None).unwrap_or(true);
+        socket.wait_until_idle();
+        closed
+    }
+
     /// A duplicate of the script's descriptor with this number, and whether it is
     /// bound to an address that was permitted. `None` if the number is not a script's.
     pub(crate) fn duplicate(&self, fd: RawFd) -> Option<Result<(OwnedFd, bool), Errno>> {
@@ -434,10 +448,11 @@ impl Control {
             .fetch_add(received, Ordering::Relaxed);
         self.observer.sent.fetch_add(sent, Ordering::Relaxed);
         if self.observer.is_hooked() {
+            socket.forget_connect();
             self.observer.emit(&Event::Closed {
                 id: socket.id,
-                received,
-                sent,
+                bytes_received: received,
+                bytes_sent: sent,
             });
         }
         Permit::of_held(&self.ledger.permits)

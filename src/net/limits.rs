@@ -1,6 +1,6 @@
 //! Limits on what the scripts of one runtime use up.
 
-use crate::policy::Limit;
+use super::Limit;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 

@@ -1,10 +1,11 @@
-//! accept(2).
+//! listen(2) and accept(2).
 
 use super::call::{Call, Ready};
-use super::{Error, Moving, Timeout, VmContext};
-use crate::policy::SockAddr;
+use super::{Error, Event, Moving, Socket, Timeout, VmContext};
+use crate::sockaddr::SockAddr;
 use crate::sys;
 use nix::errno::Errno;
+use std::os::fd::BorrowedFd;
 
 impl<V: VmContext> Call<'_, V> {
     /// Waits for the next connection (accept(2)); returns it and the peer's address.
@@ -39,6 +40,31 @@ impl<V: VmContext> Call<'_, V> {
         match refused {
             Some(limit) => Err(limit.into()),
             None => accepted,
+        }
+    }
+}
+
+impl Socket {
+    /// Tells that this socket, whose descriptor is `fd`, listens now.
+    pub(super) fn began_to_listen(&self, fd: BorrowedFd<'_>) {
+        if self.control.observer.is_hooked()
+            && let Ok(address) = sys::socket::getsockname(fd)
+        {
+            let (id, address) = (self.id, &address);
+            self.control
+                .observer
+                .emit(&Event::Listening { id, address });
+        }
+    }
+
+    /// Tells of a connection that this socket accepted; `None` for one that is in no socket.
+    pub(crate) fn accepted(&self, connection: Option<&Self>, peer: &SockAddr) {
+        if self.control.observer.is_hooked() {
+            self.control.observer.emit(&Event::Accepted {
+                id: connection.map(|connection| connection.id),
+                listener: self.id,
+                peer,
+            });
         }
     }
 }

@@ -7,7 +7,7 @@
 //! So a script that gives look-ups up occupies [`MOST_THREADS`] threads and no more.
 
 use super::wake::Waiters;
-use super::{Control, Deadline, Error, VmContext, call};
+use super::{Control, Deadline, Error, ResolveError, VmContext, call};
 use crate::sys::fork::{self, PerProcess};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::collections::VecDeque;
@@ -145,14 +145,6 @@ fn spawn(task: impl FnOnce() + Send + 'static) -> bool {
     thread.is_ok()
 }
 
-/// Failure of a look-up to give any answer.
-pub(super) enum Failure {
-    /// No thread can be had for it: try again (EAI_AGAIN).
-    NoThread,
-    /// It panicked (EAI_FAIL).
-    Panicked,
-}
-
 /// The answer of a look-up, and who waits for it.
 struct Answer<T> {
     result: Mutex<Option<Result<T, Error>>>,
@@ -161,12 +153,12 @@ struct Answer<T> {
 
 /// Sets the answer, if nothing else has, and wakes who waits: also when the look-up
 /// panicked, or was never begun.
-struct Answers<T>(Arc<Answer<T>>, fn(Failure) -> Error);
+struct Answers<T>(Arc<Answer<T>>, fn(ResolveError) -> Error);
 
 impl<T> Drop for Answers<T> {
     fn drop(&mut self) {
         let failure = self.1;
-        lock(&self.0.result).get_or_insert_with(|| Err(failure(Failure::Panicked)));
+        lock(&self.0.result).get_or_insert_with(|| Err(failure(ResolveError::Failed)));
         self.0.waiters.wake_all();
     }
 }
@@ -177,7 +169,7 @@ pub(super) fn in_background<T: Send + 'static>(
     vm: &impl VmContext,
     control: &Control,
     deadline: &mut Deadline,
-    failure: fn(Failure) -> Error,
+    failure: fn(ResolveError) -> Error,
     look_up: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let answer = Arc::new(Answer {
@@ -194,7 +186,7 @@ pub(super) fn in_background<T: Send + 'static>(
     let pool = control.lookups.pool();
     let most = control.lookups.most.load(Ordering::Relaxed);
     let Some(number) = pool.add(job, most) else {
-        return Err(failure(Failure::NoThread));
+        return Err(failure(ResolveError::TryAgain));
     };
     let mut result = None;
     let waited = call::wait_until(vm, control, deadline, &answer.waiters, || {
@@ -202,7 +194,7 @@ pub(super) fn in_background<T: Send + 'static>(
             lock(&answer.result).take()
         } else {
             // A signal handler forked: the thread that looks up is the parent's.
-            Some(Err(failure(Failure::NoThread)))
+            Some(Err(failure(ResolveError::TryAgain)))
         };
         result.is_some()
     });
@@ -213,7 +205,7 @@ pub(super) fn in_background<T: Send + 'static>(
         }
         return Err(error);
     }
-    result.unwrap_or_else(|| Err(failure(Failure::Panicked)))
+    result.unwrap_or_else(|| Err(failure(ResolveError::Failed)))
 }
 
 #[cfg(test)]
@@ -224,13 +216,6 @@ mod tests {
     use std::sync::mpsc::channel;
     use std::time::Instant;
 
-    fn failure(failure: Failure) -> Error {
-        Error::AddrInfo(match failure {
-            Failure::NoThread => libc::EAI_AGAIN,
-            Failure::Panicked => libc::EAI_FAIL,
-        })
-    }
-
     fn deadline(timeout: Timeout) -> Deadline {
         Deadline::new(timeout, &Control::default())
     }
@@ -240,7 +225,13 @@ mod tests {
         timeout: Timeout,
         job: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        in_background(&NoVm, control, &mut deadline(timeout), failure, job)
+        in_background(
+            &NoVm,
+            control,
+            &mut deadline(timeout),
+            ResolveError::of_address,
+            job,
+        )
     }
 
     const MOMENT: Timeout = Timeout::After(Duration::from_millis(30));

@@ -14,16 +14,17 @@ mod limits;
 mod listener;
 mod lookups;
 mod names;
+mod observer;
 mod opening;
 pub(crate) mod rare_options;
 pub(crate) mod resolve;
+#[cfg(feature = "ssl")]
 mod send_queue;
 mod socket;
 mod socket_options;
 pub(crate) mod transfer;
 mod wake;
 
-pub(crate) use crate::policy::Limit;
 pub(crate) use crate::sys::socket::SocketSpec;
 pub(crate) use crate::sys::sockopt::answers_descriptor;
 pub(crate) use call::Call;
@@ -31,10 +32,26 @@ pub(crate) use control::Control;
 pub(crate) use deadline::{Deadline, Timeout};
 pub(crate) use error::Error;
 pub(crate) use ledger::Moving;
-pub use names::Resolver;
+pub(crate) use names::EAI_ADDRFAMILY;
+pub use names::{ResolveError, Resolver};
+pub use observer::{Event, Limit};
+pub(crate) use observer::{Hook, Observer};
 pub(crate) use opening::{detect, duplicate, has_port};
+#[cfg(feature = "ssl")]
 pub(crate) use send_queue::SendQueue;
 pub(crate) use socket::{NotOpened, Socket};
+
+/// The queue of a protocol above a socket, of which there is none.
+#[cfg(not(feature = "ssl"))]
+#[derive(Debug)]
+pub(crate) enum SendQueue {}
+
+#[cfg(not(feature = "ssl"))]
+impl SendQueue {
+    pub(crate) fn put(&self, _: &[u8]) {
+        match *self {}
+    }
+}
 
 /// Access to the VM during a call that may wait.
 pub(crate) trait VmContext {

@@ -1,33 +1,39 @@
 //! Names from the host instead of from the system.
 
 use super::Error;
-use crate::policy::SockAddr;
+use crate::sockaddr::SockAddr;
 use crate::sys::netdb::{self, AddrInfo, HostEntry, Query};
 use nix::libc;
 use std::ffi::{CStr, CString};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-/// Source of host names for the scripts of an interpreter: a table, a DNS client of the
-/// host's, or nothing at all.
+/// Looks host names up for the scripts of an interpreter: in a table, with a DNS client of
+/// the host's, or not at all.
 ///
-/// It is asked about names only; numeric addresses need no resolver, and names
+/// A resolver is asked about names only; numeric addresses need none, and names
 /// below `localhost` lead to loopback without one. Names of
 /// services and protocols stay the system's. Look-ups run on threads of their
 /// own and may take their time: a timeout or an interrupt ends the wait, not
-/// the look-up. A look-up that panics is one that failed (gaierror, herror).
+/// the look-up. A look-up that panics is [`ResolveError::Failed`].
+///
+/// # Stability
+///
+/// This trait gets no further method without a default.
 ///
 /// ```
-/// use rustpython_socket::{Resolver, SocketModule};
+/// use rustpython_socket::{ResolveError, Resolver, SocketModule};
 /// use std::net::IpAddr;
 ///
 /// struct Table;
 ///
 /// impl Resolver for Table {
-///     fn addresses(&self, host: &str) -> Vec<IpAddr> {
+///     fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
 ///         match host {
-///             "db.internal" => vec![[127, 0, 0, 5].into()],
-///             _ => Vec::new(),
+///             "db.internal" => Ok(vec![[127, 0, 0, 5].into()]),
+///             _ => Err(ResolveError::NotFound),
 ///         }
 ///     }
 /// }
@@ -36,30 +42,113 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// # drop(module);
 /// ```
 pub trait Resolver: Send + Sync {
-    /// The addresses of a host, the best first; none if there is no such host.
-    /// Names come in ASCII form (`xn--`), as the script wrote them otherwise.
-    fn addresses(&self, host: &str) -> Vec<IpAddr>;
+    /// Returns the addresses of a host, the best first. An empty list is
+    /// [`ResolveError::NotFound`]. Names come in ASCII form (`xn--`), and otherwise as the
+    /// script wrote them. See [`Resolver`] for an example.
+    fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError>;
 
-    /// The name of the host with an address, for `gethostbyaddr` and
-    /// `getnameinfo`.
+    /// Returns the name of the host with an address, for `gethostbyaddr` and
+    /// `getnameinfo`. Without this method no address has a name.
     ///
     /// ```
-    /// use rustpython_socket::Resolver;
+    /// use rustpython_socket::{ResolveError, Resolver};
     /// use std::net::IpAddr;
     ///
-    /// struct Nothing;
+    /// struct NoNames;
     ///
-    /// impl Resolver for Nothing {
-    ///     fn addresses(&self, _: &str) -> Vec<IpAddr> {
-    ///         Vec::new()
+    /// impl Resolver for NoNames {
+    ///     fn addresses(&self, _: &str) -> Result<Vec<IpAddr>, ResolveError> {
+    ///         Err(ResolveError::NotFound)
     ///     }
     /// }
     ///
-    /// assert_eq!(Nothing.name([127, 0, 0, 1].into()), None);
+    /// assert_eq!(NoNames.name([127, 0, 0, 1].into()), Err(ResolveError::NotFound));
     /// ```
-    fn name(&self, address: IpAddr) -> Option<String> {
+    fn name(&self, address: IpAddr) -> Result<String, ResolveError> {
         let _ = address;
-        None
+        Err(ResolveError::NotFound)
+    }
+}
+
+/// Implements [`Resolver`] for what points to one.
+macro_rules! resolver_by_reference {
+    ($($pointer:ty),*) => {
+        $(impl<T: Resolver + ?Sized> Resolver for $pointer {
+            fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
+                (**self).addresses(host)
+            }
+
+            fn name(&self, address: IpAddr) -> Result<String, ResolveError> {
+                (**self).name(address)
+            }
+        })*
+    };
+}
+
+resolver_by_reference!(Arc<T>, Box<T>, &T);
+
+/// Failure of a look-up.
+///
+/// ```
+/// use rustpython_socket::ResolveError;
+///
+/// assert_eq!(ResolveError::NotFound.to_string(), "no such host");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ResolveError {
+    /// There is no answer now, and may be one later: EAI_AGAIN (getaddrinfo(3)), TRY_AGAIN
+    /// (gethostbyname(3)).
+    TryAgain,
+    /// There is no such host, or it has no address of the family: EAI_NONAME,
+    /// HOST_NOT_FOUND.
+    NotFound,
+    /// The look-up failed, and another one will: EAI_FAIL, NO_RECOVERY.
+    Failed,
+}
+
+impl fmt::Display for ResolveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TryAgain => "no answer from the resolver for now",
+            Self::NotFound => "no such host",
+            Self::Failed => "the resolver failed",
+        })
+    }
+}
+
+impl std::error::Error for ResolveError {}
+
+impl ResolveError {
+    /// The error of getaddrinfo(3) and getnameinfo(3).
+    pub(super) fn of_address(self) -> Error {
+        Error::AddrInfo(match self {
+            Self::TryAgain => libc::EAI_AGAIN,
+            Self::NotFound => libc::EAI_NONAME,
+            Self::Failed => libc::EAI_FAIL,
+        })
+    }
+
+    /// The error of gethostbyname(3) and gethostbyaddr(3).
+    pub(super) fn of_host(self) -> Error {
+        Error::HostDb(match self {
+            Self::TryAgain => TRY_AGAIN,
+            Self::NotFound => HOST_NOT_FOUND,
+            Self::Failed => NO_RECOVERY,
+        })
+    }
+}
+
+/// Reads the error of a look-up: who does not wait for the answer any more can try again.
+impl From<&Error> for ResolveError {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::AddrInfo(libc::EAI_AGAIN) | Error::HostDb(TRY_AGAIN) => Self::TryAgain,
+            Error::AddrInfo(libc::EAI_NONAME | libc::EAI_NODATA | EAI_ADDRFAMILY)
+            | Error::HostDb(HOST_NOT_FOUND | NO_DATA) => Self::NotFound,
+            Error::TimedOut | Error::Raised | Error::Interrupted => Self::TryAgain,
+            _ => Self::Failed,
+        }
     }
 }
 
@@ -67,29 +156,33 @@ pub trait Resolver: Send + Sync {
 pub(super) struct Localhost;
 
 impl Resolver for Localhost {
-    fn addresses(&self, _: &str) -> Vec<IpAddr> {
-        vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+    fn addresses(&self, _: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
     }
 
-    fn name(&self, _: IpAddr) -> Option<String> {
-        Some("localhost".to_owned())
+    fn name(&self, _: IpAddr) -> Result<String, ResolveError> {
+        Ok("localhost".to_owned())
     }
 }
 
 /// Asks the host's resolver. A panic of it is a look-up that failed.
-fn ask<T>(look_up: impl FnOnce() -> T, failed: Error) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(look_up)).map_err(|_| failed)
+fn ask<T>(look_up: impl FnOnce() -> Result<T, ResolveError>) -> Result<T, ResolveError> {
+    catch_unwind(AssertUnwindSafe(look_up)).unwrap_or(Err(ResolveError::Failed))
 }
 
-/// NO_RECOVERY (netdb.h).
-pub(super) const NO_RECOVERY: i32 = 3;
+/// The host has no address of the family asked for (netdb.h). libc lacks the name on
+/// Linux.
+pub(crate) const EAI_ADDRFAMILY: i32 = -9;
 
-/// HOST_NOT_FOUND (netdb.h).
+/// The errors of gethostbyname(3) (netdb.h).
 const HOST_NOT_FOUND: i32 = 1;
+const TRY_AGAIN: i32 = 2;
+pub(super) const NO_RECOVERY: i32 = 3;
+const NO_DATA: i32 = 4;
 
 /// Looks a name up with the host's resolver; otherwise like getaddrinfo(3).
 pub(super) fn addresses(resolver: &dyn Resolver, query: &Query) -> Result<Vec<AddrInfo>, Error> {
-    let unknown = Error::AddrInfo(libc::EAI_NONAME);
+    let unknown = ResolveError::NotFound.of_address();
     let Some(host) = query.host.as_ref().and_then(|host| host.to_str().ok()) else {
         return Err(unknown);
     };
@@ -97,8 +190,7 @@ pub(super) fn addresses(resolver: &dyn Resolver, query: &Query) -> Result<Vec<Ad
         return Err(unknown);
     }
     let mut answers = Vec::new();
-    let failed = Error::AddrInfo(libc::EAI_FAIL);
-    for ip in ask(|| resolver.addresses(host), failed)? {
+    for ip in ask(|| resolver.addresses(host)).map_err(ResolveError::of_address)? {
         let fits = match query.family {
             libc::AF_INET => ip.is_ipv4(),
             libc::AF_INET6 => ip.is_ipv6(),
@@ -131,11 +223,11 @@ pub(super) fn getnameinfo(
     address: &SockAddr,
     flags: i32,
 ) -> Result<(Vec<u8>, Vec<u8>), Error> {
-    let name = match flags & libc::NI_NUMERICHOST {
-        0 => {
-            let name = || address.ip().and_then(|(ip, _)| resolver.name(ip));
-            ask(name, Error::AddrInfo(libc::EAI_FAIL))?
-        }
+    let name = match address.ip() {
+        Some((ip, _)) if flags & libc::NI_NUMERICHOST == 0 => match ask(|| resolver.name(ip)) {
+            Err(ResolveError::NotFound) => None,
+            found => Some(found.map_err(ResolveError::of_address)?),
+        },
         _ => None,
     };
     if name.is_none() && flags & libc::NI_NAMEREQD != 0 {
@@ -148,11 +240,11 @@ pub(super) fn getnameinfo(
 
 /// gethostbyname(3): the IPv4 addresses, or else the IPv6 ones.
 pub(super) fn gethostbyname(resolver: &dyn Resolver, name: &CStr) -> Result<HostEntry, Error> {
-    let unknown = Error::HostDb(HOST_NOT_FOUND);
+    let unknown = ResolveError::NotFound.of_host();
     let Ok(host) = name.to_str() else {
         return Err(unknown);
     };
-    let found = ask(|| resolver.addresses(host), Error::HostDb(NO_RECOVERY))?;
+    let found = ask(|| resolver.addresses(host)).map_err(ResolveError::of_host)?;
     let of = |v4: bool| -> Vec<IpAddr> {
         let found = found.iter().copied();
         found.filter(|ip| ip.is_ipv4() == v4).collect()
@@ -174,17 +266,73 @@ pub(super) fn gethostbyname(resolver: &dyn Resolver, name: &CStr) -> Result<Host
 
 /// gethostbyaddr(3) with the resolver's name of the address.
 pub(super) fn gethostbyaddr(resolver: &dyn Resolver, address: IpAddr) -> Result<HostEntry, Error> {
-    let name = ask(|| resolver.name(address), Error::HostDb(NO_RECOVERY))?;
-    let Some(name) = name else {
-        return Err(Error::HostDb(HOST_NOT_FOUND));
-    };
+    let name = ask(|| resolver.name(address)).map_err(ResolveError::of_host)?;
     Ok(HostEntry {
-        family: match address {
-            IpAddr::V4(_) => libc::AF_INET,
-            IpAddr::V6(_) => libc::AF_INET6,
-        },
+        family: netdb::family_of(address),
         name: name.into_bytes(),
         aliases: Vec::new(),
         addresses: vec![address],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails in a way of its own.
+    struct Fails(ResolveError);
+
+    impl Resolver for Fails {
+        fn addresses(&self, _: &str) -> Result<Vec<IpAddr>, ResolveError> {
+            Err(self.0)
+        }
+
+        fn name(&self, _: IpAddr) -> Result<String, ResolveError> {
+            Err(self.0)
+        }
+    }
+
+    #[test]
+    fn each_failure_has_its_number() {
+        use ResolveError::{Failed, NotFound, TryAgain};
+        let ip: IpAddr = [10, 0, 0, 1].into();
+        let address = std::net::SocketAddr::new(ip, 80).into();
+        let query = Query {
+            host: Some(c"a.example".to_owned()),
+            ..Query::default()
+        };
+        for (failure, eai, h_errno) in [
+            (TryAgain, libc::EAI_AGAIN, TRY_AGAIN),
+            (NotFound, libc::EAI_NONAME, HOST_NOT_FOUND),
+            (Failed, libc::EAI_FAIL, NO_RECOVERY),
+        ] {
+            let resolver: &dyn Resolver = &Fails(failure);
+            let of_address = |error| matches!(error, Error::AddrInfo(code) if code == eai);
+            let of_host = |error| matches!(error, Error::HostDb(code) if code == h_errno);
+            assert!(of_address(addresses(resolver, &query).unwrap_err()));
+            assert!(of_host(gethostbyname(resolver, c"a.example").unwrap_err()));
+            assert!(of_host(gethostbyaddr(resolver, ip).unwrap_err()));
+            let required = getnameinfo(resolver, &address, libc::NI_NAMEREQD);
+            assert!(of_address(required.unwrap_err()));
+            let found = getnameinfo(resolver, &address, libc::NI_NUMERICSERV);
+            if failure == NotFound {
+                assert_eq!(found.unwrap().0, b"10.0.0.1");
+            } else {
+                assert!(of_address(found.unwrap_err()));
+            }
+            for error in [failure.of_address(), failure.of_host()] {
+                assert_eq!(ResolveError::from(&error), failure);
+            }
+        }
+    }
+
+    #[test]
+    fn a_resolver_may_be_behind_a_pointer() {
+        let shared: Arc<dyn Resolver> = Arc::new(Localhost);
+        let boxed: Box<dyn Resolver> = Box::new(&Localhost);
+        for resolver in [&shared as &dyn Resolver, &boxed, &&Localhost] {
+            assert_eq!(resolver.addresses("localhost").unwrap().len(), 2);
+            assert_eq!(resolver.name([127, 0, 0, 1].into()).unwrap(), "localhost");
+        }
+    }
 }

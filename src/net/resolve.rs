@@ -5,24 +5,24 @@
 //! so a look-up that may block runs on one of the interpreter's [look-up
 //! threads](super::lookups), and the caller waits for it as for anything else.
 
-use super::lookups::{Failure, in_background};
+use super::lookups::in_background;
 use super::names::{self, Localhost, NO_RECOVERY};
-use super::{Control, Deadline, Error, Resolver, VmContext};
-use crate::policy::SockAddr;
-use crate::policy::inet::{HostLiteral, is_below_localhost, pton4, pton6};
-use crate::sys::netdb::{self, HostEntry, HostError, ResolveError};
+use super::{Control, Deadline, Error, Event, ResolveError, Resolver, VmContext};
+use crate::sockaddr::SockAddr;
+use crate::sockaddr::inet::{HostLiteral, is_below_localhost, pton4, pton6};
+use crate::sys::netdb::{self, AddrInfoError, HostEntry, HostError, family_of};
 use nix::libc;
 use std::ffi::{CStr, CString};
-use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 pub(crate) use crate::sys::netdb::{AddrInfo, Query};
 
-impl From<ResolveError> for Error {
-    fn from(error: ResolveError) -> Self {
+impl From<AddrInfoError> for Error {
+    fn from(error: AddrInfoError) -> Self {
         match error {
-            ResolveError::Code(code) => Self::AddrInfo(code),
-            ResolveError::System(errno) => Self::Errno(errno),
+            AddrInfoError::Code(code) => Self::AddrInfo(code),
+            AddrInfoError::System(errno) => Self::Errno(errno),
         }
     }
 }
@@ -65,16 +65,67 @@ pub(crate) fn addresses<V: VmContext>(
     } else {
         resolver_of(control, query.host.as_deref())
     };
-    in_background(
-        vm,
-        control,
-        deadline,
-        address_failure,
-        move || match resolver {
-            Some(resolver) if query.host.is_some() => names::addresses(&*resolver, &query),
-            _ => Ok(netdb::getaddrinfo(&query)?),
-        },
-    )
+    // A literal is no name, though its service may have to be looked up.
+    let wanted = control.observer.is_hooked() && !is_literal;
+    let told = query.host.clone().filter(|_| wanted);
+    let found =
+        in_background(
+            vm,
+            control,
+            deadline,
+            ResolveError::of_address,
+            move || match resolver {
+                Some(resolver) if query.host.is_some() => names::addresses(&*resolver, &query),
+                _ => Ok(netdb::getaddrinfo(&query)?),
+            },
+        );
+    if let Some(host) = told {
+        tell_addresses(control, &host, &found, |found| {
+            found
+                .iter()
+                .filter_map(|found| found.address.ip())
+                .map(|(ip, _)| ip)
+                .collect()
+        });
+    }
+    found
+}
+
+/// Tells the host of a name that was looked up.
+#[cold]
+fn tell_addresses<T>(
+    control: &Control,
+    host: &CStr,
+    found: &Result<T, Error>,
+    addresses: impl FnOnce(&T) -> Vec<IpAddr>,
+) {
+    let found = found.as_ref().map_err(ResolveError::from);
+    let addresses = found.map(|found| {
+        let mut addresses = addresses(found);
+        // getaddrinfo(3) gives one for each type of socket, in a row.
+        addresses.dedup();
+        addresses
+    });
+    let addresses = addresses.as_deref().map_err(|error| *error);
+    control
+        .observer
+        .resolved(&host.to_string_lossy(), addresses);
+}
+
+/// Tells the host of an address that was looked up.
+#[cold]
+fn tell_name<T>(
+    control: &Control,
+    address: IpAddr,
+    found: &Result<T, Error>,
+    name: impl FnOnce(&T) -> &[u8],
+) {
+    let found = found.as_ref().map_err(ResolveError::from);
+    let host = found.map(|found| String::from_utf8_lossy(name(found)));
+    let host = host.as_deref().map_err(|error| *error);
+    control
+        .observer
+        .emit(&Event::ReverseResolved { address, host });
 }
 
 /// getnameinfo(3).
@@ -89,17 +140,26 @@ pub(crate) fn getnameinfo<V: VmContext>(
     if flags & NUMERIC == NUMERIC {
         return Ok(netdb::getnameinfo(&address, flags)?);
     }
-    let resolver = resolver_at(control, address.ip().map(|(ip, _)| ip));
-    in_background(
-        vm,
-        control,
-        deadline,
-        address_failure,
-        move || match resolver {
-            Some(resolver) => names::getnameinfo(&*resolver, &address, flags),
-            None => Ok(netdb::getnameinfo(&address, flags)?),
-        },
-    )
+    let ip = address.ip().map(|(ip, _)| ip);
+    let resolver = resolver_at(control, ip);
+    let found =
+        in_background(
+            vm,
+            control,
+            deadline,
+            ResolveError::of_address,
+            move || match resolver {
+                Some(resolver) => names::getnameinfo(&*resolver, &address, flags),
+                None => Ok(netdb::getnameinfo(&address, flags)?),
+            },
+        );
+    if control.observer.is_hooked()
+        && flags & libc::NI_NUMERICHOST == 0
+        && let Some(ip) = ip
+    {
+        tell_name(control, ip, &found, |(host, _)| host);
+    }
+    found
 }
 
 /// gethostbyname(3).
@@ -117,26 +177,28 @@ pub(crate) fn gethostbyname<V: VmContext>(
     if let Some(ip) = literal {
         // The C library reads fewer spellings here, and would look the others up.
         return Ok(HostEntry {
-            family: match ip {
-                IpAddr::V4(_) => libc::AF_INET,
-                IpAddr::V6(_) => libc::AF_INET6,
-            },
+            family: family_of(ip),
             name: name.into_bytes(),
             aliases: Vec::new(),
             addresses: vec![ip],
         });
     }
     let resolver = resolver_of(control, Some(&name));
-    in_background(
+    let told = control.observer.is_hooked().then(|| name.clone());
+    let found = in_background(
         vm,
         control,
         deadline,
-        host_failure,
+        ResolveError::of_host,
         move || match resolver {
             Some(resolver) => names::gethostbyname(&*resolver, &name),
             None => Ok(netdb::gethostbyname(&name)?),
         },
-    )
+    );
+    if let Some(host) = told {
+        tell_addresses(control, &host, &found, |found| found.addresses.clone());
+    }
+    found
 }
 
 /// gethostbyaddr(3).
@@ -147,16 +209,20 @@ pub(crate) fn gethostbyaddr<V: VmContext>(
     address: IpAddr,
 ) -> Result<HostEntry, Error> {
     let resolver = resolver_at(control, Some(address));
-    in_background(
+    let found = in_background(
         vm,
         control,
         deadline,
-        host_failure,
+        ResolveError::of_host,
         move || match resolver {
             Some(resolver) => names::gethostbyaddr(&*resolver, address),
             None => Ok(netdb::gethostbyaddr(address)?),
         },
-    )
+    );
+    if control.observer.is_hooked() {
+        tell_name(control, address, &found, |found| &found.name);
+    }
+    found
 }
 
 /// Returns the resolver that answers for a name instead of the system: the host's, if it
@@ -176,23 +242,6 @@ fn resolver_at(control: &Control, ip: Option<IpAddr>) -> Option<Arc<dyn Resolver
     let is_local = || control.is_guarded() && ip.is_some_and(|ip| ip.to_canonical().is_loopback());
     let resolver = control.resolver();
     resolver.or_else(|| is_local().then(|| Arc::new(Localhost) as _))
-}
-
-/// The error of getaddrinfo(3) for a look-up without answer.
-fn address_failure(failure: Failure) -> Error {
-    Error::AddrInfo(match failure {
-        Failure::NoThread => libc::EAI_AGAIN,
-        Failure::Panicked => libc::EAI_FAIL,
-    })
-}
-
-/// The error of gethostbyname(3) for a look-up without answer: TRY_AGAIN or
-/// NO_RECOVERY.
-fn host_failure(failure: Failure) -> Error {
-    Error::HostDb(match failure {
-        Failure::NoThread => 2,
-        Failure::Panicked => NO_RECOVERY,
-    })
 }
 
 /// True if getaddrinfo(3) can answer without asking any database.
@@ -236,10 +285,8 @@ fn numeric(query: &Query) -> Option<Vec<AddrInfo>> {
         (None, libc::AF_INET6) if !named => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
         _ => return None,
     };
-    let (family, address) = match ip {
-        IpAddr::V4(ip) => (libc::AF_INET, SocketAddrV4::new(ip, port).into()),
-        IpAddr::V6(ip) => (libc::AF_INET6, SocketAddrV6::new(ip, port, 0, 0).into()),
-    };
+    let address = SockAddr::from(SocketAddr::new(ip, port));
+    let family = address.family();
     let mut answers = Vec::with_capacity(3);
     for (socket_type, protocol) in socket_types(query.socket_type, query.protocol) {
         // A raw socket has no port; asked for by itself with one, it is refused.

@@ -2,9 +2,9 @@
 
 use super::busy_poll::BusyPoll;
 use super::ledger::Moving;
+use super::observer::SocketId;
 use super::wake::Waiters;
-use super::{Control, Deadline, Timeout};
-use crate::policy::{Event, SocketId};
+use super::{Control, Deadline, Event, Timeout};
 use crate::sys::MessageFlags;
 use crate::sys::descriptor::{self, FdGuard};
 use crate::sys::socket::SocketSpec;
@@ -26,7 +26,7 @@ pub(crate) struct Socket {
     family: AtomicI32,
     socket_type: AtomicI32,
     protocol: AtomicI32,
-    /// [`SHUT_READ`], [`SHUT_WRITE`]: the kernel does not tell.
+    /// [`SHUT_READ`], [`SHUT_WRITE`]: the kernel does not tell. [`CONNECTING`].
     marks: AtomicU8,
     pub(crate) waiters: Waiters,
     pub(super) busy_poll: BusyPoll,
@@ -40,6 +40,9 @@ pub(crate) struct Socket {
 /// These halves of it were shut.
 const SHUT_READ: u8 = 1;
 const SHUT_WRITE: u8 = 2;
+
+/// A connect goes on in the background, and the host wants to hear how it ends.
+const CONNECTING: u8 = 4;
 
 impl Socket {
     /// A socket without a descriptor.
@@ -154,6 +157,7 @@ impl Socket {
         self.control.limits.received(bytes);
         if self.control.observer.is_hooked() {
             let id = self.id;
+            self.saw_connection();
             self.control.observer.emit(&Event::Received { id, bytes });
         }
     }
@@ -165,11 +169,30 @@ impl Socket {
         self.control.limits.sent(bytes);
         if self.control.observer.is_hooked() {
             let id = self.id;
+            self.saw_connection();
             self.control.observer.emit(&Event::Sent { id, bytes });
         }
     }
 
+    /// Marks that a connect goes on in the background. False if one does already.
+    pub(super) fn mark_connecting(&self) -> bool {
+        self.marks.fetch_or(CONNECTING, Ordering::Relaxed) & CONNECTING == 0
+    }
+
+    /// Tells whether there is that mark.
+    pub(super) fn is_connecting(&self) -> bool {
+        self.marks.load(Ordering::Relaxed) & CONNECTING != 0
+    }
+
+    /// Takes that mark away. False if there was none.
+    pub(super) fn unmark_connecting(&self) -> bool {
+        // Nearly always there is none.
+        self.is_connecting()
+            && self.marks.fetch_and(!CONNECTING, Ordering::Relaxed) & CONNECTING != 0
+    }
+
     /// Returns the bytes received and sent so far.
+    #[cfg(any(test, feature = "ssl"))]
     pub(crate) fn moved(&self) -> (u64, u64) {
         let count = |bytes: &AtomicU64| bytes.load(Ordering::Relaxed);
         (count(&self.received), count(&self.sent))

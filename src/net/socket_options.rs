@@ -1,7 +1,8 @@
 //! Addresses, options and flags of a socket: system calls that never wait.
 
 use super::{Socket, rare_options};
-use crate::policy::{Permitted, SockAddr};
+use crate::policy::Permitted;
+use crate::sockaddr::SockAddr;
 use crate::sys::{self, sockopt};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -33,7 +34,9 @@ impl Socket {
         {
             may_bind(unbound)?;
         }
-        Ok(sys::socket::listen(guard.fd(), backlog)?)
+        sys::socket::listen(guard.fd(), backlog)?;
+        self.began_to_listen(guard.fd());
+        Ok(())
     }
 
     /// Returns the socket's own address (getsockname(2)).
@@ -43,12 +46,19 @@ impl Socket {
 
     /// Returns the address of the peer (getpeername(2)).
     pub(crate) fn peer_address(&self) -> Result<SockAddr, Errno> {
-        sys::socket::getpeername(self.acquire()?.fd())
+        let peer = sys::socket::getpeername(self.acquire()?.fd())?;
+        self.saw_connection();
+        Ok(peer)
     }
 
     /// Returns an option that is an integer (getsockopt(2)).
     pub(crate) fn option_int(&self, level: i32, name: i32) -> Result<i32, Errno> {
-        sockopt::get_int(self.acquire()?.fd(), level, name)
+        let guard = self.acquire()?;
+        let value = sockopt::get_int(guard.fd(), level, name)?;
+        if (level, name) == (libc::SOL_SOCKET, libc::SO_ERROR) {
+            self.saw_socket_error(guard.fd(), value);
+        }
+        Ok(value)
     }
 
     /// Reads an option into `buffer`; returns its length in bytes (getsockopt(2)).

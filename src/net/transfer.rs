@@ -3,7 +3,8 @@
 
 use super::call::{Blocked, Call, Ready};
 use super::{Error, Limit, Socket, Timeout, VmContext, rare_options};
-use crate::policy::{Permitted, SockAddr};
+use crate::policy::Permitted;
+use crate::sockaddr::SockAddr;
 use crate::sys::descriptor::adopt;
 use crate::sys::receive::{self, Buffer};
 use crate::sys::{self, MessageFlags, message, sendfile};
@@ -297,6 +298,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     }
 
     /// Sends what there is in `queue`, in the order in which it came there.
+    #[cfg(feature = "ssl")]
     pub(crate) fn flush(&mut self, queue: &super::SendQueue) -> Result<(), Error> {
         let flags = self.socket.send_flags(MessageFlags::NONE);
         let sent = self.retry(Ready::Write, |fd, _| Ok(queue.send(fd, flags)?))?;
@@ -503,7 +505,16 @@ impl Socket {
         self.control.limits.may_receive().ok()?;
         let guard = self.acquire().ok()?;
         let received = receive::recv(guard.fd(), room, MessageFlags::DONT_WAIT);
-        Some(received.inspect(|n| self.count_received(*n)))
+        Some(match received {
+            Ok(n) => {
+                self.count_received(n);
+                Ok(n)
+            }
+            Err(errno) => {
+                self.saw_error(errno);
+                Err(errno)
+            }
+        })
     }
 }
 

@@ -6,7 +6,8 @@ use crate::address::{self, Request};
 use crate::bridge::errors::OrRaise;
 use crate::bridge::{args, audit, blocking, call};
 use crate::net::{Call, Deadline, Error, Moving, Timeout};
-use crate::policy::{Operation, Permitted, SockAddr};
+use crate::policy::{Operation, Permitted};
+use crate::sockaddr::SockAddr;
 use crate::vm::method::Argument;
 use rustpython_vm::function::DefaultRepr;
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
@@ -92,6 +93,7 @@ pub(super) fn accept_number(
     vm: &VirtualMachine,
 ) -> PyResult<(i32, PyObjectRef)> {
     let (fd, peer) = accept_descriptor(zelf, vm)?;
+    zelf.socket.accepted(None, &peer);
     let peer = address_object(zelf, &peer, vm)?;
     let number = lifecycle::give(&zelf.state.runtime, fd).or_raise(vm)?;
     Ok((number, peer))
@@ -109,9 +111,9 @@ pub(super) fn accept(
     let connection = lifecycle::of_named(&class, fd, spec, &zelf.state, vm, |number| {
         lifecycle::named_fileno(zelf, number, vm)
     })?;
-    if !connection
-        .downcast_ref::<BaseSocket>()
-        .is_some_and(is_plain)
+    let made = connection.downcast_ref::<BaseSocket>();
+    zelf.socket.accepted(made.map(|made| &*made.socket), &peer);
+    if !made.is_some_and(is_plain)
         && zelf.state.default_timeout() == Timeout::Blocking
         && vm
             .call_method(zelf.as_object(), "gettimeout", ())?

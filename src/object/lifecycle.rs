@@ -5,9 +5,9 @@ use super::{BaseSocket, is_plain};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::OrRaise;
 use crate::bridge::{audit, call};
-use crate::net::{
-    self, Error, Limit, Moving, NotOpened, SendQueue, Socket, SocketSpec, Timeout, has_port,
-};
+#[cfg(feature = "ssl")]
+use crate::net::SendQueue;
+use crate::net::{self, Error, Limit, Moving, NotOpened, Socket, SocketSpec, Timeout, has_port};
 use crate::policy::{Operation, Target};
 use crate::vm::state::{self, Runtime};
 use nix::errno::Errno;
@@ -51,6 +51,7 @@ impl BaseSocket {
 
 /// Makes the socket through which TLS reads and writes the connection of `zelf`. It never
 /// waits, puts what it sends into `send_queue`, and dropping it gives no ResourceWarning.
+#[cfg(feature = "ssl")]
 pub(crate) fn transport(
     zelf: &Py<BaseSocket>,
     send_queue: Arc<SendQueue>,
@@ -100,7 +101,7 @@ pub(super) fn init(zelf: &Py<BaseSocket>, args: InitArgs, vm: &VirtualMachine) -
             let permit = runtime.control.permit().or_raise(vm)?;
             runtime
                 .gate
-                .check(Operation::Create, &socket_target(spec))
+                .check(Operation::CreateSocket, &socket_target(spec))
                 .or_raise(vm)?;
             (Moving::create(spec, permit).or_raise(vm)?, spec)
         }
@@ -109,11 +110,8 @@ pub(super) fn init(zelf: &Py<BaseSocket>, args: InitArgs, vm: &VirtualMachine) -
 }
 
 fn socket_target(spec: SocketSpec) -> Target<'static> {
-    Target::Socket {
-        family: spec.family,
-        socket_type: without_flags(spec.socket_type),
-        protocol: spec.protocol,
-    }
+    let socket_type = without_flags(spec.socket_type);
+    Target::socket(spec.family, socket_type, spec.protocol)
 }
 
 /// A descriptor to take over, and what it is: whatever is -1 is asked of the
@@ -288,7 +286,7 @@ fn pair_of_descriptors(
     let runtime = &state.runtime;
     runtime
         .gate
-        .check(Operation::Create, &socket_target(spec))
+        .check(Operation::CreateSocket, &socket_target(spec))
         .or_raise(vm)?;
     let permits = [
         runtime.control.permit().or_raise(vm)?,

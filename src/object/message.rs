@@ -7,7 +7,8 @@ use crate::bridge::errors::{self, OrRaise};
 use crate::bridge::{Data, WritableBuffer, audit};
 use crate::net::transfer::{MessageParts, ReceiveBuffers, Received, SendBuffers};
 use crate::net::{Error, Moving};
-use crate::policy::{Denied, Operation, Permitted, SockAddr, Target};
+use crate::policy::{Denied, Operation, Permitted, Target};
+use crate::sockaddr::SockAddr;
 use crate::sys::{MessageFlags, descriptor, message};
 use crate::vm::state::Runtime;
 use malachite_bigint::TryFromBigIntError;
@@ -125,9 +126,8 @@ fn permit_control(zelf: &Py<BaseSocket>, control: &[u8]) -> Result<(), Denied> {
             (libc::IPPROTO_SCTP, SCTP_DSTADDRV4 | SCTP_DSTADDRV6) => SCTP_SOCKOPT_CONNECTX,
             (_, cmsg_type) => cmsg_type,
         };
-        let level = item.level;
-        let target = Target::SocketOption { level, name };
-        runtime.gate.check(Operation::Option, &target)?;
+        let target = Target::socket_option(item.level, name);
+        runtime.gate.check(Operation::SetOption, &target)?;
     }
     Ok(())
 }

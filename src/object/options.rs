@@ -7,7 +7,7 @@ use crate::net::{Error, Moving, Timeout, answers_descriptor};
 use crate::policy::{Denied, Operation, Target};
 use nix::libc;
 use rustpython_vm::{Py, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine};
-use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::vec::IntoIter;
 
@@ -16,8 +16,8 @@ const LONGEST_OPTION: usize = 1024;
 
 /// Asks whether the script may read or set an option.
 fn permit(zelf: &Py<BaseSocket>, level: i32, name: i32) -> Result<(), Denied> {
-    let target = Target::SocketOption { level, name };
-    zelf.state.runtime.gate.check(Operation::Option, &target)
+    let target = Target::socket_option(level, name);
+    zelf.state.runtime.gate.check(Operation::SetOption, &target)
 }
 
 pub(super) fn getsockopt(
@@ -140,10 +140,7 @@ pub(super) fn setsockopt(
 /// the network, and the script hears what is sent to the group. That is to listen
 /// at the address of the group, on the port that the socket has.
 fn permit_group(zelf: &Py<BaseSocket>, group: IpAddr, port: u16) -> Result<(), Denied> {
-    let group = match group {
-        IpAddr::V4(ip) => SocketAddrV4::new(ip, port).into(),
-        IpAddr::V6(ip) => SocketAddrV6::new(ip, port, 0, 0).into(),
-    };
+    let group = SocketAddr::new(group, port).into();
     let gate = &zelf.state.runtime.gate;
     gate.address(Operation::Bind, group, None).map(drop)
 }

@@ -1,18 +1,420 @@
-//! What a host allows its scripts to reach.
+//! Decides what a host allows its scripts to reach: the words of a decision.
 //!
-//! The lowest layer: plain data and decisions. It knows neither the VM nor a
-//! system call, so that every system call that names a destination can demand
-//! proof of permission ([`Permitted`]) in its signature.
+//! Plain data and decisions. This layer knows neither the VM nor a system call, so that
+//! every system call that names a destination can demand proof of permission
+//! ([`Permitted`]) in its signature.
 
 mod gate;
-pub(crate) mod inet;
-mod observer;
+mod names;
+#[cfg(feature = "rules")]
 mod rules;
-mod sockaddr;
 
-pub use gate::{Denied, Operation, Policy, Target};
-pub(crate) use gate::{Gate, NameGrant, Permitted};
-pub use observer::{Event, Limit};
-pub(crate) use observer::{Observer, SocketId};
+pub(crate) use gate::{Gate, NameGrant, Permitted, ReportRefusal};
+pub(crate) use names::ResolvedNames;
+#[cfg(feature = "rules")]
 pub use rules::{AuditOnly, Rule, RuleError, Rules};
-pub use sockaddr::SockAddr;
+
+use crate::sockaddr::SockAddr;
+use std::fmt;
+use std::sync::Arc;
+
+/// An operation that a script is about to do with a [`Target`].
+///
+/// Printed, an operation is the word that [rules](crate::Rule) have for it.
+///
+/// ```
+/// use rustpython_socket::Operation;
+///
+/// assert_eq!(Operation::Connect.to_string(), "connect");
+/// assert_eq!(Operation::CreateSocket.to_string(), "socket");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Connects: connect(2), and everything built on it.
+    Connect,
+    /// Binds: bind(2), listen(2) on a socket that was never bound, and joining or
+    /// leaving a multicast group.
+    Bind,
+    /// Sends a datagram to an address: sendto(2), sendmsg(2).
+    Send,
+    /// Looks a name or an address up in the host's databases.
+    Resolve,
+    /// Creates a socket of some family and type: socket(2), socketpair(2).
+    CreateSocket,
+    /// Reads or sets a socket option, or sends what has the same effect as ancillary
+    /// data: getsockopt(2), setsockopt(2), cmsg(3).
+    SetOption,
+    /// Uses a descriptor that is not the script's own, or receives one.
+    UseDescriptor,
+    /// Calls a function that concerns the system: its name, its interfaces.
+    CallSystem,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connect",
+            Self::Bind => "bind",
+            Self::Send => "send",
+            Self::Resolve => "resolve",
+            Self::CreateSocket => "socket",
+            Self::SetOption => "option",
+            Self::UseDescriptor => "descriptor",
+            Self::CallSystem => "system",
+        })
+    }
+}
+
+/// The target of an [`Operation`].
+///
+/// Printed, a target is one line: text that a script chose is escaped and cut.
+///
+/// ```
+/// use rustpython_socket::{Operation, Policy, Rules, Target};
+///
+/// let target = Target::name("example.com", Some(443));
+/// assert!(Rules::deny_all().check(Operation::Connect, &target).is_err());
+/// assert_eq!(target.to_string(), "example.com:443");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Target<'a> {
+    /// A host by name, before the name is looked up.
+    #[non_exhaustive]
+    Name {
+        /// The name as the resolver will get it.
+        host: &'a str,
+        /// The port that the script asked for; `None` for look-ups that concern no port.
+        port: Option<u16>,
+    },
+    /// An address.
+    #[non_exhaustive]
+    Address {
+        /// Exactly the address that the system call will use.
+        address: SockAddr,
+        /// The permitted name that the script gave in its place, if it gave one.
+        name: Option<&'a str>,
+        /// The permitted names that led to it in earlier look-ups, if the script gave the
+        /// address itself: an address mostly comes from `getaddrinfo`. As far as they are
+        /// remembered, the newest last.
+        known_as: &'a [&'a str],
+    },
+    /// A socket that is about to be made: socket(2), socketpair(2).
+    #[non_exhaustive]
+    Socket {
+        /// AF_ number.
+        family: i32,
+        /// SOCK_ number without flags.
+        socket_type: i32,
+        /// Protocol number.
+        protocol: i32,
+    },
+    /// A socket option by level and name.
+    #[non_exhaustive]
+    SocketOption {
+        /// SOL_ or IPPROTO_ number.
+        level: i32,
+        /// Option number.
+        name: i32,
+    },
+    /// A descriptor by its number.
+    Descriptor(i32),
+    /// A function that concerns the system, by its name in Python.
+    System(&'static str),
+}
+
+impl<'a> Target<'a> {
+    /// Creates the target of a name.
+    ///
+    /// ```
+    /// use rustpython_socket::Target;
+    ///
+    /// assert_eq!(Target::name("example.com", None).to_string(), "example.com");
+    /// ```
+    pub const fn name(host: &'a str, port: Option<u16>) -> Self {
+        Self::Name { host, port }
+    }
+
+    /// Creates the target of an address that no name led to.
+    ///
+    /// ```
+    /// use rustpython_socket::Target;
+    /// use std::net::SocketAddr;
+    ///
+    /// let address: SocketAddr = "127.0.0.1:80".parse()?;
+    /// assert_eq!(Target::address(address).to_string(), "127.0.0.1:80");
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
+    pub fn address(address: impl Into<SockAddr>) -> Self {
+        Self::Address {
+            address: address.into(),
+            name: None,
+            known_as: &[],
+        }
+    }
+
+    /// Creates the target of an address that was looked up for a name which the script
+    /// gave.
+    ///
+    /// ```
+    /// use rustpython_socket::{Operation, Policy, Rules, Target};
+    /// use std::net::SocketAddr;
+    ///
+    /// let address: SocketAddr = "203.0.113.1:443".parse().unwrap();
+    /// let target = Target::resolved(address, "example.com");
+    /// let rules = Rules::deny_all().allow("example.com:443")?;
+    /// assert!(rules.check(Operation::Connect, &target).is_ok());
+    /// # Ok::<(), rustpython_socket::RuleError>(())
+    /// ```
+    pub fn resolved(address: impl Into<SockAddr>, name: &'a str) -> Self {
+        Self::Address {
+            address: address.into(),
+            name: Some(name),
+            known_as: &[],
+        }
+    }
+
+    /// Creates the target of an address that the script gave, and that these names led to
+    /// in earlier look-ups.
+    ///
+    /// ```
+    /// use rustpython_socket::{Operation, Policy, Rules, Target};
+    /// use std::net::SocketAddr;
+    ///
+    /// let address: SocketAddr = "203.0.113.1:443".parse().unwrap();
+    /// let target = Target::known_as(address, &["example.com", "example.org"]);
+    /// let rules = Rules::deny_all().allow("example.com:443")?;
+    /// assert!(rules.check(Operation::Connect, &target).is_ok());
+    /// # Ok::<(), rustpython_socket::RuleError>(())
+    /// ```
+    pub fn known_as(address: impl Into<SockAddr>, names: &'a [&'a str]) -> Self {
+        Self::Address {
+            address: address.into(),
+            name: None,
+            known_as: names,
+        }
+    }
+
+    /// Creates the target of a socket that is about to be made.
+    ///
+    /// ```
+    /// use rustpython_socket::Target;
+    ///
+    /// let target = Target::socket(2, 3, 0);
+    /// assert_eq!(target.to_string(), "socket of family 2, type 3, protocol 0");
+    /// ```
+    pub const fn socket(family: i32, socket_type: i32, protocol: i32) -> Self {
+        Self::Socket {
+            family,
+            socket_type,
+            protocol,
+        }
+    }
+
+    /// Creates the target of a socket option.
+    ///
+    /// ```
+    /// use rustpython_socket::Target;
+    ///
+    /// assert_eq!(Target::socket_option(1, 2).to_string(), "option 1:2");
+    /// ```
+    pub const fn socket_option(level: i32, name: i32) -> Self {
+        Self::SocketOption { level, name }
+    }
+}
+
+impl fmt::Display for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name { host, port } => {
+                write!(f, "{}", Quoted(host))?;
+                port.map_or(Ok(()), |port| write!(f, ":{port}"))
+            }
+            Self::Address { address, .. } => write!(f, "{address}"),
+            Self::Socket {
+                family,
+                socket_type,
+                protocol,
+            } => write!(
+                f,
+                "socket of family {family}, type {socket_type}, protocol {protocol}"
+            ),
+            Self::SocketOption { level, name } => write!(f, "option {level}:{name}"),
+            Self::Descriptor(number) => write!(f, "descriptor {number}"),
+            Self::System(function) => write!(f, "function {function}"),
+        }
+    }
+}
+
+/// Text that a script chose, as far as it is worth reading: it may end up in a host's log.
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
+
+/// The longest name that can be looked up (RFC 1035, 2.3.4).
+pub(crate) const LONGEST_NAME: usize = 253;
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.char_indices().nth(LONGEST_NAME) {
+            None => write!(f, "{}", self.0.escape_debug()),
+            Some((end, _)) => write!(f, "{}...", self.0[..end].escape_debug()),
+        }
+    }
+}
+
+/// A refusal: why a script may not do what it is about to do, as text for a person.
+///
+/// The text is what the script gets as the message of a `PermissionError`.
+///
+/// ```
+/// use rustpython_socket::Denied;
+///
+/// let denied = Denied::new("not at night");
+/// assert_eq!(denied.reason(), "not at night");
+/// assert_eq!(denied.to_string(), "not at night");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    reason: String,
+}
+
+impl Denied {
+    /// Creates a refusal. The reason best names the operation, the target and the rule.
+    ///
+    /// ```
+    /// # use rustpython_socket::Denied;
+    /// let denied = Denied::new("scripts may not listen");
+    /// # drop(denied);
+    /// ```
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+        }
+    }
+
+    /// Returns the text that the script gets.
+    ///
+    /// ```
+    /// # use rustpython_socket::Denied;
+    /// assert_eq!(Denied::new("no").reason(), "no");
+    /// ```
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for Denied {}
+
+/// Decides what scripts may do; [`Rules`](crate::Rules) serves nearly every host.
+///
+/// A policy is called on whichever thread runs the script; it must not block. If it
+/// panics, the answer is a refusal.
+///
+/// # What is asked, and in which order
+///
+/// Each operation is one question, except that a name is asked about twice: before it is
+/// looked up, when nobody knows where it leads, and with the address that the look-up gave.
+///
+/// | The script | Questions |
+/// |---|---|
+/// | looks up a name | `Resolve` with [`Target::Name`]; then `Resolve` with [`Target::Address`] and its `name`, for each address found |
+/// | connects, sends or binds to a name | that operation with `Name`; then that operation with the `Address` that is used, and its `name` |
+/// | connects, sends or binds to an address | that operation with the `Address`; `known_as` has the names of earlier look-ups |
+/// | gives a number as a host, as `127.1` | as for an address: it is no name |
+/// | makes a socket | `CreateSocket` with `Socket` |
+/// | reads or sets an option, or sends ancillary data | `SetOption` with `SocketOption`, for each |
+/// | joins or leaves a multicast group | `Bind` with the `Address` of the group and the port of the socket |
+/// | uses a descriptor that is not its own, or receives one | `UseDescriptor` with `Descriptor` |
+/// | calls a function that concerns the system | `CallSystem` with `System`; `Resolve` with `System` for the databases of services and protocols |
+///
+/// A host that resolves twice is asked about twice: `gethostbyname_ex`, `gethostbyaddr` and
+/// `getfqdn` make two look-ups. Each refusal ends the call and is one
+/// [`Event::Refused`](crate::Event::Refused), except that addresses which are refused among
+/// the answers of one look-up are left out of its result.
+///
+/// # Stability
+///
+/// This trait gets no further method without a default.
+///
+/// ```
+/// use rustpython_socket::{Denied, Operation, Policy, Target};
+///
+/// struct NoBinding;
+///
+/// impl Policy for NoBinding {
+///     fn check(&self, operation: Operation, target: &Target<'_>) -> Result<(), Denied> {
+///         if operation == Operation::Bind {
+///             return Err(Denied::new(format!("scripts may not listen on {target}")));
+///         }
+///         Ok(())
+///     }
+/// }
+/// # assert!(NoBinding.check(Operation::Bind, &Target::Descriptor(0)).is_err());
+/// ```
+pub trait Policy: Send + Sync {
+    /// Returns `Ok` to allow, or the refusal that the script will see as the text of a
+    /// `PermissionError`. See [`Policy`] for an example.
+    fn check(&self, operation: Operation, target: &Target<'_>) -> Result<(), Denied>;
+}
+
+/// Implements [`Policy`] for what points to one.
+macro_rules! policy_by_reference {
+    ($($pointer:ty),*) => {
+        $(impl<T: Policy + ?Sized> Policy for $pointer {
+            fn check(&self, operation: Operation, target: &Target<'_>) -> Result<(), Denied> {
+                (**self).check(operation, target)
+            }
+        })*
+    };
+}
+
+policy_by_reference!(Arc<T>, Box<T>, &T);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_one_line() {
+        let long = "é\n".repeat(1000);
+        let printed = Target::name(&long, Some(80)).to_string();
+        assert!(
+            printed.len() < 1000 && printed.ends_with("...:80"),
+            "{printed}"
+        );
+        assert!(!printed.contains(char::is_control));
+        let unix = SockAddr::from_bytes(b"\x01\0/a\nb").unwrap();
+        for (target, text) in [
+            (Target::name("example.com", None), "example.com"),
+            (Target::address(unix), "unix:/a\\nb"),
+            (Target::Descriptor(7), "descriptor 7"),
+            (Target::System("sethostname"), "function sethostname"),
+        ] {
+            assert_eq!(target.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_policy_may_be_behind_a_pointer() {
+        struct Never;
+        impl Policy for Never {
+            fn check(&self, _: Operation, _: &Target<'_>) -> Result<(), Denied> {
+                Err(Denied::new("never"))
+            }
+        }
+        fn refuses(policy: impl Policy) -> bool {
+            policy
+                .check(Operation::Bind, &Target::Descriptor(0))
+                .is_err()
+        }
+        let shared: Arc<dyn Policy> = Arc::new(Never);
+        assert!(refuses(&*shared) && refuses(shared));
+        assert!(refuses(Box::new(Never) as Box<dyn Policy>));
+    }
+}

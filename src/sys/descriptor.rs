@@ -205,7 +205,7 @@ pub(crate) fn close(fd: RawFd) -> Result<(), Errno> {
 ///
 /// The number has to be open; from here on this side closes it. That a script
 /// may hand in a number it does not own is `socket(fileno=)`'s nature, and
-/// what `Operation::Adopt` guards.
+/// what `Operation::UseDescriptor` guards.
 pub(crate) fn adopt(fd: RawFd) -> OwnedFd {
     debug_assert!(fd >= 0);
     // SAFETY: not −1 (callers check for negative numbers first).

@@ -1,8 +1,8 @@
-//! The texts of IP addresses in `policy::inet`, against the C library's own
+//! The texts of IP addresses in `sockaddr::inet`, against the C library's own
 //! (inet(3), inet_pton(3), inet_ntop(3)).
 
 use super::netdb::{self, Query};
-use crate::policy::inet::{HostLiteral, aton, ntop6, pton4, pton6};
+use crate::sockaddr::inet::{HostLiteral, aton, ntop6, pton4, pton6};
 use nix::libc;
 use std::ffi::{CStr, CString};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -2,7 +2,8 @@
 
 use super::MessageFlags;
 use super::socket::raw;
-use crate::policy::{Permitted, SockAddr};
+use crate::policy::Permitted;
+use crate::sockaddr::SockAddr;
 use nix::errno::Errno;
 use nix::libc;
 use std::io::{IoSlice, IoSliceMut};

@@ -3,7 +3,8 @@
 //! all of it is safe to call from several threads at once.
 
 use super::socket::raw;
-use crate::policy::SockAddr;
+use crate::sockaddr::SockAddr;
+use crate::sockaddr::inet::until_nul;
 use nix::errno::Errno;
 use nix::libc::{self, c_char, c_int};
 use std::ffi::{CStr, CString, OsStr};
@@ -39,14 +40,14 @@ pub(crate) struct AddrInfo {
 
 /// Failure of getaddrinfo(3) or getnameinfo(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ResolveError {
+pub(crate) enum AddrInfoError {
     /// An EAI_ number.
     Code(i32),
     /// EAI_SYSTEM: an errno(3).
     System(Errno),
 }
 
-impl ResolveError {
+impl AddrInfoError {
     fn check(code: c_int) -> Result<(), Self> {
         match code {
             0 => Ok(()),
@@ -65,12 +66,20 @@ pub(crate) struct HostEntry {
     pub(crate) addresses: Vec<IpAddr>,
 }
 
+/// Returns the AF_ number of an address.
+pub(crate) fn family_of(address: IpAddr) -> i32 {
+    match address {
+        IpAddr::V4(_) => libc::AF_INET,
+        IpAddr::V6(_) => libc::AF_INET6,
+    }
+}
+
 /// Failure of gethostbyname(3) or gethostbyaddr(3): an h_errno number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HostError(pub(crate) i32);
 
 /// getaddrinfo(3).
-pub(crate) fn getaddrinfo(query: &Query) -> Result<Vec<AddrInfo>, ResolveError> {
+pub(crate) fn getaddrinfo(query: &Query) -> Result<Vec<AddrInfo>, AddrInfoError> {
     /// The list that getaddrinfo(3) allocated.
     struct List(*mut libc::addrinfo);
 
@@ -92,7 +101,7 @@ pub(crate) fn getaddrinfo(query: &Query) -> Result<Vec<AddrInfo>, ResolveError> 
     let mut list = List(ptr::null_mut());
     // SAFETY: null or NUL-terminated strings, hints as they have to be, and a
     // place for the answer.
-    ResolveError::check(unsafe {
+    AddrInfoError::check(unsafe {
         libc::getaddrinfo(
             optional(query.host.as_deref()),
             optional(query.service.as_deref()),
@@ -125,13 +134,13 @@ pub(crate) fn getaddrinfo(query: &Query) -> Result<Vec<AddrInfo>, ResolveError> 
 pub(crate) fn getnameinfo(
     address: &SockAddr,
     flags: i32,
-) -> Result<(Vec<u8>, Vec<u8>), ResolveError> {
+) -> Result<(Vec<u8>, Vec<u8>), AddrInfoError> {
     // NI_MAXHOST and NI_MAXSERV of netdb.h.
     let mut host = [0u8; 1025];
     let mut service = [0u8; 32];
     let (pointer, len) = raw(address);
     // SAFETY: the pointers and lengths describe the address and the two buffers.
-    ResolveError::check(unsafe {
+    AddrInfoError::check(unsafe {
         libc::getnameinfo(
             pointer,
             len,
@@ -142,7 +151,7 @@ pub(crate) fn getnameinfo(
             flags,
         )
     })?;
-    Ok((until_nul(&host), until_nul(&service)))
+    Ok((until_nul(&host).to_vec(), until_nul(&service).to_vec()))
 }
 
 /// gethostbyname_r(3): the IPv4 entry of a host.
@@ -433,11 +442,6 @@ unsafe impl Zero for libc::servent {}
 // SAFETY: as above.
 unsafe impl Zero for libc::protoent {}
 
-fn until_nul(buf: &[u8]) -> Vec<u8> {
-    let end = buf.iter().position(|b| *b == 0).unwrap_or(buf.len());
-    buf[..end].to_vec()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -469,11 +473,11 @@ mod tests {
     fn failures_are_numbers() {
         assert_eq!(
             getaddrinfo(&Query::default()),
-            Err(ResolveError::Code(libc::EAI_NONAME))
+            Err(AddrInfoError::Code(libc::EAI_NONAME))
         );
         assert_eq!(
             getnameinfo(&SockAddr::empty(), 0),
-            Err(ResolveError::Code(libc::EAI_FAMILY))
+            Err(AddrInfoError::Code(libc::EAI_FAMILY))
         );
         assert_eq!(
             gethostbyaddr(Ipv4Addr::new(240, 0, 0, 1).into()),

@@ -3,7 +3,7 @@
 use super::MessageFlags;
 use super::message::{self, Received};
 use super::socket::fill;
-use crate::policy::SockAddr;
+use crate::sockaddr::SockAddr;
 use nix::errno::Errno;
 use nix::libc;
 use std::cell::Cell;

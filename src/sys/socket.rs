@@ -1,7 +1,8 @@
 //! Sockets themselves: socket(2) to getpeername(2).
 
 use super::MessageFlags;
-use crate::policy::{Permitted, SockAddr};
+use crate::policy::Permitted;
+use crate::sockaddr::SockAddr;
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

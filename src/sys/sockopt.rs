@@ -1,5 +1,6 @@
 //! getsockopt(2) and setsockopt(2), of any level and name.
 
+use crate::sockaddr::{SockAddr, layout};
 use nix::errno::Errno;
 use nix::libc;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -130,22 +131,23 @@ pub(crate) fn get_descriptor(
 ///
 /// struct ip_mreq, ip_mreqn, ip_mreq_source, ip_msfilter (linux/in.h) and ipv6_mreq
 /// (linux/in6.h) begin with the group; struct group_req, group_source_req and
-/// group_filter have a `sockaddr_storage` at 8.
+/// group_filter have a `sockaddr_storage` at `GROUP`.
 pub(crate) fn membership(level: i32, name: i32, value: &[u8]) -> Option<IpAddr> {
     const IP_FIRST: i32 = 35; // IP_ADD_MEMBERSHIP
     const IP_LAST: i32 = 41; // IP_MSFILTER
     const MCAST_FIRST: i32 = 42; // MCAST_JOIN_GROUP
     const MCAST_LAST: i32 = 48; // MCAST_MSFILTER
+    const GROUP: usize = 8;
     match (level, name) {
         (libc::IPPROTO_IP, IP_FIRST..=IP_LAST) => v4_at(value, 0),
         (libc::IPPROTO_IPV6, libc::IPV6_ADD_MEMBERSHIP | libc::IPV6_DROP_MEMBERSHIP) => {
             v6_at(value, 0)
         }
         (libc::IPPROTO_IP | libc::IPPROTO_IPV6, MCAST_FIRST..=MCAST_LAST) => {
-            let family = value.get(8..10)?.try_into().map(u16::from_ne_bytes);
-            match i32::from(family.ok()?) {
-                libc::AF_INET => v4_at(value, 12),
-                libc::AF_INET6 => v6_at(value, 16),
+            let group = value.get(GROUP..)?;
+            match SockAddr::from_bytes(group.get(..layout::FAMILY_SIZE)?)?.family() {
+                libc::AF_INET => v4_at(group, layout::inet::ADDRESS),
+                libc::AF_INET6 => v6_at(group, layout::inet6::ADDRESS),
                 _ => None,
             }
         }

@@ -19,6 +19,7 @@ pub(crate) mod io_classes;
 pub(crate) mod lazy_module;
 pub(crate) mod method;
 pub(crate) mod native_enums;
+#[cfg(feature = "ssl")]
 pub(crate) mod ssl;
 pub(crate) mod state;
 pub(crate) mod withheld;

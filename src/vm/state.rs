@@ -8,9 +8,11 @@
 //! [`State`] in the module, and ask the VM for it.
 
 use crate::net::{Control, Timeout};
-use crate::policy::{Gate, Rules};
+use crate::policy::{Denied, Gate, Operation, Policy, Target};
 use crate::sys::fork::{Inherited, PerProcess};
-use rustpython_vm::builtins::{PyBaseExceptionRef, PyModuleDef};
+use rustpython_vm::builtins::PyBaseExceptionRef;
+#[cfg(feature = "ssl")]
+use rustpython_vm::builtins::PyModuleDef;
 use rustpython_vm::class::PyClassImpl;
 use rustpython_vm::common::static_cell;
 use rustpython_vm::function::FuncArgs;
@@ -33,6 +35,7 @@ pub(crate) struct Runtime {
     /// Makes the exception of an interrupted call, if not KeyboardInterrupt.
     pub(crate) interruption: Option<Box<Interruption>>,
     /// The `_ssl` that the interpreter came with.
+    #[cfg(feature = "ssl")]
     pub(crate) tls: Option<&'static PyModuleDef>,
 }
 
@@ -40,11 +43,21 @@ impl Runtime {
     /// The state of an interpreter whose host is not known any more.
     fn refusing() -> Self {
         let runtime = Self {
-            gate: Gate::new(Some(Arc::new(Rules::deny_all())), Arc::default()),
+            gate: Gate::new(Some(Arc::new(DenyAll))),
             ..Self::default()
         };
         runtime.control.stop();
         runtime
+    }
+}
+
+/// The policy of an interpreter whose host is not known any more.
+struct DenyAll;
+
+impl Policy for DenyAll {
+    fn check(&self, operation: Operation, target: &Target<'_>) -> Result<(), Denied> {
+        let reason = format!("{operation} {target} is not allowed: the interpreter has no host");
+        Err(Denied::new(reason))
     }
 }
 

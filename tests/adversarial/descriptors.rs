@@ -130,21 +130,21 @@ a, b = socket.socketpair(); socket.send_fds(a, [b'x'], [tcp().detach()]); b.recv
 a, b = socket.socketpair(); socket.send_fds(a, [b'x'], [tcp().detach()])
 _, items, _, _ = b.recvmsg(1, 64)
 n = int.from_bytes(items[0][2], 'little')
-socket.socket(fileno=n).close(); a.close(); b.close()").allow(&["adopt=*"]),
+socket.socket(fileno=n).close(); a.close(); b.close()").allow(&["descriptor:*"]),
         Row::new("SCM_RIGHTS received by recvmsg_into", "
 a, b = socket.socketpair(); socket.send_fds(a, [b'x'], [tcp().detach()]); b.recvmsg_into([bytearray(1)], 64)", "
 a, b = socket.socketpair(); socket.send_fds(a, [b'x'], [tcp().detach()])
 _, items, _, _ = b.recvmsg_into([bytearray(1)], 64)
-socket.close(int.from_bytes(items[0][2], 'little')); a.close(); b.close()").allow(&["adopt=*"]),
+socket.close(int.from_bytes(items[0][2], 'little')); a.close(); b.close()").allow(&["descriptor:*"]),
         Row::new("recv_fds", "
 a, b = socket.socketpair(); socket.send_fds(a, [b'x'], [tcp().detach()]); socket.recv_fds(b, 1, 1)", "
 a, b = socket.socketpair(); socket.send_fds(a, [b'x'], [tcp().detach()])
-socket.close(socket.recv_fds(b, 1, 1)[1][0]); a.close(); b.close()").allow(&["adopt=*"]),
+socket.close(socket.recv_fds(b, 1, 1)[1][0]); a.close(); b.close()").allow(&["descriptor:*"]),
         Row::new("SCM_RIGHTS that is peeked at", "
 a, b = socket.socketpair(); socket.send_fds(a, [b'x'], [tcp().detach()]); b.recvmsg(1, 64, socket.MSG_PEEK)", "
 a, b = socket.socketpair(); socket.send_fds(a, [b'x'], [tcp().detach()])
 _, items, _, _ = b.recvmsg(1, 64, socket.MSG_PEEK)
-socket.close(int.from_bytes(items[0][2], 'little')); a.close(); b.close()").allow(&["adopt=*"]),
+socket.close(int.from_bytes(items[0][2], 'little')); a.close(); b.close()").allow(&["descriptor:*"]),
         // A subclass that gets hold of the number of a duplicate and gives it up.
         Row::new("dup of a subclass that raises", "
 got = []

@@ -40,7 +40,7 @@ pub fn rows() -> Vec<Row> {
     ] {
         let call = format!("socket.socket({arguments}).close()");
         let row = Row::new(name, &call, &call).deny_only();
-        rows.push(row.allow(&["family:*"]));
+        rows.push(row.allow(&["socket:*"]));
     }
     rows.push(
         Row::both(
@@ -49,7 +49,7 @@ pub fn rows() -> Vec<Row> {
 for s in socket.socketpair(30, socket.SOCK_STREAM): s.close()",
         )
         .deny_only()
-        .allow(&["family:tipc"]),
+        .allow(&["socket:tipc"]),
     );
     rows.push(
         Row::both(
@@ -57,7 +57,7 @@ for s in socket.socketpair(30, socket.SOCK_STREAM): s.close()",
             "socket.SocketType(socket.AF_INET, socket.SOCK_RAW, 1).close()",
         )
         .deny_only()
-        .allow(&["family:raw"]),
+        .allow(&["socket:raw"]),
     );
     rows.push(
         Row::new(
@@ -209,7 +209,7 @@ s = tcp(); s.__init__(socket.AF_INET6); s.close()",
             "a, b = socket.socketpair(); n = a.getsockopt({level}, {option}, {buflen}); a.close(); b.close()"
         );
         let row = Row::new(format!("getsockopt: {name}"), &call, &call).deny_only();
-        rows.push(row.allow(&["option:*", "adopt=*"]));
+        rows.push(row.allow(&["option:*", "descriptor:*"]));
     }
     // A rule for the address of the group, and the port of the socket.
     for (name, level, option, value) in [
@@ -251,7 +251,7 @@ s = udp6(); s.setsockopt(41, 20, socket.inet_pton(socket.AF_INET6, 'ff02::9:1') 
         (
             "a raw socket beside denied addresses",
             "socket.socket(2, 3, 255).close()",
-            &["family:raw"][..],
+            &["socket:raw"][..],
         ),
         (
             "IP_OPTIONS beside denied addresses",

@@ -135,7 +135,7 @@ impl Suite {
                 rules = rules.allow(&format!("{name}:{port}"))?;
             }
         }
-        for deny in ["127.0.0.9", "forbidden.test", "fd:*"] {
+        for deny in ["127.0.0.9", "forbidden.test", "descriptor:*"] {
             if self.base != Base::Deny || deny == "127.0.0.9" {
                 rules = rules.deny(deny)?;
             }
@@ -150,7 +150,7 @@ impl Suite {
             rules = rules
                 .deny(&format!("unix:{}/", bad.directory))?
                 .deny(&format!("unix:@{}*", bad.name))?
-                .deny("family:packet")?;
+                .deny("socket:packet")?;
         }
         for rule in more {
             rules = rules.allow(rule)?;
@@ -179,12 +179,12 @@ impl Suite {
     }
 
     fn control(&self, row: &Row) -> Result<(), String> {
-        // A rule that denies adoption beats one that allows it.
+        // A rule that denies descriptors beats one that allows it.
         if self.base != Base::Deny && !row.allow.is_empty() {
             return Ok(());
         }
         let host = Host::new(self, row.allow);
-        let strict = row.allow.is_empty() || row.allow == ["adopt=*"];
+        let strict = row.allow.is_empty() || row.allow == ["descriptor:*"];
         let control = format!(
             "STRICT = {}\n{CONTROL}",
             if strict { "True" } else { "False" }

@@ -3,7 +3,7 @@
 use crate::support::{run_in, set_int, wait_until};
 use nix::libc;
 use nix::unistd::gettid;
-use rustpython_socket::{Handle, Resolver, SocketModule};
+use rustpython_socket::{Handle, ResolveError, Resolver, SocketModule};
 use rustpython_vm::Interpreter;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -197,12 +197,12 @@ impl Blocked {
 struct SlowNames(Arc<Shared>);
 
 impl Resolver for SlowNames {
-    fn addresses(&self, _: &str) -> Vec<IpAddr> {
+    fn addresses(&self, _: &str) -> Result<Vec<IpAddr>, ResolveError> {
         let shared = &*self.0;
         let round = shared.begun.load(SeqCst);
         let released = shared.released.lock().unwrap();
         let early = |released: &mut bool| !*released && shared.ended.load(SeqCst) < round;
         drop(shared.bell.wait_while(released, early));
-        vec![[127, 0, 0, 1].into()]
+        Ok(vec![[127, 0, 0, 1].into()])
     }
 }

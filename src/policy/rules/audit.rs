@@ -3,7 +3,7 @@
 use crate::policy::{Denied, Operation, Policy, Target};
 use std::fmt;
 
-/// Who is told of a refusal.
+/// The host's function that is told of refusals.
 type Report = dyn Fn(Operation, &Target<'_>, &Denied) + Send + Sync;
 
 /// Allows everything, and reports what another policy would have refused.
@@ -21,7 +21,7 @@ type Report = dyn Fn(Operation, &Target<'_>, &Denied) + Send + Sync;
 ///     log.lock().unwrap().push(denied.to_string());
 /// });
 ///
-/// let target = Target::Name { host: "example.com", port: Some(443) };
+/// let target = Target::name("example.com", Some(443));
 /// assert!(policy.check(Operation::Connect, &target).is_ok());
 /// assert_eq!(
 ///     *refusals.lock().unwrap(),
@@ -40,7 +40,7 @@ impl<P: Policy> AuditOnly<P> {
     /// use rustpython_socket::{AuditOnly, Rules};
     ///
     /// let policy = AuditOnly::new(Rules::loopback_only(), |operation, target, denied| {
-    ///     eprintln!("{operation}: {denied} ({target:?})");
+    ///     eprintln!("{operation}: {denied} ({target})");
     /// });
     /// # drop(policy);
     /// ```
@@ -61,10 +61,6 @@ impl<P: Policy> Policy for AuditOnly<P> {
             (self.report)(operation, target, &denied);
         }
         Ok(())
-    }
-
-    fn allows(&self, operation: Operation, target: &Target<'_>) -> bool {
-        self.policy.allows(operation, target)
     }
 }
 

@@ -1,4 +1,4 @@
-//! How a host puts a rule list together.
+//! Methods that put a rule list together.
 
 use super::index::List;
 use super::operations::Operations;
@@ -41,12 +41,12 @@ impl Rules {
     /// lead to, no other address is open.
     ///
     /// ```
-    /// use rustpython_socket::{Operation, Policy, Rules, SockAddr, Target};
-    /// use std::net::SocketAddrV4;
+    /// use rustpython_socket::{Operation, Policy, Rules, Target};
+    /// use std::net::SocketAddr;
     ///
     /// let bind = |address: &str| {
-    ///     let address = address.parse::<SocketAddrV4>().unwrap().into();
-    ///     Rules::loopback_only().check(Operation::Bind, &Target::Address { address, name: None })
+    ///     let address: SocketAddr = address.parse().unwrap();
+    ///     Rules::loopback_only().check(Operation::Bind, &Target::address(address))
     /// };
     /// assert!(bind("127.0.0.1:0").is_ok());
     /// assert!(bind("0.0.0.0:0").is_err());
@@ -55,7 +55,7 @@ impl Rules {
         Self::new(Base::Loopback)
     }
 
-    fn new(base: Base) -> Self {
+    pub(super) fn new(base: Base) -> Self {
         Self {
             base,
             allow: List::default(),
@@ -173,19 +173,6 @@ impl Rules {
         Ok(self.allow_rule(parse::target(target, Operations::RESOLVE)?))
     }
 
-    /// Allows taking over a descriptor, which is written without operations.
-    ///
-    /// ```
-    /// use rustpython_socket::Rules;
-    ///
-    /// let rules = Rules::deny_all().allow_adopt("fd:3")?;
-    /// assert_eq!(rules.to_string(), "deny all\nallow fd:3");
-    /// # Ok::<(), rustpython_socket::RuleError>(())
-    /// ```
-    pub fn allow_adopt(self, target: &str) -> Result<Self, RuleError> {
-        Ok(self.allow_rule(parse::target(target, Operations::ADOPT)?))
-    }
-
     /// Denies connecting to a target, which is written without operations.
     ///
     /// ```
@@ -236,18 +223,5 @@ impl Rules {
     /// ```
     pub fn deny_resolve(self, target: &str) -> Result<Self, RuleError> {
         Ok(self.deny_rule(parse::target(target, Operations::RESOLVE)?))
-    }
-
-    /// Denies taking over a descriptor, which is written without operations.
-    ///
-    /// ```
-    /// use rustpython_socket::Rules;
-    ///
-    /// let rules = Rules::allow_all().deny_adopt("fd:*")?;
-    /// assert_eq!(rules.to_string(), "allow all\ndeny fd:*");
-    /// # Ok::<(), rustpython_socket::RuleError>(())
-    /// ```
-    pub fn deny_adopt(self, target: &str) -> Result<Self, RuleError> {
-        Ok(self.deny_rule(parse::target(target, Operations::ADOPT)?))
     }
 }

@@ -1,17 +1,19 @@
-//! What is wrong with the text of a rule, and where.
+//! Errors in the text of a rule, and their places.
 
+use crate::policy::Quoted;
 use std::fmt;
 
-/// A rule that could not be read. Printed, it points at the character:
+/// A rule that could not be read: what is wrong, and where.
+///
+/// Printed, an error is one line; [`render`](Self::render) points at the character.
 ///
 /// ```
 /// use rustpython_socket::Rules;
 ///
 /// let error = Rules::deny_all().allow("connect=10.0.0.0/33").unwrap_err();
-/// assert_eq!(error.position(), 17);
 /// assert_eq!(
 ///     error.to_string(),
-///     "a prefix of IPv4 has at most 32 bits\n  connect=10.0.0.0/33\n                   ^"
+///     "a prefix of IPv4 has at most 32 bits, at '33' in 'connect=10.0.0.0/33'"
 /// );
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +32,7 @@ impl RuleError {
         }
     }
 
-    /// The text that was to be a rule.
+    /// Returns the text that was to be a rule.
     ///
     /// ```
     /// # use rustpython_socket::Rule;
@@ -41,7 +43,7 @@ impl RuleError {
         &self.text
     }
 
-    /// Where it went wrong, as an index of a byte of the text; its length if
+    /// Returns where it went wrong, as an index of a byte of the text; its length if
     /// something is missing at the end.
     ///
     /// ```
@@ -53,7 +55,7 @@ impl RuleError {
         self.position
     }
 
-    /// What is wrong, without the text and the place.
+    /// Returns what is wrong, without the text and the place.
     ///
     /// ```
     /// # use rustpython_socket::Rule;
@@ -63,19 +65,47 @@ impl RuleError {
     pub fn message(&self) -> &str {
         &self.message
     }
+
+    /// Returns three lines for a terminal: the message, the text, and a caret below the
+    /// character.
+    ///
+    /// ```
+    /// # use rustpython_socket::Rule;
+    /// let error = "example.com:http".parse::<Rule>().unwrap_err();
+    /// assert_eq!(
+    ///     error.render(),
+    ///     "a port is a number\n  example.com:http\n              ^"
+    /// );
+    /// ```
+    pub fn render(&self) -> String {
+        // One column for each character, or the caret would be off.
+        let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+        let text: String = self.text.chars().map(shown).collect();
+        let before = self.text.get(..self.position).unwrap_or_default();
+        let column = before.chars().count();
+        format!("{}\n  {text}\n  {:column$}^", self.message, "")
+    }
 }
 
-/// The message, the rule and a line with a caret below the character.
+/// Writes the message and the text on one line.
 impl fmt::Display for RuleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n  ", self.message)?;
-        // One column for each character, or the caret would be off.
-        for c in self.text.chars() {
-            let shown = if c.is_control() { '\u{fffd}' } else { c };
-            write!(f, "{shown}")?;
+        let place = match self.text.get(self.position..) {
+            None | Some("") => {
+                return write!(
+                    f,
+                    "{}, at the end of '{}'",
+                    self.message,
+                    Quoted(&self.text)
+                );
+            }
+            Some(place) => place,
+        };
+        write!(f, "{}", self.message)?;
+        if self.position > 0 {
+            write!(f, ", at '{}'", Quoted(place))?;
         }
-        let before = self.text.get(..self.position).unwrap_or_default();
-        write!(f, "\n  {:1$}^", "", before.chars().count())
+        write!(f, " in '{}'", Quoted(&self.text))
     }
 }
 
@@ -129,12 +159,12 @@ impl<'a> Part<'a> {
         Some(Self { text, ..self })
     }
 
-    /// A error at the start of this part.
+    /// Makes an error at the start of this part.
     pub(super) fn error(self, message: impl Into<String>) -> ParseError {
         self.error_at(0, message)
     }
 
-    /// A error at a byte of this part.
+    /// Makes an error at a byte of this part.
     pub(super) fn error_at(self, offset: usize, message: impl Into<String>) -> ParseError {
         ParseError {
             at: self.at + offset,

@@ -1,7 +1,7 @@
-//! Whether a rule list allows what a script asks for.
+//! Evaluates what a script asks for by a rule list.
 
 use super::describe::Described;
-use super::families::{self, Family};
+use super::families::Family;
 use super::operations::Effect::{self, Allow, Deny};
 use super::options;
 use super::pattern::{HostPattern, Pattern, is_harmless};
@@ -10,6 +10,8 @@ use super::request::{AccessRequest, Ip, Name};
 use super::{Base, Rule, Rules};
 use crate::policy::Operation::{self, Bind, Connect, Resolve, Send};
 use crate::policy::{Denied, Policy, Target};
+use crate::sockaddr::inet::is_below_localhost;
+use nix::libc;
 use smallvec::SmallVec;
 use std::net::IpAddr;
 
@@ -18,18 +20,26 @@ impl Policy for Rules {
         if self.base == Base::Everything && self.deny.is_empty() {
             return Ok(());
         }
-        let request = AccessRequest::new(operation, target);
-        let described = Described { operation, target };
-        if let Some(rule) = self.denies(operation, &request) {
-            let text = format!("{described} is denied by the rule '{rule}'");
-            return Err(Denied(text));
-        }
-        match self.base == Base::Everything && !self.is_way_around(&request)
-            || self.allows(operation, &request)
+        if let Target::Address {
+            address, known_as, ..
+        } = target
         {
-            true => Ok(()),
-            false => Err(Denied(format!("{described} is not allowed by any rule"))),
+            let allowed = |name: &&str| {
+                let request = AccessRequest::address(operation, address, Some(name));
+                self.eval(operation, &request).is_ok()
+            };
+            if known_as.iter().any(allowed) {
+                return Ok(());
+            }
         }
+        let request = AccessRequest::new(operation, target);
+        self.eval(operation, &request).map_err(|rule| {
+            let described = Described { operation, target };
+            Denied::new(match rule {
+                Some(rule) => format!("{described} is denied by the rule '{rule}'"),
+                None => format!("{described} is not allowed by any rule"),
+            })
+        })
     }
 }
 
@@ -50,7 +60,7 @@ impl AccessRequest<'_> {
     }
 
     fn is_denied_by(&self, operation: Operation, rule: &Rule) -> bool {
-        if let Pattern::Family(family) = rule.pattern {
+        if let Pattern::Socket(family) = rule.pattern {
             return self.is_of(family);
         }
         let covered = rule.covers(operation, Deny);
@@ -81,15 +91,15 @@ impl AccessRequest<'_> {
         match self {
             Self::Socket(socket_type) => socket_type.is_denied_by(family),
             // An IPv4-mapped address is of both families.
-            Self::Ip(ip) => own(ip.family) || ip.ip.is_ipv4() && own(families::INET),
-            Self::Unix(_) => own(families::UNIX),
-            Self::Vsock { .. } => own(families::VSOCK),
+            Self::Ip(ip) => own(ip.family) || ip.ip.is_ipv4() && own(libc::AF_INET),
+            Self::Unix(_) => own(libc::AF_UNIX),
+            Self::Vsock { .. } => own(libc::AF_VSOCK),
             Self::Family(number) => own(*number),
             _ => false,
         }
     }
 
-    /// What is the same for rules that allow and that deny.
+    /// Tells whether the rule matches, where rules that allow and that deny do not differ.
     fn is_matched_by(&self, operation: Operation, rule: &Rule, effect: Effect) -> bool {
         let covered = rule.covers(operation, effect);
         match (self, &rule.pattern) {
@@ -102,7 +112,7 @@ impl AccessRequest<'_> {
             }
             (Self::Function(name), Pattern::System(own)) => own.is_none_or(|own| own == *name),
             (Self::Descriptor(number), Pattern::Descriptor(own)) => {
-                covered && own.is_none_or(|own| own == *number)
+                own.is_none_or(|own| own == *number)
             }
             _ => false,
         }
@@ -110,6 +120,19 @@ impl AccessRequest<'_> {
 }
 
 impl Rules {
+    /// Allows the request, or returns the rule that denies it, if it is a rule that does.
+    fn eval(&self, operation: Operation, request: &AccessRequest<'_>) -> Result<(), Option<&Rule>> {
+        if let Some(rule) = self.denies(operation, request) {
+            return Err(Some(rule));
+        }
+        let is_open = self.base == Base::Everything && !self.is_way_around(request);
+        if is_open || self.allows(operation, request) {
+            Ok(())
+        } else {
+            Err(None)
+        }
+    }
+
     /// The first rule that denies it.
     fn denies(&self, operation: Operation, request: &AccessRequest<'_>) -> Option<&Rule> {
         let denied = |rule: &&Rule| request.is_denied_by(operation, rule);
@@ -132,7 +155,7 @@ impl Rules {
         let is_wide = match request {
             AccessRequest::Option { .. } => true,
             AccessRequest::Socket(socket_type) => {
-                socket_type.is_raw() || socket_type.family == families::PACKET
+                socket_type.is_raw() || socket_type.family == libc::AF_PACKET
             }
             _ => false,
         };
@@ -153,7 +176,7 @@ impl Rules {
             AccessRequest::Ip(ip) if operation == Resolve => self.allows_answer(ip),
             AccessRequest::Ip(ip) => self.allows_ip(operation, ip),
             AccessRequest::Family(number) => self.allow.others().any(|rule| {
-                let Pattern::Family(family) = rule.pattern else {
+                let Pattern::Socket(family) = rule.pattern else {
                     return false;
                 };
                 family == Family::Any || family == Family::Number(*number)
@@ -161,8 +184,8 @@ impl Rules {
             AccessRequest::Socket(socket_type) if socket_type.is_ordinary() => true,
             AccessRequest::Socket(socket_type) => {
                 self.allow.others().any(|rule| match rule.pattern {
-                    Pattern::Family(family) => socket_type.is_allowed_by(family),
-                    Pattern::Vsock { .. } => socket_type.family == families::VSOCK,
+                    Pattern::Socket(family) => socket_type.is_allowed_by(family),
+                    Pattern::Vsock { .. } => socket_type.family == libc::AF_VSOCK,
                     _ => false,
                 })
             }
@@ -225,7 +248,7 @@ impl Rules {
             })
     }
 
-    /// Whether scripts may see an address that a look-up gave, or look one up.
+    /// Tells whether scripts may see an address that a look-up gave, or look one up.
     fn allows_answer(&self, ip: &Ip<'_>) -> bool {
         if let Some(host) = ip.name {
             let name = Name {
@@ -280,11 +303,9 @@ fn opens_look_ups(rule: &Rule, host: &HostPattern) -> bool {
     !host.is_everyone() || other.into_iter().any(|other| rule.covers(other, Allow))
 }
 
-/// True of `localhost` and the names below it (RFC 6761, 6.3).
+/// True of `localhost` and the names below it (RFC 6761, 6.3). `name` is without a final
+/// dot; another one makes it nobody's name.
 fn is_localhost(name: &str) -> bool {
-    let name = name.as_bytes();
-    let at = name.len().saturating_sub(b"localhost".len());
-    let (head, tail) = name.split_at_checked(at).unwrap_or_default();
-    let below = head.is_empty() || head.len() > 1 && head.ends_with(b".");
-    below && tail.eq_ignore_ascii_case(b"localhost") && !name.contains(&b'\\')
+    let below = is_below_localhost(name.as_bytes()) && !name.ends_with('.');
+    below || name.eq_ignore_ascii_case("localhost")
 }

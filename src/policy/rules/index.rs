@@ -2,6 +2,7 @@
 
 use super::Rule;
 use super::pattern::{HostPattern, Pattern};
+use crate::policy::LONGEST_NAME;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -35,9 +36,6 @@ type Found = SmallVec<[u32; 16]>;
 
 /// A list so short is gone through: that costs less than the maps.
 const SHORT: usize = 8;
-
-/// The longest name that a rule has: RFC 1035, 2.3.4.
-const LONGEST_NAME: usize = 253;
 
 impl PartialEq for List {
     fn eq(&self, other: &Self) -> bool {
@@ -174,7 +172,7 @@ mod tests {
         list
     }
 
-    /// Whatever matches by going through all is found, in order.
+    /// The index finds, in order, every rule that a search through all of them finds.
     #[test]
     fn nothing_that_matches_is_missed() {
         let list = list(&[
@@ -194,7 +192,7 @@ mod tests {
             "fd00::1",
             "2001:db8::/127",
             "unix:/run/",
-            "family:netlink",
+            "socket:netlink",
             "EXAMPLE.com:8080",
         ]);
         let hosts = |rule: &&Rule| matches!(rule.pattern, Pattern::Host(..));
@@ -247,7 +245,7 @@ mod tests {
         }
     }
 
-    /// What a request costs does not grow with the list.
+    /// The cost of a request does not grow with the list.
     #[test]
     fn of_many_rules_few_are_looked_at() {
         let mut list = List::default();
@@ -267,7 +265,7 @@ mod tests {
     /// For the eye: what a request costs with few rules and with many.
     #[test]
     fn the_time_of_a_question() {
-        use crate::policy::{Operation, Policy, Rules, SockAddr, Target};
+        use crate::policy::{Operation, Policy, Rules, Target};
         let rules = |count: u32| {
             (0..count).fold(Rules::deny_all(), |rules, n| {
                 let ip = std::net::Ipv4Addr::from(n << 8);
@@ -275,10 +273,7 @@ mod tests {
                 rules.deny(&format!("*.zone{n}.example")).unwrap()
             })
         };
-        let address: SockAddr = "203.0.113.9:80"
-            .parse::<std::net::SocketAddrV4>()
-            .unwrap()
-            .into();
+        let address: std::net::SocketAddr = "203.0.113.9:80".parse().unwrap();
         for count in [10, 10_000, 100_000] {
             let rules = rules(count);
             let time = |target: Target<'_>| {
@@ -288,14 +283,8 @@ mod tests {
                 }
                 start.elapsed() / 1000
             };
-            let by_address = time(Target::Address {
-                address,
-                name: None,
-            });
-            let by_name = time(Target::Name {
-                host: "a.b.c.nobody.test",
-                port: Some(80),
-            });
+            let by_address = time(Target::address(address));
+            let by_name = time(Target::name("a.b.c.nobody.test", Some(80)));
             println!("{count} rules: an address in {by_address:?}, a name in {by_name:?}");
         }
     }

@@ -18,6 +18,7 @@ mod pattern;
 mod ports;
 mod request;
 mod rule;
+mod text;
 mod unix;
 
 #[cfg(test)]
@@ -28,9 +29,8 @@ pub use error::RuleError;
 pub use rule::Rule;
 
 use index::List;
-use std::fmt;
 
-/// What scripts may reach: a starting point, and rules that allow and deny.
+/// A list of rules for what scripts may reach: a starting point, and rules that allow and deny.
 ///
 /// ```
 /// use rustpython_socket::{Operation, Policy, Rules, Target};
@@ -40,10 +40,10 @@ use std::fmt;
 ///     .allow("bind=127.0.0.1:8000-8999")?
 ///     .deny("secret.example.com")?;
 ///
-/// let target = Target::Name { host: "www.example.com", port: Some(443) };
+/// let target = Target::name("www.example.com", Some(443));
 /// assert!(rules.check(Operation::Connect, &target).is_ok());
 ///
-/// let target = Target::Name { host: "secret.example.com", port: Some(443) };
+/// let target = Target::name("secret.example.com", Some(443));
 /// let denied = rules.check(Operation::Connect, &target).unwrap_err();
 /// assert_eq!(
 ///     denied.to_string(),
@@ -53,7 +53,9 @@ use std::fmt;
 /// ```
 ///
 /// [`Rule`] says how a rule is written. The order of the rules does not matter,
-/// and one that denies beats all that allow.
+/// and one that denies beats all that allow. A list can also be read from text
+/// ([`FromStr`](std::str::FromStr)), such as a line of a configuration or a file, and
+/// collected from rules, which allow then.
 ///
 /// # Names and addresses
 ///
@@ -81,10 +83,10 @@ use std::fmt;
 ///
 /// # What needs no rule
 ///
-/// Unless a `family:` rule denies it, scripts can create sockets of IPv4, IPv6
+/// Unless a `socket:` rule denies it, scripts can create sockets of IPv4, IPv6
 /// and AF_UNIX, raw ones apart: what they reach is judged when they do. Sockets
 /// of vsock can be created if a rule allows any vsock address. Other families
-/// need a `family:` rule, which is then for their addresses too; a rule that
+/// need a `socket:` rule, which is then for their addresses too; a rule that
 /// denies a family is always for its addresses as well.
 ///
 /// Options that concern a socket alone, such as `SO_KEEPALIVE` or `TCP_NODELAY`,
@@ -105,36 +107,10 @@ pub struct Rules {
     deny: List,
 }
 
-/// What is allowed without any rule.
+/// The starting point: what is allowed without any rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Base {
     Everything,
     Nothing,
     Loopback,
-}
-
-/// The starting point and the rules, one on each line.
-///
-/// ```
-/// use rustpython_socket::Rules;
-///
-/// let rules = Rules::deny_all().allow("[::1]:80-80")?.deny("EXAMPLE.com")?;
-/// assert_eq!(rules.to_string(), "deny all\nallow [::1]:80\ndeny example.com");
-/// # Ok::<(), rustpython_socket::RuleError>(())
-/// ```
-impl fmt::Display for Rules {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.base {
-            Base::Everything => "allow all",
-            Base::Nothing => "deny all",
-            Base::Loopback => "allow loopback only",
-        })?;
-        for rule in self.allow.iter() {
-            write!(f, "\nallow {rule}")?;
-        }
-        for rule in self.deny.iter() {
-            write!(f, "\ndeny {rule}")?;
-        }
-        Ok(())
-    }
 }

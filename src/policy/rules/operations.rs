@@ -3,7 +3,7 @@
 use crate::policy::Operation;
 use std::fmt;
 
-/// Whether a rule allows or denies: what it leaves out is read accordingly.
+/// The effect of a rule, by which what it leaves out is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     Allow,
@@ -15,12 +15,11 @@ pub(super) enum Effect {
 pub(super) struct Operations(u8);
 
 /// In the order in which they are printed.
-const WRITTEN: [Operation; 5] = [
+const WRITTEN: [Operation; 4] = [
     Operation::Connect,
     Operation::Bind,
     Operation::Send,
     Operation::Resolve,
-    Operation::Adopt,
 ];
 
 impl Operations {
@@ -28,7 +27,6 @@ impl Operations {
     pub(super) const BIND: Self = Self(2);
     pub(super) const SEND: Self = Self(4);
     pub(super) const RESOLVE: Self = Self(8);
-    pub(super) const ADOPT: Self = Self(16);
 
     /// The set of one operation; empty for those that no rule is written with.
     pub(super) const fn of(operation: Operation) -> Self {
@@ -37,8 +35,10 @@ impl Operations {
             Operation::Bind => Self::BIND,
             Operation::Send => Self::SEND,
             Operation::Resolve => Self::RESOLVE,
-            Operation::Adopt => Self::ADOPT,
-            Operation::Create | Operation::Option | Operation::System => Self(0),
+            Operation::CreateSocket
+            | Operation::SetOption
+            | Operation::UseDescriptor
+            | Operation::CallSystem => Self(0),
         }
     }
 
@@ -49,7 +49,6 @@ impl Operations {
             "bind" => Self::BIND,
             "send" => Self::SEND,
             "resolve" => Self::RESOLVE,
-            "adopt" => Self::ADOPT,
             _ => return None,
         })
     }
@@ -72,7 +71,7 @@ impl Operations {
     }
 }
 
-/// As in a rule, before the `=`.
+/// Writes the operations as they stand in a rule, before the `=`.
 impl fmt::Display for Operations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut plus = "";

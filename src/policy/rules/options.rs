@@ -173,7 +173,7 @@ const ORDINARY: &[(i32, &[(i32, i32)])] = &[
     (libc::SOL_NETLINK, &[(1, 12)]),
     (libc::SOL_TIPC, &[(127, 134), (138, 138)]),
     // AF_VSOCK is its own level: the sizes of buffers, and the timeout.
-    (40, &[(0, 2), (6, 8)]),
+    (libc::AF_VSOCK, &[(0, 2), (6, 8)]),
 ];
 
 /// True of an option that needs no rule.
@@ -203,7 +203,7 @@ impl fmt::Display for Guarded {
     }
 }
 
-/// What an `option:` rule is for.
+/// The pattern of an `option:` rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OptionPattern {
     Any,

@@ -14,9 +14,10 @@ use super::{Rule, RuleError};
 pub(super) fn rule(text: &str) -> Result<Rule, RuleError> {
     read(text, |whole| {
         // A path may have a `=` in it.
-        let split = match whole.text.starts_with("unix:") {
-            true => None,
-            false => whole.split_once('='),
+        let split = if whole.text.starts_with("unix:") {
+            None
+        } else {
+            whole.split_once('=')
         };
         match split {
             Some((names, target)) => with_operations(Some(operations(names)?), target),
@@ -52,7 +53,7 @@ fn operations(names: Part<'_>) -> Parsed<Operations> {
             return Err(name.error("an operation is missing"));
         }
         let Some(operation) = Operations::named(name.text) else {
-            let message = "unknown operation; there are connect, bind, send, resolve and adopt";
+            let message = "unknown operation; there are connect, bind, send and resolve";
             return Err(name.error(message));
         };
         if operations.meets(operation) {
@@ -68,28 +69,28 @@ fn with_operations(operations: Option<Operations>, target: Part<'_>) -> Parsed<R
     if target.text.is_empty() {
         return Err(target.error("a target is missing"));
     }
-    let any_descriptor = target.text == "*" && operations == Some(Operations::ADOPT);
-    let pattern = match any_descriptor {
-        true => Pattern::Descriptor(None),
-        false => pattern(target)?,
-    };
+    let pattern = pattern(target)?;
     let known = pattern.operations();
     if let Some(wrong) = operations.map(|operations| operations.without(known))
         && !wrong.is_empty()
     {
         let what = pattern.what();
-        let message = match known.is_empty() {
-            true => format!("{what} takes no operations"),
-            false => format!("{what} has no {wrong}, only {known}"),
+        let message = if known.is_empty() {
+            format!("{what} takes no operations")
+        } else {
+            format!("{what} has no {wrong}, only {known}")
         };
         return Err(target.error(message));
     }
-    let implied = matches!(pattern, Pattern::Descriptor(_));
     Ok(Rule {
-        operations: operations.filter(|_| !implied),
+        operations,
         pattern,
     })
 }
+
+/// The words that begin a target which is no host.
+pub(super) const KEYWORDS: [&str; 6] =
+    ["unix", "vsock", "socket", "option", "system", "descriptor"];
 
 fn pattern(target: Part<'_>) -> Parsed<Pattern> {
     // Before the keywords: `fd::1` is an address.
@@ -102,8 +103,8 @@ fn pattern(target: Part<'_>) -> Parsed<Pattern> {
     if let Some(address) = target.strip_prefix("vsock:") {
         return vsock(address);
     }
-    if let Some(name) = target.strip_prefix("family:") {
-        return family(name).map(Pattern::Family);
+    if let Some(name) = target.strip_prefix("socket:") {
+        return family(name).map(Pattern::Socket);
     }
     if let Some(name) = target.strip_prefix("option:") {
         return option(name).map(Pattern::Option);
@@ -111,7 +112,7 @@ fn pattern(target: Part<'_>) -> Parsed<Pattern> {
     if let Some(name) = target.strip_prefix("system:") {
         return system(name).map(Pattern::System);
     }
-    if let Some(number) = target.strip_prefix("fd:") {
+    if let Some(number) = target.strip_prefix("descriptor:") {
         let number = number_or_any(number, "a descriptor", i32::MAX.unsigned_abs())?;
         return Ok(Pattern::Descriptor(number.map(u32::cast_signed)));
     }
@@ -147,9 +148,10 @@ fn unix(path: Part<'_>) -> Parsed<UnixPattern> {
         return Err(too_long());
     }
     let last = path.text.rsplit('/').next().unwrap_or_default();
-    Ok(match matches!(last, "" | "." | "..") {
-        true => UnixPattern::Directory(clean.into()),
-        false => UnixPattern::Path(clean.into()),
+    Ok(if matches!(last, "" | "." | "..") {
+        UnixPattern::Directory(clean.into())
+    } else {
+        UnixPattern::Path(clean.into())
     })
 }
 

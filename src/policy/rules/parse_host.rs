@@ -1,19 +1,20 @@
 //! The hosts and ports of a rule.
 
 use super::error::{ParseError, Parsed, Part};
+use super::parse::KEYWORDS;
 use super::pattern::{HostPattern, Pattern};
 use super::ports::Ports;
-use crate::policy::inet::HostLiteral;
+use crate::policy::LONGEST_NAME;
+use crate::sockaddr::inet::HostLiteral;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const HIGHEST_PORT: u32 = 0xffff;
 
-/// The longest name and the longest label in it: RFC 1035, 2.3.4.
-const LONGEST_NAME: usize = 253;
+/// The longest label of a name: RFC 1035, 2.3.4.
 const LONGEST_LABEL: usize = 63;
 
-/// Where the prefix of IPv4-mapped addresses ends.
+/// The length of the prefix of IPv4-mapped addresses.
 const MAPPED_BITS: u8 = 96;
 
 /// An IPv6 address or subnet without brackets, if it begins as one.
@@ -42,6 +43,15 @@ pub(super) fn host_and_ports(target: Part<'_>) -> Parsed<Pattern> {
     let Some((name, numbers)) = target.split_once(':') else {
         return Ok(Pattern::Host(host(target)?, Ports::ANY));
     };
+    if KEYWORDS
+        .iter()
+        .any(|word| name.text.eq_ignore_ascii_case(word))
+    {
+        // A host of that name would print as something else.
+        return Err(
+            name.error("this word is written in lower case; a host of that name has no ports")
+        );
+    }
     if looks_like_ipv6(name.text, numbers.text) {
         return Err(ipv6_error(target));
     }
@@ -57,7 +67,7 @@ fn looks_like_ipv6(first: &str, rest: &str) -> bool {
     rest.contains(':') && first.len() <= 4 && first.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// What comes after the colon.
+/// Reads what comes after the colon.
 pub(super) fn ports(numbers: Part<'_>, highest: u32) -> Parsed<Ports> {
     if numbers.text == "*" {
         return Ok(Ports::ANY);
@@ -68,10 +78,10 @@ pub(super) fn ports(numbers: Part<'_>, highest: u32) -> Parsed<Ports> {
     };
     let low = first.number("a port", highest)?;
     let high = last.number("a port", highest)?;
-    match low <= high {
-        true => Ok(Ports::range(low, high, highest)),
-        false => Err(last.error("the last port is below the first")),
+    if low > high {
+        return Err(last.error("the last port is below the first"));
     }
+    Ok(Ports::range(low, high, highest))
 }
 
 /// `*`, a name or IPv4.

@@ -1,4 +1,4 @@
-//! What a rule is for, apart from its operations.
+//! The pattern of a rule: all of it but its operations.
 
 use super::families::Family;
 use super::operations::{Effect, Operations};
@@ -45,7 +45,7 @@ pub(super) enum Pattern {
     Host(HostPattern, Ports),
     Unix(UnixPattern),
     Vsock { cid: Option<u32>, ports: Ports },
-    Family(Family),
+    Socket(Family),
     Option(OptionPattern),
     System(Option<&'static str>),
     Descriptor(Option<i32>),
@@ -122,8 +122,9 @@ impl Pattern {
         match self {
             Self::Host(..) => sockets.and(Operations::RESOLVE),
             Self::Unix(_) | Self::Vsock { .. } => sockets,
-            Self::Descriptor(_) => Operations::ADOPT,
-            Self::Family(_) | Self::Option(_) | Self::System(_) => Operations::default(),
+            Self::Socket(_) | Self::Option(_) | Self::System(_) | Self::Descriptor(_) => {
+                Operations::default()
+            }
         }
     }
 
@@ -142,7 +143,7 @@ impl Pattern {
             Self::Host(..) => "a host",
             Self::Unix(_) => "a unix socket",
             Self::Vsock { .. } => "a vsock address",
-            Self::Family(_) => "a family",
+            Self::Socket(_) => "a socket",
             Self::Option(_) => "an option",
             Self::System(_) => "a function",
             Self::Descriptor(_) => "a descriptor",
@@ -150,7 +151,7 @@ impl Pattern {
     }
 }
 
-/// As [`Rule`](super::Rule) documents, in the one spelling that is printed.
+/// Writes the pattern as [`Rule`](super::Rule) documents it, in the one spelling that is printed.
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -165,12 +166,12 @@ impl fmt::Display for Pattern {
                 cid: Some(cid),
                 ports,
             } => write!(f, "vsock:{cid}{ports}"),
-            Self::Family(family) => write!(f, "family:{family}"),
+            Self::Socket(family) => write!(f, "socket:{family}"),
             Self::Option(option) => write!(f, "option:{option}"),
             Self::System(None) => f.write_str("system:*"),
             Self::System(Some(function)) => write!(f, "system:{function}"),
-            Self::Descriptor(None) => f.write_str("fd:*"),
-            Self::Descriptor(Some(number)) => write!(f, "fd:{number}"),
+            Self::Descriptor(None) => f.write_str("descriptor:*"),
+            Self::Descriptor(Some(number)) => write!(f, "descriptor:{number}"),
         }
     }
 }
@@ -180,9 +181,10 @@ fn net_and_ports(f: &mut fmt::Formatter<'_>, net: IpNet, ports: Ports) -> fmt::R
     if brackets {
         f.write_str("[")?;
     }
-    match net.prefix_len() == net.max_prefix_len() {
-        true => write!(f, "{}", net.addr())?,
-        false => write!(f, "{net}")?,
+    if net.prefix_len() == net.max_prefix_len() {
+        write!(f, "{}", net.addr())?;
+    } else {
+        write!(f, "{net}")?;
     }
     if brackets {
         f.write_str("]")?;

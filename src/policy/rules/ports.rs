@@ -15,8 +15,8 @@ impl Ports {
         Self((first > 0 || last < highest).then_some((first, last)))
     }
 
-    /// What concerns no port (`None`) is allowed by a rule for some port, but
-    /// denied only by a rule for all of them: `:25` denies no look-up of a host.
+    /// Tells whether the ports match. A request without a port (`None`) is allowed by a rule
+    /// for some port, but denied only by a rule for all of them: `:25` denies no look-up of a host.
     pub(super) fn matches(self, port: Option<u32>, effect: Effect) -> bool {
         match (self.0, port) {
             (None, _) => true,

@@ -1,20 +1,17 @@
-//! What a script asks for, read from the target of a check.
+//! A script's request, read from the target of a check.
 
-use super::families::{self, SocketKind};
-use super::unix::UnixAddress;
-use crate::policy::inet::HostLiteral;
-use crate::policy::{Operation, SockAddr, Target};
+use super::families::SocketKind;
+use crate::policy::{Operation, Target};
+use crate::sockaddr::inet::HostLiteral;
+use crate::sockaddr::{SockAddr, UnixName};
+use nix::libc;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// Where `struct sockaddr_vm` has its fields: linux/vm_sockets.h.
-const VSOCK_PORT: usize = 4;
-const VSOCK_CID: usize = 8;
 
 /// A target as the rules see it. Reading it allocates nothing.
 pub(super) enum AccessRequest<'a> {
     Name(Name<'a>),
     Ip(Ip<'a>),
-    Unix(UnixAddress<'a>),
+    Unix(UnixName<'a>),
     Vsock {
         cid: u32,
         port: u32,
@@ -52,7 +49,7 @@ impl<'a> AccessRequest<'a> {
     pub(super) fn new(operation: Operation, target: &'a Target<'_>) -> Self {
         match target {
             Target::Name { host, port } => Self::host(host, port.map(u32::from)),
-            Target::Address { address, name } => Self::address(operation, address, *name),
+            Target::Address { address, name, .. } => Self::address(operation, address, *name),
             Target::Socket {
                 family,
                 socket_type,
@@ -63,7 +60,7 @@ impl<'a> AccessRequest<'a> {
                 level: *level,
                 number: *name,
             },
-            Target::Service(function) => Self::Function(function),
+            Target::System(function) => Self::Function(function),
         }
     }
 
@@ -72,22 +69,27 @@ impl<'a> AccessRequest<'a> {
             let host = without_dot(host);
             return Self::Name(Name { host, port });
         };
-        let ip = literal.reached();
+        let ip = literal.ip.to_canonical();
         Self::Ip(Ip {
             ip,
             port,
             name: None,
             family: match ip {
-                IpAddr::V4(_) => families::INET,
-                IpAddr::V6(_) => families::INET6,
+                IpAddr::V4(_) => libc::AF_INET,
+                IpAddr::V6(_) => libc::AF_INET6,
             },
         })
     }
 
-    fn address(operation: Operation, address: &'a SockAddr, name: Option<&'a str>) -> Self {
+    /// Reads an address that the script uses itself, or that `name` led to.
+    pub(super) fn address(
+        operation: Operation,
+        address: &'a SockAddr,
+        name: Option<&'a str>,
+    ) -> Self {
         let family = address.family();
         let (ip, port) = match family {
-            families::INET | families::INET6 => match address.ip() {
+            libc::AF_INET | libc::AF_INET6 => match address.ip() {
                 // The address whose packets are sent: an IPv4-mapped one goes out over
                 // IPv4. No other IPv6 address does: the kernel routes
                 // IPv4-compatible, NAT64 and 6to4 addresses as IPv6, and where a
@@ -97,18 +99,16 @@ impl<'a> AccessRequest<'a> {
             },
             // To bind or send to, the kernel takes it for an IPv4 address: it
             // has the same fields. To connect to, it ends the connection.
-            families::UNSPEC => {
-                let ip = Ipv4Addr::from(address.field::<4>(4));
-                (ip.into(), u16::from_be_bytes(address.field(2)))
-            }
-            families::UNIX => return Self::Unix(UnixAddress::new(address)),
-            families::VSOCK => {
-                return Self::Vsock {
-                    cid: u32::from_ne_bytes(address.field(VSOCK_CID)),
-                    port: u32::from_ne_bytes(address.field(VSOCK_PORT)),
+            libc::AF_UNSPEC => (address.v4().into(), address.port()),
+            _ => {
+                return if let Some(name) = address.as_unix() {
+                    Self::Unix(name)
+                } else if let Some((cid, port)) = address.as_vsock() {
+                    Self::Vsock { cid, port }
+                } else {
+                    Self::Family(family)
                 };
             }
-            _ => return Self::Family(family),
         };
         // A look-up without a port gives addresses with port 0.
         let no_port = operation == Operation::Resolve && port == 0;
@@ -122,7 +122,7 @@ impl<'a> AccessRequest<'a> {
 }
 
 impl Ip<'_> {
-    /// What is reached instead of the unspecified address; empty for others.
+    /// Returns what is reached instead of the unspecified address; empty for others.
     ///
     /// The kernel turns it into loopback for whoever connects or sends to it.
     /// `::` becomes the IPv4 one if the socket is bound to an IPv4-mapped

@@ -28,14 +28,14 @@ use std::str::FromStr;
 /// | `unix:@name`, `unix:@name*` | an abstract name, or all that begin so |
 /// | `unix:*` | every unix address |
 /// | `vsock:2:1024`, `vsock:2`, `vsock:*:1024` | a vsock CID (or all) and port |
-/// | `family:netlink`, `family:16` | sockets of an address family |
-/// | `family:raw` | raw sockets of IPv4 and IPv6 |
+/// | `socket:netlink`, `socket:16` | sockets of an address family, and their addresses |
+/// | `socket:raw` | raw sockets of IPv4 and IPv6 |
 /// | `option:SO_MARK`, `option:1:36` | a socket option by name, or level and number |
-/// | `system:sethostname` | a function that concerns the machine |
-/// | `fd:3` | taking over a descriptor that is not the script's |
+/// | `system:sethostname` | a function that concerns the system |
+/// | `descriptor:3` | a descriptor that is not the script's own |
 ///
 /// Ports are a number, a range (`8000-8999`) or `*`, which is as good as none.
-/// Families, options, functions and descriptors can be `*` as well. The
+/// Sockets, options, functions and descriptors can be `*` as well. The
 /// functions are `sethostname`, `gethostname`, `if_nameindex`,
 /// `if_nametoindex`, `if_indextoname`, `getservbyname`, `getservbyport` and
 /// `getprotobyname`.
@@ -46,11 +46,10 @@ use std::str::FromStr;
 /// | `bind` | hosts, unix, vsock | bind to it, listen on it |
 /// | `send` | hosts, unix, vsock | send datagrams to it |
 /// | `resolve` | hosts | look its name or address up |
-/// | `adopt` | `fd:`, and `adopt=*` for `fd:*` | take it over |
 ///
 /// A rule without operations that allows is for all but `bind`:
 /// `example.com:443` lets scripts look up the host and talk to it, not listen.
-/// One that denies is for all of them, `bind` too. Families, options,
+/// One that denies is for all of them, `bind` too. Sockets, options,
 /// functions and descriptors take no operations.
 ///
 /// | Rule | Meaning where it allows |

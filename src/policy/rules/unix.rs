@@ -1,14 +1,12 @@
-//! Addresses of AF_UNIX, and the rules for them: unix(7).
+//! Rules for addresses of AF_UNIX: unix(7).
 
-use crate::policy::SockAddr;
+use crate::sockaddr::layout::UNIX_ROOM;
+use crate::sockaddr::{SockAddr, UnixName};
 use std::fmt;
 
-/// The longest path or abstract name that fits an address: `sun_path` has 108
-/// bytes, of which one is the NUL that ends a path or begins a name.
-pub(super) const LONGEST: usize = 107;
-
-/// Where the path begins in `struct sockaddr_un`.
-const PATH: usize = 2;
+/// The longest path or abstract name that fits an address: one byte of `sun_path` is the
+/// NUL that ends a path or begins a name.
+pub(super) const LONGEST: usize = UNIX_ROOM - 1;
 
 /// A path without `.`, empty and, as far as possible, `..` components.
 ///
@@ -72,43 +70,7 @@ impl CleanPath {
     }
 }
 
-/// What an address of AF_UNIX names.
-pub(super) enum UnixAddress<'a> {
-    /// Nothing: bind(2) will choose an abstract name.
-    Unnamed,
-    Abstract(&'a [u8]),
-    Path(&'a [u8]),
-}
-
-impl<'a> UnixAddress<'a> {
-    pub(super) fn new(address: &'a SockAddr) -> Self {
-        match address.as_bytes().get(PATH..) {
-            None | Some([]) => Self::Unnamed,
-            // All bytes of an abstract name count, but a path ends at a NUL.
-            Some([0, name @ ..]) => Self::Abstract(name),
-            Some(path) => Self::Path(path.split(|byte| *byte == 0).next().unwrap_or_default()),
-        }
-    }
-}
-
-/// As in a rule, with what cannot be printed escaped.
-impl fmt::Display for UnixAddress<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (prefix, bytes) = match self {
-            Self::Unnamed => return f.write_str("an unnamed unix address"),
-            Self::Abstract(name) => ("unix:@", name),
-            Self::Path(path) => ("unix:", path),
-        };
-        f.write_str(prefix)?;
-        for chunk in bytes.utf8_chunks() {
-            write!(f, "{}", chunk.valid().escape_debug())?;
-            write!(f, "{}", chunk.invalid().escape_ascii())?;
-        }
-        Ok(())
-    }
-}
-
-/// What a `unix:` rule is for. Paths are clean.
+/// The pattern of a `unix:` rule. Paths are clean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum UnixPattern {
     Any,
@@ -123,20 +85,18 @@ pub(super) enum UnixPattern {
 }
 
 impl UnixPattern {
-    pub(super) fn matches(&self, address: &UnixAddress<'_>) -> bool {
+    pub(super) fn matches(&self, address: &UnixName<'_>) -> bool {
         match (self, address) {
             (Self::Any, _) => true,
-            (Self::Abstract { name, prefix }, UnixAddress::Unnamed) => *prefix && name.is_empty(),
-            (Self::Abstract { name, prefix: true }, UnixAddress::Abstract(found)) => {
+            (Self::Abstract { name, prefix }, UnixName::Unnamed) => *prefix && name.is_empty(),
+            (Self::Abstract { name, prefix: true }, UnixName::Abstract(found)) => {
                 found.starts_with(name.as_bytes())
             }
-            (Self::Abstract { name, .. }, UnixAddress::Abstract(found)) => {
-                name.as_bytes() == *found
-            }
-            (Self::Path(path), UnixAddress::Path(found)) => {
+            (Self::Abstract { name, .. }, UnixName::Abstract(found)) => name.as_bytes() == *found,
+            (Self::Path(path), UnixName::Path(found)) => {
                 CleanPath::new(found).is_some_and(|found| found.as_bytes() == path.as_bytes())
             }
-            (Self::Directory(directory), UnixAddress::Path(found)) => CleanPath::new(found)
+            (Self::Directory(directory), UnixName::Path(found)) => CleanPath::new(found)
                 .is_some_and(|found| is_below(directory.as_bytes(), found.as_bytes())),
             _ => false,
         }
@@ -174,7 +134,7 @@ impl fmt::Display for UnixPattern {
     }
 }
 
-/// What keeps a path from being read as something else.
+/// Returns the prefix that keeps a path from being read as something else.
 fn dot(path: &str) -> &'static str {
     match path.bytes().next() {
         Some(b'@') => "./",

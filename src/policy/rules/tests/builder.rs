@@ -9,34 +9,30 @@ fn methods_take_targets_without_operations() {
         .and_then(|rules| rules.allow_bind("127.0.0.1"))
         .and_then(|rules| rules.allow_send("unix:/a=b"))
         .and_then(|rules| rules.allow_resolve("*"))
-        .and_then(|rules| rules.allow_adopt("*"))
         .and_then(|rules| rules.deny_connect("vsock:2"))
         .and_then(|rules| rules.deny_bind("[::]:80"))
         .and_then(|rules| rules.deny_send("10.0.0.0/8"))
         .and_then(|rules| rules.deny_resolve("*.b"))
-        .and_then(|rules| rules.deny_adopt("fd:2"))
         .unwrap();
     assert_eq!(
         rules.to_string(),
         "deny all\nallow connect=a:1\nallow bind=127.0.0.1\nallow send=unix:/a=b\n\
-         allow resolve=*\nallow fd:*\ndeny connect=vsock:2\ndeny bind=[::]:80\n\
-         deny send=10.0.0.0/8\ndeny resolve=*.b\ndeny fd:2"
+         allow resolve=*\ndeny connect=vsock:2\ndeny bind=[::]:80\n\
+         deny send=10.0.0.0/8\ndeny resolve=*.b"
     );
     let errors = [
         Rules::deny_all().allow_connect("connect=a"),
-        Rules::deny_all().allow_connect("fd:1"),
-        Rules::deny_all().allow_connect("family:netlink"),
+        Rules::deny_all().allow_connect("descriptor:1"),
+        Rules::deny_all().allow_connect("socket:netlink"),
         Rules::deny_all().deny_resolve("unix:*"),
-        Rules::deny_all().allow_adopt("3"),
-        Rules::deny_all().allow_adopt("a"),
+        Rules::deny_all().allow_send("3"),
     ];
     let messages = [
         "the operation is given already",
-        "a descriptor has no connect, only adopt",
-        "a family takes no operations",
+        "a descriptor takes no operations",
+        "a socket takes no operations",
         "a unix socket has no resolve, only connect+bind+send",
         "write this address as 0.0.0.3, or a port with a colon before it",
-        "a host has no adopt, only connect+bind+send+resolve",
     ];
     for (error, message) in errors.into_iter().zip(messages) {
         assert_eq!(error.unwrap_err().message(), message);

@@ -11,14 +11,14 @@ fn fails(marked: &str, message: &str) {
     assert_eq!(error.text(), text);
     let column = text[..at].chars().count();
     let pointer = format!("{}^", " ".repeat(column + 2));
-    let printed = error.to_string();
+    let printed = error.render();
     let lines: Vec<&str> = printed.lines().collect();
     assert_eq!(lines, [message, &format!("  {text}"), &pointer], "{text}");
 }
 
 #[test]
 fn operations() {
-    let unknown = "unknown operation; there are connect, bind, send, resolve and adopt";
+    let unknown = "unknown operation; there are connect, bind, send and resolve";
     for (marked, message) in [
         ("^", "the rule is empty"),
         ("^=a", "an operation is missing"),
@@ -40,16 +40,10 @@ fn operations() {
             "connect+resolve=^vsock:2",
             "a vsock address has no resolve, only connect+bind+send",
         ),
-        ("connect=^fd:3", "a descriptor has no connect, only adopt"),
-        (
-            "adopt=^example.com",
-            "a host has no adopt, only connect+bind+send+resolve",
-        ),
-        (
-            "connect+adopt=^*",
-            "a host has no adopt, only connect+bind+send+resolve",
-        ),
-        ("connect=^family:raw", "a family takes no operations"),
+        ("connect=^descriptor:3", "a descriptor takes no operations"),
+        ("^descriptor=3", unknown),
+        ("connect+^socket=netlink", unknown),
+        ("connect=^socket:raw", "a socket takes no operations"),
         ("bind=^option:SO_MARK", "an option takes no operations"),
         ("send=^system:*", "a function takes no operations"),
     ] {
@@ -63,6 +57,10 @@ fn hosts() {
     let star = "'*' stands alone or begins '*.suffix'";
     let missing = "a label of the name is missing";
     for (marked, message) in [
+        (
+            "^Socket:80",
+            "this word is written in lower case; a host of that name has no ports",
+        ),
         ("exa^ mple.com", strange),
         ("^ example.com", strange),
         ("example.com^ ", strange),
@@ -219,10 +217,10 @@ fn other_targets() {
         ("vsock:^4294967296", "a CID is at most 4294967295"),
         ("vsock:2:^", "a port is missing"),
         ("vsock:2:^4294967296", "a port is at most 4294967295"),
-        ("family:^", "a family is missing"),
-        ("family:^netlnk", "unknown family; it can be a number"),
-        ("family:16^x", "a family is a number"),
-        ("family:^65536", "a family is at most 65535"),
+        ("socket:^", "a family is missing"),
+        ("socket:^netlnk", "unknown family; it can be a number"),
+        ("socket:16^x", "a family is a number"),
+        ("socket:^65536", "a family is at most 65535"),
         ("option:^", "an option is missing"),
         ("option:^SO_MRAK", option),
         ("option:^SO_REUSEADDR", option),
@@ -233,10 +231,13 @@ fn other_targets() {
         ("option:^SOL_SOCKET:1", "a level is a number"),
         ("system:^", functions),
         ("system:^sethostnam", functions),
-        ("fd:^", "a descriptor is missing"),
-        ("fd:^-1", "a descriptor is a number"),
-        ("fd:^2147483648", "a descriptor is at most 2147483647"),
-        ("fd:3^:4", "a descriptor is a number"),
+        ("descriptor:^", "a descriptor is missing"),
+        ("descriptor:^-1", "a descriptor is a number"),
+        (
+            "descriptor:^2147483648",
+            "a descriptor is at most 2147483647",
+        ),
+        ("descriptor:3^:4", "a descriptor is a number"),
     ] {
         fails(marked, message);
     }
@@ -264,9 +265,36 @@ fn the_caret_counts_characters() {
     );
     let error = "a\nb\0".parse::<Rule>().unwrap_err();
     assert_eq!(
-        error.to_string(),
+        error.render(),
         "a rule has no control characters\n  a\u{fffd}b\u{fffd}\n   ^"
     );
     let error = "unix:/a\0b".parse::<Rule>().unwrap_err();
     assert_eq!(error.position(), 7);
+}
+
+#[test]
+fn an_error_is_one_line() {
+    for (text, line) in [
+        ("", "the rule is empty, at the end of ''"),
+        (
+            "exa mple.com",
+            "a host name has no such character, at ' mple.com' in 'exa mple.com'",
+        ),
+        (
+            "example.com:",
+            "a port is missing, at the end of 'example.com:'",
+        ),
+        (
+            "listen=a",
+            "unknown operation; there are connect, bind, send and resolve in 'listen=a'",
+        ),
+        (
+            "a\nb",
+            "a rule has no control characters, at '\\nb' in 'a\\nb'",
+        ),
+    ] {
+        assert_eq!(text.parse::<Rule>().unwrap_err().to_string(), line);
+    }
+    let long = "é\n".repeat(100_000).parse::<Rule>().unwrap_err();
+    assert!(long.to_string().len() < 2000);
 }

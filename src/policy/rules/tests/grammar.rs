@@ -1,4 +1,4 @@
-//! What rules are read as, by how they print.
+//! The grammar, tested by how rules print.
 
 use super::*;
 
@@ -96,11 +96,11 @@ fn every_form_prints_in_one_spelling() {
         ("vsock:4294967295:4294967295", "vsock:4294967295:4294967295"),
         ("vsock:2:0-4294967295", "vsock:2"),
         ("vsock:*:1-70000", "vsock:*:1-70000"),
-        ("family:raw", "family:raw"),
-        ("family:netlink", "family:netlink"),
-        ("family:16", "family:netlink"),
-        ("family:99", "family:99"),
-        ("family:*", "family:*"),
+        ("socket:raw", "socket:raw"),
+        ("socket:netlink", "socket:netlink"),
+        ("socket:16", "socket:netlink"),
+        ("socket:99", "socket:99"),
+        ("socket:*", "socket:*"),
         ("option:*", "option:*"),
         ("option:SO_MARK", "option:SO_MARK"),
         ("option:1:36", "option:SO_MARK"),
@@ -109,12 +109,9 @@ fn every_form_prints_in_one_spelling() {
         ("option:IP_NETFILTER", "option:IP_NETFILTER"),
         ("system:*", "system:*"),
         ("system:sethostname", "system:sethostname"),
-        ("fd:*", "fd:*"),
-        ("fd:0", "fd:0"),
-        ("fd:2147483647", "fd:2147483647"),
-        ("adopt=fd:3", "fd:3"),
-        ("adopt=fd:*", "fd:*"),
-        ("adopt=*", "fd:*"),
+        ("descriptor:*", "descriptor:*"),
+        ("descriptor:0", "descriptor:0"),
+        ("descriptor:2147483647", "descriptor:2147483647"),
         ("connect=*", "connect=*"),
         ("connect=:80", "connect=:80"),
         ("send+connect=10.0.0.0/8:53", "connect+send=10.0.0.0/8:53"),
@@ -158,7 +155,7 @@ fn whatever_can_be_read_prints_as_itself() {
         "bind",
         "send",
         "resolve",
-        "adopt",
+        "descriptor",
         "+",
         "=",
         "*",
@@ -191,10 +188,11 @@ fn whatever_can_be_read_prints_as_itself() {
         "EX",
         "unix:",
         "vsock:",
-        "family:",
+        "socket:",
         "option:",
         "system:",
-        "fd:",
+        "descriptor:",
+        "Socket:",
         "raw",
         "netlink",
         "SO_MARK",
@@ -223,7 +221,7 @@ fn whatever_can_be_read_prints_as_itself() {
             }
             Err(error) => {
                 assert!(text.is_char_boundary(error.position()), "{text}");
-                assert!(error.to_string().ends_with('^'), "{text}");
+                assert!(error.render().ends_with('^'), "{text}");
             }
         }
     }

@@ -115,7 +115,7 @@ fn every_spelling_of_an_address() {
         assert!(asks_name(&allow, Connect, &format!("{host}:80")), "{host}");
         assert!(!asks_name(&allow, Connect, &format!("{host}:81")), "{host}");
         assert!(!asks_name(&deny, Connect, &format!("{host}:80")), "{host}");
-        let name = Target::Name { host, port: None };
+        let name = Target::name(host, None);
         assert!(!asks(&deny, Resolve, name.clone()), "{host}");
         assert!(asks(&allow, Resolve, name), "{host}");
     }

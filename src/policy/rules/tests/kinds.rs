@@ -59,16 +59,16 @@ fn ordinary_sockets_need_no_rule() {
 #[test]
 fn families_that_a_rule_allows() {
     for (text, kinds) in [
-        ("family:raw", &[(2, 3), (10, 3)][..]),
-        ("family:packet", &[(2, 10), (17, 2)]),
-        ("family:netlink", &[(16, 3)]),
-        ("family:inet", &[(2, 0), (2, 7)]),
-        ("family:99", &[(99, 1)]),
+        ("socket:raw", &[(2, 3), (10, 3)][..]),
+        ("socket:packet", &[(2, 10), (17, 2)]),
+        ("socket:netlink", &[(16, 3)]),
+        ("socket:inet", &[(2, 0), (2, 7)]),
+        ("socket:99", &[(99, 1)]),
         ("vsock:2:80", &[(40, 1)]),
-        ("family:vsock", &[(40, 1)]),
+        ("socket:vsock", &[(40, 1)]),
         ("*", &[]),
         ("unix:*", &[]),
-        ("family:*", OTHERS),
+        ("socket:*", OTHERS),
     ] {
         let rules = allowing(&[text]);
         for (family, socket_type) in OTHERS {
@@ -84,7 +84,7 @@ fn families_that_a_rule_allows() {
 
 #[test]
 fn families_that_a_rule_denies() {
-    let rules = denying(&["family:inet6"]);
+    let rules = denying(&["socket:inet6"]);
     assert!(asks_kind(&rules, libc::AF_INET, libc::SOCK_STREAM));
     assert!(!asks_kind(&rules, libc::AF_INET6, libc::SOCK_STREAM));
     assert!(!asks_kind(&rules, libc::AF_INET6, libc::SOCK_RAW));
@@ -98,30 +98,30 @@ fn families_that_a_rule_denies() {
     ));
     assert!(asks_answer(&rules, Resolve, "example.com", "192.0.2.1:80"));
 
-    let rules = denying(&["family:inet"]);
+    let rules = denying(&["socket:inet"]);
     assert!(!asks_kind(&rules, libc::AF_INET, libc::SOCK_RAW));
     assert!(!asks_inet(&rules, Connect, "127.0.0.1:80"));
     assert!(!asks_inet(&rules, Connect, "[::ffff:127.0.0.1]:80"));
     assert!(!asks_name(&rules, Connect, "127.1:80"));
     assert!(asks_inet(&rules, Connect, "[::1]:80"));
 
-    let rules = denying(&["family:raw"]);
+    let rules = denying(&["socket:raw"]);
     assert!(!asks_kind(&rules, libc::AF_INET6, libc::SOCK_RAW));
     assert!(asks_kind(&rules, libc::AF_INET6, libc::SOCK_DGRAM));
     assert!(asks_kind(&rules, libc::AF_PACKET, libc::SOCK_RAW));
 
-    let rules = denying(&["family:packet"]);
+    let rules = denying(&["socket:packet"]);
     assert!(!asks_kind(&rules, libc::AF_INET, 10));
 
-    let rules = denying(&["family:unix"]);
+    let rules = denying(&["socket:unix"]);
     assert!(!asks_kind(&rules, libc::AF_UNIX, libc::SOCK_STREAM));
     assert!(!asks_address(&rules, Connect, unix(b"/a\0")));
     assert!(!asks_address(
-        &denying(&["family:vsock"]),
+        &denying(&["socket:vsock"]),
         Bind,
         vsock(2, 80)
     ));
-    assert!(!asks_address(&denying(&["family:*"]), Bind, vsock(2, 80)));
+    assert!(!asks_address(&denying(&["socket:*"]), Bind, vsock(2, 80)));
 }
 
 #[test]
@@ -130,36 +130,36 @@ fn addresses_of_other_families_follow_their_family() {
     for operation in [Connect, Bind, Send] {
         assert!(asks_address(&Rules::allow_all(), operation, netlink));
         assert!(asks_address(
-            &allowing(&["family:netlink"]),
+            &allowing(&["socket:netlink"]),
             operation,
             netlink
         ));
-        assert!(asks_address(&allowing(&["family:*"]), operation, netlink));
+        assert!(asks_address(&allowing(&["socket:*"]), operation, netlink));
         assert!(!asks_address(&Rules::loopback_only(), operation, netlink));
         assert!(!asks_address(
-            &allowing(&["family:packet", "*"]),
+            &allowing(&["socket:packet", "*"]),
             operation,
             netlink
         ));
         assert!(!asks_address(
-            &denying(&["family:netlink"]),
+            &denying(&["socket:netlink"]),
             operation,
             netlink
         ));
     }
     // These have rules of their own.
     assert!(!asks_inet(
-        &allowing(&["family:*", "family:inet"]),
+        &allowing(&["socket:*", "socket:inet"]),
         Connect,
         "127.0.0.1:80"
     ));
     assert!(!asks_address(
-        &allowing(&["family:vsock"]),
+        &allowing(&["socket:vsock"]),
         Connect,
         vsock(2, 80)
     ));
     assert!(!asks_address(
-        &allowing(&["family:unix"]),
+        &allowing(&["socket:unix"]),
         Connect,
         unix(b"/a\0")
     ));
@@ -223,12 +223,17 @@ fn a_denied_address_closes_the_ways_around_it() {
         assert!(asks_kind(&rules, libc::AF_INET, libc::SOCK_STREAM));
         assert!(asks_kind(&rules, libc::AF_NETLINK, libc::SOCK_RAW));
         assert!(asks_option(&rules, libc::IPPROTO_TCP, 1));
-        let rules = rules.allow("family:raw").unwrap();
+        let rules = rules.allow("socket:raw").unwrap();
         let rules = rules.allow("option:IP_OPTIONS").unwrap();
         assert!(asks_kind(&rules, libc::AF_INET, libc::SOCK_RAW));
         assert!(asks_option(&rules, libc::IPPROTO_IP, libc::IP_OPTIONS));
     }
-    for deny in ["family:netlink", "option:SO_MARK", "system:*", "fd:*"] {
+    for deny in [
+        "socket:netlink",
+        "option:SO_MARK",
+        "system:*",
+        "descriptor:*",
+    ] {
         let rules = denying(&[deny]);
         assert!(asks_kind(&rules, libc::AF_INET, libc::SOCK_RAW), "{deny}");
         assert!(asks_option(&rules, libc::IPPROTO_IP, libc::IP_OPTIONS));
@@ -241,9 +246,9 @@ fn functions() {
         let operation = if function == "getservbyname" {
             Resolve
         } else {
-            System
+            CallSystem
         };
-        asks(rules, operation, Target::Service(function))
+        asks(rules, operation, Target::System(function))
     };
     for function in [
         "gethostname",

@@ -120,20 +120,10 @@ fn deny_beats_allow_whichever_is_narrower() {
         "*.example",
     ];
     let matrices: [(&[&str], Target<'_>, Operation); 7] = [
-        (
-            &host,
-            Target::Address {
-                address,
-                name: Some("a.example"),
-            },
-            Connect,
-        ),
+        (&host, Target::resolved(address, "a.example"), Connect),
         (
             &["*", ":80", "*.example", "a.example", "connect=a.example:80"],
-            Target::Name {
-                host: "A.example",
-                port: Some(80),
-            },
+            Target::name("A.example", Some(80)),
             Connect,
         ),
         (
@@ -144,38 +134,28 @@ fn deny_beats_allow_whichever_is_narrower() {
                 "unix:/a/b",
                 "connect=unix:/a/b",
             ],
-            Target::Address {
-                address: unix(b"/a/b\0"),
-                name: None,
-            },
+            Target::address(unix(b"/a/b\0")),
             Connect,
         ),
         (
             &["vsock:*", "vsock:2", "vsock:2:80", "vsock:*:80"],
-            Target::Address {
-                address: vsock(2, 80),
-                name: None,
-            },
+            Target::address(vsock(2, 80)),
             Send,
         ),
         (
-            &["family:*", "family:netlink"],
-            Target::Socket {
-                family: 16,
-                socket_type: 3,
-                protocol: 0,
-            },
-            Create,
+            &["socket:*", "socket:netlink"],
+            Target::socket(16, 3, 0),
+            CreateSocket,
         ),
         (
             &["option:*", "option:SO_MARK"],
-            Target::SocketOption { level: 1, name: 36 },
-            Operation::Option,
+            Target::socket_option(1, 36),
+            SetOption,
         ),
         (
             &["system:*", "system:sethostname"],
-            Target::Service("sethostname"),
-            System,
+            Target::System("sethostname"),
+            CallSystem,
         ),
     ];
     for (texts, target, operation) in &matrices {

@@ -170,15 +170,15 @@ fn vsock_addresses() {
 
 #[test]
 fn descriptors() {
-    let adopts = |rules: &Rules, fd| asks(rules, Adopt, Target::Descriptor(fd));
-    assert!(adopts(&Rules::allow_all(), 0));
-    assert!(!adopts(&Rules::deny_all(), 0));
-    assert!(!adopts(&Rules::loopback_only(), 0));
-    assert!(!adopts(&allowing(&["*"]), 0));
-    let rules = allowing(&["fd:3"]);
-    assert!(adopts(&rules, 3) && !adopts(&rules, 4) && !adopts(&rules, -1));
-    let rules = allowing(&["adopt=*"]).deny("fd:2").unwrap();
-    assert!(adopts(&rules, 3) && !adopts(&rules, 2));
-    let rules = Rules::allow_all().deny_adopt("*").unwrap();
-    assert!(!adopts(&rules, 3));
+    let uses = |rules: &Rules, fd| asks(rules, UseDescriptor, Target::Descriptor(fd));
+    assert!(uses(&Rules::allow_all(), 0));
+    assert!(!uses(&Rules::deny_all(), 0));
+    assert!(!uses(&Rules::loopback_only(), 0));
+    assert!(!uses(&allowing(&["*"]), 0));
+    let rules = allowing(&["descriptor:3"]);
+    assert!(uses(&rules, 3) && !uses(&rules, 4) && !uses(&rules, -1));
+    let rules = allowing(&["descriptor:*"]).deny("descriptor:2").unwrap();
+    assert!(uses(&rules, 3) && !uses(&rules, 2));
+    let rules = denying(&["descriptor:*"]);
+    assert!(!uses(&rules, 3));
 }

@@ -9,13 +9,15 @@ mod kinds;
 mod lists;
 mod local;
 mod refusals;
+mod text;
 mod unspecified;
 
 use super::{Rule, Rules};
-use crate::policy::{Operation, Policy, SockAddr, Target};
-use std::net::{SocketAddr, SocketAddrV6};
+use crate::policy::{Operation, Policy, Target};
+use crate::sockaddr::SockAddr;
+use std::net::SocketAddr;
 
-use Operation::{Adopt, Bind, Connect, Create, Resolve, Send, System};
+use Operation::{Bind, CallSystem, Connect, CreateSocket, Resolve, Send, SetOption, UseDescriptor};
 
 fn rule(text: &str) -> Rule {
     text.parse().unwrap_or_else(|error| panic!("{error}"))
@@ -35,10 +37,7 @@ fn denying(rules: &[&str]) -> Rules {
 
 /// `10.0.0.1:80` or `[::1]:80`.
 fn inet(text: &str) -> SockAddr {
-    match text.parse().unwrap() {
-        SocketAddr::V4(v4) => v4.into(),
-        SocketAddr::V6(v6) => SocketAddrV6::new(*v6.ip(), v6.port(), 0, 0).into(),
-    }
+    text.parse::<SocketAddr>().unwrap().into()
 }
 
 /// An address of `family` with these bytes after it.
@@ -65,8 +64,7 @@ fn asks(rules: &Rules, operation: Operation, target: Target<'_>) -> bool {
 }
 
 fn asks_address(rules: &Rules, operation: Operation, address: SockAddr) -> bool {
-    let name = None;
-    asks(rules, operation, Target::Address { address, name })
+    asks(rules, operation, Target::address(address))
 }
 
 fn asks_inet(rules: &Rules, operation: Operation, address: &str) -> bool {
@@ -75,9 +73,7 @@ fn asks_inet(rules: &Rules, operation: Operation, address: &str) -> bool {
 
 /// An address that a name led to.
 fn asks_answer(rules: &Rules, operation: Operation, name: &str, address: &str) -> bool {
-    let address = inet(address);
-    let name = Some(name);
-    asks(rules, operation, Target::Address { address, name })
+    asks(rules, operation, Target::resolved(inet(address), name))
 }
 
 /// `example.com:80`; without a port for look-ups that concern none.
@@ -86,24 +82,16 @@ fn asks_name(rules: &Rules, operation: Operation, name: &str) -> bool {
         Some((host, port)) if port.parse::<u16>().is_ok() => (host, port.parse().ok()),
         _ => (name, None),
     };
-    asks(rules, operation, Target::Name { host, port })
+    asks(rules, operation, Target::name(host, port))
 }
 
 fn asks_kind(rules: &Rules, family: i32, socket_type: i32) -> bool {
-    let target = Target::Socket {
-        family,
-        socket_type,
-        protocol: 0,
-    };
-    asks(rules, Create, target)
+    let target = Target::socket(family, socket_type, 0);
+    asks(rules, CreateSocket, target)
 }
 
 fn asks_option(rules: &Rules, level: i32, name: i32) -> bool {
-    asks(
-        rules,
-        Operation::Option,
-        Target::SocketOption { level, name },
-    )
+    asks(rules, SetOption, Target::socket_option(level, name))
 }
 
 fn refusal(rules: &Rules, operation: Operation, target: Target<'_>) -> String {

@@ -7,19 +7,18 @@ use std::sync::{Arc, Mutex};
 #[test]
 fn refusals_name_operation_target_and_rule() {
     let rules = Rules::allow_all().deny("connect=10.0.0.0/8").unwrap();
-    let target = |address: &str, name| Target::Address {
-        address: inet(address),
-        name,
+    let target = |address: &str, name: Option<&'static str>| {
+        let address = inet(address);
+        name.map_or(Target::address(address), |name| {
+            Target::resolved(address, name)
+        })
     };
     assert_eq!(
         refusal(&rules, Connect, target("10.0.0.1:80", None)),
         "connect to 10.0.0.1:80 is denied by the rule 'connect=10.0.0.0/8'"
     );
     let rules = Rules::deny_all();
-    let other = |address| Target::Address {
-        address,
-        name: None,
-    };
+    let other = |address: SockAddr| Target::address(address);
     for (operation, target, text) in [
         (
             Connect,
@@ -34,20 +33,10 @@ fn refusals_name_operation_target_and_rule() {
         ),
         (Resolve, target("10.0.0.1:0", None), "resolve of 10.0.0.1"),
         (Resolve, target("[::1]:80", None), "resolve of [::1]:80"),
-        (
-            Connect,
-            Target::Name {
-                host: "a.b",
-                port: Some(80),
-            },
-            "connect to a.b:80",
-        ),
+        (Connect, Target::name("a.b", Some(80)), "connect to a.b:80"),
         (
             Resolve,
-            Target::Name {
-                host: "a\n\u{1b}b",
-                port: None,
-            },
+            Target::name("a\n\u{1b}b", None),
             "resolve of a\\n\\u{1b}b",
         ),
         (
@@ -65,37 +54,21 @@ fn refusals_name_operation_target_and_rule() {
         ),
         (Send, other(raw(99, &[])), "send to an address of family 99"),
         (
-            Create,
-            Target::Socket {
-                family: 16,
-                socket_type: 3,
-                protocol: 9,
-            },
-            "create of a socket of family netlink, type 3, protocol 9",
+            CreateSocket,
+            Target::socket(16, 3, 9),
+            "socket of family netlink, type 3, protocol 9",
         ),
         (
-            Create,
-            Target::Socket {
-                family: 10,
-                socket_type: 3,
-                protocol: 58,
-            },
-            "create of a raw socket of family inet6",
+            CreateSocket,
+            Target::socket(10, 3, 58),
+            "raw socket of family inet6",
         ),
-        (Adopt, Target::Descriptor(7), "adopt of descriptor 7"),
+        (UseDescriptor, Target::Descriptor(7), "descriptor 7"),
+        (SetOption, Target::socket_option(1, 36), "option SO_MARK"),
+        (SetOption, Target::socket_option(0, 64), "option 0:64"),
         (
-            Operation::Option,
-            Target::SocketOption { level: 1, name: 36 },
-            "option SO_MARK",
-        ),
-        (
-            Operation::Option,
-            Target::SocketOption { level: 0, name: 64 },
-            "option 0:64",
-        ),
-        (
-            System,
-            Target::Service("sethostname"),
+            CallSystem,
+            Target::System("sethostname"),
             "system function sethostname()",
         ),
     ] {
@@ -109,20 +82,15 @@ fn audit_only_reports_and_allows() {
     let log = Arc::new(Mutex::new(Vec::new()));
     let seen = log.clone();
     let policy = AuditOnly::new(Rules::loopback_only(), move |operation, target, denied| {
-        let line = format!("{operation} {target:?} {denied}");
+        let line = format!("{operation}, {target}: {denied}");
         seen.lock().unwrap().push(line);
     });
-    assert!(policy.check(Adopt, &Target::Descriptor(1)).is_ok());
-    let name = None;
-    let address = inet("127.0.0.1:80");
-    assert!(
-        policy
-            .check(Connect, &Target::Address { address, name })
-            .is_ok()
-    );
+    assert!(policy.check(UseDescriptor, &Target::Descriptor(1)).is_ok());
+    let target = Target::address(inet("127.0.0.1:80"));
+    assert!(policy.check(Connect, &target).is_ok());
     assert_eq!(
         *log.lock().unwrap(),
-        ["adopt Descriptor(1) adopt of descriptor 1 is not allowed by any rule"]
+        ["descriptor, descriptor 1: descriptor 1 is not allowed by any rule"]
     );
     assert!(format!("{policy:?}").starts_with("AuditOnly { policy: Rules {"));
 }
@@ -131,17 +99,33 @@ fn audit_only_reports_and_allows() {
 #[test]
 fn long_names_are_cut() {
     let host = "é\n".repeat(25_000_000);
-    let target = Target::Name {
-        host: &host,
-        port: Some(80),
-    };
+    let target = Target::name(&host, Some(80));
     let text = refusal(&Rules::deny_all(), Operation::Connect, target);
     assert!(text.len() < 1000 && text.contains("..."), "{}", text.len());
     let name = "a".repeat(253);
-    let target = Target::Name {
-        host: &name,
-        port: None,
-    };
+    let target = Target::name(&name, None);
     let text = refusal(&Rules::deny_all(), Operation::Connect, target);
     assert!(text.contains(&name) && !text.contains("..."), "{text}");
+}
+
+/// The text of a refusal is the one for the address itself: no name was given.
+#[test]
+fn an_address_is_allowed_by_any_name_that_led_to_it() {
+    let rules = allowing(&["a.example:443", "b.example:80"])
+        .deny("b.example:81")
+        .unwrap();
+    let known_as = ["b.example", "x.example", "a.example."];
+    let connect = |port: u16| {
+        let address = inet(&format!("10.0.0.1:{port}"));
+        rules.check(Connect, &Target::known_as(address, &known_as))
+    };
+    assert!(connect(443).is_ok() && connect(80).is_ok());
+    for port in [22, 81] {
+        let text = format!("connect to 10.0.0.1:{port} is not allowed by any rule");
+        assert_eq!(connect(port).unwrap_err().reason(), text);
+    }
+    let address = inet("10.0.0.1:443");
+    let denying = rules.deny("10.0.0.0/8").unwrap();
+    let target = Target::known_as(address, &known_as);
+    assert!(denying.check(Connect, &target).is_err());
 }

@@ -52,7 +52,7 @@ fn an_unspecified_family_is_an_ipv4_address() {
     assert!(!asks_address(&denying(&["10.0.0.0/8"]), Send, address));
     assert!(!asks_address(&Rules::loopback_only(), Send, address));
     assert!(asks_address(&allowing(&["10.0.0.0/8"]), Send, address));
-    assert!(!asks_address(&denying(&["family:unspec"]), Send, address));
+    assert!(!asks_address(&denying(&["socket:unspec"]), Send, address));
     assert!(!asks_address(&Rules::deny_all(), Bind, SockAddr::empty()));
     // A short address reads as zeros.
     assert!(!asks_address(

@@ -11,7 +11,7 @@ pub(crate) fn aton(text: &[u8]) -> Option<Ipv4Addr> {
     aton_exact(&text[..end])
 }
 
-/// As [`aton`], but all of `text` has to be the address: getaddrinfo(3).
+/// Reads like [`aton`], but all of `text` has to be the address: getaddrinfo(3).
 pub(crate) fn aton_exact(text: &[u8]) -> Option<Ipv4Addr> {
     let mut address = 0u32;
     let mut parts = text.split(|b| *b == b'.');
@@ -42,6 +42,11 @@ fn number(digits: &[u8]) -> Option<u32> {
         let digit = char::from(*digit).to_digit(radix)?;
         value.checked_mul(radix)?.checked_add(digit)
     })
+}
+
+/// Returns what comes before the first NUL.
+pub(crate) fn until_nul(text: &[u8]) -> &[u8] {
+    text.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 /// isspace(3) of the C locale.
@@ -103,13 +108,13 @@ pub(crate) fn ntop6(ip: Ipv6Addr) -> String {
 
 /// A host that is an address already and needs no look-up.
 ///
-/// The only reader of such hosts: rules judge by it, the resolver is not asked for
+/// The only reader of such hosts: rules are evaluated with it, the resolver is not asked for
 /// what it takes, and addresses are made from it. So a host cannot be judged as an
 /// address and then looked up as a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HostLiteral<'a> {
     pub(crate) ip: IpAddr,
-    /// What is behind the `%` of an IPv6 address: a number or an interface.
+    /// The zone behind the `%` of an IPv6 address: a number or an interface.
     pub(crate) zone: Option<&'a str>,
 }
 
@@ -130,11 +135,6 @@ impl<'a> HostLiteral<'a> {
         };
         let ip = bare.parse::<Ipv6Addr>().ok()?.into();
         Some(Self { ip, zone })
-    }
-
-    /// The address of the packets: not an IPv4-mapped one.
-    pub(crate) fn reached(&self) -> IpAddr {
-        self.ip.to_canonical()
     }
 }
 

@@ -1,0 +1,300 @@
+//! Counters, and an event for each thing that happens, for the host to see.
+
+use super::ResolveError;
+use crate::policy::{Denied, Operation, ReportRefusal, ResolvedNames, Target};
+use crate::sockaddr::SockAddr;
+use crate::sys::fork::PerProcess;
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// A number that no other socket of the process has had.
+pub(crate) type SocketId = u64;
+
+/// A limit that the host set, and a script reached.
+///
+/// ```
+/// use rustpython_socket::{Event, Limit, SocketModule};
+///
+/// let module = SocketModule::new().max_sockets(4).on_event(|event| {
+///     if let Event::Limited { limit: Limit::Sockets, .. } = event {
+///         eprintln!("the script wants more than four sockets");
+///     }
+/// });
+/// # drop(module);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Limit {
+    /// Open sockets and other descriptors: EMFILE.
+    Sockets,
+    /// Bytes received: EDQUOT.
+    Received,
+    /// Bytes sent: EDQUOT.
+    Sent,
+    /// Connections begun within a second: EDQUOT.
+    Connections,
+}
+
+/// Something that happened to a socket of a script, or a look-up.
+///
+/// `id` is the same number in all the events of one socket, and no other socket of the
+/// process has it.
+///
+/// # A connection
+///
+/// connect(2) that succeeds at once is one [`Connected`](Self::Connected), one that fails
+/// at once one [`ConnectFailed`](Self::ConnectFailed). One that takes time, because the
+/// peer is far or the socket does not wait, is [`Connecting`](Self::Connecting) first. Of a
+/// socket that does not wait, the end is told when the script gets to see it:
+///
+/// - `Connected` when `getsockopt(SOL_SOCKET, SO_ERROR)` is 0 and there is a peer, which is
+///   how asyncio and `selectors` ask; or when a further `connect()`, `getpeername()`, or a
+///   call that sends or receives succeeds.
+/// - `ConnectFailed` when one of those calls has the error of the connect.
+/// - Neither, if the script closes the socket before.
+///
+/// A connect that a timeout, a signal handler or the host ends is `ConnectFailed` with
+/// ETIMEDOUT or EINTR, though the kernel may go on with it.
+///
+/// ```
+/// use rustpython_socket::{Event, SocketModule};
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+///
+/// let sent = Arc::new(AtomicUsize::new(0));
+/// let sum = sent.clone();
+/// let module = SocketModule::new().on_event(move |event| {
+///     if let Event::Sent { bytes, .. } = event {
+///         sum.fetch_add(*bytes, Ordering::Relaxed);
+///     }
+/// });
+/// # drop(module);
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A socket was created, accepted, taken over or duplicated.
+    #[non_exhaustive]
+    Opened {
+        /// The socket.
+        id: u64,
+        /// AF_ number.
+        family: i32,
+        /// SOCK_ number without flags.
+        socket_type: i32,
+    },
+    /// A connect began and did not finish at once.
+    #[non_exhaustive]
+    Connecting {
+        /// The socket.
+        id: u64,
+        /// The peer.
+        address: &'a SockAddr,
+        /// The name that the script last looked up and that led to the address, as far as
+        /// names are remembered.
+        name: Option<&'a str>,
+    },
+    /// A connection was made by connect(2), or a datagram socket got a peer.
+    #[non_exhaustive]
+    Connected {
+        /// The socket.
+        id: u64,
+        /// The peer.
+        address: &'a SockAddr,
+        /// The name that the script last looked up and that led to the address, as far as
+        /// names are remembered.
+        name: Option<&'a str>,
+    },
+    /// A connect failed, or the script waited for it no longer.
+    #[non_exhaustive]
+    ConnectFailed {
+        /// The socket.
+        id: u64,
+        /// The peer that was not reached.
+        address: &'a SockAddr,
+        /// The name that the script last looked up and that led to the address, as far as
+        /// names are remembered.
+        name: Option<&'a str>,
+        /// The error number (errno(3)), such as ECONNREFUSED.
+        errno: i32,
+    },
+    /// A socket began to listen: listen(2).
+    #[non_exhaustive]
+    Listening {
+        /// The socket.
+        id: u64,
+        /// The address that it listens on (getsockname(2)).
+        address: &'a SockAddr,
+    },
+    /// A connection was accepted: accept(2).
+    #[non_exhaustive]
+    Accepted {
+        /// The connection; `None` if the script took it as the number of a descriptor
+        /// (`socket._accept()`).
+        id: Option<u64>,
+        /// The socket that listens.
+        listener: u64,
+        /// The address of the peer; empty for one without a name.
+        peer: &'a SockAddr,
+    },
+    /// The addresses of a name were looked up.
+    #[non_exhaustive]
+    Resolved {
+        /// The name.
+        host: &'a str,
+        /// The addresses that the resolver gave, before the policy is asked about them; or
+        /// why there are none. [`ResolveError::TryAgain`] if the script waited for them
+        /// no longer.
+        addresses: Result<&'a [IpAddr], ResolveError>,
+    },
+    /// The name of an address was looked up.
+    #[non_exhaustive]
+    ReverseResolved {
+        /// The address.
+        address: IpAddr,
+        /// The name that the resolver gave, or why there is none.
+        host: Result<&'a str, ResolveError>,
+    },
+    /// Bytes arrived.
+    #[non_exhaustive]
+    Received {
+        /// The socket.
+        id: u64,
+        /// The number of bytes.
+        bytes: usize,
+    },
+    /// Bytes were handed to the kernel.
+    #[non_exhaustive]
+    Sent {
+        /// The socket.
+        id: u64,
+        /// The number of bytes.
+        bytes: usize,
+    },
+    /// The policy refused.
+    #[non_exhaustive]
+    Refused {
+        /// The operation that the script was about to do.
+        operation: Operation,
+        /// The target of the operation.
+        target: &'a Target<'a>,
+        /// The refusal, as the script gets it.
+        denied: &'a Denied,
+    },
+    /// A limit was reached: the call fails, or a descriptor that arrived is closed.
+    #[non_exhaustive]
+    Limited {
+        /// The limit.
+        limit: Limit,
+    },
+    /// A socket was closed, or its descriptor given away.
+    #[non_exhaustive]
+    Closed {
+        /// The socket.
+        id: u64,
+        /// The bytes that it received in all.
+        bytes_received: u64,
+        /// The bytes that it sent in all.
+        bytes_sent: u64,
+    },
+}
+
+/// The host's function that is told of events.
+pub(crate) type Hook = dyn Fn(&Event<'_>) + Send + Sync;
+
+/// The counters of one runtime, and its host's hook.
+#[derive(Default)]
+pub(crate) struct Observer {
+    hook: OnceLock<Box<Hook>>,
+    /// The names of addresses, kept while there is a hook to tell them to.
+    names: PerProcess<ResolvedNames>,
+    /// The peers of the connects that go on in the background. A socket that has one has a
+    /// mark as well, so that the others need not be looked for.
+    connecting: PerProcess<HashMap<SocketId, SockAddr>>,
+    pub(crate) opened: AtomicU64,
+    pub(crate) refusals: AtomicU64,
+    pub(crate) limited: AtomicU64,
+    /// The bytes of sockets that are closed.
+    pub(crate) received: AtomicU64,
+    pub(crate) sent: AtomicU64,
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observer")
+            .field("opened", &self.opened)
+            .field("refusals", &self.refusals)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Observer {
+    /// Sets who is told of events, before the first.
+    pub(crate) fn set_hook(&self, hook: Box<Hook>) {
+        let _ = self.hook.set(hook);
+    }
+
+    /// Tells whether anybody wants events.
+    #[inline]
+    pub(crate) fn is_hooked(&self) -> bool {
+        self.hook.get().is_some()
+    }
+
+    /// Tells the hook. If it panics, the panic ends here, with the message that it
+    /// has printed: this runs in the middle of calls, and in destructors.
+    #[cold]
+    pub(crate) fn emit(&self, event: &Event<'_>) {
+        if let Some(hook) = self.hook.get() {
+            let _ = catch_unwind(AssertUnwindSafe(|| hook(event)));
+        }
+    }
+
+    #[cold]
+    pub(crate) fn limited(&self, limit: Limit) {
+        self.limited.fetch_add(1, Ordering::Relaxed);
+        self.emit(&Event::Limited { limit });
+    }
+
+    /// Remembers the peer of a connect that goes on in the background.
+    pub(super) fn remember_peer(&self, id: SocketId, address: &SockAddr) {
+        self.connecting.lock().insert(id, *address);
+    }
+
+    /// Returns the peer of a connect that went on in the background.
+    pub(super) fn forget_peer(&self, id: SocketId) -> Option<SockAddr> {
+        self.connecting.lock().remove(&id)
+    }
+
+    /// Tells of addresses that a look-up gave, and remembers the name for them.
+    #[cold]
+    pub(super) fn resolved(&self, host: &str, addresses: Result<&[IpAddr], ResolveError>) {
+        if let Ok(addresses) = addresses {
+            let mut names = self.names.lock();
+            for ip in addresses {
+                names.learn(&SocketAddr::new(*ip, 0).into(), host);
+            }
+        }
+        self.emit(&Event::Resolved { host, addresses });
+    }
+
+    /// Returns the name that was last looked up and led to an address.
+    pub(super) fn name_of(&self, address: &SockAddr) -> Option<Arc<str>> {
+        self.names.lock().names(address).pop()
+    }
+}
+
+impl ReportRefusal for Observer {
+    #[cold]
+    fn refused(&self, operation: Operation, target: &Target<'_>, denied: &Denied) {
+        self.refusals.fetch_add(1, Ordering::Relaxed);
+        self.emit(&Event::Refused {
+            operation,
+            target,
+            denied,
+        });
+    }
+}

@@ -1,0 +1,86 @@
+//! Remembers which names led to an address.
+
+use crate::sockaddr::SockAddr;
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The names that led to an address, as far as they are remembered.
+#[derive(Debug, Default)]
+pub(crate) struct ResolvedNames {
+    /// The name that was last looked up comes last.
+    names: HashMap<IpAddr, Vec<Arc<str>>>,
+    /// The addresses, the oldest first.
+    order: VecDeque<IpAddr>,
+}
+
+/// The numbers of addresses, and of names of one, that are remembered.
+pub(super) const MOST_ADDRESSES: usize = 4096;
+const MOST_NAMES: usize = 8;
+
+impl ResolvedNames {
+    /// Remembers that `name` led to `address`.
+    pub(crate) fn learn(&mut self, address: &SockAddr, name: &str) {
+        let Some(ip) = reached(address) else {
+            return;
+        };
+        let names = self.names.entry(ip).or_default();
+        if names.is_empty() {
+            self.order.push_back(ip);
+        }
+        if let Some(at) = names.iter().position(|known| **known == *name) {
+            names[at..].rotate_left(1);
+            return;
+        }
+        if names.len() == MOST_NAMES {
+            names.remove(0);
+        }
+        names.push(name.into());
+        if self.order.len() > MOST_ADDRESSES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.names.remove(&oldest);
+        }
+    }
+
+    /// Returns the names that led to an address, the one that was last looked up last.
+    pub(crate) fn names(&self, address: &SockAddr) -> Vec<Arc<str>> {
+        reached(address)
+            .and_then(|ip| self.names.get(&ip).cloned())
+            .unwrap_or_default()
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        assert_eq!(self.names.len(), self.order.len());
+        self.names.len()
+    }
+}
+
+/// The address of the packets: not an IPv4-mapped one.
+fn reached(address: &SockAddr) -> Option<IpAddr> {
+    address.ip().map(|(ip, _)| ip.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+
+    #[test]
+    fn the_name_that_was_last_looked_up_is_last() {
+        let mut names = ResolvedNames::default();
+        let address = |text: &str| SockAddr::from(text.parse::<SocketAddr>().unwrap());
+        for name in ["a", "b", "c", "a", "b"] {
+            names.learn(&address("10.0.0.1:80"), name);
+        }
+        let known = names.names(&address("[::ffff:10.0.0.1]:443"));
+        let known: Vec<_> = known.iter().map(|name| &**name).collect();
+        assert_eq!(known, ["c", "a", "b"]);
+        for n in 0..20 {
+            names.learn(&address("10.0.0.1:80"), &n.to_string());
+        }
+        assert_eq!(names.names(&address("10.0.0.1:0")).len(), MOST_NAMES);
+        assert!(names.names(&address("10.0.0.2:0")).is_empty());
+    }
+}
