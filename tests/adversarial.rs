@@ -92,7 +92,7 @@ fn the_traps_work() {
     traps::remove(&traps.targets);
 }
 
-/// What strace(1) sees the suite ask of the kernel names no forbidden address.
+/// No system call that strace(1) sees names a forbidden address.
 #[test]
 fn the_kernel_is_not_asked() {
     if std::env::var(HELD).is_ok() {

@@ -15,10 +15,10 @@ use std::thread;
 use std::time::Duration;
 use support::{Lean, run_on, wait_until};
 
-/// How long a call waits before anything happens to its socket.
+/// Time for which a call waits before anything happens to its socket.
 const BEFORE: Duration = Duration::from_millis(80);
 
-/// How long the kernel waits where a timeout of its own is set.
+/// Timeout of the kernel's own, where one is set.
 const TIMEOUT: Duration = Duration::from_millis(150);
 
 /// A socket for the call, what belongs to it, and an address to connect to.
@@ -627,7 +627,7 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// What the bare system call says, as a script would.
+/// Makes the bare system call; returns its result as a script has it.
 fn bare(call: Call, fd: RawFd, address: &[u8]) -> String {
     let result = match call {
         Call::Recv(size, flags) => {
@@ -654,7 +654,7 @@ fn bare(call: Call, fd: RawFd, address: &[u8]) -> String {
     result.unwrap_or_else(|errno| format!("errno {}", errno as i32))
 }
 
-/// What the script's call says.
+/// Makes the script's call; returns its result.
 fn script(call: Call, subject: OwnedFd, address: &[u8], before: impl FnOnce()) -> String {
     let expression = match call {
         Call::Recv(size, flags) => format!("s.recv({size}, {flags})"),
@@ -688,7 +688,7 @@ except OSError as e: r = 'errno %d' % e.errno"
     })
 }
 
-/// Whether the call ended before anything happened, and what it said.
+/// Returns whether the call ended before anything happened, and its result.
 fn outcome(case: &Case, run: fn(Call, OwnedFd, Vec<u8>, Receiver<()>) -> String) -> (bool, String) {
     let mut made = (case.make)();
     let number = made.subject.as_raw_fd();

@@ -10,7 +10,7 @@ use std::{env, fs, thread};
 const LIMIT: Duration = Duration::from_secs(60);
 
 struct Example {
-    /// Whether it is only built with the feature `threading`.
+    /// Tells whether it is only built with the feature `threading`.
     threads: bool,
     output: &'static str,
 }
@@ -79,14 +79,14 @@ fn names() -> Vec<String> {
     names
 }
 
-/// Where Cargo puts the examples: beside the folder of the tests.
+/// Returns the folder of the examples, which is beside that of the tests.
 fn program(name: &str) -> PathBuf {
     let test = env::current_exe().expect("the path of this test");
     let profile = test.ancestors().nth(2).expect("two folders");
     profile.join("examples").join(name)
 }
 
-/// Whether `cargo test --test examples` found what an earlier build left.
+/// Tells whether `cargo test --test examples` found what an earlier build left.
 fn is_stale(name: &str, program: &Path) -> bool {
     let source = format!("{}/examples/{name}.rs", env!("CARGO_MANIFEST_DIR"));
     let modified = |path: &Path| fs::metadata(path).and_then(|found| found.modified()).ok();

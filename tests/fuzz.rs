@@ -72,7 +72,7 @@ impl Traps {
     }
 }
 
-/// What the process has open.
+/// Returns the descriptors that the process has open.
 fn open() -> BTreeSet<RawFd> {
     let entries = std::fs::read_dir("/proc/self/fd").unwrap();
     let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());

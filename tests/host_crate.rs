@@ -76,7 +76,7 @@ fn main() {
 }
 "#;
 
-/// What a script of such a host hears of TLS: a context, or why there is none.
+/// Script of such a host that prints a context, or why there is none.
 const TLS: &str = "
 for _ in range(2):
     try:
@@ -87,7 +87,7 @@ for _ in range(2):
 print(said)
 ";
 
-/// What README tells such a host to run once, before its first build.
+/// Command that README tells such a host to run once, before its first build.
 const UPDATE: &str = "cargo update malachite-bigint@0.14 --precise 0.12.0";
 
 /// A package beside the workspace's build, and nothing resolved.
@@ -169,7 +169,7 @@ fn a_host_with_the_standard_library_runs() {
     assert_eq!(cargo(&full(), &run), "10 True\n");
 }
 
-/// What [`TLS`] prints in a host with a feature of RustPython's, which is built in its
+/// Returns what [`TLS`] prints in a host with a feature of RustPython's, which is built in its
 /// place.
 fn tls(feature: &str) -> String {
     // A name of its own: what it builds lies beside the others.

@@ -86,7 +86,7 @@ again(lambda: b.send(b'last'))
 assert again(lambda: a.recv(10)) == b'last'
 ";
 
-/// What a child process does under strace.
+/// Calls that a child process makes under strace.
 fn calls_that_wait(errno: i32) {
     let (a, mut writer) = UnixStream::pair().unwrap();
     let b = writer.try_clone().unwrap();

@@ -42,7 +42,7 @@ fn file() -> std::fs::File {
     file
 }
 
-/// What an interrupt may take. It may be later one time in 1,000, and as often as the
+/// Time that an interrupt may take. It may be later one time in 1,000, and as often as the
 /// machine wakes a thread later that nobody interrupts.
 const LATEST: Duration = Duration::from_millis(50);
 

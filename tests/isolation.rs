@@ -186,7 +186,7 @@ socket.socket.marker = PORT
         }
     }
 
-    /// What the host allows an interpreter, it allows those that it makes.
+    /// Interpreters that an interpreter makes may do what the host allows it.
     #[test]
     fn subinterpreters_inherit_it_all() {
         let (one, two) = (server(), server());
@@ -224,7 +224,7 @@ socket.setdefaulttimeout(TIMEOUT); socket.socket.marker = PORT
         assert_eq!(parent.handle.counters().open, 0);
     }
 
-    /// Where nothing is limited a script may make one with the VM's own module. What its
+    /// A script that nothing limits may make one with the VM's own module. What its
     /// code opens there is the host's to count and to close, too.
     #[test]
     fn subinterpreters_of_a_script_belong_to_its_host() {

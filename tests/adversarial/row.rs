@@ -1,13 +1,13 @@
 //! One attempt of a script.
 
-/// How an attempt must end. That nothing arrives is checked in any case.
+/// Outcome that an attempt must have. That nothing arrives is checked in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// PermissionError with the policy's own words.
     Refused,
-    /// As the script itself asserts, and the policy has refused something.
+    /// The one that the script itself asserts, and the policy has refused something.
     Quiet,
-    /// As the script itself asserts.
+    /// The one that the script itself asserts.
     Asserted,
 }
 

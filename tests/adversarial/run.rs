@@ -12,7 +12,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// What is allowed without a rule.
+/// Operations allowed without a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Base {
     Deny,
@@ -23,7 +23,7 @@ pub enum Base {
 /// The only address that scripts may bind to under [`Base::Deny`].
 const BINDABLE: &str = "127.0.0.5";
 
-/// What every script begins with.
+/// First lines of every script.
 const PRELUDE: &str = "
 import socket
 LO = '127.0.0.1'
@@ -61,7 +61,7 @@ pub struct Suite {
     base: Base,
     forbidden: Targets,
     allowed: Targets,
-    /// Where nobody listens.
+    /// An address at which nobody listens.
     closed: u16,
 }
 
@@ -278,7 +278,7 @@ impl<'a> Host<'a> {
         })
     }
 
-    /// What scripts can have the host do.
+    /// Requests of a script to its host.
     fn functions(&self, vm: &VirtualMachine, scope: &Scope) {
         let set = |name: &str, function: rustpython_vm::PyObjectRef| {
             scope.globals.set_item(name, function, vm).unwrap();

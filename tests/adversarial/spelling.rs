@@ -2,7 +2,7 @@
 
 use super::row::Row;
 
-/// Of 127.0.0.1. Those with a true flag may be no address at all for the C
+/// Spellings of 127.0.0.1. Those with a true flag may be no address at all for the C
 /// library's rules; then they are errors of another kind.
 const V4: &[&str] = &[
     "'127.0.0.1'",
@@ -48,7 +48,7 @@ const V6: &[&str] = &[
     "'::1%0'",
 ];
 
-/// Of 127.0.0.1, on a socket of IPv6.
+/// Spellings of 127.0.0.1 on a socket of IPv6.
 const MAPPED: &[&str] = &[
     "'::ffff:127.0.0.1'",
     "'::ffff:7f00:1'",

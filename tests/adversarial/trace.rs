@@ -109,7 +109,7 @@ pub fn check_options(targets: &Targets, held: &str, attempts_only: &str) {
     }
 }
 
-/// Whether strace(1) can trace here.
+/// Tells whether strace(1) can trace here.
 fn works() -> bool {
     let works = Command::new("strace")
         .args(["-f", "--seccomp-bpf", "-o", "/dev/null"])
@@ -170,7 +170,7 @@ impl Found {
     }
 }
 
-/// What stands between `key` and `end`, each time.
+/// Returns each text between `key` and `end`.
 fn after<'a>(line: &'a str, key: &str, end: &str) -> Vec<&'a str> {
     let parts = line.split(key).skip(1);
     parts.filter_map(|part| part.split(end).next()).collect()

@@ -1,4 +1,4 @@
-//! What scripts must not reach, and what they may.
+//! Servers that scripts must not reach, and those that they may.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -109,7 +109,7 @@ impl Traps {
         }
     }
 
-    /// What arrived: nothing, if scripts were kept away.
+    /// Returns what arrived: nothing, if scripts were kept away.
     pub fn arrivals(&self) -> Vec<String> {
         let mut arrived = Vec::new();
         self.arrivals_with(|text| arrived.push(text));

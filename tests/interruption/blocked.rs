@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// What every script begins with. `blocked(call)` is one round: the call has to
+/// First lines of every script. `blocked(call)` is one round: the call has to
 /// be ended by an interrupt, which `except Exception` must not catch.
 const PRELUDE: &str = "
 import socket
@@ -34,7 +34,7 @@ def full(a):
     return a
 ";
 
-/// What the two threads share.
+/// State that the two threads share.
 #[derive(Default)]
 pub struct Shared {
     /// Rounds that have begun, and ended.
@@ -45,7 +45,7 @@ pub struct Shared {
     failure: Mutex<String>,
     /// True once every look-up is answered.
     released: Mutex<bool>,
-    bell: Condvar,
+    changed: Condvar,
     start: Mutex<Option<Instant>>,
     end: Mutex<Option<Instant>>,
 }
@@ -82,7 +82,7 @@ impl Blocked {
                         *of.end.lock().unwrap() = Some(Instant::now());
                         let _released = of.released.lock().unwrap();
                         of.ended.fetch_add(1, SeqCst);
-                        of.bell.notify_all();
+                        of.changed.notify_all();
                     };
                     let begin = vm.new_function("begin", begin);
                     scope.globals.set_item("begin", begin.into(), vm).unwrap();
@@ -185,7 +185,7 @@ impl Blocked {
     #[track_caller]
     pub fn join(mut self) {
         *self.shared.released.lock().unwrap() = true;
-        self.shared.bell.notify_all();
+        self.shared.changed.notify_all();
         let script = self.script.take().unwrap();
         if let Err(text) = script.join().unwrap() {
             panic!("{text}");
@@ -202,7 +202,7 @@ impl Resolver for SlowNames {
         let round = shared.begun.load(SeqCst);
         let released = shared.released.lock().unwrap();
         let early = |released: &mut bool| !*released && shared.ended.load(SeqCst) < round;
-        drop(shared.bell.wait_while(released, early));
+        drop(shared.changed.wait_while(released, early));
         Ok(vec![[127, 0, 0, 1].into()])
     }
 }

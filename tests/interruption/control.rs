@@ -1,4 +1,4 @@
-//! How long the machine takes to wake a thread at all, beside which an interrupt is judged.
+//! The time that the machine takes to wake a thread at all, beside which an interrupt is judged.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};

@@ -39,9 +39,9 @@ pub(super) struct ReadBuffer {
     memory: Vec<u8>,
     start: usize,
     end: usize,
-    /// How many of the bytes after `start` are known to hold no line's end.
+    /// Number of bytes after `start` that are known to hold no line's end.
     searched: usize,
-    /// How many bytes the reader was made to keep.
+    /// Number of bytes that the reader was made to keep.
     size: usize,
 }
 
@@ -156,7 +156,7 @@ impl ReadBuffer {
     }
 }
 
-/// What a read returns when `want` is not to be had: why there is no more.
+/// Reason why a read got no more.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum EndOfData {
     /// The peer has finished.
@@ -313,7 +313,7 @@ fn open_file(
     Ok(file)
 }
 
-/// What `_io.BufferedReader` has under a name, which no script can replace.
+/// Returns an attribute of `_io.BufferedReader`, which no script can replace.
 fn inherited_attribute(name: &'static str, vm: &VirtualMachine) -> Option<PyObjectRef> {
     BufferedReader::static_type().get_attr(vm.ctx.intern_str(name))
 }
@@ -437,7 +437,7 @@ impl SocketReader {
         readinto(&zelf, &buffer, vm)
     }
 
-    /// As readinto(), with at most one receive.
+    /// Like readinto(), with at most one receive.
     #[pymethod]
     fn readinto1(zelf: PyObjectRef, buffer: PyObjectRef, vm: &VirtualMachine) -> PyResult {
         readinto1(&zelf, &buffer, vm)

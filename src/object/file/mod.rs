@@ -22,7 +22,7 @@ use rustpython_vm::{AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, Vir
 use std::sync::atomic::Ordering;
 use text::SocketText;
 
-/// How many bytes a reader asks the socket for, and keeps, at a time.
+/// Number of bytes that a reader asks the socket for, and keeps, at a time.
 ///
 /// Less than a file on disk has: most protocols read lines, a server has a
 /// reader a connection, and a `read()` of more goes around it.
@@ -112,7 +112,7 @@ pub(super) fn makefile(zelf: &Py<BaseSocket>, args: MakefileArgs, vm: &VirtualMa
     })
 }
 
-/// Which of the letters r, w and b a mode has.
+/// Letters r, w and b that a mode has.
 #[derive(Default)]
 struct Letters {
     r: bool,
@@ -155,7 +155,7 @@ fn invalid_mode(mode: &PyObject, vm: &VirtualMachine) -> PyResult<PyBaseExceptio
     )))
 }
 
-/// What makefile() puts over the raw file.
+/// Layers that makefile() puts over the raw file.
 struct Layers {
     reading: bool,
     writing: bool,

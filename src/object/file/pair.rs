@@ -1,4 +1,4 @@
-//! What `makefile('rwb')` returns: an `io.BufferedRWPair` whose halves have nothing in
+//! The result of `makefile('rwb')`: an `io.BufferedRWPair` whose halves have nothing in
 //! common but the raw file.
 //!
 //! The VM's own asks its writing half, before each read as well, whether it is closed. That
@@ -68,43 +68,43 @@ impl Constructor for SocketPair {
 
 #[pyclass(with(Constructor), flags(HAS_DICT, HAS_WEAKREF))]
 impl SocketPair {
-    /// As read() of the file that makefile('rb') makes.
+    /// Like read() of the file that makefile('rb') makes.
     #[pymethod]
     fn read(zelf: &Py<Self>, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
         vm.call_method(&zelf.reader, "read", args)
     }
 
-    /// As read1() of the file that makefile('rb') makes.
+    /// Like read1() of the file that makefile('rb') makes.
     #[pymethod]
     fn read1(zelf: &Py<Self>, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
         vm.call_method(&zelf.reader, "read1", args)
     }
 
-    /// As readline() of the file that makefile('rb') makes.
+    /// Like readline() of the file that makefile('rb') makes.
     #[pymethod]
     fn readline(zelf: &Py<Self>, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
         vm.call_method(&zelf.reader, "readline", args)
     }
 
-    /// As readinto() of the file that makefile('rb') makes.
+    /// Like readinto() of the file that makefile('rb') makes.
     #[pymethod]
     fn readinto(zelf: &Py<Self>, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
         vm.call_method(&zelf.reader, "readinto", args)
     }
 
-    /// As readinto1() of the file that makefile('rb') makes.
+    /// Like readinto1() of the file that makefile('rb') makes.
     #[pymethod]
     fn readinto1(zelf: &Py<Self>, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
         vm.call_method(&zelf.reader, "readinto1", args)
     }
 
-    /// As peek() of the file that makefile('rb') makes.
+    /// Like peek() of the file that makefile('rb') makes.
     #[pymethod]
     fn peek(zelf: &Py<Self>, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
         vm.call_method(&zelf.reader, "peek", args)
     }
 
-    /// As write() of the file that makefile('wb') makes.
+    /// Like write() of the file that makefile('wb') makes.
     #[pymethod]
     fn write(zelf: &Py<Self>, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
         vm.call_method(&zelf.writer, "write", args)

@@ -23,7 +23,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// What a file is, and what became of it.
+/// Bits of a file's state.
 const READING: u8 = 1;
 const WRITING: u8 = 2;
 const TIMED_OUT: u8 = 4;
@@ -46,7 +46,7 @@ pub(crate) struct SocketIo {
     sock: PyRwLock<Option<PyObjectRef>>,
     #[pytraverse(skip)]
     state: AtomicU8,
-    /// What the reader over this file has received and not returned yet.
+    /// Bytes that the reader over this file has received and not returned yet.
     #[pytraverse(skip)]
     pub(super) read_buffer: PyMutex<ReadBuffer>,
 }
@@ -59,7 +59,7 @@ impl fmt::Debug for SocketIo {
 
 /// The socket under a file.
 pub(super) enum Sock {
-    /// That of a `socket.socket`, not of a subclass.
+    /// The socket of a `socket.socket`, not of a subclass.
     Native(Arc<Socket>),
     /// Anything else: `ssl.SSLSocket`, a mock.
     Other(PyObjectRef),
@@ -202,8 +202,8 @@ fn check_able(
     Err(raised.try_into_value::<PyBaseExceptionRef>(vm)?)
 }
 
-/// What a method of a socket that is not native raised, `None` if it said "not
-/// now".
+/// Passes on what a method of a socket that is not native raised; returns `None` if it
+/// said "not now".
 fn foreign_failure(raised: PyBaseExceptionRef, vm: &VirtualMachine) -> PyResult {
     let exceptions = &vm.ctx.exceptions;
     let timed_out = raised.fast_isinstance(exceptions.timeout_error);
@@ -450,19 +450,19 @@ impl SocketIo {
         Self::mode(zelf)
     }
 
-    /// Whether the file was opened for reading.
+    /// True if the file was opened for reading.
     #[pygetset]
     fn _reading(zelf: &Py<Self>) -> bool {
         zelf.has(READING)
     }
 
-    /// Whether the file was opened for writing.
+    /// True if the file was opened for writing.
     #[pygetset]
     fn _writing(zelf: &Py<Self>) -> bool {
         zelf.has(WRITING)
     }
 
-    /// Whether a read has timed out, after which there are no others.
+    /// True if a read has timed out, after which there are no others.
     #[pygetset]
     fn _timeout_occurred(zelf: &Py<Self>) -> bool {
         zelf.has(TIMED_OUT)

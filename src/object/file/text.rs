@@ -21,7 +21,7 @@ use rustpython_vm::{
 };
 use std::fmt;
 
-/// Where the dict has the file that writes.
+/// Key of the file that writes, in the dict.
 const WRITER: &str = "_writer";
 
 /// Makes the file of the arguments of `TextIOWrapper`: buffer, encoding, errors, newline.
@@ -197,7 +197,7 @@ impl SocketText {
         attribute(&zelf, "name", vm)
     }
 
-    /// How the file treats what it cannot encode or decode.
+    /// Return how the file treats what it cannot encode or decode.
     #[pygetset]
     fn errors(zelf: PyObjectRef, vm: &VirtualMachine) -> PyResult {
         attribute(&zelf, "errors", vm)

@@ -265,7 +265,7 @@ fn waiting<'a, T>(
     }
 }
 
-/// Whether a thread of this process writes: 0, or the generation of the thread's process
+/// The thread that writes, if it is of this process: 0, or the generation of the thread's process
 /// and 1. In a child the write of another thread is nobody's.
 #[derive(Default)]
 struct Writing(AtomicU32);

@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// (RFC 8446, 5.1). It may have room for fewer.
 const RECORD: usize = 16 * 1024;
 
-/// What a host does about a library that is refused.
+/// Advice to a host about a library that is refused.
 const REMEDY: &str = "TLS needs RustPython's feature ssl-rustls-aws-lc";
 
 /// Makes the module of the library. ImportError for two of RustPython 0.6's:
