@@ -32,7 +32,7 @@ TARGET = os.path.abspath(os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT
 LOGS = os.path.join(TARGET, "gate")
 
 # Minutes from an empty target on two cores. GATE_BUDGET replaces it where a machine is busy.
-BUDGET = {"gate": 40, "tests": 30}
+BUDGET = {"gate": 25, "tests": 20}
 # Minutes after which a stage hangs.
 LIMIT = 45
 # Percent of the whole counts of races and soaks, unless SOCKET_TEST_EFFORT is set.

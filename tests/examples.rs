@@ -117,9 +117,10 @@ fn run(name: &str) -> Result<String, String> {
     let output = child.wait_with_output().expect("its output");
     let errors = String::from_utf8_lossy(&output.stderr);
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    match output.status.success() && errors.is_empty() {
-        true => Ok(printed),
-        false => Err(format!("{}\n{printed}{errors}", output.status)),
+    if output.status.success() && errors.is_empty() {
+        Ok(printed)
+    } else {
+        Err(format!("{}\n{printed}{errors}", output.status))
     }
 }
 

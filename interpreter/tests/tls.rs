@@ -58,10 +58,7 @@ fn run(
         }
         Ok(())
     });
-    match text.is_empty() {
-        true => Ok(()),
-        false => Err(text),
-    }
+    if text.is_empty() { Ok(()) } else { Err(text) }
 }
 
 /// A script on a thread of its own.

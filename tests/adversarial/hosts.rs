@@ -19,9 +19,10 @@ impl Descriptors {
         if ours.as_raw_fd() == at {
             std::mem::swap(&mut known, &mut ours);
         }
-        let known = match known.as_raw_fd() == at {
-            true => OwnedFd::from(known),
-            false => duplicate(&known, at),
+        let known = if known.as_raw_fd() == at {
+            OwnedFd::from(known)
+        } else {
+            duplicate(&known, at)
         };
         let taken = known.as_raw_fd() == at;
         self.0.lock().unwrap().push((known, ours));

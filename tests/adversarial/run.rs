@@ -172,9 +172,10 @@ impl Suite {
         if !leaked.is_empty() && self.base == Base::Deny {
             return Err(format!("the resolver was asked for {leaked:?}"));
         }
-        match host.descriptors.are_untouched() {
-            true => Ok(()),
-            false => Err("a descriptor of the host's was used".to_owned()),
+        if host.descriptors.are_untouched() {
+            Ok(())
+        } else {
+            Err("a descriptor of the host's was used".to_owned())
         }
     }
 
@@ -224,9 +225,10 @@ unix(socket.SOCK_DGRAM).sendto(b'x', '\\0' + ADATAGRAM)
         ] {
             set_int(vm, scope, name, port.into());
         }
-        let host = match own.directory == good.directory {
-            true => "allowed.test",
-            false => "forbidden.test",
+        let host = if own.directory == good.directory {
+            "allowed.test"
+        } else {
+            "forbidden.test"
         };
         for (name, text) in [
             ("STREAM", own.stream_path()),
