@@ -633,10 +633,12 @@ os._exit(0)
     def test_a_child_of_a_process_whose_threads_call(self):
         # At the fork they are in the middle of something, mostly.
         python("""
-import os, socket, threading
+import encodings.idna, io, os, signal, socket, threading
 over = False
-def storm(number):
-    while not over:
+def storm(rounds=None):
+    # A child cannot import what another thread was importing at the fork.
+    while rounds != 0 and not over:
+        rounds = rounds and rounds - 1
         a, b = socket.socketpair()
         a.settimeout(0.002)
         try: a.recv(1)
@@ -653,14 +655,15 @@ def storm(number):
         client.close()
         os.close(a.detach())
         b.close()
-threads = [threading.Thread(target=storm, args=(number,)) for number in range(3)]
+storm(1)
+socket.getaddrinfo("127.0.0.1", 80)
+threads = [threading.Thread(target=storm) for _ in range(3)]
 for thread in threads: thread.start()
 for _ in range(30):
     child = os.fork()
     if not child:
-        import signal
         signal.alarm(20)
-        first = threading.Thread(target=storm, args=(0,))
+        first = threading.Thread(target=storm)
         first.start()
         a, b = socket.socketpair()
         threading.Timer(0.02, b.send, (b"x",)).start()
