@@ -258,31 +258,56 @@ import socket
 server = socket.create_server(('127.0.0.1', 0))
 address = server.getsockname()
 s = socket.socket(); s.setblocking(False)
-# A connect to this machine is over at once; its error says that it was begun.
-begun = s.connect_ex(address)
-assert begun in (0, 115), begun
+assert s.connect_ex(address) == 115
 peer, _ = server.accept(); peer.send(b'y')
-s.settimeout(9); s.recv(1, socket.MSG_PEEK); s.setblocking(False)
 {see}
+assert s.getpeername() == address
+"
+        );
+        let events = events(SocketModule::new(), &script);
+        let of_connect = events.iter().filter(|line| line.contains("connect"));
+        let of_connect: Vec<_> = of_connect.map(String::as_str).collect();
+        let expected = ["1 connecting to 127.0.0.1", "1 connected to 127.0.0.1"];
+        assert_eq!(of_connect, expected, "{see}");
+    }
+}
+
+/// One that fails in the background is told by the call that has its error.
+#[test]
+fn connects_that_fail_in_the_background() {
+    for see in [
+        "assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 111",
+        "assert s.connect_ex(address) == 111",
+        "
+try: s.send(b'x')
+except ConnectionRefusedError: pass
+",
+        "
+try: s.recv_into(bytearray(1))
+except ConnectionRefusedError: pass
+",
+    ] {
+        let script = format!(
+            "
+import socket
+bound = socket.socket(); bound.bind(('127.0.0.1', 0))
+address = bound.getsockname()
+s = socket.socket(); s.setblocking(False)
+assert s.connect_ex(address) == 115
 {see}
 "
         );
-        // The second time there is an event less, or the socket has no more to read.
-        let script = script.replacen(&format!("{see}\n{see}"), see, 1);
         let events = events(SocketModule::new(), &script);
-        let of_connect: Vec<_> = events
-            .iter()
-            .filter(|line| line.contains("connect"))
-            .collect();
-        if events.contains(&"1 connecting to 127.0.0.1".to_owned()) {
-            assert_eq!(
-                of_connect,
-                ["1 connecting to 127.0.0.1", "1 connected to 127.0.0.1"],
-                "{see}"
-            );
-        } else {
-            assert_eq!(of_connect, ["1 connected to 127.0.0.1"], "{see}");
-        }
+        let line = "1 failed: 111 at 127.0.0.1";
+        assert_eq!(
+            events.iter().filter(|own| *own == line).count(),
+            1,
+            "{see}: {events:?}"
+        );
+        assert!(
+            events.contains(&"1 connecting to 127.0.0.1".to_owned()),
+            "{see}"
+        );
     }
 }
 

@@ -54,11 +54,5 @@ pub(crate) fn call<'a, T>(
     socket: &Socket,
     call: impl FnOnce(&mut Call<'_, CallContext<'a>>) -> Result<T, Error>,
 ) -> PyResult<T> {
-    blocking(vm, |context| {
-        call(&mut Call::new(context, socket)).inspect_err(|error| {
-            if let Error::Errno(errno) = error {
-                socket.saw_error(*errno);
-            }
-        })
-    })
+    blocking(vm, |context| call(&mut Call::new(context, socket)))
 }

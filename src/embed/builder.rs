@@ -294,7 +294,7 @@ impl SocketModule {
         self
     }
 
-    /// Returns what the host keeps: a handle that interrupts, closes, counts and looks.
+    /// Returns the handle by which the host ends calls, closes sockets, counts and looks.
     ///
     /// ```
     /// let module = rustpython_socket::SocketModule::new();

@@ -248,7 +248,7 @@ impl<'a, V: VmContext> Call<'a, V> {
                     return Err(Errno::EAGAIN.into());
                 }
                 Errno::EAGAIN => wait.next(self)?,
-                errno => return Err(errno.into()),
+                errno => return Err(self.failed(errno)),
             };
             if has_part && wait.has_signal {
                 return Err(Errno::EINTR.into());
@@ -313,7 +313,7 @@ impl<'a, V: VmContext> Call<'a, V> {
                 // The descriptor's own mode or timeout, whoever set it.
                 Err(Errno::EAGAIN) if self.is_blocking() => return Err(Errno::EAGAIN.into()),
                 Err(Errno::EAGAIN | Errno::EINTR) => {}
-                Err(errno) => return Err(errno.into()),
+                Err(errno) => return Err(self.failed(errno)),
             }
             self.look_around()?;
             if self.deadline.timeout() == Timeout::NonBlocking {
@@ -404,6 +404,14 @@ impl<'a, V: VmContext> Call<'a, V> {
     pub(super) fn sleep(&mut self, nap: &mut Nap) -> Result<(), Error> {
         nap.0.sleep(self)?;
         self.look_around()
+    }
+
+    /// Makes the error of a system call that failed for good, which may be the error of a
+    /// connect in the background.
+    #[cold]
+    fn failed(&self, errno: Errno) -> Error {
+        self.socket.saw_error(errno);
+        errno.into()
     }
 
     /// Tells whether the host's limits let more bytes come or go.

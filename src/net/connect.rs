@@ -158,7 +158,7 @@ impl Socket {
     }
 
     /// Takes note of the error of a call, which may be the error of a connect.
-    pub(crate) fn saw_error(&self, errno: Errno) {
+    pub(super) fn saw_error(&self, errno: Errno) {
         let is_of_connect = matches!(
             errno,
             Errno::ECONNABORTED

@@ -77,7 +77,7 @@ impl fmt::Display for Operation {
 /// assert!(Rules::deny_all().check(Operation::Connect, &target).is_err());
 /// assert_eq!(target.to_string(), "example.com:443");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Target<'a> {
     /// A host by name, before the name is looked up.
@@ -273,7 +273,7 @@ impl fmt::Display for Quoted<'_> {
 /// assert_eq!(denied.reason(), "not at night");
 /// assert_eq!(denied.to_string(), "not at night");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Denied {
     reason: String,
 }

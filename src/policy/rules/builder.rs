@@ -95,6 +95,10 @@ impl Rules {
     ///
     /// Without operations it is for all that its target has but `bind`.
     ///
+    /// # Errors
+    ///
+    /// A [`RuleError`] if the text is no rule.
+    ///
     /// ```
     /// use rustpython_socket::Rules;
     ///
@@ -110,6 +114,10 @@ impl Rules {
     ///
     /// Without operations it is for all that its target has.
     ///
+    /// # Errors
+    ///
+    /// A [`RuleError`] if the text is no rule.
+    ///
     /// ```
     /// use rustpython_socket::Rules;
     ///
@@ -122,6 +130,10 @@ impl Rules {
     }
 
     /// Allows connecting to a target, which is written without operations.
+    ///
+    /// # Errors
+    ///
+    /// A [`RuleError`] if the text is no target that has this operation.
     ///
     /// ```
     /// use rustpython_socket::Rules;
@@ -136,6 +148,10 @@ impl Rules {
 
     /// Allows binding to a target and listening on it, which is written without operations.
     ///
+    /// # Errors
+    ///
+    /// A [`RuleError`] if the text is no target that has this operation.
+    ///
     /// ```
     /// use rustpython_socket::Rules;
     ///
@@ -148,6 +164,10 @@ impl Rules {
     }
 
     /// Allows sending datagrams to a target, which is written without operations.
+    ///
+    /// # Errors
+    ///
+    /// A [`RuleError`] if the text is no target that has this operation.
     ///
     /// ```
     /// use rustpython_socket::Rules;
@@ -162,6 +182,10 @@ impl Rules {
 
     /// Allows looking a host up, which is written without operations.
     ///
+    /// # Errors
+    ///
+    /// A [`RuleError`] if the text is no target that has this operation.
+    ///
     /// ```
     /// use rustpython_socket::Rules;
     ///
@@ -174,6 +198,10 @@ impl Rules {
     }
 
     /// Denies connecting to a target, which is written without operations.
+    ///
+    /// # Errors
+    ///
+    /// A [`RuleError`] if the text is no target that has this operation.
     ///
     /// ```
     /// use rustpython_socket::Rules;
@@ -188,6 +216,10 @@ impl Rules {
 
     /// Denies binding to a target and listening on it, which is written without operations.
     ///
+    /// # Errors
+    ///
+    /// A [`RuleError`] if the text is no target that has this operation.
+    ///
     /// ```
     /// use rustpython_socket::Rules;
     ///
@@ -201,6 +233,10 @@ impl Rules {
 
     /// Denies sending datagrams to a target, which is written without operations.
     ///
+    /// # Errors
+    ///
+    /// A [`RuleError`] if the text is no target that has this operation.
+    ///
     /// ```
     /// use rustpython_socket::Rules;
     ///
@@ -213,6 +249,10 @@ impl Rules {
     }
 
     /// Denies looking a host up, which is written without operations.
+    ///
+    /// # Errors
+    ///
+    /// A [`RuleError`] if the text is no target that has this operation.
     ///
     /// ```
     /// use rustpython_socket::Rules;
