@@ -140,14 +140,14 @@ impl Socket {
         self.marks.load(Ordering::Acquire) & (SHUT_READ | SHUT_WRITE)
     }
 
-    /// Adds to the flags of a send that a script gave: MSG_NOSIGNAL, unless the host
-    /// lets the process's disposition of SIGPIPE decide.
+    /// Adds to the flags of a send that a script gave: no SIGPIPE, unless the host lets
+    /// the process's disposition of the signal decide.
     #[inline]
     pub(super) fn send_flags(&self, flags: MessageFlags) -> MessageFlags {
         if self.control.raises_sigpipe() {
             return flags;
         }
-        flags | MessageFlags::NO_SIGNAL
+        flags.without_sigpipe(self.family())
     }
 
     /// Counts bytes that arrived.

@@ -129,7 +129,6 @@ pub(crate) fn send(
     flags: MessageFlags,
     address: Option<&Permitted<SockAddr>>,
 ) -> Result<usize, Errno> {
-    let flags = flags.bits();
     // SAFETY: all zeros is a valid, empty msghdr.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     if let Some(address) = address {
@@ -144,9 +143,11 @@ pub(crate) fn send(
         message.msg_control = control.as_ptr().cast_mut().cast();
         message.msg_controllen = control.len() as _;
     }
-    // SAFETY: the pointers and lengths describe the arguments.
-    let n = unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, flags) };
-    Errno::result(n).map(|n| n as usize)
+    flags.send_by(|flags| {
+        // SAFETY: the pointers and lengths describe the arguments.
+        let n = unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, flags) };
+        Errno::result(n).map(|n| n as usize)
+    })
 }
 
 /// Result of recvmsg(2) beside the data.

@@ -17,6 +17,7 @@ pub(crate) mod netdb;
 pub(crate) mod receive;
 pub(crate) mod sendfile;
 pub(crate) mod signal;
+mod sigpipe;
 pub(crate) mod socket;
 pub(crate) mod sockopt;
 pub(crate) mod text;

@@ -1,7 +1,7 @@
 //! sendfile(2).
 
+use super::sigpipe::without_sigpipe;
 use nix::errno::Errno;
-use nix::libc;
 use nix::sys::stat::fstat;
 use std::os::fd::BorrowedFd;
 
@@ -25,42 +25,6 @@ pub(crate) fn sendfile(
         return call();
     }
     without_sigpipe(call)
-}
-
-/// Runs a system call that has no MSG_NOSIGNAL: on a broken connection it fails
-/// with EPIPE, and the signal is not delivered.
-fn without_sigpipe<T>(call: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
-    // SAFETY: sigset_t is plain data that the functions below fill in.
-    let mut pipe: libc::sigset_t = unsafe { std::mem::zeroed() };
-    let mut before = pipe;
-    // SAFETY: both sets are valid and live for the calls.
-    let blocked = unsafe {
-        libc::sigemptyset(&raw mut pipe);
-        libc::sigaddset(&raw mut pipe, libc::SIGPIPE);
-        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const pipe, &raw mut before)
-    };
-    if blocked != 0 {
-        return Err(Errno::from_raw(blocked));
-    }
-    // SAFETY: `before` was filled in.
-    let was_blocked = unsafe { libc::sigismember(&raw const before, libc::SIGPIPE) } == 1;
-    let result = call();
-    if was_blocked {
-        return result;
-    }
-    if matches!(result, Err(Errno::EPIPE)) {
-        let now = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        // SAFETY: the arguments are valid; the signal, sent to this thread
-        // alone, is taken off before it can be delivered. Ignored signals are
-        // not there to be taken.
-        unsafe { libc::sigtimedwait(&raw const pipe, std::ptr::null_mut(), &raw const now) };
-    }
-    // SAFETY: `before` was filled in.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut()) };
-    result
 }
 
 #[cfg(test)]

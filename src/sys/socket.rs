@@ -119,10 +119,11 @@ pub(crate) fn getpeername(fd: BorrowedFd<'_>) -> Result<SockAddr, Errno> {
 
 /// send(2).
 pub(crate) fn send(fd: BorrowedFd<'_>, data: &[u8], flags: MessageFlags) -> Result<usize, Errno> {
-    let flags = flags.bits();
-    // SAFETY: pointer and length describe `data`.
-    let n = unsafe { libc::send(fd.as_raw_fd(), data.as_ptr().cast(), data.len(), flags) };
-    Errno::result(n).map(|n| n as usize)
+    flags.send_by(|flags| {
+        // SAFETY: pointer and length describe `data`.
+        let n = unsafe { libc::send(fd.as_raw_fd(), data.as_ptr().cast(), data.len(), flags) };
+        Errno::result(n).map(|n| n as usize)
+    })
 }
 
 /// sendto(2).
@@ -132,20 +133,21 @@ pub(crate) fn sendto(
     flags: MessageFlags,
     address: &Permitted<SockAddr>,
 ) -> Result<usize, Errno> {
-    let flags = flags.bits();
     let (pointer, len) = raw(address.get());
-    // SAFETY: the pointers and lengths describe `data` and `address`.
-    let n = unsafe {
-        libc::sendto(
-            fd.as_raw_fd(),
-            data.as_ptr().cast(),
-            data.len(),
-            flags,
-            pointer,
-            len,
-        )
-    };
-    Errno::result(n).map(|n| n as usize)
+    flags.send_by(|flags| {
+        // SAFETY: the pointers and lengths describe `data` and `address`.
+        let n = unsafe {
+            libc::sendto(
+                fd.as_raw_fd(),
+                data.as_ptr().cast(),
+                data.len(),
+                flags,
+                pointer,
+                len,
+            )
+        };
+        Errno::result(n).map(|n| n as usize)
+    })
 }
 
 /// Puts the descriptor into non-blocking mode or out of it (FIONBIO, ioctl(2)).
