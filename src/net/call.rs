@@ -96,8 +96,8 @@ impl Ready {
 
 /// Duration of a call's first poll, for which no signals are blocked, the interval at
 /// which a call that blocks in the kernel is interrupted to look around, and the one at
-/// which a send on a unix socket is retried while poll(2) reports nothing. A timer that
-/// comes after the next tick of the kernel's clock costs nothing to set; one of a
+/// which a send on a unix socket, or any call in AF_ALG, is retried while poll(2)
+/// reports nothing. A timer that comes after the next tick of the kernel's clock costs nothing to set; one of a
 /// millisecond takes as long as connecting on loopback, because the hardware is set anew.
 pub(super) const INTERVAL: Duration = Duration::from_millis(20);
 
@@ -593,12 +593,14 @@ impl Wait {
         wake(polled.map(|ready| ready as usize), wake_ups)
     }
 
-    /// Polls until the socket is ready, a signal comes or the time is over, or a send
-    /// on a blocking unix socket is to be tried again.
+    /// Polls until the socket is ready, a signal comes or the time is over, or a call
+    /// is to be tried again whose readiness poll(2) may not report.
     fn poll<V: VmContext>(&mut self, call: &mut Call<'_, V>) -> Result<Wake, Error> {
-        let is_unix = call.socket.family() == libc::AF_UNIX;
-        let limit =
-            (is_unix && self.ready == Ready::Write && call.is_blocking()).then_some(INTERVAL);
+        let family = call.socket.family();
+        let is_unix_send =
+            family == libc::AF_UNIX && self.ready == Ready::Write && call.is_blocking();
+        let may_miss = is_unix_send || !sys::socket::poll_reports(family);
+        let limit = may_miss.then_some(INTERVAL);
         let start = Instant::now();
         let wake = self.until_signal(call, Some(self.ready.events()), limit)?;
         if start.elapsed() > self.pause {

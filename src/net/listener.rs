@@ -16,6 +16,7 @@ impl<V: VmContext> Call<'_, V> {
     /// have changed the mode that all of them share.
     pub(crate) fn accept(&mut self) -> Result<(Moving, SockAddr), Error> {
         let control = &self.socket.control;
+        let family = self.socket.family();
         let waits = matches!(self.deadline.timeout(), Timeout::After(_));
         let mut first = Some(control.permit()?);
         let mut refused = None;
@@ -27,7 +28,7 @@ impl<V: VmContext> Call<'_, V> {
                     return Err(Errno::EMFILE);
                 }
             };
-            match sys::socket::accept(fd, 0) {
+            match sys::socket::accept(fd, family) {
                 Ok((fd, peer)) => Ok((Moving::new(fd, permit), peer)),
                 // At the limit of open files accept(2) fails before it looks: whether
                 // there is a connection that it fails for, poll(2) tells.

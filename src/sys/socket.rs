@@ -89,16 +89,30 @@ pub(crate) fn shutdown(fd: BorrowedFd<'_>, how: i32) -> Result<(), Errno> {
     Errno::result(unsafe { libc::shutdown(fd.as_raw_fd(), how) }).map(drop)
 }
 
-/// accept4(2), close-on-exec: the connection and the peer's address.
-pub(crate) fn accept(fd: BorrowedFd<'_>, flags: i32) -> Result<(OwnedFd, SockAddr), Errno> {
+/// Accepts a connection to a listener of `family`: accept4(2), close-on-exec; returns
+/// it and the peer's address.
+pub(crate) fn accept(fd: BorrowedFd<'_>, family: i32) -> Result<(OwnedFd, SockAddr), Errno> {
+    if family == libc::AF_ALG {
+        return accept_without_peer(fd);
+    }
     let mut connection = -1;
     let peer = with_storage(|pointer, len| {
         // SAFETY: pointer and length describe storage for any address.
-        connection =
-            unsafe { libc::accept4(fd.as_raw_fd(), pointer, len, flags | libc::SOCK_CLOEXEC) };
+        connection = unsafe { libc::accept4(fd.as_raw_fd(), pointer, len, libc::SOCK_CLOEXEC) };
         Errno::result(connection).map(drop)
     })?;
     Ok((owned(connection)?, peer))
+}
+
+/// Accepts an operation socket of AF_ALG, which has no peer, and so an empty address:
+/// asked for it, accept4(2) fails with ECONNABORTED.
+#[cold]
+fn accept_without_peer(fd: BorrowedFd<'_>) -> Result<(OwnedFd, SockAddr), Errno> {
+    let none = std::ptr::null_mut();
+    // SAFETY: the kernel takes null pointers for a caller that wants no address.
+    let connection =
+        unsafe { libc::accept4(fd.as_raw_fd(), none, none.cast(), libc::SOCK_CLOEXEC) };
+    Ok((owned(connection)?, SockAddr::empty()))
 }
 
 /// getsockname(2).
@@ -188,6 +202,12 @@ pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> bool {
 pub(crate) fn may_block(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::new(fd, PollFlags::POLLIN | PollFlags::POLLOUT)];
     is_nonblocking(fd) == Ok(false) && poll(&mut fds, PollTimeout::ZERO) == Ok(0)
+}
+
+/// Tells whether poll(2) reports when a family's sockets are ready. It never does for
+/// the hashes of AF_ALG, and for none of its listeners.
+pub(crate) fn poll_reports(family: i32) -> bool {
+    family != libc::AF_ALG
 }
 
 /// Returns how many bytes were sent and not acknowledged yet (SIOCOUTQ, tcp(7)).
