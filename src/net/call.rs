@@ -96,9 +96,10 @@ impl Ready {
 
 /// Duration of a call's first poll, for which no signals are blocked, the interval at
 /// which a call that blocks in the kernel is interrupted to look around, and the one at
-/// which a send on a unix socket, or any call in AF_ALG, is retried while poll(2)
-/// reports nothing. A timer that comes after the next tick of the kernel's clock costs nothing to set; one of a
-/// millisecond takes as long as connecting on loopback, because the hardware is set anew.
+/// which a send on a unix socket, or any call in AF_ALG, is retried while poll(2) reports
+/// nothing. A timer that comes after the next tick of the kernel's clock costs nothing to
+/// set; one of a millisecond takes as long as connecting on loopback, because the hardware
+/// is set anew.
 pub(super) const INTERVAL: Duration = Duration::from_millis(20);
 
 /// First sleep after poll(2) reported a non-blocking socket ready and the attempt said
