@@ -558,6 +558,7 @@ class Vsock(KernelTest):
         client, server = self.connections(socket.SOCK_STREAM)
         with tempfile.TemporaryFile() as file:
             file.write(b"x" * 100000)
+            file.flush()
             sending = self.background(client.sendfile, file, 10)
             self.assertEqual(len(receive_exactly(server, 99990)), 99990)
             self.assertEqual(sending.result(), 99990)
