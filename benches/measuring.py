@@ -42,12 +42,11 @@ def applies(row, name):
 
 
 def values(row, paths, load, quick):
-    """What the row comes to in each program, in its unit, and why those failed that did.
+    """Measures the row in each program; returns the values, in its unit, and the reasons of failures.
 
-    The programs take turns, of a few hundredths of a second where the row
-    allows: what else the machine does meets them all. Where a process lands, in
-    memory and on which processor, may make all that it does half as slow again:
-    so each program runs in a few processes.
+    The programs run in alternating slices of about 30 ms where the row allows, so that
+    background load affects all of them. Where a process lands, in memory and on which
+    processor, can make it 1.5 times as slow, so each program runs in a few processes.
     """
     names = [name for name in paths if applies(row, name)]
     if row.unit == MICROSECONDS:

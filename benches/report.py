@@ -77,8 +77,8 @@ def text(found):
     lines = [
         machine(facts) + ".",
         "Ratios are against CPython: below 1 is faster. In brackets their range over the runs.",
-        "The last is that of the system calls without any interpreter, blocking: only what does not",
-        "fall asleep where they do can be below it.",
+        "The last ratio is that of bare system calls, which block: the least that a program can take",
+        "that waits as they do.",
     ]
     width = max([len(entry["title"]) for entry in found["rows"]] + [20])
     for group in ("calls", "programs", "start", "scaling"):

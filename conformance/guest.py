@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the socket tests on a kernel that has the address families which machines lack.
+"""Runs the socket tests in a qemu guest whose kernel has the address families that most lack.
 
     python3 conformance/guest.py [--interpreter PATH] [--python PATH] [--suite NAME ...]
                                  [--program FILE] [--accel NAME] [--limit MINUTES]

@@ -24,7 +24,7 @@ WORDS = {
     "Learned": "ResolvedNames",
     "Question": "AccessRequest",
     "Fault": "ParseError",
-    "judge": "evaluate",
+    "judge[ds]?": "evaluate or check",
     "Ahead": "ReadBuffer",
     "Outgoing": "SendQueue",
     "Turn": "WriteLock",
@@ -34,7 +34,7 @@ WORDS = {
 OLD = [(re.compile(rf"\b({old})\b"), new) for old, new in WORDS.items()]
 # A documentation's first line begins with a verb or with a noun.
 DOC = re.compile(r"^\s*//[/!] ?(.*)$")
-CLAUSE = re.compile(r"(What|Who|Whether|As|Of|That|Where|Which|Why|How|Whatever|Whoever) ")
+CLAUSE = re.compile(r"(What|When|Who|Whether|As|Of|That|Where|Which|Why|How|Whatever|Whoever) ")
 # Rust's own strings, where Python code and messages may say anything.
 STRING = re.compile(r'"(\\.|[^"\\])*"')
 

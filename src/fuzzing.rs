@@ -35,7 +35,7 @@ fn ask(rules: &Rules, operation: Operation, target: &Target<'_>) -> bool {
 }
 
 /// The grammar of rules: what is read prints as something that reads the same, and
-/// judges any host.
+/// evaluates any host.
 pub fn rules(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;

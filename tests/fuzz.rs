@@ -4,7 +4,7 @@
 //! thousand in the gate, a million by
 //!
 //! ```text
-//! RUSTPYTHON_SOCKET_FUZZ_CALLS=1000000 cargo test --profile testing -p rustpython-socket --test fuzz
+//! RUSTPYTHON_SOCKET_FUZZ_CALLS=1000000 cargo test --release --ignore-rust-version -p rustpython-socket --test fuzz
 //! ```
 //!
 //! `RUSTPYTHON_SOCKET_FUZZ_SEED` repeats a run.

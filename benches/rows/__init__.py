@@ -1,1 +1,1 @@
-"""What the benchmark measures, by topic. Runs in each of the compared programs."""
+"""The rows of the benchmark, by topic. They run in each of the compared programs."""

@@ -1,4 +1,4 @@
-"""What open sockets cost."""
+"""Measures the memory of open sockets."""
 
 import socket
 

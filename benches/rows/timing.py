@@ -1,4 +1,4 @@
-"""How long something takes."""
+"""Measures how long something takes."""
 
 import sys
 import time
@@ -14,7 +14,7 @@ TURN = "turn"
 
 
 def settle(seconds_of_a_pass, passes, turns=False):
-    """How carefully to measure from now on."""
+    """Sets how long and how often each row is measured from now on."""
     global PASS, PASSES, TURNS
     PASS, PASSES, TURNS = seconds_of_a_pass, passes, turns
 

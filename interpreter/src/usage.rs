@@ -99,7 +99,8 @@ Network; without these options everything is allowed, repeated ones add up:
 A rule is a name, an address, a subnet, each with or without ports, or ports alone:
 example.com:443, *.example.com, 10.0.0.0/8:8000-8999, [::1]:80, :53, unix:/run/a.sock.
 One that allows is for looking up, connecting and sending; listening takes bind=, as
-in bind=127.0.0.1:8080. The documentation of rustpython_socket::Rule has all kinds.
+in bind=127.0.0.1:8080. Others are socket:netlink, option:SO_MARK, system:sethostname
+and descriptor:3; the documentation of rustpython_socket::Rule lists all.
 What is refused is PermissionError. Subprocesses, ctypes and descriptors opened
 by other means are not covered: this guards against mistakes, not against malice.
 ";

@@ -1,4 +1,4 @@
-//! WritableBuffer of objects that a script hands over, to be sent or received into.
+//! The memory of objects that a script hands over, to be sent or received into.
 //!
 //! An object can change under a call: `bytearray.__init__` of this VM shrinks what
 //! is exported. So each borrow looks whether the bytes that the export promised

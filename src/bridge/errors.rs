@@ -16,7 +16,7 @@ pub(crate) fn to_python(error: Error, vm: &VirtualMachine) -> PyBaseExceptionRef
     match error {
         Error::Errno(errno) => os_error(errno, vm),
         Error::TimedOut => timed_out("timed out", vm),
-        // `bridge::host` puts the handler's own exception in place of this one.
+        // `bridge::context` puts the handler's own exception in place of this one.
         Error::Raised => vm.new_exception_empty(vm.ctx.exceptions.keyboard_interrupt.to_owned()),
         Error::Interrupted => match &state::of(vm).runtime.interruption {
             Some(interruption) => interruption(vm),

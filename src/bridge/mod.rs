@@ -3,10 +3,10 @@
 
 pub(crate) mod args;
 pub(crate) mod audit;
+pub(crate) mod context;
 mod data;
 pub(crate) mod errors;
-pub(crate) mod host;
 pub(crate) mod text;
 
+pub(crate) use context::{CallContext, blocking, call};
 pub(crate) use data::{Data, Room, WritableBuffer};
-pub(crate) use host::{CallContext, blocking, call};

@@ -171,14 +171,13 @@ impl SocketModule {
         self
     }
 
-    /// Lets a wait poll for so long before its thread falls asleep, 1 ms at most.
-    /// Without this, or with `Duration::ZERO`, waits sleep at once.
+    /// Sets how long a wait polls before its thread sleeps, 1 ms at most. Without this, or
+    /// with `Duration::ZERO`, waits sleep at once.
     ///
-    /// A socket's waits look only while that keeps finding the answer, and not
-    /// where there is but one processor. Where a peer on the same machine
-    /// answers within microseconds, it saves a sleep and a wake-up in each
-    /// round trip, for a processor that is busy meanwhile. About 20 µs is what a
-    /// sleep and a wake-up cost.
+    /// A socket's waits poll only as long as polling keeps finding the answer, and never on
+    /// a machine with one processor. Polling saves a sleep and a wake-up (about 20 µs) in
+    /// each round trip to a peer that answers at once, and keeps a processor busy
+    /// meanwhile; where the processors are busy, it makes round trips slower.
     ///
     /// ```
     /// use std::time::Duration;
@@ -223,7 +222,8 @@ impl SocketModule {
     /// no signal.
     ///
     /// Rust programs ignore SIGPIPE from their start on; a script may change that where
-    /// it has a `signal` module. To be chosen by a program that is its script's alone.
+    /// it has a `signal` module. Choose it in a program that
+    /// runs nothing but its script, as `interpreter` does.
     ///
     /// ```
     /// let module = rustpython_socket::SocketModule::new().sigpipe(true);

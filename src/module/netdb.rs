@@ -140,7 +140,7 @@ pub(crate) struct GetFqdn {
     name: OptionalArg<PyObjectRef>,
 }
 
-/// The flags of getaddrinfo(3) that leave the name as it was judged.
+/// The flags of getaddrinfo(3) that leave the name as it was checked.
 const JUDGED_FLAGS: i32 = libc::AI_PASSIVE
     | libc::AI_CANONNAME
     | libc::AI_NUMERICHOST
@@ -361,7 +361,7 @@ fn address_infos(args: &GetAddrInfo, timeout: Timeout, vm: &VirtualMachine) -> P
         protocol: query.protocol,
     };
     audit::getaddrinfo(vm, (&args.host, &args.port), spec)?;
-    // AI_IDN and what comes after it could make another name of one that was judged.
+    // AI_IDN and what comes after it could make another name of one that was checked.
     if query.flags & !JUDGED_FLAGS != 0 && state::of(vm).runtime.gate.is_guarded() {
         return Err(Error::AddrInfo(libc::EAI_BADFLAGS)).or_raise(vm);
     }

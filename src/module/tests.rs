@@ -468,7 +468,7 @@ setdefaulttimeout(1)
 }
 
 #[test]
-fn a_policy_judges_the_addresses_of_a_permitted_name() {
+fn a_policy_checks_the_addresses_of_a_permitted_name() {
     run_under(
         &["resolve localhost:80", "resolve localhost"],
         "
@@ -493,7 +493,7 @@ raises(PermissionError, None, getaddrinfo, '127.0.0.1', 80)
 }
 
 #[test]
-fn a_policy_judges_addresses_without_a_name() {
+fn a_policy_checks_addresses_without_a_name() {
     run_under(
         &["resolve 127.0.0.1"],
         "

@@ -1,6 +1,6 @@
-//! When to look again for a moment before falling asleep, as SO_BUSY_POLL has
-//! the kernel do for network devices (socket(7)). The looking is done by
-//! [`call`](super::call), where the host asks for it.
+//! Decides which waits poll busily before they sleep, where the host asks for it
+//! (`SocketModule::busy_poll`). SO_BUSY_POLL does the same in the kernel, for network
+//! devices (socket(7)). [`call`](super::call) does the polling.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -15,7 +15,7 @@ const AT_MOST: u8 = 128;
 
 /// Decides whether the next wait on a socket polls busily before it sleeps.
 ///
-/// Looking helps where a peer on another processor answers at once. Where it
+/// A busy poll helps where a peer on another processor answers at once. Where it
 /// does not, or the processors are busy with something else, it takes time from
 /// others: then nearly all waits sleep at once.
 #[derive(Debug)]
@@ -45,12 +45,12 @@ impl BusyPoll {
         peers_may_run()
     }
 
-    /// Looking found the answer.
+    /// Records that a busy poll found the answer.
     pub(super) fn helped(&self) {
         self.penalty.store(AFTER_FAILURE, Ordering::Relaxed);
     }
 
-    /// Looking ended without an answer.
+    /// Records that a busy poll ended without an answer.
     pub(super) fn was_in_vain(&self) {
         let penalty = self.penalty.load(Ordering::Relaxed);
         self.sleepers.store(penalty, Ordering::Relaxed);
@@ -58,14 +58,15 @@ impl BusyPoll {
         self.penalty.store(next, Ordering::Relaxed);
     }
 
-    /// Makes the next wait one to look.
+    /// Makes the next wait poll busily.
     #[cfg(test)]
     pub(super) fn hasten(&self) {
         self.sleepers.store(0, Ordering::Relaxed);
     }
 }
 
-/// False where whoever looks keeps its peer from running: a fact of the process.
+/// Tells whether a peer can run while this thread polls: there is more than one
+/// processor.
 fn peers_may_run() -> bool {
     static SEVERAL: LazyLock<bool> =
         LazyLock::new(|| std::thread::available_parallelism().is_ok_and(|n| n.get() > 1));

@@ -35,7 +35,7 @@
 //!
 //! # When a blocking socket's call ends
 //!
-//! When the kernel's blocking call would. Readiness, as poll(2) tells it, is only a
+//! A blocking socket's call ends when the kernel's blocking call would end. Readiness, as poll(2) tells it, is only a
 //! reason to try again; what decides is the system call:
 //!
 //! - Poll says "ready" and the attempt says EAGAIN: the kernel is asked by the
@@ -45,7 +45,6 @@
 //!   descriptor: a send on one is tried again at intervals.
 //! - The descriptor's own mode and timeouts (O_NONBLOCK, SO_RCVTIMEO, SO_SNDTIMEO)
 //!   count, whoever set them.
-//!
 //! - A signal of the script's ends a call that has sent or received a part, with that
 //!   part. Its handler runs afterwards. A call without a part goes on (PEP 475).
 //!
@@ -94,12 +93,13 @@ impl Ready {
     }
 }
 
-/// Duration of a call's first poll, for which no signals are blocked, the interval at
-/// which a call that blocks in the kernel is interrupted to look around, and the one at
-/// which a send on a unix socket, or any call in AF_ALG, is retried while poll(2) reports
-/// nothing. A timer that comes after the next tick of the kernel's clock costs nothing to
-/// set; one of a millisecond takes as long as connecting on loopback, because the hardware
-/// is set anew.
+/// The interval of everything that looks again. A call's first poll lasts as long at most;
+/// a call that blocks in the kernel is interrupted so often; and a send on a unix socket, or
+/// any call in AF_ALG, is retried so often while poll(2) reports nothing.
+///
+/// It is not shorter, because setting a timer of a millisecond takes as long as connecting
+/// on loopback: the hardware is set anew. A timer that comes after the next tick of the
+/// kernel's clock costs nothing.
 pub(super) const INTERVAL: Duration = Duration::from_millis(20);
 
 /// First sleep after poll(2) reported a non-blocking socket ready and the attempt said

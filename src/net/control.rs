@@ -23,7 +23,7 @@ pub(crate) struct Control {
     deadline: AtomicU64,
     /// Nanoseconds; `u64::MAX` for no limit.
     longest: AtomicU64,
-    /// Nanoseconds that a wait looks before it sleeps.
+    /// Nanoseconds that a wait polls busily before it sleeps; 0 for not at all.
     busy_poll: AtomicU64,
     pub(super) waiters: Waiters,
     pub(crate) limits: Limits,

@@ -11,9 +11,9 @@ pub(crate) enum Error {
     Errno(Errno),
     /// The socket's timeout ran out.
     TimedOut,
-    /// A signal handler raised; the host holds the exception.
+    /// A signal handler raised; the [`VmContext`](super::VmContext) keeps the exception.
     Raised,
-    /// The program that embeds the interpreter interrupted the call.
+    /// The host interrupted the call.
     Interrupted,
     /// The policy refused.
     Denied(Denied),

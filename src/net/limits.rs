@@ -13,7 +13,7 @@ pub(crate) struct Limits {
     sent: Quota,
     /// A second; `u64::MAX` for any number.
     connections: AtomicU64,
-    /// When the connections so far would be due if each took its share of a second, in
+    /// The time at which the connections so far would be due if each took its share of a second, in
     /// nanoseconds from `origin`.
     due: AtomicU64,
     origin: Instant,

@@ -4,7 +4,8 @@
 //! interpreter has a few threads that call them, and a queue. Whoever waits for an
 //! answer can give up at any time: a look-up that has not begun is taken out of the
 //! queue, one that has begun keeps its thread until the C library comes back.
-//! So a script that gives look-ups up occupies [`MOST_THREADS`] threads and no more.
+//! So a script that gives look-ups up occupies [`MOST_THREADS`] threads at most, or as
+//! many as the host chose (`max_look_up_threads`).
 
 use super::wake::Waiters;
 use super::{Control, Deadline, Error, ResolveError, VmContext, call};

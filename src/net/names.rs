@@ -139,7 +139,8 @@ impl ResolveError {
     }
 }
 
-/// Reads the error of a look-up: who does not wait for the answer any more can try again.
+/// Converts the error of a look-up. One that the script stopped waiting for is
+/// [`ResolveError::TryAgain`].
 impl From<&Error> for ResolveError {
     fn from(error: &Error) -> Self {
         match error {

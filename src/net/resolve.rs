@@ -56,7 +56,7 @@ pub(crate) fn addresses<V: VmContext>(
     let name = query.host.as_deref();
     let is_literal = name.is_some_and(|host| HostLiteral::parse(host.to_bytes()).is_some());
     let query = Query {
-        // What was judged as an address is used as one: only the service is a name.
+        // A host that was checked as an address is used as one: only the service is a name.
         flags: query.flags | if is_literal { libc::AI_NUMERICHOST } else { 0 },
         ..query
     };

@@ -4,12 +4,13 @@
 use crate::{SocketModule, testing};
 use rustpython_vm::Interpreter;
 
-/// `raises(kind, text, call, *args)`: the call raises that, with that text unless `None`.
+/// `raises(exception, text, call, *args)`: the call raises `exception`, with `text` unless
+/// that is `None`.
 const PRELUDE: &str = "
 import socket
-def raises(kind, text, call, *args, **named):
+def raises(exception, text, call, *args, **named):
     try: result = call(*args, **named)
-    except kind as error:
+    except exception as error:
         assert text is None or str(error) == text, (str(error), text)
         return error
     raise AssertionError('%r returned %r' % (args, result))

@@ -124,7 +124,7 @@ const PANICKED: &str = "the host's policy panicked";
 
 /// The address that the system call gets. The kernel turns the unspecified
 /// address into loopback, or into the address that the socket is bound to:
-/// under a policy it is what it was judged as.
+/// under a policy the system call gets the address that was checked in its place.
 fn used(operation: Operation, address: SockAddr) -> SockAddr {
     if !matches!(operation, Operation::Connect | Operation::Send) {
         return address;

@@ -1,8 +1,8 @@
 //! Decides what a host allows its scripts to reach: the words of a decision.
 //!
-//! Plain data and decisions. This layer knows neither the VM nor a system call, so that
-//! every system call that names a destination can demand proof of permission
-//! ([`Permitted`]) in its signature.
+//! This layer holds plain data and decisions. It knows neither the VM nor a system call
+//! (of `sys` it uses a lock that survives fork(2)), so that every system call that names a
+//! destination can demand proof of permission ([`Permitted`]) in its signature.
 
 mod gate;
 mod names;
@@ -95,9 +95,9 @@ pub enum Target<'a> {
         address: SockAddr,
         /// The permitted name that the script gave in its place, if it gave one.
         name: Option<&'a str>,
-        /// The permitted names that led to it in earlier look-ups, if the script gave the
-        /// address itself: an address mostly comes from `getaddrinfo`. As far as they are
-        /// remembered, the newest last.
+        /// The permitted names that led to the address in earlier look-ups, if the script
+        /// gave the address itself (mostly one from `getaddrinfo`). The newest comes last;
+        /// old ones are forgotten.
         known_as: &'a [&'a str],
     },
     /// A socket that is about to be made: socket(2), socketpair(2).

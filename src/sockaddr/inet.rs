@@ -108,9 +108,8 @@ pub(crate) fn ntop6(ip: Ipv6Addr) -> String {
 
 /// A host that is an address already and needs no look-up.
 ///
-/// The only reader of such hosts: rules are evaluated with it, the resolver is not asked for
-/// what it takes, and addresses are made from it. So a host cannot be judged as an
-/// address and then looked up as a name.
+/// This is the only reader of such hosts. Rules, the resolver and the makers of addresses
+/// all use it, so that no host is checked as an address and then looked up as a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HostLiteral<'a> {
     pub(crate) ip: IpAddr,

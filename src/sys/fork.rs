@@ -1,5 +1,4 @@
-//! fork(2) as an event: what other threads held in the parent is nobody's in
-//! the child.
+//! Keeps a child process free of what other threads of its parent held at fork(2).
 //!
 //! A child has one thread, the one that called fork(2). A lock that another
 //! thread held at that moment would stay locked for ever, and a count of that

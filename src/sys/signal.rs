@@ -7,13 +7,13 @@
 //!
 //! Some system calls cannot be told not to block (accept(2), connect(2),
 //! sendfile(2), and any call that poll(2) called ready in vain). Such a call is
-//! interrupted by a timer of its thread every few milliseconds ([`Interval`]),
-//! so that it looks again: a signal that came just before it entered the kernel
+//! interrupted at intervals by a timer of its thread ([`Interval`]; `net::call` chooses
+//! 20 ms), so that it looks again: a signal that came just before it entered the kernel
 //! delays the end of the call by so much and is not lost.
 //!
-//! The signal is SIGURG, unless the process uses it or the host chooses another one.
-//! Its handler does nothing but count; its effect is the EINTR. As in Go's runtime it is this one
-//! because hardly any program uses it, because it is harmless where a program takes the
+//! The signal is SIGURG; the highest free real-time signal where the process handles
+//! SIGURG; or the one that the host chooses. Its handler does nothing but count; its effect
+//! is the EINTR. As in Go's runtime it is SIGURG, because hardly any program uses it, because it is harmless where a program takes the
 //! handler away (it is ignored by default), and because the kernel always takes it:
 //! a real-time signal it refuses at RLIMIT_SIGPENDING.
 

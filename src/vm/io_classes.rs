@@ -2,7 +2,8 @@
 //!
 //! **What RustPython 0.6 lacks:** a public type for `_io._RawIOBase`, for
 //! `_io.BufferedReader`, `_io.BufferedRWPair` and `_io.TextIOWrapper` (rustpython-vm
-//! `src/stdlib/_io.rs:743`, `:2173`, `:2514` and `:3075` keep theirs to themselves). `#[pyclass(base = …)]` wants a Rust type whose class it can ask for.
+//! `src/stdlib/_io.rs:743`, `:2173`, `:2514` and `:3075` keep theirs to themselves).
+//! `#[pyclass(base = …)]` wants a Rust type whose class it can ask for.
 //! **To delete this file:** name the VM's types in `object::file` once they are public.
 //!
 //! # Why this is sound

@@ -293,7 +293,7 @@ mod tests {
     use std::{sync::Barrier, thread};
 
     fn interpreter() -> Interpreter {
-        // Registered: a socket of an interpreter that is not has no host.
+        // Registered, because sockets need the state that `register` makes.
         let builder = Interpreter::builder(Default::default());
         SocketModule::new().register(builder).build()
     }

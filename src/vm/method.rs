@@ -126,8 +126,7 @@ pub(crate) enum BoundArgs {
 }
 
 impl BoundArgs {
-    /// Checks their number and their names. The first, on which the method is
-    /// called, comes apart.
+    /// Checks their number and their names. `self` is returned separately.
     #[inline]
     pub(crate) fn new(
         method: &str,

@@ -1,4 +1,4 @@
-//! Modules of the VM that an interpreter under a policy does not get.
+//! Modules of the VM that an interpreter with a policy or a limit does not get.
 //!
 //! **What RustPython 0.6 lacks:** a way to leave a module of its own out. It adds all of
 //! them to whatever a host names (rustpython-vm `src/vm/interpreter.rs:99`); a definition

@@ -83,7 +83,7 @@ if _thread:
     done.acquire()
 else: work()
 if caught: raise caught[0]"),
-        // The tuple says first one thing, then another; what is judged is used.
+        // The tuple says first one thing, then another; what is checked is used.
         Row::new("an address that changes when it is looked at again", "
 class Address(tuple):
     n = 0

@@ -1,4 +1,4 @@
-//! The time that the machine takes to wake a thread at all, beside which an interrupt is judged.
+//! The time that the machine takes to wake a thread at all, beside which an interrupt is evaluated.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};

@@ -59,7 +59,7 @@ impl ReadBuffer {
         let n = n.min(self.len());
         self.searched = 0;
         if self.start == 0 && n == self.end && n > self.size {
-            // WritableBuffer that grew for this result becomes the result.
+            // Memory that grew for this result becomes the result.
             let mut bytes = std::mem::take(&mut self.memory);
             bytes.truncate(n);
             self.end = 0;

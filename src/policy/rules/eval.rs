@@ -1,4 +1,4 @@
-//! Evaluates what a script asks for by a rule list.
+//! Evaluates a script's request against a rule list.
 
 use super::describe::Described;
 use super::families::Family;
@@ -85,7 +85,7 @@ impl AccessRequest<'_> {
         }
     }
 
-    /// True if a rule for this family, which denies, is for this.
+    /// True if a rule that denies `family` applies to this request.
     fn is_of(&self, family: Family) -> bool {
         let own = |number: i32| matches!(family, Family::Any) || family == Family::Number(number);
         match self {
@@ -120,7 +120,8 @@ impl AccessRequest<'_> {
 }
 
 impl Rules {
-    /// Allows the request, or returns the rule that denies it, if it is a rule that does.
+    /// Allows the request. The error is the rule that denies it, or `None` if no rule
+    /// allows it.
     fn eval(&self, operation: Operation, request: &AccessRequest<'_>) -> Result<(), Option<&Rule>> {
         if let Some(rule) = self.denies(operation, request) {
             return Err(Some(rule));
@@ -150,7 +151,7 @@ impl Rules {
     }
 
     /// True of what could reach an address that a rule denies, without the address
-    /// being judged: options, and sockets whose headers the script writes.
+    /// being checked: options, and sockets whose headers the script writes.
     fn is_way_around(&self, request: &AccessRequest<'_>) -> bool {
         let is_wide = match request {
             AccessRequest::Option { .. } => true,
@@ -211,7 +212,7 @@ impl Rules {
             .any(|(rule, host, ports)| {
                 let fits = match operation {
                     Resolve => opens_look_ups(rule, host),
-                    // The address that the look-up gives will be judged for itself.
+                    // The address that the look-up gives will be checked for itself.
                     _ => {
                         (rule.covers(operation, Allow) || rule.covers(Resolve, Allow))
                             && ports.matches(name.port, Allow)
@@ -295,9 +296,9 @@ impl Rules {
     }
 }
 
-/// True of an allowed host that may be looked up: to do anything with it is to
-/// look it up. But to listen on a port concerns no other host, so that such a
-/// rule must not open the look-up of all of them.
+/// True of an allowed host that may be looked up. A rule for any operation allows the
+/// look-up, except one that lets scripts listen on a port of every host: it must not open
+/// the look-up of all of them.
 fn opens_look_ups(rule: &Rule, host: &HostPattern) -> bool {
     let other = [Connect, Send, Resolve];
     !host.is_everyone() || other.into_iter().any(|other| rule.covers(other, Allow))

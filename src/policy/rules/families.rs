@@ -75,7 +75,7 @@ impl SocketKind {
         matches!(self.family, AF_INET | AF_INET6) && self.socket_type == SOCK_RAW
     }
 
-    /// True of a socket that reaches nothing until its addresses are judged.
+    /// True of a socket that reaches nothing until its addresses are checked.
     pub(super) fn is_ordinary(self) -> bool {
         let known = matches!(
             self.socket_type,

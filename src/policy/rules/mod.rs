@@ -59,8 +59,8 @@ use index::List;
 ///
 /// # Names and addresses
 ///
-/// A name is judged before it is looked up, and each address that the look-up
-/// gives once more. Rules for addresses and subnets do not match names: what a
+/// A name is checked before it is looked up, and so is each address that the look-up
+/// gives. Rules for addresses and subnets do not match names: what a
 /// name leads to is not known yet, and the request itself can carry data out.
 /// So a name takes a rule by name, `*` or `:port`.
 ///
@@ -78,13 +78,13 @@ use index::List;
 /// - A rule that denies a name does not deny its addresses, and they may have
 ///   other names. To keep scripts from a machine, deny its addresses.
 /// - A rule that denies ports does not deny look-ups that concern no port.
-/// - To connect to `0.0.0.0` or `::` is to connect to loopback, and judged so.
+/// - Connecting to `0.0.0.0` or `::` connects to loopback and is checked as that.
 ///   To bind to them is to listen on all interfaces, and takes a rule for them.
 ///
 /// # What needs no rule
 ///
 /// Unless a `socket:` rule denies it, scripts can create sockets of IPv4, IPv6
-/// and AF_UNIX, raw ones apart: what they reach is judged when they do. Sockets
+/// and AF_UNIX, raw ones apart: what they reach is checked when they reach it. Sockets
 /// of vsock can be created if a rule allows any vsock address. Other families
 /// need a `socket:` rule, which is then for their addresses too; a rule that
 /// denies a family is always for its addresses as well.
@@ -96,9 +96,9 @@ use index::List;
 /// not known here. To join or leave a multicast group takes what it takes to bind
 /// to the group's address: `bind=239.1.2.3`.
 ///
-/// `allow_all()` with a rule that denies an address is as strict with options,
-/// raw sockets and packet sockets, which could go around that rule. Of the functions that concern the machine, only
-/// those that change it or list its interfaces need a rule.
+/// `allow_all()` with a rule that denies an address is as strict with options, raw sockets
+/// and packet sockets, because these could go around that rule. Of the functions that
+/// concern the machine, only those that change it or list its interfaces need a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Rules {

@@ -1,9 +1,9 @@
 //! Socket options, by whether they need a rule.
 //!
 //! Those of [`ORDINARY`] need none: what they do concerns the socket alone, and its
-//! traffic with addresses that are judged. Everything else does, since the kernel's
+//! traffic with addresses that are checked. Everything else does, since the kernel's
 //! list grows every year: options that redirect traffic, connect or bind without an
-//! address being judged, hand out descriptors, reach memory, or change privileges.
+//! address being checked, hand out descriptors, reach memory, or change privileges.
 
 use nix::libc;
 use std::fmt;

@@ -89,8 +89,8 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// True if the rule is for this operation. Those that no rule is written
-    /// with are decided by the target alone.
+    /// True if the rule is for this operation. Operations that have no word before `=` are
+    /// decided by the target alone.
     pub(super) fn covers(&self, operation: Operation, effect: Effect) -> bool {
         let own = self.operations;
         own.unwrap_or_else(|| self.pattern.default_operations(effect))

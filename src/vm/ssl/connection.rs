@@ -55,8 +55,8 @@ pub(super) struct Connection {
     /// The write that is under way, whose pieces belong together.
     #[pytraverse(skip)]
     writing: Writing,
-    /// Without waiting: how many bytes a write has taken that said
-    /// SSLWantWriteError, as they had not all gone.
+    /// On a socket that does not wait: the number of bytes of a write that raised
+    /// SSLWantWriteError because not all of them had been sent.
     #[pytraverse(skip)]
     taken: AtomicUsize,
 }
@@ -120,8 +120,8 @@ impl Connection {
         }
     }
 
-    /// One piece of work: what came of it, and whether nothing is left to be
-    /// sent. On a socket that waits it waits for both, and until `is_turn`.
+    /// Does one piece of work; returns its result and whether everything was sent. A
+    /// socket that waits waits for both, and first for `is_turn`.
     fn work<T>(
         &self,
         call: &mut Call<'_, impl VmContext>,

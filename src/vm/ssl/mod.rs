@@ -5,8 +5,7 @@
 //! `src/openssl.rs:2261`), and never waits on one that does not block. **To delete this
 //! folder:** add the VM's `_ssl` unchanged once it calls a socket's methods.
 //!
-//! So the
-//! `_ssl` of this crate is RustPython's with two methods replaced:
+//! So the `_ssl` here is RustPython's with two methods replaced.
 //! `SSLContext._wrap_socket` gives it a [`transport`](crate::object::transport),
 //! a socket that never waits and takes any number of bytes, and puts a
 //! [`Connection`] before the result, which sends those bytes and does the
