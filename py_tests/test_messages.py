@@ -289,6 +289,11 @@ class Helpers(DescriptorTest):
             number = socket.dup(self.one.fileno())
             self.assertTrue(self.same_file(number, self.one.fileno()))
             os.close(number)
+        number = socket.dup(self.one.fileno())
+        os.close(number)
+        with self.one.dup() as again:
+            self.assertEqual(again.fileno(), number)
+            self.assertTrue(self.same_file(number, self.one.fileno()))
 
     def test_the_room_is_cmsg_len(self):
         socket.send_fds(self.one, [b"x"], [*self.file, 0])

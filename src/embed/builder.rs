@@ -258,8 +258,10 @@ impl SocketModule {
     }
 
     /// Tells `hook` of everything that happens to the scripts' sockets, and of look-ups,
-    /// on the thread where it happens. The hook must not block. A panic in it goes no
-    /// further than the message that it prints. See [`Event`].
+    /// on the thread where it happens, in the middle of the call. The hook must not block,
+    /// and must not wait for a lock that another thread holds while it calls a method of
+    /// [`Handle`] or runs a script. A panic in it goes no further than the message that it
+    /// prints. See [`Event`].
     ///
     /// ```
     /// use rustpython_socket::{Event, SocketModule};

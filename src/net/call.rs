@@ -267,7 +267,7 @@ impl<'a, V: VmContext> Call<'a, V> {
                         return Err(Errno::EAGAIN.into());
                     }
                     Err(blocked) if blocked.errno == Errno::EINTR => {
-                        if (has_part || blocked.has_part) && wake_ups == signal::wake_ups() {
+                        if (has_part || blocked.has_part) && signal::was_another(wake_ups) {
                             return Err(Errno::EINTR.into());
                         }
                         Err(Blocked {
@@ -521,11 +521,12 @@ impl Wait {
     fn next<V: VmContext>(&mut self, call: &mut Call<'_, V>) -> Result<Mode, Error> {
         self.has_signal = false;
         if self.is_short {
-            if self.once(call)? == Wake::Ready {
-                return Ok(Mode::DontWait);
+            match self.once(call)? {
+                // A signal may end the call, before its handler runs.
+                Wake::Ready | Wake::Signal => return Ok(Mode::DontWait),
+                // Not ready: there is nothing to try before a longer wait.
+                Wake::Elapsed | Wake::Notified => call.look_around()?,
             }
-            // Not ready: there is nothing to try before a longer wait.
-            call.look_around()?;
         }
         if call.is_blocking() && self.ready != Ready::Unknown {
             if mem::take(&mut self.is_unheeded) {
@@ -668,7 +669,7 @@ fn wake(polled: Result<usize, Errno>, wake_ups: u32) -> Result<Wake, Error> {
     match polled {
         Ok(0) => Ok(Wake::Elapsed),
         Ok(_) => Ok(Wake::Ready),
-        Err(Errno::EINTR) if wake_ups == signal::wake_ups() => Ok(Wake::Signal),
+        Err(Errno::EINTR) if signal::was_another(wake_ups) => Ok(Wake::Signal),
         Err(Errno::EINTR) => Ok(Wake::Notified),
         Err(errno) => Err(errno.into()),
     }

@@ -106,8 +106,13 @@ impl Socket {
     /// Tells of a connect that takes time, once.
     #[cold]
     fn begin_connect(&self, address: &SockAddr) {
+        if self.is_connecting() {
+            return;
+        }
+        // First the peer, for whoever sees the mark.
+        self.control.observer.remember_peer(self.id, address);
+        self.unmark_told();
         if self.mark_connecting() {
-            self.control.observer.remember_peer(self.id, address);
             self.tell_connect(address, None);
         }
     }
@@ -116,6 +121,8 @@ impl Socket {
     #[cold]
     fn report_connect(&self, address: &SockAddr, connected: &Result<(), Error>) {
         let errno = match connected {
+            // A further connect(2) says how one in the background went.
+            Ok(()) if self.unmark_told() => return,
             Ok(()) => return self.end_connect(address, Ok(())),
             Err(Error::Errno(Errno::EINPROGRESS)) => return self.begin_connect(address),
             // One goes on since an earlier call.
@@ -188,6 +195,9 @@ impl Socket {
 
     fn saw_end(&self, connected: Result<(), Errno>) {
         if let Some(address) = self.forget_connect() {
+            if connected.is_ok() {
+                self.mark_told();
+            }
             self.end_connect(&address, connected);
         }
     }

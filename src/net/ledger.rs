@@ -414,10 +414,13 @@ impl Control {
     pub(super) fn list(&self, fd: RawFd, socket: &Arc<Socket>) {
         let mut entries = self.ledger.lock();
         entries.insert(fd, Arc::downgrade(socket));
-        // The kernel gave the number to a socket: who had it closed it unseen.
+        // The kernel gave the number to a socket: who had it closed it unseen. The number
+        // is the socket's now, even if both are of one file.
         let stale = entries.loose.remove(&fd);
         drop(entries);
-        drop(stale);
+        if let Some(stale) = stale {
+            stale.fd.forget();
+        }
     }
 
     /// A socket did not get this descriptor.

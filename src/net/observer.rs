@@ -3,7 +3,7 @@
 use super::ResolveError;
 use crate::policy::{Denied, Operation, ReportRefusal, ResolvedNames, Target};
 use crate::sockaddr::SockAddr;
-use crate::sys::fork::PerProcess;
+use crate::sys::fork::Inherited;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -211,10 +211,10 @@ pub(crate) type Hook = dyn Fn(&Event<'_>) + Send + Sync;
 pub(crate) struct Observer {
     hook: OnceLock<Box<Hook>>,
     /// The names of addresses, kept while there is a hook to tell them to.
-    names: PerProcess<ResolvedNames>,
+    names: Inherited<ResolvedNames>,
     /// The peers of the connects that go on in the background. A socket that has one has a
     /// mark as well, so that the others need not be looked for.
-    connecting: PerProcess<HashMap<SocketId, SockAddr>>,
+    connecting: Inherited<HashMap<SocketId, SockAddr>>,
     pub(crate) opened: AtomicU64,
     pub(crate) refusals: AtomicU64,
     pub(crate) limited: AtomicU64,

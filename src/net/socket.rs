@@ -43,6 +43,8 @@ const SHUT_WRITE: u8 = 2;
 
 /// A connect goes on in the background, and the host wants to hear how it ends.
 const CONNECTING: u8 = 4;
+/// That connect has ended, and the host was told.
+const TOLD: u8 = 8;
 
 impl Socket {
     /// A socket without a descriptor.
@@ -179,12 +181,22 @@ impl Socket {
         self.marks.fetch_or(CONNECTING, Ordering::Relaxed) & CONNECTING == 0
     }
 
-    /// Tells whether there is that mark.
+    /// Marks the end of that connect as told. The next connect(2) may say it once more.
+    pub(super) fn mark_told(&self) {
+        self.marks.fetch_or(TOLD, Ordering::Relaxed);
+    }
+
+    /// Takes that mark away. False if there was none.
+    pub(super) fn unmark_told(&self) -> bool {
+        self.marks.fetch_and(!TOLD, Ordering::Relaxed) & TOLD != 0
+    }
+
+    /// Tells whether a connect goes on in the background.
     pub(super) fn is_connecting(&self) -> bool {
         self.marks.load(Ordering::Relaxed) & CONNECTING != 0
     }
 
-    /// Takes that mark away. False if there was none.
+    /// Takes the mark of that away. False if there was none.
     pub(super) fn unmark_connecting(&self) -> bool {
         // Nearly always there is none.
         self.is_connecting()
@@ -293,6 +305,7 @@ pub(crate) enum NotOpened {
 impl Drop for Socket {
     fn drop(&mut self) {
         let _ = self.begin_to_close(None);
+        self.forget_connect();
     }
 }
 

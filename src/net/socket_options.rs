@@ -63,7 +63,14 @@ impl Socket {
 
     /// Reads an option into `buffer`; returns its length in bytes (getsockopt(2)).
     pub(crate) fn option(&self, level: i32, name: i32, buffer: &mut [u8]) -> Result<usize, Errno> {
-        sockopt::get(self.acquire()?.fd(), level, name, buffer)
+        let guard = self.acquire()?;
+        let len = sockopt::get(guard.fd(), level, name, buffer)?;
+        if (level, name) == (libc::SOL_SOCKET, libc::SO_ERROR)
+            && let Some(value) = buffer[..len].first_chunk()
+        {
+            self.saw_socket_error(guard.fd(), i32::from_ne_bytes(*value));
+        }
+        Ok(len)
     }
 
     /// Reads an option whose answer has a new descriptor in it. Otherwise like

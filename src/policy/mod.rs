@@ -313,8 +313,10 @@ impl std::error::Error for Denied {}
 
 /// Decides what scripts may do; [`Rules`](crate::Rules) serves nearly every host.
 ///
-/// A policy is called on whichever thread runs the script; it must not block. If it
-/// panics, the answer is a refusal.
+/// A policy is called on whichever thread runs the script, in the middle of a call. It must
+/// not block, and must not wait for a lock that another thread holds while it calls a
+/// method of [`Handle`](crate::Handle) or runs a script. If it panics, the answer is a
+/// refusal.
 ///
 /// # What is asked, and in which order
 ///

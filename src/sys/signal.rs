@@ -41,10 +41,18 @@ extern "C" fn interrupts(_: libc::c_int) {
     WAKE_UPS.with(|count| count.fetch_add(1, Ordering::Relaxed));
 }
 
-/// Returns a number that changes whenever the calling thread has a wake-up signal. After
-/// an EINTR it tells whether that came from another signal alone.
+/// Returns a number that changes whenever the calling thread has a wake-up signal.
 pub(crate) fn wake_ups() -> u32 {
     WAKE_UPS.with(|count| count.load(Ordering::Relaxed))
+}
+
+/// Tells, after an EINTR, whether another signal alone has interrupted the thread since
+/// [`wake_ups`] was `before`. False where the program has a handler of its own for the
+/// wake-up signal, because that counts none.
+#[cold]
+pub(crate) fn was_another(before: u32) -> bool {
+    before == wake_ups()
+        && signal().is_none_or(|signal| handler_of(signal) == Some(address(interrupts)))
 }
 
 /// The address that sigaction(2) has of a handler.

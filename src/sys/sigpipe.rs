@@ -24,16 +24,15 @@ pub(super) fn without_sigpipe<T>(call: impl FnOnce() -> Result<T, Errno>) -> Res
     if was_blocked {
         return result;
     }
-    if matches!(result, Err(Errno::EPIPE)) {
-        let now = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        // SAFETY: the arguments are valid; the signal, sent to this thread
-        // alone, is taken off before it can be delivered. Ignored signals are
-        // not there to be taken.
-        unsafe { libc::sigtimedwait(&raw const pipe, std::ptr::null_mut(), &raw const now) };
-    }
+    // Whatever the result: a call that has sent a part before the connection broke returns
+    // that, and the signal is there all the same.
+    let now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the arguments are valid; the signal, sent to this thread alone, is taken off
+    // before it can be delivered. It was not blocked before, so that none was there before.
+    unsafe { libc::sigtimedwait(&raw const pipe, std::ptr::null_mut(), &raw const now) };
     // SAFETY: `before` was filled in.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut()) };
     result

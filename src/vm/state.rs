@@ -180,11 +180,11 @@ pub(crate) fn register(vm: &VirtualMachine, runtime: Arc<Runtime>) {
         })
         .map(|(_, entry)| entry)
         .collect();
-    runtimes.insert(vm.state.runtime_root_id, entry);
+    let replaced = runtimes.insert(vm.state.runtime_root_id, entry);
     drop(runtimes);
     keep(tenancy, vm);
     // Values that the host gave them may have a Drop of their own.
-    drop(ended);
+    drop((ended, replaced));
 }
 
 impl Entry {
