@@ -43,7 +43,7 @@ const SHUT_WRITE: u8 = 2;
 
 /// A connect goes on in the background, and the host wants to hear how it ends.
 const CONNECTING: u8 = 4;
-/// That connect has ended, and the host was told.
+/// The host was told of the end of that connect.
 const TOLD: u8 = 8;
 
 impl Socket {
