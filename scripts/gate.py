@@ -31,8 +31,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TARGET = os.path.abspath(os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target"))
 LOGS = os.path.join(TARGET, "gate")
 
-# Minutes from an empty target on two cores. GATE_BUDGET replaces it where a machine is busy.
-BUDGET = {"gate": 25, "tests": 20}
+# Minutes from an empty target on two cores. Measured on a quiet machine: 22 and 20 at most;
+# a quarter more is for one that is not. GATE_BUDGET replaces it.
+BUDGET = {"gate": 28, "tests": 25}
 # Minutes after which a stage hangs.
 LIMIT = 45
 # Percent of the whole counts of races and soaks, unless SOCKET_TEST_EFFORT is set.
