@@ -43,10 +43,9 @@ pub(super) fn host_and_ports(target: Part<'_>) -> Parsed<Pattern> {
     let Some((name, numbers)) = target.split_once(':') else {
         return Ok(Pattern::Host(host(target)?, Ports::ANY));
     };
-    if KEYWORDS
-        .iter()
-        .any(|word| name.text.eq_ignore_ascii_case(word))
-    {
+    // A final dot does not matter in a name, and is not printed.
+    let bare = name.text.strip_suffix('.').unwrap_or(name.text);
+    if KEYWORDS.iter().any(|word| bare.eq_ignore_ascii_case(word)) {
         // A host of that name would print as something else.
         return Err(
             name.error("this word is written in lower case; a host of that name has no ports")
