@@ -58,7 +58,7 @@ SUITES = [
     "test_messages",
     "test_options",
 ]
-# What the first file system needs; everything else is loaded from it.
+# Modules that the first file system needs; everything else is loaded from it.
 BOOT_MODULES = ["virtio_pci", "9pnet_virtio", "9p"]
 # These are loaded by name: their families ask whether a module is there, or no socket
 # call loads them. What the kernel lacks is reported, and its tests are skipped.

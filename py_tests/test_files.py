@@ -162,7 +162,7 @@ class MakeFile(SocketTest):
                         self.assertEqual((both.errors, both.mode), ("strict", "rw"))
                     other.sendall(b"answer\nnext\n")
                     self.assertEqual(reader.result(), text("answer\n"))
-                    # What was read ahead outlives a write.
+                    # Data read ahead outlives a write.
                     both.write(text("x"))
                     self.assertEqual(both.readline(), text("next\n"))
                 self.assertEqual(other.recv(99), b"x")

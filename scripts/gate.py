@@ -52,7 +52,7 @@ SIDE_BY_SIDE = (os.cpu_count() or 1) + 1
 RELEASE = ["--release", "--ignore-rust-version"]
 LIBTEST = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.M)
 COUNTS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.M)
-# What a test says that was not run, or in part; libtest counts it among those that passed.
+# Output of a test that was not run, or in part; libtest counts it among those that passed.
 SKIPPED = re.compile(r"^skipped: ", re.M)
 # Lines of a passing stage that are worth showing.
 CLOSING = re.compile(r"^(test result: .*|test_\w+\.py .*|test\.\w.* run .*|.* unexpected|skipped: .*|No CPython .*)$", re.M)

@@ -12,7 +12,7 @@ use wake::Waiters;
 /// In which order a call that waits does its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// As in the library: register, block the signals, look, poll.
+    /// Waits in the library's order: register, block the signals, look, poll.
     Right,
     /// It looks before it is on the list.
     LooksBeforeRegistering,

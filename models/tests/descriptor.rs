@@ -50,7 +50,7 @@ fn close_returns_when_the_number_is_free() {
         assert!(socket.close());
         socket.wait_until_idle();
         assert!(!socket.is_open(0));
-        // What has the number from now on is used by no call of the socket's.
+        // No call of the socket's uses the number's next owner.
         assert!(socket.install(1) && socket.call() == Some(1));
     };
     together(Some(3), close, &[call, call], |socket| {

@@ -109,7 +109,7 @@ impl MessageFlags {
         send: impl FnOnce(libc::c_int) -> Result<T, Errno>,
     ) -> Result<T, Errno> {
         if self.holds_sigpipe {
-            // Of RDS and others, which raise none, too: a script can say AF_RDS of a
+            // Also in RDS and others, which raise none: a script can say AF_RDS of a
             // descriptor that is a TCP socket's.
             return without_sigpipe(|| send(self.bits));
         }

@@ -335,7 +335,7 @@ mod tests {
         *held = 1;
         *inner.lock() = 2;
         in_child(|| {
-            // What the child has to wait for has ended.
+            // The threads for which the child waits have ended.
             drop(held);
             (*outer.lock(), *inner.lock()) == (1, 2) && own_section() == 0
         });
