@@ -459,6 +459,17 @@ class AsTheKernel(SocketTest):
         self.assertErrno(errno.EAGAIN, client.connect, listener.getsockname())
         self.assertGreaterEqual(time.monotonic() - started, 0.25)
 
+    def test_a_unix_connect_with_a_timeout_does_not_wait_for_room(self):
+        # poll(2) cannot tell when a backlog has room.
+        listener = self.full_unix_listener()
+        for timeout in (0.001, LONG):
+            client = self.make(socket.AF_UNIX)
+            client.settimeout(timeout)
+            started = time.monotonic()
+            self.assertErrno(errno.EAGAIN, client.connect, listener.getsockname())
+            self.assertEqual(client.connect_ex(listener.getsockname()), errno.EAGAIN)
+            self.assertLess(time.monotonic() - started, LONG / 2)
+
     def test_rcvtimeo_ends_accept(self):
         listener = self.listener()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds(0.1))

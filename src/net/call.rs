@@ -326,11 +326,8 @@ impl<'a, V: VmContext> Call<'a, V> {
                 }
                 wait.was_ready = false;
             }
-            // Where poll(2) cannot tell, the blocking call itself has waited.
-            if ready != Ready::Unknown || !self.is_blocking() {
-                wait.once(self)?;
-                self.look_around()?;
-            }
+            wait.once(self)?;
+            self.look_around()?;
         }
     }
 
@@ -421,7 +418,6 @@ impl<'a, V: VmContext> Call<'a, V> {
         let limits = &self.socket.control.limits;
         match ready {
             Ready::Write => limits.may_send(),
-            Ready::Unknown => Ok(()),
             _ => limits.may_receive(),
         }
     }
@@ -468,7 +464,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             return Err(Errno::EAGAIN.into());
         }
         let option = match ready {
-            Ready::Write | Ready::Unknown => libc::SO_SNDTIMEO,
+            Ready::Write => libc::SO_SNDTIMEO,
             _ => libc::SO_RCVTIMEO,
         };
         if let Some(timeout) = sys::sockopt::get_duration(guard.fd(), option)? {
@@ -508,7 +504,7 @@ impl Wait {
     fn new(ready: Ready) -> Self {
         Self {
             ready,
-            is_short: ready != Ready::Unknown,
+            is_short: true,
             is_unheeded: true,
             was_ready: false,
             has_signal: false,
@@ -528,7 +524,7 @@ impl Wait {
                 Wake::Elapsed | Wake::Notified => call.look_around()?,
             }
         }
-        if call.is_blocking() && self.ready != Ready::Unknown {
+        if call.is_blocking() {
             if mem::take(&mut self.is_unheeded) {
                 call.heed_the_descriptor(self.ready)?;
             }

@@ -8,7 +8,8 @@
 //! | blocking, not unix | EINTR | it goes on: wait until writable, read SO_ERROR |
 //! | with a timeout | EINPROGRESS, EINTR | the same |
 //! | with a timeout | EALREADY | that is the result |
-//! | unix, waits | EAGAIN, EINTR: the backlog is full | nothing has begun: again |
+//! | unix, blocking | EINTR | nothing has begun: again |
+//! | unix, with a timeout | EAGAIN: the backlog is full | that is the result, as in CPython |
 //!
 //! When SO_SNDTIMEO ends the wait, the result is EINPROGRESS, for unix EAGAIN, as
 //! from the kernel.
@@ -20,6 +21,7 @@ use crate::sockaddr::SockAddr;
 use crate::sys::{self, sockopt};
 use nix::errno::Errno;
 use nix::libc;
+use std::mem;
 use std::os::fd::BorrowedFd;
 
 impl<V: VmContext> Call<'_, V> {
@@ -35,11 +37,10 @@ impl<V: VmContext> Call<'_, V> {
     }
 
     fn attempt_connect(&mut self, target: &Permitted<SockAddr>) -> Result<(), Error> {
-        if target.get().family() == libc::AF_UNIX {
-            // Poll(2) does not tell when a backlog has room.
-            return self.retry_bounded(Ready::Unknown, |fd| sys::socket::connect(fd, target));
-        }
         let waits = self.deadline.timeout() != Timeout::NonBlocking;
+        if target.get().family() == libc::AF_UNIX {
+            return self.connect_unix(target, waits);
+        }
         match self.bounded(|fd| sys::socket::connect(fd, target))? {
             Err(Errno::EINTR) if !waits => Err(Errno::EINPROGRESS.into()),
             Err(Errno::EALREADY) if !self.is_blocking() => Err(Errno::EALREADY.into()),
@@ -52,6 +53,25 @@ impl<V: VmContext> Call<'_, V> {
             }
             Ok(()) => Ok(()),
             Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Connects a unix socket. Where the backlog is full, the kernel's blocking call waits;
+    /// poll(2) cannot tell when there is room, so that with a timeout EAGAIN is the result.
+    fn connect_unix(&mut self, target: &Permitted<SockAddr>, waits: bool) -> Result<(), Error> {
+        let mut is_unheeded = true;
+        loop {
+            match self.bounded(|fd| sys::socket::connect(fd, target))? {
+                // Nothing has begun.
+                Err(Errno::EINTR) if waits => {
+                    self.look_around()?;
+                    if mem::take(&mut is_unheeded) && self.is_blocking() {
+                        self.heed_the_descriptor(Ready::Write)?;
+                    }
+                }
+                Err(Errno::EINTR) => return Err(Errno::EAGAIN.into()),
+                connected => return connected.map_err(Error::from),
+            }
         }
     }
 
