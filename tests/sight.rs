@@ -246,8 +246,11 @@ for s in filler: s.setblocking(False); s.connect_ex(full.getsockname())
 fn connects_that_do_not_wait() {
     for see in [
         "assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0",
+        "assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR, 4) == bytes(4)",
         "s.getpeername()",
         "assert s.connect_ex(address) in (0, 106)",
+        // What was told once is not told again by a further connect.
+        "s.getpeername(); assert s.connect_ex(address) == 0",
         "s.send(b'x')",
         "s.settimeout(9); s.sendall(b'x')",
         "assert s.recv(1) == b'y'",
@@ -277,6 +280,7 @@ assert s.getpeername() == address
 fn connects_that_fail_in_the_background() {
     for see in [
         "assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 111",
+        "assert s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR, 4) == b'o\\0\\0\\0'",
         "assert s.connect_ex(address) == 111",
         "
 try: s.send(b'x')

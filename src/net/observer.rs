@@ -298,3 +298,23 @@ impl ReportRefusal for Observer {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::fork::testing::in_child;
+
+    #[test]
+    fn a_child_process_knows_the_connects_that_go_on_and_their_names() {
+        let observer = Observer::default();
+        let id: SocketId = 1;
+        let address = SockAddr::from(SocketAddr::from(([127, 0, 0, 1], 80)));
+        observer.remember_peer(id, &address);
+        observer.resolved("here.test", Ok(&[[127, 0, 0, 1].into()]));
+        in_child(|| {
+            observer.name_of(&address).as_deref() == Some("here.test")
+                && observer.forget_peer(id) == Some(address)
+        });
+        assert_eq!(observer.forget_peer(id), Some(address));
+    }
+}

@@ -291,14 +291,13 @@ impl<T: Default> Default for PerProcess<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+pub(crate) mod testing {
     use nix::sys::wait::{WaitStatus, waitpid};
     use nix::unistd::{ForkResult, alarm, fork};
-    use std::sync::atomic::AtomicBool;
 
     /// Runs `test` in a child process, which has 20 seconds for it.
-    fn in_child(test: impl FnOnce() -> bool) {
+    #[track_caller]
+    pub(crate) fn in_child(test: impl FnOnce() -> bool) {
         // SAFETY: the child runs the test, which takes no lock of others, and leaves.
         match unsafe { fork() }.unwrap() {
             ForkResult::Child => {
@@ -312,6 +311,13 @@ mod tests {
             }
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::in_child;
+    use super::*;
+    use std::sync::atomic::AtomicBool;
 
     #[test]
     fn a_lock_that_another_thread_held_at_the_fork_is_free_in_the_child() {

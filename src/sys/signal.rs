@@ -357,6 +357,7 @@ impl Drop for Interval {
 mod tests {
     use super::*;
     use crate::sys::MessageFlags;
+    use crate::sys::fork::testing::in_child;
     use crate::sys::socket::SocketSpec;
     use std::sync::mpsc::channel;
     use std::time::Instant;
@@ -415,30 +416,32 @@ mod tests {
 
     #[test]
     fn a_handler_that_was_taken_away_is_put_back() {
-        use nix::sys::wait::{WaitStatus, waitpid};
-        use nix::unistd::{ForkResult, fork};
-
         let signal = signal().unwrap();
         // In a process of its own: other tests need the handler.
-        // SAFETY: the child makes system calls and leaves.
-        match unsafe { fork() }.unwrap() {
-            ForkResult::Child => {
-                for handler in [libc::SIG_DFL, libc::SIG_IGN] {
-                    // SAFETY: what is tested puts it back.
-                    unsafe { libc::signal(signal, handler) };
-                    let blocked = Blocked::new().unwrap();
-                    Thread::current().interrupt();
-                    if blocked.poll(&mut [], Some(Duration::from_secs(60))) != Err(Errno::EINTR) {
-                        // SAFETY: no destructors of the parent's run here.
-                        unsafe { libc::_exit(1) }
-                    }
-                }
-                // SAFETY: as above.
-                unsafe { libc::_exit(0) }
-            }
-            ForkResult::Parent { child } => {
-                assert_eq!(waitpid(child, None), Ok(WaitStatus::Exited(child, 0)));
-            }
-        }
+        in_child(|| {
+            [libc::SIG_DFL, libc::SIG_IGN].into_iter().all(|handler| {
+                // SAFETY: what is tested puts it back.
+                unsafe { libc::signal(signal, handler) };
+                let blocked = Blocked::new().unwrap();
+                Thread::current().interrupt();
+                blocked.poll(&mut [], Some(Duration::from_secs(60))) == Err(Errno::EINTR)
+            })
+        });
+    }
+
+    #[test]
+    fn a_handler_of_the_programs_own_leaves_open_which_signal_came() {
+        extern "C" fn own(_: libc::c_int) {}
+        let signal = signal().unwrap();
+        in_child(|| {
+            let before = wake_ups();
+            let other_alone = was_another(before);
+            // SAFETY: the handler does nothing.
+            unsafe { libc::signal(signal, address(own)) };
+            let blocked = Blocked::new().unwrap();
+            Thread::current().interrupt();
+            let ended = blocked.poll(&mut [], Some(Duration::from_secs(60)));
+            other_alone && ended == Err(Errno::EINTR) && !was_another(before)
+        });
     }
 }

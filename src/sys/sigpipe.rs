@@ -37,3 +37,26 @@ pub(super) fn without_sigpipe<T>(call: impl FnOnce() -> Result<T, Errno>) -> Res
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut()) };
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::fork::testing::in_child;
+
+    /// As sendfile(2) does when the connection breaks after a part.
+    fn broken_after_a_part() -> Result<usize, Errno> {
+        // SAFETY: the thread is this one.
+        unsafe { libc::pthread_kill(libc::pthread_self(), libc::SIGPIPE) };
+        Ok(3)
+    }
+
+    #[test]
+    fn a_part_before_the_connection_broke_leaves_no_signal() {
+        // In a process of its own, which the signal would end.
+        in_child(|| {
+            // SAFETY: the default disposition.
+            unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+            without_sigpipe(broken_after_a_part) == Ok(3)
+        });
+    }
+}

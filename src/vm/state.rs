@@ -123,7 +123,23 @@ impl Drop for Tenancy {
 /// of scripts: among the functions that it calls in a child after fork(2).
 #[pyclass(module = false, name = "socket_keeper")]
 #[derive(Debug, PyPayload)]
-struct Keeper(#[expect(dead_code, reason = "dropping it is its purpose")] Arc<Tenancy>);
+struct Keeper {
+    root: i64,
+    interpreter: i64,
+    #[expect(dead_code, reason = "dropping it is its purpose")]
+    tenancy: Arc<Tenancy>,
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        let mut runtimes = RUNTIMES.get_or_init(Default::default).lock();
+        let entry = runtimes.get_mut(&self.root);
+        let state = entry.and_then(|entry| entry.states.remove(&self.interpreter));
+        drop(runtimes);
+        // It may be the last owner of values that the host gave.
+        drop(state);
+    }
+}
 
 #[pyclass(with(Callable), flags(DISALLOW_INSTANTIATION))]
 impl Keeper {}
@@ -136,10 +152,15 @@ impl Callable for Keeper {
     }
 }
 
-/// Lets the interpreter of `vm` keep the descriptors of its root open.
+/// Lets the interpreter of `vm` keep the descriptors of its root open, and its own state.
 fn keep(tenancy: Arc<Tenancy>, vm: &VirtualMachine) {
     let _ = Keeper::make_static_type();
-    let keeper = Keeper(tenancy).into_ref(&vm.ctx);
+    let keeper = Keeper {
+        root: vm.state.runtime_root_id,
+        interpreter: vm.state.interpreter_id,
+        tenancy,
+    };
+    let keeper = keeper.into_ref(&vm.ctx);
     vm.state.after_forkers_child.lock().push(keeper.into());
 }
 
@@ -261,4 +282,77 @@ fn look_up(vm: &VirtualMachine) -> Arc<State> {
         keep(tenancy, vm);
     }
     state
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SocketModule;
+    use rustpython_vm::Interpreter;
+
+    fn interpreter(module: SocketModule) -> Interpreter {
+        module
+            .register(Interpreter::builder(Default::default()))
+            .build()
+    }
+
+    /// Number of interpreters of this root that have a state.
+    fn states(root: i64) -> usize {
+        let runtimes = RUNTIMES.get_or_init(Default::default).lock();
+        runtimes.get(&root).map_or(0, |entry| entry.states.len())
+    }
+
+    #[test]
+    fn a_state_goes_with_its_interpreter() {
+        let root = interpreter(SocketModule::new());
+        let id = root.enter(|vm| {
+            of(vm);
+            vm.state.runtime_root_id
+        });
+        for _ in 0..3 {
+            let child = root.create_subinterpreter();
+            child.enter(|vm| drop(of(vm)));
+            assert_eq!(states(id), 2);
+            child.finalize(None);
+            assert_eq!(states(id), 1);
+        }
+        root.finalize(None);
+        assert_eq!(states(id), 0);
+    }
+
+    /// A policy whose destructor needs the table of runtimes.
+    struct NeedsTheTable;
+
+    impl Policy for NeedsTheTable {
+        fn check(&self, _: Operation, _: &Target<'_>) -> Result<(), Denied> {
+            Ok(())
+        }
+    }
+
+    impl Drop for NeedsTheTable {
+        fn drop(&mut self) {
+            drop(RUNTIMES.get_or_init(Default::default).lock());
+        }
+    }
+
+    #[test]
+    fn what_the_host_gave_is_dropped_without_a_lock() {
+        let runtime = || {
+            Arc::new(Runtime {
+                gate: Gate::new(Some(Arc::new(NeedsTheTable))),
+                ..Runtime::default()
+            })
+        };
+        let interpreter = interpreter(SocketModule::new());
+        interpreter.enter(|vm| {
+            register(vm, runtime());
+            of(vm);
+            // The one before goes.
+            register(vm, runtime());
+            of(vm);
+        });
+        interpreter.finalize(None);
+        // Those of interpreters that have ended go with the next one.
+        self::interpreter(SocketModule::new()).enter(|vm| drop(of(vm)));
+    }
 }
