@@ -5,17 +5,14 @@ use super::{Parsed, Request};
 use crate::bridge::errors::plain_os_error;
 use crate::bridge::text;
 use crate::sockaddr::SockAddr;
-use crate::sockaddr::family::{BTPROTO_HCI, BTPROTO_L2CAP, BTPROTO_RFCOMM, BTPROTO_SCO};
+use crate::sockaddr::family::{
+    BDADDR_BREDR, BTPROTO_HCI, BTPROTO_L2CAP, BTPROTO_RFCOMM, BTPROTO_SCO, HCI_CHANNEL_RAW,
+};
 use crate::sockaddr::layout::{hci, l2cap, rfcomm, sco};
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyBytes, PyTuple};
 use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::{PyObject, PyResult, VirtualMachine};
-
-/// The default address type: a device that is not low energy.
-const BDADDR_BREDR: u64 = 0;
-/// The default channel of a controller.
-const HCI_CHANNEL_RAW: u64 = 0;
 
 /// L2CAP `(bdaddr, psm[, cid[, bdaddr_type]])`; RFCOMM `(bdaddr, channel)`;
 /// HCI `device_id` or `(device_id[, channel])`; SCO `bdaddr`.
@@ -37,7 +34,7 @@ fn l2cap(request: &Request<'_>, value: &PyObject) -> PyResult<SockAddr> {
             items.text()?,
             items.unsigned()? as u16,
             items.unsigned_or(0)? as u16,
-            items.unsigned_or(BDADDR_BREDR)? as u8,
+            items.unsigned_or(BDADDR_BREDR.into())? as u8,
         ))
     };
     let (device, psm, cid, address_type) =
@@ -65,18 +62,21 @@ fn rfcomm(request: &Request<'_>, value: &PyObject) -> PyResult<SockAddr> {
 
 fn hci(request: &Request<'_>, value: &PyObject) -> PyResult<SockAddr> {
     let (device, channel) = match value.try_index_opt(request.vm) {
-        Some(index) => (index?.as_u64_mask(), HCI_CHANNEL_RAW),
+        Some(index) => (index?.as_u64_mask() as u16, HCI_CHANNEL_RAW),
         None => {
             let read = || {
                 let mut items = items_from(request, value, 1..=2)?;
-                Ok((items.unsigned()?, items.unsigned_or(HCI_CHANNEL_RAW)?))
+                Ok((
+                    items.unsigned()? as u16,
+                    items.unsigned_or(HCI_CHANNEL_RAW.into())? as u16,
+                ))
             };
             read().map_err(|_: PyBaseExceptionRef| wrong_format(request))?
         }
     };
     let fields: [(usize, &[u8]); 2] = [
-        (hci::DEV, &(device as u16).to_ne_bytes()),
-        (hci::CHANNEL, &(channel as u16).to_ne_bytes()),
+        (hci::DEV, &device.to_ne_bytes()),
+        (hci::CHANNEL, &channel.to_ne_bytes()),
     ];
     Ok(SockAddr::encode(libc::AF_BLUETOOTH, hci::SIZE, &fields))
 }
@@ -153,7 +153,7 @@ pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr, protocol: i32) 
             let psm = u16::from_le_bytes(address.field(l2cap::PSM));
             let cid = u16::from_le_bytes(address.field(l2cap::CID));
             let [address_type] = address.field(l2cap::BDADDR_TYPE);
-            match (cid, u64::from(address_type)) {
+            match (cid, address_type) {
                 (0, BDADDR_BREDR) => vm.new_tuple((device, psm)).into(),
                 (cid, BDADDR_BREDR) => vm.new_tuple((device, psm, cid)).into(),
                 _ => vm.new_tuple((device, psm, cid, address_type)).into(),
@@ -167,7 +167,7 @@ pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr, protocol: i32) 
         BTPROTO_HCI => {
             let device = u16::from_ne_bytes(address.field(hci::DEV));
             let channel = u16::from_ne_bytes(address.field(hci::CHANNEL));
-            match u64::from(channel) {
+            match channel {
                 HCI_CHANNEL_RAW => device.to_pyobject(vm),
                 _ => vm.new_tuple((device, channel)).into(),
             }

@@ -5,13 +5,11 @@
 //! combining mark and characters that would become a dot, and its rules for
 //! right-to-left labels are the newer ones.
 
+use crate::sockaddr::inet::LONGEST_LABEL;
 use ::idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use rustpython_vm::builtins::PyStr;
 use rustpython_vm::common::wtf8::Wtf8;
 use rustpython_vm::{Py, PyResult, VirtualMachine};
-
-/// The longest label that DNS has room for (RFC 1035).
-const LONGEST_LABEL: usize = 63;
 
 /// `text.encode("idna")`, with the codec's UnicodeEncodeError: for the
 /// functions that encode every str, ASCII or not. The result can contain NULs,

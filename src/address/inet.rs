@@ -12,9 +12,18 @@ use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::net::{IpAddr, SocketAddr};
 
 /// The largest flow label: it has 20 bits.
-const LARGEST_FLOW: u32 = 0xf_ffff;
+const LARGEST_FLOWINFO: u32 = 0xf_ffff;
 
 const PORT_RANGE: &str = "port must be 0-65535.";
+
+/// Refuses flow information that is too large.
+pub(crate) fn check_flowinfo(flowinfo: u32, caller: &str, vm: &VirtualMachine) -> PyResult<()> {
+    if flowinfo > LARGEST_FLOWINFO {
+        let text = format!("{caller}(): flowinfo must be 0-{LARGEST_FLOWINFO}.");
+        return Err(vm.new_overflow_error(text));
+    }
+    Ok(())
+}
 
 /// `(host, port)`.
 pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
@@ -65,9 +74,7 @@ pub(super) fn parse6(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed
     let in_range = u16::try_from(port).ok();
     let (mut address, name) = resolve_ip(request, &host, in_range)?;
     address.set_port(in_range.ok_or_else(|| request.overflow(PORT_RANGE))?);
-    if flow > LARGEST_FLOW {
-        return Err(request.overflow("flowinfo must be 0-1048575."));
-    }
+    check_flowinfo(flow, request.caller, request.vm)?;
     match address {
         SocketAddr::V6(mut address) => {
             address.set_flowinfo(flow);

@@ -7,7 +7,7 @@ use crate::bridge::errors::{OrRaise, plain_os_error};
 use crate::net::resolve::{self, Query};
 use crate::net::{Deadline, EAI_ADDRFAMILY, Error};
 use crate::policy::{NameGrant, Operation};
-use crate::sockaddr::inet::HostLiteral;
+use crate::sockaddr::inet::{BROADCAST, HostLiteral};
 use crate::sys::interface;
 use nix::libc;
 use rustpython_vm::builtins::{PyByteArray, PyBytes, PyStr};
@@ -70,7 +70,7 @@ pub(crate) fn resolve_ip(
                 _ => Err(plain_os_error("wildcard resolved to multiple address", vm)),
             };
         }
-        b"255.255.255.255" | b"<broadcast>" => {
+        b"255.255.255.255" | BROADCAST => {
             return match family {
                 libc::AF_INET | libc::AF_UNSPEC => Ok((v4(Ipv4Addr::BROADCAST), None)),
                 _ => Err(plain_os_error("address family mismatched", vm)),

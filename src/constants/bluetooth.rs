@@ -82,7 +82,7 @@ pub(super) const HCI: &[Integer] = integers! {
         HCI_FILTER = 2,
         HCI_TIME_STAMP = 3,
         HCI_DEV_NONE = 0xffff,
-        HCI_CHANNEL_RAW = 0,
+        HCI_CHANNEL_RAW = family::HCI_CHANNEL_RAW as i64,
         HCI_CHANNEL_USER = 1,
         HCI_CHANNEL_MONITOR = 2,
         HCI_CHANNEL_CONTROL = 3,
@@ -95,7 +95,7 @@ pub(super) const HCI: &[Integer] = integers! {
 pub(super) const L2CAP: &[Integer] = integers! {
     libc {}
     own {
-        BDADDR_BREDR = 0x00,
+        BDADDR_BREDR = family::BDADDR_BREDR as i64,
         BDADDR_LE_PUBLIC = 0x01,
         BDADDR_LE_RANDOM = 0x02,
         L2CAP_LM = 0x03,

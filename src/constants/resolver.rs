@@ -2,6 +2,7 @@
 
 use super::{Integer, integers};
 use crate::net::EAI_ADDRFAMILY;
+use crate::sys::netdb::NI_MAXSERV;
 
 pub(super) const ERRORS: &[Integer] = integers! {
     libc {
@@ -22,6 +23,6 @@ pub(super) const ADDRESS_INFO: &[Integer] = integers! {
 pub(super) const NAME_INFO: &[Integer] = integers! {
     libc { NI_DGRAM NI_IDN NI_MAXHOST NI_NAMEREQD NI_NOFQDN NI_NUMERICHOST NI_NUMERICSERV }
     own {
-        NI_MAXSERV = 32,
+        NI_MAXSERV = NI_MAXSERV as i64,
     }
 };

@@ -1,5 +1,6 @@
 //! Look-ups of hosts, services and protocols.
 
+use crate::address::inet::check_flowinfo;
 use crate::address::{self, idna};
 use crate::bridge::CallContext;
 use crate::bridge::errors::{self, OrRaise};
@@ -9,7 +10,7 @@ use crate::net::resolve::{self, AddrInfo, Query};
 use crate::net::{Control, Deadline, Error, SocketSpec, Timeout};
 use crate::policy::{Denied, NameGrant, Operation, Target};
 use crate::sockaddr::SockAddr;
-use crate::sockaddr::inet::{self, HostLiteral};
+use crate::sockaddr::inet::{self, BROADCAST, HostLiteral};
 use crate::sys::netdb::{self as database, HostEntry};
 use crate::vm::state::{self, State};
 use nix::errno::Errno;
@@ -149,9 +150,6 @@ const JUDGED_FLAGS: i32 = libc::AI_PASSIVE
     | libc::AI_ADDRCONFIG
     | libc::AI_NUMERICSERV;
 
-/// 255.255.255.255, in the spelling that Python adds.
-const BROADCAST: &CStr = c"<broadcast>";
-
 /// A look-up that the policy has allowed to be made.
 struct LookUp<'a> {
     vm: &'a VirtualMachine,
@@ -189,7 +187,7 @@ impl<'a> LookUp<'a> {
     /// The same for a host of the gethost functions, which know one more spelling
     /// of an address.
     fn of_name(name: &CStr, vm: &'a VirtualMachine) -> PyResult<Self> {
-        Self::of_host((name != BROADCAST).then_some(name), None, vm)
+        Self::of_host((name.to_bytes() != BROADCAST).then_some(name), None, vm)
     }
 
     /// Asks the policy about a database that is not of hosts.
@@ -256,7 +254,7 @@ impl<'a> LookUp<'a> {
 
     /// The first address of a host, and no more than that of an address.
     fn address(&self, host: CString, family: i32) -> PyResult<IpAddr> {
-        if host.as_c_str() == BROADCAST {
+        if host.as_bytes() == BROADCAST {
             let broadcast = Ipv4Addr::BROADCAST.into();
             self.permit(SocketAddr::new(broadcast, 0).into())
                 .or_raise(self.vm)?;
@@ -459,9 +457,7 @@ fn getnameinfo(sockaddr: &PyObject, flags: i32, vm: &VirtualMachine) -> PyResult
             .map_or(Ok(0), |value| args::unsigned(value, vm))
     };
     let (flowinfo, scope) = (number(0)?, number(1)?);
-    if flowinfo > 0xf_ffff {
-        return Err(vm.new_overflow_error("getnameinfo(): flowinfo must be 0-1048575."));
-    }
+    check_flowinfo(flowinfo, "getnameinfo", vm)?;
     audit::event(vm, "socket.getnameinfo", &[sockaddr])?;
 
     // Only addresses are taken, so this asks nobody.

@@ -9,7 +9,7 @@ use super::lookups::in_background;
 use super::names::{self, Localhost, NO_RECOVERY};
 use super::{Control, Deadline, Error, Event, ResolveError, Resolver, VmContext};
 use crate::sockaddr::SockAddr;
-use crate::sockaddr::inet::{HostLiteral, is_below_localhost, pton4, pton6};
+use crate::sockaddr::inet::{BROADCAST, HostLiteral, is_below_localhost, pton4, pton6};
 use crate::sys::netdb::{self, AddrInfoError, HostEntry, HostError, family_of};
 use nix::libc;
 use std::ffi::{CStr, CString};
@@ -169,7 +169,7 @@ pub(crate) fn gethostbyname<V: VmContext>(
     deadline: &mut Deadline,
     name: CString,
 ) -> Result<HostEntry, Error> {
-    if matches!(name.to_bytes(), b"" | b"<broadcast>") {
+    if matches!(name.to_bytes(), b"" | BROADCAST) {
         // No policy was asked about these, which are no names, and no resolver is.
         return Err(Error::HostDb(NO_RECOVERY));
     }

@@ -9,6 +9,7 @@ use crate::net::transfer::{MessageParts, ReceiveBuffers, Received, SendBuffers};
 use crate::net::{Error, Moving};
 use crate::policy::{Denied, Operation, Permitted, Target};
 use crate::sockaddr::SockAddr;
+use crate::sockaddr::family::SCTP_SOCKOPT_CONNECTX;
 use crate::sys::{MessageFlags, descriptor, message};
 use crate::vm::method::{OrNone, OrZero, methods};
 use crate::vm::state::Runtime;
@@ -24,7 +25,6 @@ use rustpython_vm::{
 };
 use std::collections::HashSet;
 use std::io::{IoSlice, IoSliceMut};
-
 use std::os::fd::{AsRawFd, OwnedFd};
 
 methods! {
@@ -64,20 +64,6 @@ positional {
     }
 }
 }
-
-/// ALG_SET_IV and its like (linux/if_alg.h).
-const ALG_SET_IV: i32 = 2;
-const ALG_SET_OP: i32 = 3;
-const ALG_SET_AEAD_ASSOCLEN: i32 = 4;
-
-/// linux/in.h
-const IP_UNICAST_IF: i32 = 50;
-
-/// linux/sctp.h: addresses for a message to go to, and the option that connects to
-/// addresses.
-const SCTP_DSTADDRV4: i32 = 7;
-const SCTP_DSTADDRV6: i32 = 8;
-const SCTP_SOCKOPT_CONNECTX: i32 = 110;
 
 pub(super) fn sendmsg(
     zelf: &Py<BaseSocket>,
@@ -161,8 +147,10 @@ fn permit_control(zelf: &Py<BaseSocket>, control: &[u8]) -> Result<(), Denied> {
             (libc::SOL_SOCKET, libc::SCM_RIGHTS | libc::SCM_CREDENTIALS) => continue,
             // An option says of the socket what these say of one message.
             (libc::IPPROTO_IP, libc::IP_RETOPTS) => libc::IP_OPTIONS,
-            (libc::IPPROTO_IP, libc::IP_PKTINFO) => IP_UNICAST_IF,
-            (libc::IPPROTO_SCTP, SCTP_DSTADDRV4 | SCTP_DSTADDRV6) => SCTP_SOCKOPT_CONNECTX,
+            (libc::IPPROTO_IP, libc::IP_PKTINFO) => libc::IP_UNICAST_IF,
+            (libc::IPPROTO_SCTP, libc::SCTP_DSTADDRV4 | libc::SCTP_DSTADDRV6) => {
+                SCTP_SOCKOPT_CONNECTX
+            }
             (_, cmsg_type) => cmsg_type,
         };
         let target = Target::socket_option(item.level, name);
@@ -548,16 +536,16 @@ pub(super) fn sendmsg_afalg(
         }
         Err(errors::plain_os_error("ancillary data item too large", vm))
     };
-    push(ALG_SET_OP, &op.to_ne_bytes())?;
+    push(libc::ALG_SET_OP, &op.to_ne_bytes())?;
     if let Some(iv) = args.iv.into_option() {
         let iv = iv.to_vec(vm)?;
         // struct af_alg_iv: a length, then the bytes.
         let mut value = (iv.len() as u32).to_ne_bytes().to_vec();
         value.extend_from_slice(&iv);
-        push(ALG_SET_IV, &value)?;
+        push(libc::ALG_SET_IV, &value)?;
     }
     if let Some(assoclen) = assoclen {
-        push(ALG_SET_AEAD_ASSOCLEN, &assoclen.to_ne_bytes())?;
+        push(libc::ALG_SET_AEAD_ASSOCLEN, &assoclen.to_ne_bytes())?;
     }
     let mut buffers = Few::new();
     if let Some(msg) = args.msg.into_option() {

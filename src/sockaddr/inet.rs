@@ -3,6 +3,12 @@
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// The longest label of a host name: RFC 1035, 2.3.4.
+pub(crate) const LONGEST_LABEL: usize = 63;
+
+/// The host that Python takes for 255.255.255.255.
+pub(crate) const BROADCAST: &[u8] = b"<broadcast>";
+
 /// inet_aton(3): one to four numbers, decimal, octal or hexadecimal, the last
 /// of which fills the bytes that are left. White space ends the address, and
 /// whatever comes after it is ignored.

@@ -130,14 +130,16 @@ pub(crate) fn getaddrinfo(query: &Query) -> Result<Vec<AddrInfo>, AddrInfoError>
     Ok(answers)
 }
 
+/// The longest name of a service, its NUL included (netdb.h), which libc lacks on Linux.
+pub(crate) const NI_MAXSERV: usize = 32;
+
 /// getnameinfo(3): the names of a host and a service, by NI_ flags.
 pub(crate) fn getnameinfo(
     address: &SockAddr,
     flags: i32,
 ) -> Result<(Vec<u8>, Vec<u8>), AddrInfoError> {
-    // NI_MAXHOST and NI_MAXSERV of netdb.h.
-    let mut host = [0u8; 1025];
-    let mut service = [0u8; 32];
+    let mut host = [0u8; libc::NI_MAXHOST as usize];
+    let mut service = [0u8; NI_MAXSERV];
     let (pointer, len) = raw(address);
     // SAFETY: the pointers and lengths describe the address and the two buffers.
     AddrInfoError::check(unsafe {

@@ -89,10 +89,10 @@ pub(crate) fn stop_lingering(fd: BorrowedFd<'_>) -> Result<(), Errno> {
 }
 
 /// The options whose answer is a new descriptor, and where that is in it:
-/// SO_PEERPIDFD (asm-generic/socket.h), SCTP_SOCKOPT_PEELOFF and
+/// SO_PEERPIDFD, and two that libc lacks: SCTP_SOCKOPT_PEELOFF and
 /// SCTP_SOCKOPT_PEELOFF_FLAGS (linux/sctp.h).
 const DESCRIPTORS: &[(i32, i32, usize)] = &[
-    (libc::SOL_SOCKET, 77, 0),
+    (libc::SOL_SOCKET, libc::SO_PEERPIDFD, 0),
     (libc::IPPROTO_SCTP, 102, 4),
     (libc::IPPROTO_SCTP, 122, 4),
 ];
@@ -133,17 +133,13 @@ pub(crate) fn get_descriptor(
 /// (linux/in6.h) begin with the group; struct group_req, group_source_req and
 /// group_filter have a `sockaddr_storage` at `GROUP`.
 pub(crate) fn membership(level: i32, name: i32, value: &[u8]) -> Option<IpAddr> {
-    const IP_FIRST: i32 = 35; // IP_ADD_MEMBERSHIP
-    const IP_LAST: i32 = 41; // IP_MSFILTER
-    const MCAST_FIRST: i32 = 42; // MCAST_JOIN_GROUP
-    const MCAST_LAST: i32 = 48; // MCAST_MSFILTER
     const GROUP: usize = 8;
     match (level, name) {
-        (libc::IPPROTO_IP, IP_FIRST..=IP_LAST) => v4_at(value, 0),
+        (libc::IPPROTO_IP, libc::IP_ADD_MEMBERSHIP..=libc::IP_MSFILTER) => v4_at(value, 0),
         (libc::IPPROTO_IPV6, libc::IPV6_ADD_MEMBERSHIP | libc::IPV6_DROP_MEMBERSHIP) => {
             v6_at(value, 0)
         }
-        (libc::IPPROTO_IP | libc::IPPROTO_IPV6, MCAST_FIRST..=MCAST_LAST) => {
+        (libc::IPPROTO_IP | libc::IPPROTO_IPV6, libc::MCAST_JOIN_GROUP..=libc::MCAST_MSFILTER) => {
             let group = value.get(GROUP..)?;
             match SockAddr::from_bytes(group.get(..layout::FAMILY_SIZE)?)?.family() {
                 libc::AF_INET => v4_at(group, layout::inet::ADDRESS),

@@ -5,6 +5,7 @@
 //! list grows every year: options that redirect traffic, connect or bind without an
 //! address being checked, hand out descriptors, reach memory, or change privileges.
 
+use crate::sockaddr::family::SCTP_SOCKOPT_CONNECTX;
 use nix::libc;
 use std::fmt;
 
@@ -23,7 +24,7 @@ const LAST: i32 = i32::MAX;
 /// Builds [`GUARDED`]: for each level the options that libc names, then those
 /// with their numbers.
 macro_rules! guarded {
-    ($($level:expr => { $($known:ident)* ; $($name:ident = $first:literal $(..= $last:expr)?,)* })*) => {
+    ($($level:expr => { $($known:ident)* ; $($name:ident = $first:tt $(..= $last:expr)?,)* })*) => {
         &[$(
             $(Guarded {
                 name: stringify!($known), level: $level, first: libc::$known, last: libc::$known,
@@ -34,25 +35,21 @@ macro_rules! guarded {
             },)*
         )*]
     };
-    (@last $first:literal) => { $first };
-    (@last $first:literal $last:expr) => { $last };
+    (@last $first:tt) => { $first };
+    (@last $first:tt $last:expr) => { $last };
 }
 
-/// The numbers are those of asm-generic/socket.h, linux/in.h, linux/in6.h,
-/// linux/tcp.h, linux/udp.h, linux/sctp.h and the headers of netfilter.
+/// The numbers that libc lacks are those of linux/in.h, linux/sctp.h and the headers of
+/// netfilter.
 const GUARDED: &[Guarded] = guarded! {
     // Another interface, route or packet filter; more memory than the limits
-    // of the system; programs that the kernel runs on what is received.
+    // of the system; programs that the kernel runs on what is received. A unix
+    // socket gets a name by being told to pass credentials.
     libc::SOL_SOCKET => {
-        SO_ATTACH_FILTER SO_ATTACH_REUSEPORT_CBPF SO_ATTACH_REUSEPORT_EBPF SO_BINDTODEVICE
-        SO_BINDTOIFINDEX SO_DEBUG SO_DETACH_FILTER SO_MARK SO_RCVBUFFORCE SO_SNDBUFFORCE;
-        // A unix socket gets a name by being told to pass credentials.
-        SO_PASSCRED = 16,
-        SO_LOCK_FILTER = 44,
-        SO_ATTACH_BPF = 50,
-        SO_DETACH_REUSEPORT_BPF = 68,
-        SO_PASSPIDFD = 76,
-        SO_PEERPIDFD = 77,
+        SO_ATTACH_BPF SO_ATTACH_FILTER SO_ATTACH_REUSEPORT_CBPF SO_ATTACH_REUSEPORT_EBPF
+        SO_BINDTODEVICE SO_BINDTOIFINDEX SO_DEBUG SO_DETACH_FILTER SO_DETACH_REUSEPORT_BPF
+        SO_LOCK_FILTER SO_MARK SO_PASSCRED SO_PASSPIDFD SO_PEERPIDFD SO_RCVBUFFORCE
+        SO_SNDBUFFORCE;
     }
     // Source routes, headers and source addresses of the script's own, IPsec.
     // Everything from 64 on belongs to the firewall (from 64), bridges (128),
@@ -77,40 +74,43 @@ const GUARDED: &[Guarded] = guarded! {
         TCP_QUEUE_SEQ TCP_REPAIR TCP_REPAIR_OPTIONS TCP_REPAIR_QUEUE TCP_REPAIR_WINDOW TCP_ULP;
     }
     // The kernel takes packets for IPsec or a tunnel out of the socket.
-    libc::IPPROTO_UDP => { ; UDP_ENCAP = 100, }
+    libc::IPPROTO_UDP => { UDP_ENCAP; }
     // Addresses in the value: to bind, to connect, to talk to.
     libc::IPPROTO_SCTP => {
-        ;
-        SCTP_SET_PEER_PRIMARY_ADDR = 5,
-        SCTP_PRIMARY_ADDR = 6,
+        SCTP_PRIMARY_ADDR SCTP_SET_PEER_PRIMARY_ADDR;
         SCTP_SOCKOPT_BINDX_ADD = 100,
         SCTP_SOCKOPT_BINDX_REM = 101,
         SCTP_SOCKOPT_CONNECTX_OLD = 107,
-        SCTP_SOCKOPT_CONNECTX = 110,
+        SCTP_SOCKOPT_CONNECTX = SCTP_SOCKOPT_CONNECTX,
         SCTP_SOCKOPT_CONNECTX3 = 111,
         SCTP_REMOTE_UDP_ENCAPS_PORT = 132,
     }
 };
+
+/// Builds a range for each option that libc names.
+macro_rules! each {
+    ($($name:ident)*) => { &[$((libc::$name, libc::$name)),*] };
+}
 
 /// The options that need no rule, by level: single numbers and ranges. As ancillary
 /// data the same numbers are as harmless; `object::message` names the exceptions.
 const ORDINARY: &[(i32, &[(i32, i32)])] = &[
     (
         libc::SOL_SOCKET,
-        &[
-            (2, 10),  // SO_REUSEADDR to SO_OOBINLINE
-            (12, 15), // SO_PRIORITY, SO_LINGER, SO_BSDCOMPAT, SO_REUSEPORT
-            (17, 21), // SO_PEERCRED to SO_SNDTIMEO
-            (28, 31), // SO_PEERNAME, SO_TIMESTAMP, SO_ACCEPTCONN, SO_PEERSEC
-            (34, 35), // SO_PASSSEC, SO_TIMESTAMPNS
-            (37, 42), // SO_TIMESTAMPING to SO_PEEK_OFF
-            (45, 45), // SO_SELECT_ERR_QUEUE
-            (47, 49), // SO_MAX_PACING_RATE, SO_BPF_EXTENSIONS, SO_INCOMING_CPU
-            (55, 57), // SO_MEMINFO, SO_INCOMING_NAPI_ID, SO_COOKIE
-            (59, 61), // SO_PEERGROUPS, SO_ZEROCOPY, SO_TXTIME
-            (63, 67), // SO_TIMESTAMP_NEW to SO_SNDTIMEO_NEW
-        ],
+        // Named one by one, because their numbers depend on the architecture.
+        each! {
+            SO_ACCEPTCONN SO_BPF_EXTENSIONS SO_BROADCAST SO_BSDCOMPAT SO_COOKIE SO_DOMAIN
+            SO_DONTROUTE SO_ERROR SO_INCOMING_CPU SO_INCOMING_NAPI_ID SO_KEEPALIVE SO_LINGER
+            SO_MAX_PACING_RATE SO_MEMINFO SO_OOBINLINE SO_PASSSEC SO_PEEK_OFF SO_PEERCRED
+            SO_PEERGROUPS SO_PEERNAME SO_PEERSEC SO_PRIORITY SO_PROTOCOL SO_RCVBUF SO_RCVLOWAT
+            SO_RCVTIMEO SO_REUSEADDR SO_REUSEPORT SO_RXQ_OVFL SO_SELECT_ERR_QUEUE SO_SNDBUF
+            SO_SNDLOWAT SO_SNDTIMEO SO_TIMESTAMP SO_TIMESTAMPING SO_TIMESTAMPNS SO_TXTIME
+            SO_TYPE SO_WIFI_STATUS SO_ZEROCOPY
+        },
     ),
+    // SO_TIMESTAMP_NEW to SO_SNDTIMEO_NEW (asm-generic/socket.h), which libc has on few
+    // targets: the numbers for 64-bit times on 32-bit kernels.
+    (libc::SOL_SOCKET, &[(63, 67)]),
     (
         libc::IPPROTO_IP,
         &[
@@ -178,8 +178,8 @@ const ORDINARY: &[(i32, &[(i32, i32)])] = &[
 
 /// True of an option that needs no rule.
 pub(super) fn is_ordinary(level: i32, number: i32) -> bool {
-    let of_level = ORDINARY.iter().find(|(own, _)| *own == level);
-    of_level.is_some_and(|(_, ranges)| {
+    let mut of_level = ORDINARY.iter().filter(|(own, _)| *own == level);
+    of_level.any(|(_, ranges)| {
         ranges
             .iter()
             .any(|(first, last)| (*first..=*last).contains(&number))

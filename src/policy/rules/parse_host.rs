@@ -5,14 +5,11 @@ use super::parse::KEYWORDS;
 use super::pattern::{HostPattern, Pattern};
 use super::ports::Ports;
 use crate::policy::LONGEST_NAME;
-use crate::sockaddr::inet::HostLiteral;
+use crate::sockaddr::inet::{HostLiteral, LONGEST_LABEL};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const HIGHEST_PORT: u32 = 0xffff;
-
-/// The longest label of a name: RFC 1035, 2.3.4.
-const LONGEST_LABEL: usize = 63;
 
 /// The length of the prefix of IPv4-mapped addresses.
 const MAPPED_BITS: u8 = 96;
