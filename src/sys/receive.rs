@@ -9,6 +9,7 @@ use nix::libc;
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
 
 /// The largest buffer that a thread keeps for its next receive.
 const KEPT: usize = 256 * 1024;
@@ -55,6 +56,17 @@ impl Buffer {
         room
     }
 
+    /// Adds the first `written` bytes of the room to those that arrived.
+    ///
+    /// # Safety
+    ///
+    /// They were written since [`room`](Self::room) was called.
+    unsafe fn grow(&mut self, written: usize) {
+        let end = self.memory.len() + written;
+        // SAFETY: as the caller promises; the room is in the memory's capacity.
+        unsafe { self.memory.set_len(end) };
+    }
+
     /// recv(2), behind the `filled` bytes that arrived before. The number of
     /// bytes that are new; with MSG_TRUNC what the kernel reports, which can be more
     /// than there was room for.
@@ -65,20 +77,10 @@ impl Buffer {
         flags: MessageFlags,
     ) -> Result<usize, Errno> {
         let room = self.room(filled, flags);
-        // SAFETY: pointer and length describe the room.
-        let n = Errno::result(unsafe {
-            libc::recv(
-                fd.as_raw_fd(),
-                room.as_mut_ptr().cast(),
-                room.len(),
-                flags.bits(),
-            )
-        })?;
-        let n = reported(n as usize, room.len(), flags);
+        let n = recv_raw(fd, room, flags)?;
         let written = n.min(room.len());
-        let end = self.memory.len() + written;
         // SAFETY: the kernel wrote so many of the first bytes of the room.
-        unsafe { self.memory.set_len(end) };
+        unsafe { self.grow(written) };
         Ok(n)
     }
 
@@ -91,26 +93,10 @@ impl Buffer {
         sender: &mut SockAddr,
     ) -> Result<usize, Errno> {
         let room = self.room(filled, flags);
-        let mut n = 0;
-        fill(sender, |pointer, len| {
-            // SAFETY: the pointers and lengths describe the room and the storage.
-            n = Errno::result(unsafe {
-                libc::recvfrom(
-                    fd.as_raw_fd(),
-                    room.as_mut_ptr().cast(),
-                    room.len(),
-                    flags.bits(),
-                    pointer,
-                    len,
-                )
-            })? as usize;
-            Ok(())
-        })?;
-        let n = reported(n, room.len(), flags);
+        let n = recvfrom_raw(fd, room, flags, sender)?;
         let written = n.min(room.len());
-        let end = self.memory.len() + written;
         // SAFETY: the kernel wrote so many of the first bytes of the room.
-        unsafe { self.memory.set_len(end) };
+        unsafe { self.grow(written) };
         Ok(n)
     }
 
@@ -132,9 +118,8 @@ impl Buffer {
         };
         // SAFETY: one iovec, of memory that is ours.
         let received = unsafe { message::recv_raw(fd, &raw mut iov, 1, control, flags, sender) }?;
-        let end = self.memory.len() + received.len.min(len);
         // SAFETY: the kernel wrote so many of the first bytes of the room.
-        unsafe { self.memory.set_len(end) };
+        unsafe { self.grow(received.len.min(len)) };
         Ok(received)
     }
 
@@ -183,6 +168,54 @@ fn reported(n: usize, room: usize, flags: MessageFlags) -> usize {
     }
 }
 
+/// recv(2) into memory that need not hold anything yet. Returns what the kernel
+/// reports; it has written so many of the first bytes, as far as there was room.
+fn recv_raw(
+    fd: BorrowedFd<'_>,
+    room: &mut [MaybeUninit<u8>],
+    flags: MessageFlags,
+) -> Result<usize, Errno> {
+    // SAFETY: pointer and length describe the room.
+    let n = unsafe {
+        libc::recv(
+            fd.as_raw_fd(),
+            room.as_mut_ptr().cast(),
+            room.len(),
+            flags.bits(),
+        )
+    };
+    Errno::result(n).map(|n| reported(n as usize, room.len(), flags))
+}
+
+/// recvfrom(2), with the sender's address. Otherwise as [`recv_raw`].
+fn recvfrom_raw(
+    fd: BorrowedFd<'_>,
+    room: &mut [MaybeUninit<u8>],
+    flags: MessageFlags,
+    sender: &mut SockAddr,
+) -> Result<usize, Errno> {
+    let n = fill(sender, |pointer, len| {
+        // SAFETY: the pointers and lengths describe the room and the storage.
+        Errno::result(unsafe {
+            libc::recvfrom(
+                fd.as_raw_fd(),
+                room.as_mut_ptr().cast(),
+                room.len(),
+                flags.bits(),
+                pointer,
+                len,
+            )
+        })
+    })?;
+    Ok(reported(n as usize, room.len(), flags))
+}
+
+/// Lends the caller's memory to the kernel, which writes bytes and nothing else.
+fn room_in(buf: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+    // SAFETY: the layouts are the same, and nobody here writes uninitialised bytes.
+    unsafe { &mut *(ptr::from_mut(buf) as *mut [MaybeUninit<u8>]) }
+}
+
 /// recv(2) into the caller's memory. The number of bytes written; with MSG_TRUNC what
 /// the kernel reports.
 pub(crate) fn recv(
@@ -190,16 +223,7 @@ pub(crate) fn recv(
     buf: &mut [u8],
     flags: MessageFlags,
 ) -> Result<usize, Errno> {
-    // SAFETY: pointer and length describe `buf`.
-    let n = unsafe {
-        libc::recv(
-            fd.as_raw_fd(),
-            buf.as_mut_ptr().cast(),
-            buf.len(),
-            flags.bits(),
-        )
-    };
-    Errno::result(n).map(|n| reported(n as usize, buf.len(), flags))
+    recv_raw(fd, room_in(buf), flags)
 }
 
 /// recvfrom(2) into the caller's memory, with the sender's address.
@@ -209,20 +233,5 @@ pub(crate) fn recvfrom(
     flags: MessageFlags,
     sender: &mut SockAddr,
 ) -> Result<usize, Errno> {
-    let mut n = 0;
-    fill(sender, |pointer, len| {
-        // SAFETY: the pointers and lengths describe `buf` and the storage.
-        n = Errno::result(unsafe {
-            libc::recvfrom(
-                fd.as_raw_fd(),
-                buf.as_mut_ptr().cast(),
-                buf.len(),
-                flags.bits(),
-                pointer,
-                len,
-            )
-        })? as usize;
-        Ok(())
-    })?;
-    Ok(reported(n, buf.len(), flags))
+    recvfrom_raw(fd, room_in(buf), flags, sender)
 }

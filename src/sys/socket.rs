@@ -244,12 +244,12 @@ pub(super) fn with_storage(
 
 /// The same into an address that is there: one is too large to be handed on
 /// through the layers of a call for nothing.
-pub(super) fn fill(
+pub(super) fn fill<T>(
     address: &mut SockAddr,
-    call: impl FnOnce(*mut libc::sockaddr, *mut libc::socklen_t) -> Result<(), Errno>,
-) -> Result<(), Errno> {
+    call: impl FnOnce(*mut libc::sockaddr, *mut libc::socklen_t) -> Result<T, Errno>,
+) -> Result<T, Errno> {
     let mut len = SockAddr::CAPACITY as libc::socklen_t;
-    call(address.storage_mut().as_mut_ptr().cast(), &raw mut len)?;
+    let done = call(address.storage_mut().as_mut_ptr().cast(), &raw mut len)?;
     address.set_len(len as usize);
-    Ok(())
+    Ok(done)
 }
