@@ -10,7 +10,7 @@
 use super::wake::Waiters;
 use super::{Control, Deadline, Error, ResolveError, VmContext, call};
 use crate::sys::fork::{self, PerProcess};
-use nix::sys::signal::{SigSet, SigmaskHow};
+use crate::sys::signal::Blocked;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -136,13 +136,10 @@ impl Pool {
 /// False if there can be none.
 fn spawn(task: impl FnOnce() + Send + 'static) -> bool {
     // A thread starts with the mask of the one that made it.
-    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK);
+    let _blocked = Blocked::new();
     let thread = std::thread::Builder::new()
         .name("socket-resolver".to_owned())
         .spawn(task);
-    if let Ok(before) = before {
-        let _ = before.thread_set_mask();
-    }
     thread.is_ok()
 }
 
@@ -214,6 +211,7 @@ mod tests {
     use super::super::{NoVm, Timeout};
     use super::*;
     use nix::libc;
+    use nix::sys::signal::{SigSet, Signal};
     use std::sync::mpsc::channel;
     use std::time::Instant;
 
@@ -270,8 +268,8 @@ mod tests {
     fn a_look_up_takes_no_signals() {
         let mask = || SigSet::thread_get_mask().map_err(Error::from);
         let taken = look_up(&Control::default(), Timeout::Blocking, mask).unwrap();
-        assert!(taken.contains(nix::sys::signal::Signal::SIGINT));
-        assert!(!mask().unwrap().contains(nix::sys::signal::Signal::SIGINT));
+        assert!(taken.contains(Signal::SIGINT));
+        assert!(!mask().unwrap().contains(Signal::SIGINT));
     }
 
     #[test]

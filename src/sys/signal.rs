@@ -162,10 +162,10 @@ pub(crate) struct Blocked {
 impl Blocked {
     /// Blocks all signals (pthread_sigmask(3)).
     pub(crate) fn new() -> Result<Self, Errno> {
-        let before = change_mask(libc::SIG_SETMASK, |all| {
-            // SAFETY: the set is valid.
-            unsafe { libc::sigfillset(all) };
-        })?;
+        let mut all = no_signals();
+        // SAFETY: the set is valid.
+        unsafe { libc::sigfillset(&raw mut all) };
+        let before = change_mask(libc::SIG_SETMASK, &all)?;
         Ok(Self { before })
     }
 
@@ -203,25 +203,32 @@ impl Drop for Blocked {
     }
 }
 
+fn no_signals() -> libc::sigset_t {
+    // SAFETY: zeros are the empty set.
+    unsafe { std::mem::zeroed() }
+}
+
+/// Returns the set of one signal.
+pub(super) fn set_of(signal: i32) -> libc::sigset_t {
+    let mut set = no_signals();
+    // SAFETY: the set is valid; a bad number leaves it empty.
+    unsafe { libc::sigaddset(&raw mut set, signal) };
+    set
+}
+
 /// Changes the calling thread's signal mask; returns the one before.
-fn change_mask(
-    how: libc::c_int,
-    fill: impl FnOnce(*mut libc::sigset_t),
-) -> Result<libc::sigset_t, Errno> {
-    let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
-    let mut before = MaybeUninit::<libc::sigset_t>::zeroed();
-    fill(set.as_mut_ptr());
-    // SAFETY: both sets are valid: zeroed ones are empty.
-    match unsafe { libc::pthread_sigmask(how, set.as_ptr(), before.as_mut_ptr()) } {
-        // SAFETY: filled in.
-        0 => Ok(unsafe { before.assume_init() }),
+pub(super) fn change_mask(how: libc::c_int, set: &libc::sigset_t) -> Result<libc::sigset_t, Errno> {
+    let mut before = no_signals();
+    // SAFETY: both sets are valid.
+    match unsafe { libc::pthread_sigmask(how, set, &raw mut before) } {
+        0 => Ok(before),
         errno => Err(Errno::from_raw(errno)),
     }
 }
 
 /// Puts a signal mask back. That fails only where something injects errors, and must
 /// not leave the thread deaf.
-fn restore_mask(before: &libc::sigset_t) {
+pub(super) fn restore_mask(before: &libc::sigset_t) {
     for _ in 0..10 {
         // SAFETY: the mask is one that the thread has had.
         if unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before, ptr::null_mut()) } == 0 {
@@ -230,7 +237,7 @@ fn restore_mask(before: &libc::sigset_t) {
     }
 }
 
-fn contains(set: &libc::sigset_t, signal: i32) -> bool {
+pub(super) fn contains(set: &libc::sigset_t, signal: i32) -> bool {
     // SAFETY: the set is valid; a bad number is −1.
     unsafe { libc::sigismember(set, signal) == 1 }
 }
@@ -327,10 +334,7 @@ impl Interval {
             timer.insert(Timer::new(signal)?).set(interval)
         })?;
         let mut started = Self { before: None };
-        let before = change_mask(libc::SIG_UNBLOCK, |set| {
-            // SAFETY: the set is valid and empty.
-            unsafe { libc::sigaddset(set, signal) };
-        })?;
+        let before = change_mask(libc::SIG_UNBLOCK, &set_of(signal))?;
         started.before = contains(&before, signal).then_some(before);
         Ok(started)
     }

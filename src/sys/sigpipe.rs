@@ -1,27 +1,16 @@
 //! SIGPIPE, for system calls that have no flag against it.
 
+use super::signal;
 use nix::errno::Errno;
 use nix::libc;
 
 /// Runs a system call that takes no MSG_NOSIGNAL: on a broken connection it fails
 /// with EPIPE, and the signal is not delivered.
 pub(super) fn without_sigpipe<T>(call: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
-    // SAFETY: sigset_t is plain data that the functions below fill in.
-    let mut pipe: libc::sigset_t = unsafe { std::mem::zeroed() };
-    let mut before = pipe;
-    // SAFETY: both sets are valid and live for the calls.
-    let blocked = unsafe {
-        libc::sigemptyset(&raw mut pipe);
-        libc::sigaddset(&raw mut pipe, libc::SIGPIPE);
-        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const pipe, &raw mut before)
-    };
-    if blocked != 0 {
-        return Err(Errno::from_raw(blocked));
-    }
-    // SAFETY: `before` was filled in.
-    let was_blocked = unsafe { libc::sigismember(&raw const before, libc::SIGPIPE) } == 1;
+    let pipe = signal::set_of(libc::SIGPIPE);
+    let before = signal::change_mask(libc::SIG_BLOCK, &pipe)?;
     let result = call();
-    if was_blocked {
+    if signal::contains(&before, libc::SIGPIPE) {
         return result;
     }
     // Whatever the result: a call that has sent a part before the connection broke returns
@@ -33,8 +22,7 @@ pub(super) fn without_sigpipe<T>(call: impl FnOnce() -> Result<T, Errno>) -> Res
     // SAFETY: the arguments are valid; the signal, sent to this thread alone, is taken off
     // before it can be delivered. It was not blocked before, so that none was there before.
     unsafe { libc::sigtimedwait(&raw const pipe, std::ptr::null_mut(), &raw const now) };
-    // SAFETY: `before` was filled in.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut()) };
+    signal::restore_mask(&before);
     result
 }
 
