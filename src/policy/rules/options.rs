@@ -108,9 +108,15 @@ const ORDINARY: &[(i32, &[(i32, i32)])] = &[
             SO_TYPE SO_WIFI_STATUS SO_ZEROCOPY
         },
     ),
-    // SO_TIMESTAMP_NEW to SO_SNDTIMEO_NEW (asm-generic/socket.h), which libc has on few
-    // targets: the numbers for 64-bit times on 32-bit kernels.
-    (libc::SOL_SOCKET, &[(63, 67)]),
+    // SO_TIMESTAMP_NEW to SO_SNDTIMEO_NEW, which libc has on few targets. On every
+    // architecture they are the five before this one (asm-generic/socket.h).
+    (
+        libc::SOL_SOCKET,
+        &[(
+            libc::SO_DETACH_REUSEPORT_BPF - 5,
+            libc::SO_DETACH_REUSEPORT_BPF - 1,
+        )],
+    ),
     (
         libc::IPPROTO_IP,
         &[
