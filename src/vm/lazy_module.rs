@@ -24,6 +24,40 @@ use rustpython_vm::{
     AsObject, Py, PyObject, PyObjectRef, PyPayload, PyResult, VirtualMachine, pyclass,
 };
 
+/// Declares a class of modules without some names, of which `$lacks` tells.
+macro_rules! incomplete {
+    ($class:ident, $lacks:path) => {
+        #[pyclass(module = false, name = "module", base = PyModule)]
+        #[derive(Debug)]
+        #[repr(transparent)]
+        struct $class(PyModule);
+
+        // Without HAS_DICT, which is inherited: it would add a `__dict__` to be deleted.
+        #[pyclass(flags(BASETYPE))]
+        impl $class {
+            #[pyslot]
+            fn slot_getattro(module: &PyObject, name: &Py<PyStr>, vm: &VirtualMachine) -> PyResult {
+                getattro(module, name, $lacks, vm)
+            }
+
+            #[pyslot]
+            fn slot_setattro(
+                module: &PyObject,
+                name: &Py<PyStr>,
+                value: PySetterValue,
+                vm: &VirtualMachine,
+            ) -> PyResult<()> {
+                setattro(module, name, value, $lacks, vm)
+            }
+
+            #[pyslot]
+            fn slot_new(class: PyTypeRef, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
+                new(Self::static_type(), class, args, vm)
+            }
+        }
+    };
+}
+
 // The class of a module until it has the names. Then it gets the class of every
 // other module, in which the VM looks names up faster.
 //
@@ -34,10 +68,10 @@ use rustpython_vm::{
 // Rust's `Py<PyModule>::get_attr` asks no class: before the names are there, only
 // `as_object().get_attr` finds them. (These lines would be the class's `__doc__`,
 // were they its documentation.)
-#[pyclass(module = false, name = "module", base = PyModule)]
-#[derive(Debug)]
-#[repr(transparent)]
-struct LazyModule(PyModule);
+incomplete!(LazyModule, is_ours);
+
+// The class of a module that has the names, but for some of `MODULES`.
+incomplete!(LateModule, is_module);
 
 /// Makes a module get the names when they are needed, unless it has them.
 pub(crate) fn begin(module: &Py<PyModule>, vm: &VirtualMachine) {
@@ -49,52 +83,48 @@ pub(crate) fn begin(module: &Py<PyModule>, vm: &VirtualMachine) {
     }
 }
 
-// Without HAS_DICT, which is inherited: it would add a `__dict__` to be deleted.
-#[pyclass(flags(BASETYPE))]
-impl LazyModule {
-    #[pyslot]
-    fn slot_getattro(module: &PyObject, name: &Py<PyStr>, vm: &VirtualMachine) -> PyResult {
-        let text = name.to_str().unwrap_or_default();
-        if sees_all(text) {
-            complete(module, vm)?;
+#[inline]
+fn getattro(
+    module: &PyObject,
+    name: &Py<PyStr>,
+    lacks: impl Fn(&str) -> bool,
+    vm: &VirtualMachine,
+) -> PyResult {
+    let text = name.to_str().unwrap_or_default();
+    if sees_all(text) {
+        complete(module, vm)?;
+        complete_modules(module, vm)?;
+    }
+    if let Some(value) = module.generic_getattr_opt(name, None, vm)? {
+        return Ok(value);
+    }
+    if lacks(text) {
+        complete(module, vm)?;
+        if is_module(text) {
             complete_modules(module, vm)?;
         }
-        if let Some(value) = module.generic_getattr_opt(name, None, vm)? {
-            return Ok(value);
-        }
-        if is_ours(text) {
-            complete(module, vm)?;
-            if MODULES.contains(&text) {
-                complete_modules(module, vm)?;
-            }
-        }
-        // Finds it, or says what is wrong.
-        PyModule::slot_getattro(module, name, vm)
     }
+    // Finds it, or says what is wrong.
+    PyModule::slot_getattro(module, name, vm)
+}
 
-    #[pyslot]
-    fn slot_setattro(
-        module: &PyObject,
-        name: &Py<PyStr>,
-        value: PySetterValue,
-        vm: &VirtualMachine,
-    ) -> PyResult<()> {
-        // A name that is deleted must not come back, and a script's own class of
-        // modules knows nothing of them.
-        if name
-            .to_str()
-            .is_some_and(|name| name == "__class__" || is_ours(name))
-        {
-            complete(module, vm)?;
-            complete_modules(module, vm)?;
-        }
-        module.generic_setattr(name, value, vm)
+fn setattro(
+    module: &PyObject,
+    name: &Py<PyStr>,
+    value: PySetterValue,
+    lacks: impl Fn(&str) -> bool,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    // A name that is deleted must not come back, and a script's own class of
+    // modules knows nothing of them.
+    if name
+        .to_str()
+        .is_some_and(|name| name == "__class__" || lacks(name))
+    {
+        complete(module, vm)?;
+        complete_modules(module, vm)?;
     }
-
-    #[pyslot]
-    fn slot_new(class: PyTypeRef, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
-        new(Self::static_type(), class, args, vm)
-    }
+    module.generic_setattr(name, value, vm)
 }
 
 /// `type(socket)(...)` makes a plain module.
@@ -103,51 +133,6 @@ fn new(own: &Py<PyType>, class: PyTypeRef, args: FuncArgs, vm: &VirtualMachine) 
         return vm.ctx.types.module_type.as_object().call(args, vm);
     }
     Ok(PyModule::new().into_ref_with_type(vm, class)?.into())
-}
-
-// The class of a module that has the names, but for some of `MODULES`.
-#[pyclass(module = false, name = "module", base = PyModule)]
-#[derive(Debug)]
-#[repr(transparent)]
-struct LateModule(PyModule);
-
-#[pyclass(flags(BASETYPE))]
-impl LateModule {
-    #[pyslot]
-    fn slot_getattro(module: &PyObject, name: &Py<PyStr>, vm: &VirtualMachine) -> PyResult {
-        let text = name.to_str().unwrap_or_default();
-        if sees_all(text) {
-            complete_modules(module, vm)?;
-        }
-        if let Some(value) = module.generic_getattr_opt(name, None, vm)? {
-            return Ok(value);
-        }
-        if MODULES.contains(&text) {
-            complete_modules(module, vm)?;
-        }
-        PyModule::slot_getattro(module, name, vm)
-    }
-
-    #[pyslot]
-    fn slot_setattro(
-        module: &PyObject,
-        name: &Py<PyStr>,
-        value: PySetterValue,
-        vm: &VirtualMachine,
-    ) -> PyResult<()> {
-        if name
-            .to_str()
-            .is_some_and(|name| name == "__class__" || MODULES.contains(&name))
-        {
-            complete_modules(module, vm)?;
-        }
-        module.generic_setattr(name, value, vm)
-    }
-
-    #[pyslot]
-    fn slot_new(class: PyTypeRef, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
-        new(Self::static_type(), class, args, vm)
-    }
 }
 
 /// Names through which a script reaches the others past the methods of the class.
@@ -282,6 +267,10 @@ fn names() -> impl Iterator<Item = &'static str> {
 
 fn is_ours(name: &str) -> bool {
     names().any(|ours| ours == name)
+}
+
+fn is_module(name: &str) -> bool {
+    MODULES.contains(&name)
 }
 
 #[cfg(test)]

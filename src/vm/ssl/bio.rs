@@ -2,14 +2,10 @@
 //! asyncio, works with. Nothing waits here.
 
 use super::corrections;
-use super::library::{self, encrypt};
+use super::library::encrypt;
 use crate::bridge::Data;
-use rustpython_vm::builtins::PyStr;
-use rustpython_vm::function::PySetterValue;
 use rustpython_vm::types::{GetAttr, SetAttr};
-use rustpython_vm::{
-    AsObject, Py, PyObjectRef, PyPayload, PyResult, Traverse, VirtualMachine, pyclass,
-};
+use rustpython_vm::{Py, PyObjectRef, PyPayload, PyResult, Traverse, VirtualMachine, pyclass};
 
 /// Result of `SSLContext._wrap_bio`: the TLS library's own object but for two methods.
 #[pyclass(module = "_ssl", name = "_SSLSocket", traverse)]
@@ -35,22 +31,5 @@ impl BioConnection {
     #[pymethod]
     fn write(zelf: &Py<Self>, b: Data, vm: &VirtualMachine) -> PyResult<usize> {
         encrypt(&zelf.library, &b, 0..b.len(), vm)
-    }
-}
-
-impl GetAttr for BioConnection {
-    fn getattro(zelf: &Py<Self>, name: &Py<PyStr>, vm: &VirtualMachine) -> PyResult {
-        library::get(zelf.as_object(), &zelf.library, name, vm)
-    }
-}
-
-impl SetAttr for BioConnection {
-    fn setattro(
-        zelf: &Py<Self>,
-        name: &Py<PyStr>,
-        value: PySetterValue,
-        vm: &VirtualMachine,
-    ) -> PyResult<()> {
-        library::set(&zelf.library, name, value, vm)
     }
 }

@@ -1,7 +1,7 @@
 //! `_ssl._SSLSocket`: a TLS connection that waits as a socket does.
 
 use super::corrections;
-use super::library::{self, encrypt};
+use super::library::encrypt;
 use crate::bridge::{CallContext, Data, blocking, errors};
 use crate::net::call::{Ready, Step};
 use crate::net::{Call, Error, SendQueue, Socket, Timeout, VmContext};
@@ -9,10 +9,10 @@ use crate::object::BaseSocket;
 use crate::sys::MessageFlags;
 use crate::sys::fork::{self, PerProcess};
 use nix::errno::Errno;
-use rustpython_vm::builtins::{PyBaseExceptionRef, PyStr, PyTypeRef, PyWeak};
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyTypeRef, PyWeak};
 use rustpython_vm::common::lock::PyThreadMutex;
 use rustpython_vm::convert::ToPyObject;
-use rustpython_vm::function::{FuncArgs, PySetterValue};
+use rustpython_vm::function::FuncArgs;
 use rustpython_vm::types::{GetAttr, SetAttr};
 use rustpython_vm::{
     AsObject, Py, PyObjectRef, PyPayload, PyRef, PyResult, Traverse, VirtualMachine, pyclass,
@@ -38,7 +38,7 @@ const WANT_WRITE: i32 = 3;
 pub(super) struct Connection {
     /// The TLS library's `_SSLSocket`. It never waits: where it would, it
     /// raises SSLWantReadError. What it sends goes into `send_queue`.
-    library: PyObjectRef,
+    pub(super) library: PyObjectRef,
     want_read: PyTypeRef,
     want_write: PyTypeRef,
     /// The `ssl.SSLSocket`, which keeps this object.
@@ -356,22 +356,5 @@ impl Connection {
             vm,
         )?;
         Ok(vm.unwrap_or_none(zelf.owner.upgrade()))
-    }
-}
-
-impl GetAttr for Connection {
-    fn getattro(zelf: &Py<Self>, name: &Py<PyStr>, vm: &VirtualMachine) -> PyResult {
-        library::get(zelf.as_object(), &zelf.library, name, vm)
-    }
-}
-
-impl SetAttr for Connection {
-    fn setattro(
-        zelf: &Py<Self>,
-        name: &Py<PyStr>,
-        value: PySetterValue,
-        vm: &VirtualMachine,
-    ) -> PyResult<()> {
-        library::set(&zelf.library, name, value, vm)
     }
 }

@@ -2,10 +2,13 @@
 //! stand.
 
 use super::NAME;
+use super::bio::BioConnection;
+use super::connection::Connection;
 use crate::bridge::{Data, errors};
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyModule, PyModuleDef, PyStr};
 use rustpython_vm::function::PySetterValue;
-use rustpython_vm::{Py, PyObject, PyRef, PyResult, VirtualMachine};
+use rustpython_vm::types::{GetAttr, SetAttr};
+use rustpython_vm::{AsObject, Py, PyObject, PyRef, PyResult, VirtualMachine};
 use std::any::Any;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -59,31 +62,36 @@ fn message(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("it panicked")
 }
 
-/// An attribute of `object`, or else of the library's.
-pub(super) fn get(
-    object: &PyObject,
-    library: &PyObject,
-    name: &Py<PyStr>,
-    vm: &VirtualMachine,
-) -> PyResult {
-    match object.generic_getattr_opt(name, None, vm)? {
-        Some(value) => Ok(value),
-        None => library.get_attr(name, vm),
-    }
+/// Gives TLS objects the attributes of the library's objects, which they keep. What is
+/// set or deleted is the library's.
+macro_rules! library_attributes {
+    ($($class:ty),*) => {$(
+        impl GetAttr for $class {
+            fn getattro(zelf: &Py<Self>, name: &Py<PyStr>, vm: &VirtualMachine) -> PyResult {
+                match zelf.as_object().generic_getattr_opt(name, None, vm)? {
+                    Some(value) => Ok(value),
+                    None => zelf.library.get_attr(name, vm),
+                }
+            }
+        }
+
+        impl SetAttr for $class {
+            fn setattro(
+                zelf: &Py<Self>,
+                name: &Py<PyStr>,
+                value: PySetterValue,
+                vm: &VirtualMachine,
+            ) -> PyResult<()> {
+                match value {
+                    PySetterValue::Assign(value) => zelf.library.set_attr(name, value, vm),
+                    PySetterValue::Delete => zelf.library.del_attr(name, vm),
+                }
+            }
+        }
+    )*};
 }
 
-/// Sets or deletes an attribute of the library's.
-pub(super) fn set(
-    library: &PyObject,
-    name: &Py<PyStr>,
-    value: PySetterValue,
-    vm: &VirtualMachine,
-) -> PyResult<()> {
-    match value {
-        PySetterValue::Assign(value) => library.set_attr(name, value, vm),
-        PySetterValue::Delete => library.del_attr(name, vm),
-    }
-}
+library_attributes!(BioConnection, Connection);
 
 /// Has a part of `data` encrypted: how many bytes of it, all unless the library
 /// has to do something else first. It takes a few KiB at a time.
