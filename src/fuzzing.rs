@@ -7,11 +7,8 @@ use crate::policy::{Operation, Policy, Rule, Rules, Target};
 use crate::sockaddr::SockAddr;
 use crate::sockaddr::inet::HostLiteral;
 use crate::sys::message;
-use crate::sys::netdb::{self, Query};
-use nix::libc;
+use crate::sys::netdb::numeric_host;
 use rustpython_vm::Interpreter;
-use std::ffi::CString;
-use std::net::IpAddr;
 
 const OPERATIONS: [Operation; 4] = [
     Operation::Connect,
@@ -59,18 +56,6 @@ pub fn rules(data: &[u8]) {
             assert!(ask(&allow, operation, &target) || !ask(&both, operation, &target));
         }
     }
-}
-
-/// Returns what getaddrinfo(3) says of a host with AI_NUMERICHOST.
-fn numeric_host(host: &[u8]) -> Option<IpAddr> {
-    let query = Query {
-        host: CString::new(host).ok(),
-        socket_type: libc::SOCK_STREAM,
-        flags: libc::AI_NUMERICHOST,
-        ..Query::default()
-    };
-    let found = netdb::getaddrinfo(&query).ok()?;
-    found.first()?.address.ip().map(|(ip, _)| ip)
 }
 
 /// Hosts that are addresses: those of the C library, and no others.

@@ -6,10 +6,10 @@ use super::{Parsed, Request};
 use crate::bridge::errors::to_python as raise;
 use crate::net::Error;
 use crate::sockaddr::SockAddr;
-use crate::sockaddr::inet::{ntop4, ntop6};
+use crate::sockaddr::inet::ntop;
 use nix::libc;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// The largest flow label: it has 20 bits.
 const LARGEST_FLOWINFO: u32 = 0xf_ffff;
@@ -90,19 +90,17 @@ pub(super) fn parse6(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed
 
 /// `(host, port)`.
 pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef {
-    let (host, port) = match address.ip() {
-        Some((IpAddr::V4(ip), port)) => (ntop4(ip), port),
-        _ => (String::new(), 0),
-    };
-    vm.new_tuple((host, port)).into()
+    vm.new_tuple(host_and_port(address)).into()
+}
+
+fn host_and_port(address: &SockAddr) -> (String, u16) {
+    let ip = address.ip();
+    ip.map_or_else(Default::default, |(ip, port)| (ntop(ip), port))
 }
 
 /// `(host, port, flowinfo, scope_id)`, the host without a zone.
 pub(super) fn to_python6(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef {
-    let (host, port) = match address.ip() {
-        Some((IpAddr::V6(ip), port)) => (ntop6(ip), port),
-        _ => (String::new(), 0),
-    };
+    let (host, port) = host_and_port(address);
     vm.new_tuple((host, port, address.flowinfo(), address.scope_id()))
         .into()
 }

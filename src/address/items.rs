@@ -117,11 +117,7 @@ impl<'a> Items<'a> {
             Refusal::Function(function) => format!("{function}() "),
             Refusal::Plain => String::new(),
         };
-        let found = if self.vm.is_none(item) {
-            "None".to_owned()
-        } else {
-            args::type_name(item)
-        };
+        let found = text::type_or_none(item, self.vm);
         let message = format!("{function}argument {number} must be {expected}, not {found}");
         self.vm.new_type_error(message)
     }

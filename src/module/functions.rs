@@ -1,10 +1,11 @@
 //! Byte order, addresses as text, sizes of ancillary data, descriptors by
 //! number, the default timeout, network interfaces.
 
+use super::permit_system;
 use crate::bridge::errors::{self, OrRaise};
 use crate::bridge::{args, text};
 use crate::object;
-use crate::policy::{Operation, Target};
+use crate::policy::Operation;
 use crate::sockaddr::inet;
 use crate::sys::{descriptor, interface, message};
 use crate::vm::state;
@@ -13,7 +14,7 @@ use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyListRef, PyStrRef};
 use rustpython_vm::{PyObject, PyResult, VirtualMachine};
 use std::ffi::CString;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 #[rustpython_vm::pymodule(sub)]
 pub(crate) mod functions {
@@ -159,7 +160,7 @@ fn inet_aton_bytes(value: &PyObject, vm: &VirtualMachine) -> PyResult {
 fn inet_ntoa_text(value: &PyObject, vm: &VirtualMachine) -> PyResult<String> {
     let octets: Option<[u8; 4]> = value.try_bytes_like(vm, |bytes| bytes.try_into().ok())?;
     match octets {
-        Some(octets) => Ok(Ipv4Addr::from(octets).to_string()),
+        Some(octets) => Ok(inet::ntop(octets.into())),
         None => Err(errors::plain_os_error(
             "packed IP wrong length for inet_ntoa",
             vm,
@@ -188,12 +189,13 @@ fn illegal(function: &str, vm: &VirtualMachine) -> PyBaseExceptionRef {
 }
 
 fn inet_ntop_text(family: i32, value: &PyObject, vm: &VirtualMachine) -> PyResult<String> {
-    let text = value.try_bytes_like(vm, |bytes| match family {
-        libc::AF_INET => Some(<[u8; 4]>::try_from(bytes).map(|ip| Ipv4Addr::from(ip).to_string())),
-        libc::AF_INET6 => Some(<[u8; 16]>::try_from(bytes).map(|ip| inet::ntop6(ip.into()))),
+    let ip = value.try_bytes_like(vm, |bytes| match family {
+        libc::AF_INET => Some(<[u8; 4]>::try_from(bytes).map(IpAddr::from)),
+        libc::AF_INET6 => Some(<[u8; 16]>::try_from(bytes).map(IpAddr::from)),
         _ => None,
     })?;
-    text.ok_or_else(|| vm.new_value_error(format!("unknown address family {family}")))?
+    ip.ok_or_else(|| vm.new_value_error(format!("unknown address family {family}")))?
+        .map(inet::ntop)
         .map_err(|_| vm.new_value_error("invalid length of packed IP address string"))
 }
 
@@ -236,17 +238,8 @@ fn setdefaulttimeout(timeout: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
     Ok(())
 }
 
-/// Asks whether the script may look at the machine's interfaces.
-fn system(function: &'static str, vm: &VirtualMachine) -> PyResult<()> {
-    state::of(vm)
-        .runtime
-        .gate
-        .check(Operation::CallSystem, &Target::System(function))
-        .or_raise(vm)
-}
-
 fn if_nameindex(vm: &VirtualMachine) -> PyResult<PyListRef> {
-    system("if_nameindex", vm)?;
+    permit_system(Operation::CallSystem, "if_nameindex", vm)?;
     let interfaces = vm.allow_threads(interface::list).or_raise(vm)?;
     let interfaces = interfaces
         .into_iter()
@@ -257,14 +250,14 @@ fn if_nameindex(vm: &VirtualMachine) -> PyResult<PyListRef> {
 
 fn if_nametoindex(name: &PyObject, vm: &VirtualMachine) -> PyResult<u32> {
     let name = text::fs_convert(vm, name)?;
-    system("if_nametoindex", vm)?;
+    permit_system(Operation::CallSystem, "if_nametoindex", vm)?;
     let name = CString::new(name).map_err(|_| vm.new_value_error("embedded null byte"))?;
     interface::index(&name).or_raise(vm)
 }
 
 fn if_indextoname(index: &PyObject, vm: &VirtualMachine) -> PyResult<PyStrRef> {
     let index = uint32(index, "unsigned int", vm)?;
-    system("if_indextoname", vm)?;
+    permit_system(Operation::CallSystem, "if_indextoname", vm)?;
     let name = interface::name(index).or_raise(vm)?;
     Ok(text::fs_decode(vm, &name))
 }

@@ -6,8 +6,10 @@ mod netdb;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use crate::bridge::errors;
+use crate::bridge::errors::{self, OrRaise};
 use crate::object;
+use crate::policy::{Operation, Target};
+use crate::vm::state;
 use rustpython_vm::builtins::PyModuleSlots;
 use rustpython_vm::builtins::{PyModule, PyModuleDef};
 use rustpython_vm::common::static_cell;
@@ -49,6 +51,17 @@ fn create(
         _ => _socket::module_exec(vm, &module)?,
     }
     Ok(module)
+}
+
+/// Asks the policy about a function that tells or changes something of the system.
+fn permit_system(
+    operation: Operation,
+    function: &'static str,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    let gate = &state::of(vm).runtime.gate;
+    gate.check(operation, &Target::System(function))
+        .or_raise(vm)
 }
 
 /// The socket module: connections and datagrams over the network, and names.

@@ -1,5 +1,6 @@
 //! Look-ups of hosts, services and protocols.
 
+use super::permit_system;
 use crate::address::inet::check_flowinfo;
 use crate::address::{self, idna};
 use crate::bridge::CallContext;
@@ -8,7 +9,7 @@ use crate::bridge::{args, audit, blocking, text};
 use crate::constants::enums;
 use crate::net::resolve::{self, AddrInfo, Query};
 use crate::net::{Control, Deadline, Error, SocketSpec, Timeout};
-use crate::policy::{Denied, NameGrant, Operation, Target};
+use crate::policy::{Denied, NameGrant, Operation};
 use crate::sockaddr::SockAddr;
 use crate::sockaddr::inet::{self, BROADCAST, HostLiteral};
 use crate::sys::netdb::{self as database, HostEntry};
@@ -190,22 +191,6 @@ impl<'a> LookUp<'a> {
         Self::of_host((name.to_bytes() != BROADCAST).then_some(name), None, vm)
     }
 
-    /// Asks the policy about a database that is not of hosts.
-    fn of_service(function: &'static str, vm: &'a VirtualMachine) -> PyResult<Self> {
-        let state = state::of(vm);
-        state
-            .runtime
-            .gate
-            .check(Operation::Resolve, &Target::System(function))
-            .or_raise(vm)?;
-        Ok(Self {
-            vm,
-            state,
-            grant: None,
-            timeout: Timeout::Blocking,
-        })
-    }
-
     fn permit(&self, address: SockAddr) -> Result<(), Denied> {
         let grant = self.grant.as_ref();
         self.state
@@ -301,7 +286,7 @@ fn entry_to_python(entry: HostEntry, vm: &VirtualMachine) -> PyTupleRef {
     let addresses = entry
         .addresses
         .into_iter()
-        .map(|ip| vm.ctx.new_str(ip_text(ip)).into());
+        .map(|ip| vm.ctx.new_str(inet::ntop(ip)).into());
     let aliases = vm.ctx.new_list(aliases.collect());
     let addresses = vm.ctx.new_list(addresses.collect());
     vm.new_tuple((text::fs_decode(vm, &entry.name), aliases, addresses))
@@ -315,13 +300,6 @@ fn wildcard(family: i32) -> Query {
         socket_type: libc::SOCK_DGRAM,
         flags: libc::AI_PASSIVE,
         ..Query::default()
-    }
-}
-
-fn ip_text(ip: IpAddr) -> String {
-    match ip {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => inet::ntop6(ip),
     }
 }
 
@@ -363,7 +341,7 @@ fn address_infos(args: &GetAddrInfo, timeout: Timeout, vm: &VirtualMachine) -> P
     if query.flags & !JUDGED_FLAGS != 0 && state::of(vm).runtime.gate.is_guarded() {
         return Err(Error::AddrInfo(libc::EAI_BADFLAGS)).or_raise(vm);
     }
-    let port = query.service.as_deref().and_then(port_number);
+    let port = query.service.as_deref().and_then(resolve::port_number);
     let mut look_up = LookUp::of_host(query.host.as_deref(), port, vm)?;
     look_up.timeout = timeout;
     let found = look_up.addresses(query)?;
@@ -395,16 +373,22 @@ fn address_infos(args: &GetAddrInfo, timeout: Timeout, vm: &VirtualMachine) -> P
 /// A name, an address or None. CPython cuts a name at a NUL; here it is an
 /// error, or a policy would evaluate another name than the resolver gets.
 fn optional_host(host: &PyObject, vm: &VirtualMachine) -> PyResult<Option<CString>> {
-    let host = if vm.is_none(host) {
+    if vm.is_none(host) {
         return Ok(None);
-    } else if let Some(host) = host.downcast_ref::<PyStr>() {
-        idna::encode(vm, host)?.into_bytes()
-    } else if let Some(host) = host.downcast_ref::<PyBytes>() {
-        host.as_bytes().to_vec()
-    } else {
+    }
+    let Some(host) = encoded_host(host, vm)? else {
         return Err(vm.new_type_error("getaddrinfo() argument 1 must be string or None"));
     };
     text::c_string(host, vm).map(Some)
+}
+
+/// Returns the bytes of a host that is a str or bytes; `None` for other types.
+fn encoded_host(host: &PyObject, vm: &VirtualMachine) -> PyResult<Option<Vec<u8>>> {
+    if let Some(host) = host.downcast_ref::<PyStr>() {
+        return Ok(Some(idna::encode(vm, host)?.into_bytes()));
+    }
+    let bytes = host.downcast_ref::<PyBytes>();
+    Ok(bytes.map(|host| host.as_bytes().to_vec()))
 }
 
 /// A number, the name of a service or None.
@@ -431,11 +415,6 @@ fn decimal(number: &Py<PyInt>, vm: &VirtualMachine) -> PyResult<Vec<u8>> {
         // Python's own conversion limits the number of digits.
         Err(_) => Ok(number.as_object().str(vm)?.as_bytes().to_vec()),
     }
-}
-
-/// The port that a service is, if it is written as a number.
-fn port_number(service: &CStr) -> Option<u16> {
-    service.to_str().ok()?.parse().ok()
 }
 
 fn getnameinfo(sockaddr: &PyObject, flags: i32, vm: &VirtualMachine) -> PyResult<PyTupleRef> {
@@ -497,10 +476,8 @@ fn host_argument(host: &PyObject, function: &str, vm: &VirtualMachine) -> PyResu
             "{function}() argument 1 must be {what}, not {found}"
         ))
     };
-    let bytes = if let Some(host) = host.downcast_ref::<PyStr>() {
-        idna::encode(vm, host)?.into_bytes()
-    } else if let Some(host) = host.downcast_ref::<PyBytes>() {
-        host.as_bytes().to_vec()
+    let bytes = if let Some(bytes) = encoded_host(host, vm)? {
+        bytes
     } else if let Some(host) = host.downcast_ref::<PyByteArray>() {
         host.borrow_buf().to_vec()
     } else {
@@ -513,7 +490,7 @@ fn gethostbyname(hostname: &PyObject, vm: &VirtualMachine) -> PyResult<String> {
     let name = host_argument(hostname, "gethostbyname", vm)?;
     audit::event(vm, "socket.gethostbyname", &[hostname])?;
     let look_up = LookUp::of_name(&name, vm)?;
-    Ok(ip_text(look_up.address(name, libc::AF_INET)?))
+    Ok(inet::ntop(look_up.address(name, libc::AF_INET)?))
 }
 
 fn gethostbyname_ex(hostname: &PyObject, vm: &VirtualMachine) -> PyResult<PyTupleRef> {
@@ -538,26 +515,12 @@ fn host_at(address: &PyObject, vm: &VirtualMachine) -> PyResult<HostEntry> {
     let ip = look_up.address(name, libc::AF_UNSPEC)?;
     let entry = look_up
         .wait(|host, control, deadline| resolve::gethostbyaddr(host, control, deadline, ip))?;
-    let family = if ip.is_ipv4() {
-        libc::AF_INET
-    } else {
-        libc::AF_INET6
-    };
-    look_up.checked(entry, family)
-}
-
-/// Asks whether the script may see or change this machine's own name.
-fn own_name(function: &'static str, vm: &VirtualMachine) -> PyResult<()> {
-    state::of(vm)
-        .runtime
-        .gate
-        .check(Operation::CallSystem, &Target::System(function))
-        .or_raise(vm)
+    look_up.checked(entry, inet::family_of(ip))
 }
 
 fn gethostname(vm: &VirtualMachine) -> PyResult<PyStrRef> {
     audit::event(vm, "socket.gethostname", &[])?;
-    own_name("gethostname", vm)?;
+    permit_system(Operation::CallSystem, "gethostname", vm)?;
     let name = database::gethostname().or_raise(vm)?;
     Ok(text::fs_decode(vm, &name))
 }
@@ -565,7 +528,7 @@ fn gethostname(vm: &VirtualMachine) -> PyResult<PyStrRef> {
 fn sethostname(name: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
     let name = text::fs_convert(vm, name)?;
     audit::sethostname(vm, &name)?;
-    own_name("sethostname", vm)?;
+    permit_system(Operation::CallSystem, "sethostname", vm)?;
     database::sethostname(&name).or_raise(vm)
 }
 
@@ -577,7 +540,7 @@ fn getservbyname(
     let name_c = text::string(name, "getservbyname() argument 1", vm)?;
     let (protocol, protocol_c) = protocol_argument(protocol, "getservbyname", vm)?;
     audit::getservbyname(vm, name, protocol.as_deref())?;
-    LookUp::of_service("getservbyname", vm)?;
+    permit_system(Operation::Resolve, "getservbyname", vm)?;
     vm.allow_threads(|| database::getservbyname(&name_c, protocol_c.as_deref()))
         .ok_or_else(|| errors::plain_os_error("service/proto not found", vm))
 }
@@ -591,7 +554,7 @@ fn getservbyport(
     let port = u16::try_from(port)
         .map_err(|_| vm.new_overflow_error("getservbyport: port must be 0-65535."))?;
     audit::getservbyport(vm, port, protocol.as_deref())?;
-    LookUp::of_service("getservbyport", vm)?;
+    permit_system(Operation::Resolve, "getservbyport", vm)?;
     vm.allow_threads(|| database::getservbyport(port, protocol_c.as_deref()))
         .map(|name| text::fs_decode(vm, &name))
         .ok_or_else(|| errors::plain_os_error("port/proto not found", vm))
@@ -616,7 +579,7 @@ fn protocol_argument(
 
 fn getprotobyname(name: &PyObject, vm: &VirtualMachine) -> PyResult<i32> {
     let name = text::string(name, "getprotobyname() argument 1", vm)?;
-    LookUp::of_service("getprotobyname", vm)?;
+    permit_system(Operation::Resolve, "getprotobyname", vm)?;
     vm.allow_threads(|| database::getprotobyname(&name))
         .ok_or_else(|| errors::plain_os_error("protocol not found", vm))
 }

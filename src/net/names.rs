@@ -2,6 +2,7 @@
 
 use super::Error;
 use crate::sockaddr::SockAddr;
+use crate::sockaddr::inet::family_of;
 use crate::sys::netdb::{self, AddrInfo, HostEntry, Query};
 use nix::libc;
 use std::ffi::{CStr, CString};
@@ -269,7 +270,7 @@ pub(super) fn gethostbyname(resolver: &dyn Resolver, name: &CStr) -> Result<Host
 pub(super) fn gethostbyaddr(resolver: &dyn Resolver, address: IpAddr) -> Result<HostEntry, Error> {
     let name = ask(|| resolver.name(address)).map_err(ResolveError::of_host)?;
     Ok(HostEntry {
-        family: netdb::family_of(address),
+        family: family_of(address),
         name: name.into_bytes(),
         aliases: Vec::new(),
         addresses: vec![address],

@@ -9,8 +9,8 @@ use super::lookups::in_background;
 use super::names::{self, Localhost, NO_RECOVERY};
 use super::{Control, Deadline, Error, Event, ResolveError, Resolver, VmContext};
 use crate::sockaddr::SockAddr;
-use crate::sockaddr::inet::{BROADCAST, HostLiteral, is_below_localhost, pton4, pton6};
-use crate::sys::netdb::{self, AddrInfoError, HostEntry, HostError, family_of};
+use crate::sockaddr::inet::{BROADCAST, HostLiteral, family_of, is_below_localhost, pton4, pton6};
+use crate::sys::netdb::{self, AddrInfoError, HostEntry, HostError};
 use nix::libc;
 use std::ffi::{CStr, CString};
 use std::net::{IpAddr, SocketAddr};
@@ -271,7 +271,7 @@ fn numeric(query: &Query) -> Option<Vec<AddrInfo>> {
         return None;
     }
     let port = match &query.service {
-        Some(service) => port(service)?,
+        Some(service) => port_number(service)?,
         None => 0,
     };
     let passive = query.flags & libc::AI_PASSIVE != 0;
@@ -309,16 +309,10 @@ fn numeric(query: &Query) -> Option<Vec<AddrInfo>> {
     (!answers.is_empty()).then_some(answers)
 }
 
-/// A port in plain decimal; `None` for names and for numbers that wrap around.
-fn port(service: &CStr) -> Option<u16> {
-    let digits = service.to_bytes();
-    if !(1..=5).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let port = digits
-        .iter()
-        .fold(0u32, |port, digit| port * 10 + u32::from(digit - b'0'));
-    u16::try_from(port).ok()
+/// Returns the port that a service is, if it is written as a number. `None` for names and
+/// for numbers that wrap around.
+pub(crate) fn port_number(service: &CStr) -> Option<u16> {
+    service.to_str().ok()?.parse().ok()
 }
 
 /// An address of `family` in its usual spelling, without a zone.

@@ -4,7 +4,7 @@
 use super::{BaseSocket, connection, copy_of_number, give, stream};
 use crate::bridge::args::{self, Few, Int, Size};
 use crate::bridge::errors::{self, OrRaise};
-use crate::bridge::{Data, WritableBuffer, audit};
+use crate::bridge::{Data, WritableBuffer, audit, text};
 use crate::net::transfer::{MessageParts, ReceiveBuffers, Received, SendBuffers};
 use crate::net::{Error, Moving};
 use crate::policy::{Denied, Operation, Permitted, Target};
@@ -484,11 +484,7 @@ fn exact_int(
     match given.downcast_ref::<PyInt>() {
         Some(int) => Ok(i32::try_from(int.as_bigint())),
         None => {
-            let name = if vm.is_none(given) {
-                "None".to_owned()
-            } else {
-                args::type_name(given)
-            };
+            let name = text::type_or_none(given, vm);
             Err(vm.new_type_error(format!(
                 "sendmsg_afalg() argument {position} must be int, not {name}"
             )))

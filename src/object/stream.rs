@@ -3,7 +3,7 @@
 use super::{BaseSocket, connection};
 use crate::bridge::args::{self, Int, Size};
 use crate::bridge::errors::OrRaise;
-use crate::bridge::{CallContext, Data, Room, WritableBuffer, audit, blocking};
+use crate::bridge::{CallContext, Data, Room, WritableBuffer, audit, blocking, text};
 use crate::net::{Call, Error};
 use crate::policy::Operation;
 use crate::sys::MessageFlags;
@@ -11,7 +11,9 @@ use crate::vm::method::{OrZero, methods};
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::PyByteArray;
-use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
+use rustpython_vm::{
+    AsObject, Py, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, VirtualMachine,
+};
 use std::vec::IntoIter;
 
 methods! {
@@ -153,7 +155,6 @@ pub(super) fn writable(
     what: &str,
     vm: &VirtualMachine,
 ) -> PyResult<WritableBuffer> {
-    use rustpython_vm::TryFromBorrowedObject;
     WritableBuffer::try_from_borrowed_object(vm, value).map_err(|raised| {
         let type_error = vm.ctx.exceptions.type_error;
         if !raised.fast_isinstance(type_error)
@@ -161,13 +162,9 @@ pub(super) fn writable(
         {
             return raised;
         }
-        let kind = if vm.is_none(value) {
-            "None".to_owned()
-        } else {
-            args::type_name(value)
-        };
+        let found = text::type_or_none(value, vm);
         vm.new_type_error(format!(
-            "{what} must be read-write bytes-like object, not {kind}"
+            "{what} must be read-write bytes-like object, not {found}"
         ))
     })
 }

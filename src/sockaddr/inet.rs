@@ -1,5 +1,6 @@
 //! Internet addresses as text, the way the C library reads and writes them.
 
+use nix::libc;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -70,9 +71,25 @@ pub(crate) fn pton6(text: &[u8]) -> Option<Ipv6Addr> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
+/// Returns the AF_ number of an address.
+pub(crate) fn family_of(address: IpAddr) -> i32 {
+    match address {
+        IpAddr::V4(_) => libc::AF_INET,
+        IpAddr::V6(_) => libc::AF_INET6,
+    }
+}
+
+/// inet_ntop(3).
+pub(crate) fn ntop(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ntop4(ip),
+        IpAddr::V6(ip) => ntop6(ip),
+    }
+}
+
 /// inet_ntop(3) of AF_INET. Without the machinery of `format!`: scripts get an
 /// address with every datagram and every connection.
-pub(crate) fn ntop4(ip: Ipv4Addr) -> String {
+fn ntop4(ip: Ipv4Addr) -> String {
     let mut text = [0; 15];
     let mut len = 0;
     let mut push = |letter| {
@@ -99,7 +116,7 @@ pub(crate) fn ntop4(ip: Ipv4Addr) -> String {
 ///
 /// Differs from Rust's own only in the addresses of RFC 4291 2.5.5.1, which
 /// the C library ends in the dotted form: `::1.2.3.4`.
-pub(crate) fn ntop6(ip: Ipv6Addr) -> String {
+fn ntop6(ip: Ipv6Addr) -> String {
     match ip.segments() {
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 => {
             let mut text = String::with_capacity(17);

@@ -4,7 +4,7 @@
 
 use super::socket::raw;
 use crate::sockaddr::SockAddr;
-use crate::sockaddr::inet::until_nul;
+use crate::sockaddr::inet::{family_of, until_nul};
 use nix::errno::Errno;
 use nix::libc::{self, c_char, c_int};
 use std::ffi::{CStr, CString, OsStr};
@@ -66,14 +66,6 @@ pub(crate) struct HostEntry {
     pub(crate) addresses: Vec<IpAddr>,
 }
 
-/// Returns the AF_ number of an address.
-pub(crate) fn family_of(address: IpAddr) -> i32 {
-    match address {
-        IpAddr::V4(_) => libc::AF_INET,
-        IpAddr::V6(_) => libc::AF_INET6,
-    }
-}
-
 /// Failure of gethostbyname(3) or gethostbyaddr(3): an h_errno number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HostError(pub(crate) i32);
@@ -130,6 +122,19 @@ pub(crate) fn getaddrinfo(query: &Query) -> Result<Vec<AddrInfo>, AddrInfoError>
     Ok(answers)
 }
 
+/// Returns the address that a host is by getaddrinfo(3) with AI_NUMERICHOST.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn numeric_host(host: &[u8]) -> Option<IpAddr> {
+    let query = Query {
+        host: CString::new(host).ok(),
+        socket_type: libc::SOCK_STREAM,
+        flags: libc::AI_NUMERICHOST,
+        ..Query::default()
+    };
+    let found = getaddrinfo(&query).ok()?;
+    found.first()?.address.ip().map(|(ip, _)| ip)
+}
+
 /// The longest name of a service, its NUL included (netdb.h), which libc lacks on Linux.
 pub(crate) const NI_MAXSERV: usize = 32;
 
@@ -167,14 +172,14 @@ pub(crate) fn gethostbyname(name: &CStr) -> Result<HostEntry, HostError> {
 /// gethostbyaddr_r(3).
 pub(crate) fn gethostbyaddr(address: IpAddr) -> Result<HostEntry, HostError> {
     let (v4, v6);
-    let (octets, family): (&[u8], _) = match address {
+    let octets: &[u8] = match address {
         IpAddr::V4(ip) => {
             v4 = ip.octets();
-            (&v4, libc::AF_INET)
+            &v4
         }
         IpAddr::V6(ip) => {
             v6 = ip.octets();
-            (&v6, libc::AF_INET6)
+            &v6
         }
     };
     host_entry(|entry, buf, len, found, h_errno| {
@@ -184,7 +189,7 @@ pub(crate) fn gethostbyaddr(address: IpAddr) -> Result<HostEntry, HostError> {
             gethostbyaddr_r(
                 octets.as_ptr().cast(),
                 octets.len() as libc::socklen_t,
-                family,
+                family_of(address),
                 entry,
                 buf,
                 len,

@@ -2,7 +2,7 @@
 
 use super::families::SocketKind;
 use crate::policy::{Operation, Target};
-use crate::sockaddr::inet::HostLiteral;
+use crate::sockaddr::inet::{HostLiteral, family_of};
 use crate::sockaddr::{SockAddr, UnixName};
 use nix::libc;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -74,10 +74,7 @@ impl<'a> AccessRequest<'a> {
             ip,
             port,
             name: None,
-            family: match ip {
-                IpAddr::V4(_) => libc::AF_INET,
-                IpAddr::V6(_) => libc::AF_INET6,
-            },
+            family: family_of(ip),
         })
     }
 
