@@ -51,7 +51,7 @@
 //! A socket with a timeout is in non-blocking mode, as in CPython: what decides is
 //! poll(2) and then a system call that says EAGAIN or not.
 
-use super::wake::Waiters;
+use super::wake::{Registration, Waiters};
 use super::{Control, Deadline, Error, Limit, Socket, Timeout, VmContext};
 use crate::sys::fork;
 use crate::sys::signal::{self, Blocked as BlockedSignals, Interval};
@@ -255,28 +255,12 @@ impl<'a, V: VmContext> Call<'a, V> {
                 return Err(Errno::EINTR.into());
             }
             self.look_around()?;
-            let wake_ups = signal::wake_ups();
             let done = match mode {
                 Mode::DontWait => {
                     let guard = self.acquire()?;
                     attempt(guard.fd(), MessageFlags::DONT_WAIT)
                 }
-                Mode::Bounded => match self.bounded(|fd| attempt(fd, MessageFlags::NONE))? {
-                    // The kernel's own mode or timeout, whoever set it.
-                    Err(blocked) if blocked.errno == Errno::EAGAIN && !blocked.progress => {
-                        return Err(Errno::EAGAIN.into());
-                    }
-                    Err(blocked) if blocked.errno == Errno::EINTR => {
-                        if (has_part || blocked.has_part) && signal::was_another(wake_ups) {
-                            return Err(Errno::EINTR.into());
-                        }
-                        Err(Blocked {
-                            errno: Errno::EAGAIN,
-                            ..blocked
-                        })
-                    }
-                    done => done,
-                },
+                Mode::Bounded => self.attempt_bounded(has_part, attempt)?,
             };
             match done {
                 Ok(done) => return Ok(done),
@@ -285,6 +269,32 @@ impl<'a, V: VmContext> Call<'a, V> {
                 }
                 Err(next) => blocked = next,
             }
+        }
+    }
+
+    /// Makes an attempt of [`retry`](Self::retry) that may block. An interrupted one has
+    /// to be made again (EAGAIN), unless there is a part with which a signal ends the call.
+    fn attempt_bounded<T>(
+        &mut self,
+        has_part: bool,
+        attempt: &mut dyn FnMut(BorrowedFd<'_>, MessageFlags) -> Result<T, Blocked>,
+    ) -> Result<Result<T, Blocked>, Error> {
+        let wake_ups = signal::wake_ups();
+        match self.bounded(|fd| attempt(fd, MessageFlags::NONE))? {
+            // The kernel's own mode or timeout, whoever set it.
+            Err(blocked) if blocked.errno == Errno::EAGAIN && !blocked.progress => {
+                Err(Errno::EAGAIN.into())
+            }
+            Err(blocked) if blocked.errno == Errno::EINTR => {
+                if (has_part || blocked.has_part) && signal::was_another(wake_ups) {
+                    return Err(Errno::EINTR.into());
+                }
+                Ok(Err(Blocked {
+                    errno: Errno::EAGAIN,
+                    ..blocked
+                }))
+            }
+            done => Ok(done),
         }
     }
 
@@ -345,8 +355,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         let left = self.socket.control.check(self.deadline.generation, left)?;
         let interval = left.map_or(INTERVAL, |left| INTERVAL.min(left));
         let socket = self.socket;
-        let _interruptible = socket.control.waiters.register();
-        let _closable = socket.waiters.register();
+        let _registered = register(&socket.waiters, &socket.control);
         let guard = self.acquire()?;
         let result = self.vm.detached(move || {
             let result = match Interval::start(interval) {
@@ -562,8 +571,7 @@ impl Wait {
     /// instant before the poll is noticed after it.
     fn poll_shortly<V: VmContext>(&self, call: &mut Call<'_, V>) -> Result<Wake, Error> {
         let socket = call.socket;
-        let _closable = socket.waiters.register();
-        let _interruptible = socket.control.waiters.register();
+        let _registered = register(&socket.waiters, &socket.control);
         let left = call.left()?.map_or(INTERVAL, |left| left.min(INTERVAL));
         let busy = socket.control.busy_poll().min(left);
         let guard = call.acquire()?;
@@ -621,8 +629,7 @@ impl Wait {
         limit: Option<Duration>,
     ) -> Result<Wake, Error> {
         let socket = call.socket;
-        let _closable = socket.waiters.register();
-        let _interruptible = socket.control.waiters.register();
+        let _registered = register(&socket.waiters, &socket.control);
         let generation = fork::generation();
         call.look_around()?;
         let signals = BlockedSignals::new()?;
@@ -671,6 +678,12 @@ fn wake(polled: Result<usize, Errno>, wake_ups: u32) -> Result<Wake, Error> {
     }
 }
 
+/// Puts the calling thread on the list of what it waits for and on that of its
+/// interpreter, for as long as the result lives.
+fn register<'a>(waiters: &'a Waiters, control: &'a Control) -> [Registration<'a>; 2] {
+    [waiters.register(), control.waiters.register()]
+}
+
 /// Waits until `done` is true, for whatever wakes `waiters` when it may have become so.
 pub(super) fn wait_until(
     vm: &impl VmContext,
@@ -679,8 +692,7 @@ pub(super) fn wait_until(
     waiters: &Waiters,
     mut done: impl FnMut() -> bool,
 ) -> Result<(), Error> {
-    let _finishing = waiters.register();
-    let _interruptible = control.waiters.register();
+    let _registered = register(waiters, control);
     loop {
         vm.check_signals()?;
         let signals = BlockedSignals::new()?;

@@ -347,6 +347,12 @@ impl<'a, V: VmContext> Call<'a, V> {
             && self.deadline.timeout() == Timeout::Blocking
     }
 
+    /// Tells whether a receive can wait until it has a number of bytes. Unix sockets do
+    /// not wait for more to look at.
+    fn fills(&self, peeks: bool) -> bool {
+        self.is_blocking_stream() && !(peeks && self.socket.family() == libc::AF_UNIX)
+    }
+
     /// Receives up to `size` bytes by `attempt`.
     #[inline]
     fn receive(
@@ -368,10 +374,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         let peeks = flags.has(libc::MSG_PEEK);
         let mut enough = 0;
         if flags.has(libc::MSG_WAITALL) {
-            // Unix sockets do not wait for more to look at.
-            let fills =
-                self.is_blocking_stream() && !(peeks && self.socket.family() == libc::AF_UNIX);
-            enough = if fills { size } else { 0 };
+            enough = if self.fills(peeks) { size } else { 0 };
         } else if rare_options::may_have_low_water() {
             enough = self.low_water(peeks)?.min(size);
         }
@@ -403,8 +406,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             self.wait_until_ready(Ready::Read)?;
             return Ok(0);
         }
-        let fills = !(peeks && self.socket.family() == libc::AF_UNIX);
-        Ok(if fills { bytes } else { 0 })
+        Ok(if self.fills(peeks) { bytes } else { 0 })
     }
 
     /// Runs recvmsg(2) until there is something, or it fails. MSG_WAITALL on a
