@@ -316,7 +316,12 @@ impl<'a, V: VmContext> Call<'a, V> {
     ) -> Result<usize, Error> {
         let raises_sigpipe = self.socket.control.raises_sigpipe();
         let sent = self.retry_bounded(Ready::Write, |fd| {
-            sendfile::sendfile(fd, file, offset, count, raises_sigpipe)
+            let send = || sendfile::sendfile(fd, file, offset, count);
+            if raises_sigpipe {
+                send()
+            } else {
+                sys::without_sigpipe(send)
+            }
         })?;
         self.socket.count_sent(sent);
         Ok(sent)

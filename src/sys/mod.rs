@@ -25,6 +25,7 @@ mod word;
 
 pub(crate) use descriptor::Descriptor;
 pub(crate) use flags::MessageFlags;
+pub(crate) use sigpipe::without_sigpipe;
 
 // For `word`, to which `models/` gives loom's.
 use std::sync::atomic::AtomicU64;

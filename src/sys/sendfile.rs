@@ -1,6 +1,5 @@
 //! sendfile(2).
 
-use super::sigpipe::without_sigpipe;
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
 use std::os::fd::BorrowedFd;
@@ -12,23 +11,21 @@ pub(crate) fn file_size(file: BorrowedFd<'_>) -> Result<i64, Errno> {
 
 /// Sends up to `count` bytes of `file`, which start at `offset`; returns how many, 0
 /// at the end of the file. Blocks like send(2) on a socket in blocking mode.
-/// `raises_sigpipe`: on a broken connection the thread gets SIGPIPE, too.
+/// On a broken connection the thread gets SIGPIPE, too: see [`without_sigpipe`].
+///
+/// [`without_sigpipe`]: super::without_sigpipe
 pub(crate) fn sendfile(
     socket: BorrowedFd<'_>,
     file: BorrowedFd<'_>,
     mut offset: i64,
     count: usize,
-    raises_sigpipe: bool,
 ) -> Result<usize, Errno> {
-    let mut call = || nix::sys::sendfile::sendfile64(socket, file, Some(&mut offset), count);
-    if raises_sigpipe {
-        return call();
-    }
-    without_sigpipe(call)
+    nix::sys::sendfile::sendfile64(socket, file, Some(&mut offset), count)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::without_sigpipe;
     use super::*;
     use std::io::Write;
     use std::os::fd::AsFd;
@@ -51,7 +48,7 @@ mod tests {
         drop(b);
         let file = file(10);
         assert_eq!(
-            sendfile(a.as_fd(), file.as_fd(), 0, 10, false),
+            without_sigpipe(|| sendfile(a.as_fd(), file.as_fd(), 0, 10)),
             Err(Errno::EPIPE)
         );
     }
@@ -61,10 +58,10 @@ mod tests {
         let (a, _b) = UnixStream::pair().unwrap();
         let file = file(10);
         assert_eq!(file_size(file.as_fd()), Ok(10));
-        assert_eq!(sendfile(a.as_fd(), file.as_fd(), 4, 100, false), Ok(6));
-        assert_eq!(sendfile(a.as_fd(), file.as_fd(), 10, 100, false), Ok(0));
+        assert_eq!(sendfile(a.as_fd(), file.as_fd(), 4, 100), Ok(6));
+        assert_eq!(sendfile(a.as_fd(), file.as_fd(), 10, 100), Ok(0));
         assert_eq!(
-            sendfile(a.as_fd(), file.as_fd(), -1, 100, false),
+            sendfile(a.as_fd(), file.as_fd(), -1, 100),
             Err(Errno::EINVAL)
         );
     }

@@ -6,7 +6,7 @@ use nix::libc;
 
 /// Runs a system call that takes no MSG_NOSIGNAL: on a broken connection it fails
 /// with EPIPE, and the signal is not delivered.
-pub(super) fn without_sigpipe<T>(call: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+pub(crate) fn without_sigpipe<T>(call: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
     let pipe = signal::set_of(libc::SIGPIPE);
     let before = signal::change_mask(libc::SIG_BLOCK, &pipe)?;
     let result = call();

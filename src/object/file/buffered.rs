@@ -13,8 +13,9 @@
 //! handler, leaves what it has received for the next one.
 
 use super::raw::{Sock, SocketIo, exact, sock};
-use super::{READER_SIZE, optional_size};
-use crate::bridge::{WritableBuffer, call};
+use super::{READER_SIZE, call_inherited, get_inherited, optional_size};
+use crate::bridge::errors::{OrRaise, plain_os_error};
+use crate::bridge::{WritableBuffer, args, call};
 use crate::net::transfer::Receive;
 use crate::net::{Error, Socket};
 use crate::object::stream;
@@ -191,13 +192,19 @@ fn fill_until<T>(
                 None => break EndOfData::NotNow,
             },
         };
-        let received = receive_natively(file, &socket, wanted, &mut take, vm)?;
-        match received {
-            Ok(taken) => return Ok(taken),
-            Err(why) => break why,
+        match receive_natively(file, &socket, wanted, &mut take, vm)? {
+            Filled::Taken(taken) => return Ok(taken),
+            Filled::Ended(why) => break why,
         }
     };
     Ok(rest(&mut file.read_buffer.lock(), why))
+}
+
+/// Result of receiving into the buffer.
+enum Filled<T> {
+    /// There was enough, and it was taken out.
+    Taken(T),
+    Ended(EndOfData),
 }
 
 fn receive_natively<T>(
@@ -206,28 +213,28 @@ fn receive_natively<T>(
     wanted: usize,
     take: &mut impl FnMut(&mut ReadBuffer) -> Option<T>,
     vm: &VirtualMachine,
-) -> PyResult<Result<T, EndOfData>> {
+) -> PyResult<Filled<T>> {
     call(vm, socket, |call| {
-        let done = call.recv_by(|receive| {
+        let filled = call.recv_by(|receive| {
             // Held over receives that do not wait, and never over a wait:
             // what comes off the socket first goes into the buffer first.
             let mut read_buffer = file.read_buffer.lock();
             loop {
                 if let Some(taken) = take(&mut read_buffer) {
-                    return Ok(Ok(Ok(taken)));
+                    return Ok(Ok(Filled::Taken(taken)));
                 }
                 match read_buffer.receive(receive, wanted) {
-                    Ok(Ok(0)) => return Ok(Ok(Err(EndOfData::End))),
+                    Ok(Ok(0)) => return Ok(Ok(Filled::Ended(EndOfData::End))),
                     Ok(Ok(_)) => {}
                     Ok(Err(errno)) => return Err(errno),
                     Err(error) => return Ok(Err(error)),
                 }
             }
         });
-        match done {
-            Ok(done) => done,
-            Err(error) => file.failed::<()>(error).map(|_| Err(EndOfData::NotNow)),
-        }
+        filled.flatten().or_else(|error| {
+            file.failed::<()>(error)
+                .map(|_| Filled::Ended(EndOfData::NotNow))
+        })
     })
 }
 
@@ -240,16 +247,15 @@ fn receive_otherwise(file: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult<Optio
     if vm.is_none(&n) {
         return Ok(None);
     }
-    let n = crate::bridge::args::int(&n, vm)?;
+    let n = args::int(&n, vm)?;
     let bytes = buffer.borrow_buf();
     let received = usize::try_from(n).ok().and_then(|n| bytes.get(..n));
     let received = received.ok_or_else(|| {
         let text = format!(
             "raw readinto() returned invalid length {n} (should have been between 0 and {size})"
         );
-        crate::bridge::errors::plain_os_error(&text, vm)
+        plain_os_error(&text, vm)
     })?;
-    use crate::bridge::errors::OrRaise;
     file.read_buffer.lock().push(received).or_raise(vm)?;
     Ok(Some(received.len()))
 }
@@ -288,12 +294,8 @@ fn file(zelf: &PyObject, vm: &VirtualMachine) -> PyResult<Option<PyRef<SocketIo>
     static_cell! {
         static RAW: Option<PyObjectRef>;
     }
-    let raw = attribute(
-        zelf,
-        "raw",
-        RAW.get_or_init(|| inherited_attribute("raw", vm)),
-        vm,
-    )?;
+    let descriptor = RAW.get_or_init(|| inherited_attribute("raw", vm));
+    let raw = get_inherited(zelf, "raw", descriptor.as_deref(), vm)?;
     if exact(&raw).is_none() {
         return Ok(None);
     }
@@ -318,29 +320,9 @@ fn inherited_attribute(name: &'static str, vm: &VirtualMachine) -> Option<PyObje
     BufferedReader::static_type().get_attr(vm.ctx.intern_str(name))
 }
 
-/// The value of an attribute of `_io.BufferedReader`'s, by its descriptor.
-fn attribute(
-    zelf: &PyObject,
-    name: &'static str,
-    descriptor: &Option<PyObjectRef>,
-    vm: &VirtualMachine,
-) -> PyResult {
-    if let Some(descriptor) = descriptor.as_deref()
-        && let Some(get) = descriptor.class().slots.descr_get.load()
-    {
-        return get(descriptor, Some(zelf), None, vm);
-    }
-    Err(vm.new_attribute_error(name))
-}
-
 /// `_io`'s method of that name.
 fn inherited(zelf: &PyObject, name: &'static str, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
-    let method = BufferedReader::static_type()
-        .as_object()
-        .get_attr(name, vm)?;
-    let mut args = args;
-    args.prepend_arg(zelf.to_owned());
-    method.call(args, vm)
+    call_inherited(BufferedReader::static_type(), zelf, name, args, vm)
 }
 
 /// A reader over a socket's file: io.BufferedReader, with methods of its own
@@ -451,7 +433,10 @@ impl SocketReader {
     fn closed(zelf: PyObjectRef, vm: &VirtualMachine) -> PyResult {
         match file(&zelf, vm)? {
             Some(file) => Ok(vm.ctx.new_bool(file.is_closed()).into()),
-            None => attribute(&zelf, "closed", &inherited_attribute("closed", vm), vm),
+            None => {
+                let descriptor = inherited_attribute("closed", vm);
+                get_inherited(&zelf, "closed", descriptor.as_deref(), vm)
+            }
         }
     }
 

@@ -13,10 +13,11 @@ use crate::vm::io_classes;
 use crate::vm::state::State;
 use buffered::SocketReader;
 use pair::SocketPair;
+use raw::{READING, WRITING};
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyBytes, PyStr, PyType, PyTypeRef};
 use rustpython_vm::class::{PyClassImpl, StaticType};
 use rustpython_vm::convert::ToPyObject;
-use rustpython_vm::function::OptionalArg;
+use rustpython_vm::function::{FuncArgs, OptionalArg};
 use rustpython_vm::types::PyComparisonOp;
 use rustpython_vm::{AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::sync::atomic::Ordering;
@@ -92,15 +93,16 @@ pub(crate) struct MakefileArgs {
 pub(super) fn makefile(zelf: &Py<BaseSocket>, args: MakefileArgs, vm: &VirtualMachine) -> PyResult {
     let mode = args.mode.unwrap_or_else(|| vm.ctx.new_str("r").into());
     let letters = Letters::of(&mode, vm)?;
-    let writing = letters.w;
-    let reading = letters.r || !writing;
-
+    let access = match (letters.r, letters.w) {
+        (true, true) => READING | WRITING,
+        (false, true) => WRITING,
+        (_, false) => READING,
+    };
     socket_io_type(&zelf.state, vm)?;
-    let raw = SocketIo::open(zelf.as_object().to_owned(), reading, writing, vm)?;
+    let raw = SocketIo::open(zelf.as_object().to_owned(), access, vm)?;
     lifecycle::file_opened(zelf);
     let layers = Layers {
-        reading,
-        writing,
+        access,
         buffering: args.buffering,
         text: (!letters.b)
             .then(|| [args.encoding, args.errors, args.newline].map(|arg| vm.unwrap_or_none(arg))),
@@ -157,8 +159,8 @@ fn invalid_mode(mode: &PyObject, vm: &VirtualMachine) -> PyResult<PyBaseExceptio
 
 /// Layers that makefile() puts over the raw file.
 struct Layers {
-    reading: bool,
-    writing: bool,
+    /// [`READING`], [`WRITING`] or both.
+    access: u8,
     buffering: Option<PyObjectRef>,
     /// For a text file: encoding, errors, newline.
     text: Option<[PyObjectRef; 3]>,
@@ -181,10 +183,10 @@ impl Layers {
             Some(size) if !is_negative(&size, vm)? => Some(size),
             _ => None,
         };
-        let buffer = match (self.reading, self.writing) {
-            (true, false) => buffered::open(raw.as_object(), size, vm)?,
-            (true, true) => pair::open(raw.to_owned(), size, vm)?,
-            (false, _) => writer(raw.as_object(), size, vm)?,
+        let buffer = match self.access {
+            READING => buffered::open(raw.as_object(), size, vm)?,
+            WRITING => writer(raw.as_object(), size, vm)?,
+            _ => pair::open(raw.to_owned(), size, vm)?,
         };
         let Some([encoding, errors, newline]) = self.text else {
             return Ok(buffer);
@@ -193,7 +195,7 @@ impl Layers {
         let io = io(vm)?;
         let encoding = vm.call_method(&io, "text_encoding", (encoding, 1))?;
         let args = (buffer, encoding, errors, newline);
-        if self.reading && self.writing {
+        if self.access == READING | WRITING {
             return text::open(args, self.mode, vm);
         }
         let text = vm.call_method(&io, "TextIOWrapper", args)?;
@@ -210,6 +212,35 @@ fn writer(raw: &PyObject, size: Option<PyObjectRef>, vm: &VirtualMachine) -> PyR
         None => io.get_attr("DEFAULT_BUFFER_SIZE", vm)?,
     };
     vm.call_method(&io, "BufferedWriter", (raw.to_owned(), size))
+}
+
+/// Calls the method of that name of `class`, one of `_io`'s.
+fn call_inherited(
+    class: &Py<PyType>,
+    zelf: &PyObject,
+    name: &'static str,
+    mut args: FuncArgs,
+    vm: &VirtualMachine,
+) -> PyResult {
+    let method = class.as_object().get_attr(name, vm)?;
+    args.prepend_arg(zelf.to_owned());
+    method.call(args, vm)
+}
+
+/// Reads an attribute by the descriptor that one of `_io`'s classes has for it, which no
+/// script can replace.
+fn get_inherited(
+    zelf: &PyObject,
+    name: &'static str,
+    descriptor: Option<&PyObject>,
+    vm: &VirtualMachine,
+) -> PyResult {
+    if let Some(descriptor) = descriptor
+        && let Some(get) = descriptor.class().slots.descr_get.load()
+    {
+        return get(descriptor, Some(zelf), None, vm);
+    }
+    Err(vm.new_attribute_error(name))
 }
 
 /// The size argument of a read, -1 for none or None.

@@ -24,8 +24,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Bits of a file's state.
-const READING: u8 = 1;
-const WRITING: u8 = 2;
+pub(super) const READING: u8 = 1;
+pub(super) const WRITING: u8 = 2;
 const TIMED_OUT: u8 = 4;
 const CLOSED: u8 = 8;
 
@@ -75,15 +75,14 @@ impl SocketIo {
         }
     }
 
-    /// `SocketIO(sock, mode)` of the class itself.
+    /// `SocketIO(sock, mode)` of the class itself, for [`READING`], [`WRITING`] or both.
     pub(super) fn open(
         sock: PyObjectRef,
-        reading: bool,
-        writing: bool,
+        access: u8,
         vm: &VirtualMachine,
     ) -> PyResult<PyRef<Self>> {
         let file = Self::unopened().into_ref_with_type(vm, Self::static_type().to_owned())?;
-        init(&file, sock, reading, writing);
+        init(&file, sock, access);
         Ok(file)
     }
 
@@ -139,9 +138,8 @@ impl SocketIo {
     }
 }
 
-fn init(zelf: &Py<SocketIo>, sock: PyObjectRef, reading: bool, writing: bool) {
-    let state = if reading { READING } else { 0 } | if writing { WRITING } else { 0 };
-    zelf.state.store(state, Ordering::Relaxed);
+fn init(zelf: &Py<SocketIo>, sock: PyObjectRef, access: u8) {
+    zelf.state.store(access, Ordering::Relaxed);
     set_sock(zelf, sock);
 }
 
@@ -257,16 +255,16 @@ impl Initializer for SocketIo {
         vm: &VirtualMachine,
     ) -> PyResult<()> {
         let text = mode.downcast_ref::<PyStr>().map(|mode| mode.as_bytes());
-        let (reading, writing) = match text {
-            Some(b"r" | b"rb") => (true, false),
-            Some(b"w" | b"wb") => (false, true),
-            Some(b"rw" | b"rwb") => (true, true),
+        let access = match text {
+            Some(b"r" | b"rb") => READING,
+            Some(b"w" | b"wb") => WRITING,
+            Some(b"rw" | b"rwb") => READING | WRITING,
             _ => {
                 let mode = mode.repr(vm)?;
                 return Err(vm.new_value_error(format!("invalid mode: {}", mode.as_wtf8())));
             }
         };
-        self::init(zelf, sock, reading, writing);
+        self::init(zelf, sock, access);
         Ok(())
     }
 }

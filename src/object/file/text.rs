@@ -11,6 +11,7 @@
 //! `_io` has no room for it. A file that a script makes by calling the class has none:
 //! there `_io`'s own methods write.
 
+use super::{call_inherited, get_inherited};
 use crate::vm::io_classes::TextIoWrapper;
 use rustpython_vm::builtins::PyStr;
 use rustpython_vm::class::StaticType;
@@ -63,15 +64,8 @@ fn writer(zelf: &PyObject, vm: &VirtualMachine) -> PyResult<Option<PyObjectRef>>
 }
 
 /// Calls `_io`'s method of that name.
-fn inherited(
-    zelf: &PyObject,
-    name: &'static str,
-    mut args: FuncArgs,
-    vm: &VirtualMachine,
-) -> PyResult {
-    let class = TextIoWrapper::static_type().as_object();
-    args.prepend_arg(zelf.to_owned());
-    class.get_attr(name, vm)?.call(args, vm)
+fn inherited(zelf: &PyObject, name: &'static str, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
+    call_inherited(TextIoWrapper::static_type(), zelf, name, args, vm)
 }
 
 /// Reads an attribute of the file that writes, whose lock no read holds.
@@ -79,14 +73,8 @@ fn attribute(zelf: &PyObject, name: &'static str, vm: &VirtualMachine) -> PyResu
     if let Some(writer) = writer(zelf, vm)? {
         return writer.get_attr(name, vm);
     }
-    let class = TextIoWrapper::static_type();
-    let descriptor = class.get_attr(vm.ctx.intern_str(name));
-    if let Some(descriptor) = descriptor
-        && let Some(get) = descriptor.class().slots.descr_get.load()
-    {
-        return get(&descriptor, Some(zelf), None, vm);
-    }
-    Err(vm.new_attribute_error(name))
+    let descriptor = TextIoWrapper::static_type().get_attr(vm.ctx.intern_str(name));
+    get_inherited(zelf, name, descriptor.as_deref(), vm)
 }
 
 /// A text file over a socket that reads and writes: io.TextIOWrapper, which a thread may
