@@ -10,7 +10,7 @@ use crate::sockaddr::layout::can::{ADDR, INDEX, NAME, PGN, RX_ID, SIZE, TX_ID};
 use crate::sys::interface;
 use nix::libc::{self, CAN_BCM, CAN_ISOTP, CAN_J1939, CAN_RAW};
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
-use std::ffi::CString;
+use std::ffi::CStr;
 
 /// `(interface,)`; ISO-TP `(interface, rx_addr, tx_addr)`; J1939
 /// `(interface, name, pgn, addr)`. The interface `""` is every one.
@@ -29,7 +29,7 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
     let mut items = Items::new(vm, items, count..=count, refusal)?;
     let interface = fs_convert(vm, items.object()?)?;
     let encode = |fields: &[(usize, &[u8])]| -> PyResult<Parsed> {
-        let index = index(vm, interface)?.to_ne_bytes();
+        let index = index(vm, &interface)?.to_ne_bytes();
         let fields = [&[(INDEX, &index[..])][..], fields].concat();
         Ok(SockAddr::encode(libc::AF_CAN, SIZE, &fields).into())
     };
@@ -53,15 +53,14 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
     }
 }
 
-fn index(vm: &VirtualMachine, interface: Vec<u8>) -> PyResult<u32> {
+fn index(vm: &VirtualMachine, interface: &CStr) -> PyResult<u32> {
     if interface.is_empty() {
         return Ok(0);
     }
-    if interface.len() >= libc::IF_NAMESIZE {
+    if interface.count_bytes() >= libc::IF_NAMESIZE {
         return Err(plain_os_error("AF_CAN interface name too long", vm));
     }
-    let name = CString::new(interface).map_err(|_| vm.new_value_error("embedded null byte"))?;
-    interface::index(&name).or_raise(vm)
+    interface::index(interface).or_raise(vm)
 }
 
 /// The form that the protocol has in [`parse`]; the interface is `""` if it is

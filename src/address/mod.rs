@@ -20,6 +20,7 @@ mod vsock;
 #[cfg(test)]
 pub(crate) mod testing;
 
+use self::items::{Items, Refusal};
 use crate::bridge::args::type_name;
 use crate::bridge::errors::{OrRaise, plain_os_error};
 use crate::net::Timeout;
@@ -152,6 +153,14 @@ impl Request<'_> {
                 type_name(value)
             ))),
         }
+    }
+
+    /// Reads an address that is a pair of unsigned numbers.
+    fn pair_of_numbers(&self, family: &str, value: &PyObject) -> PyResult<(u32, u32)> {
+        const CALLER: &str = "getsockaddrarg";
+        let items = self.tuple_for(CALLER, family, value)?;
+        let mut items = Items::new(self.vm, items, 2..=2, Refusal::Function(CALLER))?;
+        Ok((items.unsigned()? as u32, items.unsigned()? as u32))
     }
 
     /// Reads items of which any may overflow: CPython has one message for all

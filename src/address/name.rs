@@ -134,11 +134,8 @@ fn look_up(
     let vm = request.vm;
     let unknown = Error::AddrInfo(libc::EAI_NONAME);
     // A policy speaks of names as text, and so does DNS: no name is lost here.
-    let Ok(name) = std::str::from_utf8(host) else {
+    let (Ok(name), Ok(host)) = (std::str::from_utf8(host), CString::new(host)) else {
         return Err(unknown).or_raise(vm);
-    };
-    let Ok(host) = CString::new(host) else {
-        return Err(vm.new_type_error("host name must not contain null character"));
     };
     let operation = match port {
         Some(_) => request.operation,

@@ -1,7 +1,6 @@
 //! AF_QIPCRTR, to the processors of a Qualcomm chip: `struct sockaddr_qrtr` of
 //! linux/qrtr.h.
 
-use super::items::{Items, Refusal};
 use super::{AF_QIPCRTR, Parsed, Request};
 use crate::sockaddr::SockAddr;
 use crate::sockaddr::layout::qipcrtr::{NODE, PORT, SIZE};
@@ -9,11 +8,7 @@ use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 
 /// `(node, port)`.
 pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
-    let items = request.tuple_for("getsockaddrarg", "AF_QIPCRTR", value)?;
-    let refusal = Refusal::Function("getsockaddrarg");
-    let mut items = Items::new(request.vm, items, 2..=2, refusal)?;
-    let node = items.unsigned()? as u32;
-    let port = items.unsigned()? as u32;
+    let (node, port) = request.pair_of_numbers("AF_QIPCRTR", value)?;
     let fields: [(usize, &[u8]); 2] = [(NODE, &node.to_ne_bytes()), (PORT, &port.to_ne_bytes())];
     Ok(SockAddr::encode(AF_QIPCRTR, SIZE, &fields).into())
 }

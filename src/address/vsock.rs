@@ -1,17 +1,12 @@
 //! AF_VSOCK: vsock(7), `struct sockaddr_vm` of linux/vm_sockets.h.
 
-use super::items::{Items, Refusal};
 use super::{Parsed, Request};
 use crate::sockaddr::SockAddr;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 
 /// `(CID, port)`.
 pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
-    let items = request.tuple_for("getsockaddrarg", "AF_VSOCK", value)?;
-    let refusal = Refusal::Function("getsockaddrarg");
-    let mut items = Items::new(request.vm, items, 2..=2, refusal)?;
-    let cid = items.unsigned()? as u32;
-    let port = items.unsigned()? as u32;
+    let (cid, port) = request.pair_of_numbers("AF_VSOCK", value)?;
     Ok(SockAddr::vsock(cid, port).into())
 }
 

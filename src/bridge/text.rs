@@ -41,15 +41,12 @@ pub(crate) fn fs_decode(vm: &VirtualMachine, bytes: &[u8]) -> PyStrRef {
 }
 
 /// The bytes of a str, bytes or path-like object (`PyUnicode_FSConverter`).
-pub(crate) fn fs_convert(vm: &VirtualMachine, value: &PyObject) -> PyResult<Vec<u8>> {
+pub(crate) fn fs_convert(vm: &VirtualMachine, value: &PyObject) -> PyResult<CString> {
     let bytes = match FsPath::try_from_path_like(value.to_owned(), false, vm)? {
         FsPath::Str(text) => fs_encode(vm, &text)?.into_owned(),
         FsPath::Bytes(bytes) => bytes.as_bytes().to_vec(),
     };
-    if bytes.contains(&0) {
-        return Err(vm.new_value_error("embedded null byte"));
-    }
-    Ok(bytes)
+    CString::new(bytes).map_err(|_| vm.new_value_error("embedded null byte"))
 }
 
 /// A str as UTF-8 (unit `s` of `PyArg_Parse`); `None` if it is no str.

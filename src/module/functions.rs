@@ -13,7 +13,6 @@ use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyListRef, PyStrRef};
 use rustpython_vm::{PyObject, PyResult, VirtualMachine};
-use std::ffi::CString;
 use std::net::IpAddr;
 
 #[rustpython_vm::pymodule(sub)]
@@ -251,7 +250,6 @@ fn if_nameindex(vm: &VirtualMachine) -> PyResult<PyListRef> {
 fn if_nametoindex(name: &PyObject, vm: &VirtualMachine) -> PyResult<u32> {
     let name = text::fs_convert(vm, name)?;
     permit_system(Operation::CallSystem, "if_nametoindex", vm)?;
-    let name = CString::new(name).map_err(|_| vm.new_value_error("embedded null byte"))?;
     interface::index(&name).or_raise(vm)
 }
 

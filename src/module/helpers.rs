@@ -242,19 +242,21 @@ fn create_connection(module: &PyObject, args: ConnectionArgs, vm: &VirtualMachin
             Err(raised) => return Err(raised),
         }
     }
-    let Some(last) = failures.last().cloned() else {
-        return Err(errors::plain_os_error(
-            "getaddrinfo returns an empty list",
-            vm,
-        ));
-    };
-    if !all_errors {
-        return Err(last);
-    }
+    Err(if all_errors && !failures.is_empty() {
+        group(failures, vm)?
+    } else if let Some(last) = failures.pop() {
+        last
+    } else {
+        errors::plain_os_error("getaddrinfo returns an empty list", vm)
+    })
+}
+
+/// Returns the exception that has those of all attempts.
+fn group(failures: Vec<PyBaseExceptionRef>, vm: &VirtualMachine) -> PyResult<PyBaseExceptionRef> {
     let failures = failures.into_iter().map(Into::into).collect();
     let args = ("create_connection failed", vm.ctx.new_list(failures));
     let group = vm.builtins.get_attr("ExceptionGroup", vm)?.call(args, vm)?;
-    Err(group.try_into_value(vm)?)
+    group.try_into_value(vm)
 }
 
 /// The attempts of one create_connection(), all on one deadline.

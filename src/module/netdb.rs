@@ -527,9 +527,9 @@ fn gethostname(vm: &VirtualMachine) -> PyResult<PyStrRef> {
 
 fn sethostname(name: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
     let name = text::fs_convert(vm, name)?;
-    audit::sethostname(vm, &name)?;
+    audit::sethostname(vm, name.as_bytes())?;
     permit_system(Operation::CallSystem, "sethostname", vm)?;
-    database::sethostname(&name).or_raise(vm)
+    database::sethostname(name.as_bytes()).or_raise(vm)
 }
 
 fn getservbyname(

@@ -501,9 +501,14 @@ fn warn_unclosed(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
 
 /// repr() of the base type.
 pub(super) fn base_repr(zelf: &Py<BaseSocket>) -> String {
+    format!("<socket object, {}>", numbers(zelf))
+}
+
+/// Returns the part of a repr() that every socket has.
+fn numbers(zelf: &Py<BaseSocket>) -> String {
     let socket = &zelf.socket;
     format!(
-        "<socket object, fd={}, family={}, type={}, proto={}>",
+        "fd={}, family={}, type={}, proto={}",
         socket.descriptor.number(),
         socket.family(),
         socket.socket_type(),
@@ -513,24 +518,17 @@ pub(super) fn base_repr(zelf: &Py<BaseSocket>) -> String {
 
 /// repr() of a `socket.socket`, with its addresses where it has any.
 pub(super) fn repr(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<String> {
-    let socket = &zelf.socket;
+    let is_closed = zelf.closed.load(Ordering::Relaxed);
     let class = zelf.class();
     let module = class.as_object().get_attr("__module__", vm)?;
     let mut text = format!(
-        "<{}.{}{} fd={}, family={}, type={}, proto={}",
+        "<{}.{}{} {}",
         module.str(vm)?.as_wtf8(),
         class.__qualname__(vm).str(vm)?.as_wtf8(),
-        if zelf.closed.load(Ordering::Relaxed) {
-            " [closed]"
-        } else {
-            ""
-        },
-        socket.descriptor.number(),
-        socket.family(),
-        socket.socket_type(),
-        socket.protocol()
+        if is_closed { " [closed]" } else { "" },
+        numbers(zelf)
     );
-    if socket.descriptor.number() >= 0 && !zelf.closed.load(Ordering::Relaxed) {
+    if zelf.socket.descriptor.number() >= 0 && !is_closed {
         for (label, name) in [("laddr", "getsockname"), ("raddr", "getpeername")] {
             // The methods may be a subclass's.
             let address = vm.call_method(zelf.as_object(), name, ());

@@ -127,11 +127,23 @@ fn control_data(ancdata: &PyObject, vm: &VirtualMachine) -> PyResult<Vec<u8>> {
         let level = args::int(level, vm)?;
         let cmsg_type = args::int(cmsg_type, vm)?;
         let data = Data::try_from_object(vm, data.clone())?.to_vec(vm)?;
-        if !message::push_control(&mut control, level, cmsg_type, &data) {
-            return Err(errors::plain_os_error("ancillary data item too large", vm));
-        }
+        push_control(&mut control, level, cmsg_type, &data, vm)?;
     }
     Ok(control)
+}
+
+/// Adds an item to ancillary data, unless it is too large.
+fn push_control(
+    control: &mut Vec<u8>,
+    level: i32,
+    cmsg_type: i32,
+    data: &[u8],
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    if message::push_control(control, level, cmsg_type, data) {
+        return Ok(());
+    }
+    Err(errors::plain_os_error("ancillary data item too large", vm))
 }
 
 /// Ancillary data is a door too: descriptors go out with it, and some of it does
@@ -525,15 +537,27 @@ pub(super) fn sendmsg_afalg(
             return Err(vm.new_overflow_error("Python int too large to convert to C int"));
         }
     };
+    let control = afalg_control(op, args.iv.into_option(), assoclen, vm)?;
+    let mut buffers = Few::new();
+    if let Some(msg) = args.msg.into_option() {
+        readable_buffers(&msg, "sendmsg() argument 1", &mut buffers, vm)?;
+    }
+    audit::sendmsg(vm, zelf.as_object(), None)?;
+    send(zelf, &buffers, &control, args.flags.0, None, vm)
+}
+
+/// Returns the ancillary data that tells an AF_ALG socket what to do with a message.
+fn afalg_control(
+    op: i32,
+    iv: Option<Data>,
+    assoclen: Option<i32>,
+    vm: &VirtualMachine,
+) -> PyResult<Vec<u8>> {
     let mut control = Vec::new();
-    let mut push = |cmsg_type, data: &[u8]| {
-        if message::push_control(&mut control, libc::SOL_ALG, cmsg_type, data) {
-            return Ok(());
-        }
-        Err(errors::plain_os_error("ancillary data item too large", vm))
-    };
+    let mut push =
+        |cmsg_type, data: &[u8]| push_control(&mut control, libc::SOL_ALG, cmsg_type, data, vm);
     push(libc::ALG_SET_OP, &op.to_ne_bytes())?;
-    if let Some(iv) = args.iv.into_option() {
+    if let Some(iv) = iv {
         let iv = iv.to_vec(vm)?;
         // struct af_alg_iv: a length, then the bytes.
         let mut value = (iv.len() as u32).to_ne_bytes().to_vec();
@@ -543,12 +567,7 @@ pub(super) fn sendmsg_afalg(
     if let Some(assoclen) = assoclen {
         push(libc::ALG_SET_AEAD_ASSOCLEN, &assoclen.to_ne_bytes())?;
     }
-    let mut buffers = Few::new();
-    if let Some(msg) = args.msg.into_option() {
-        readable_buffers(&msg, "sendmsg() argument 1", &mut buffers, vm)?;
-    }
-    audit::sendmsg(vm, zelf.as_object(), None)?;
-    send(zelf, &buffers, &control, args.flags.0, None, vm)
+    Ok(control)
 }
 
 #[cfg(test)]

@@ -190,32 +190,7 @@ fn bind_slow(
         return Err(no_instance(method, vm));
     }
     let zelf = args.args.remove(0);
-    let takes_names = matches!(
-        params,
-        [
-            Param {
-                kind: ParamKind::PositionalOrKeyword,
-                ..
-            },
-            ..
-        ]
-    );
-    let given = args.args.len() + args.kwargs.len();
-    if !takes_names {
-        let text = if args.kwargs.is_empty() {
-            wrong_number(method, params, given)
-        } else {
-            format!("socket.{method}() takes no keyword arguments")
-        };
-        return Err(vm.new_type_error(text));
-    }
-    if given > params.len() {
-        let named = if args.args.is_empty() { "keyword " } else { "" };
-        return Err(vm.new_type_error(format!(
-            "{method}() takes at most {} {named}arguments ({given} given)",
-            params.len()
-        )));
-    }
+    check_number(method, params, &args, vm)?;
     let mut varargs = args.args.into_iter();
     let mut named = Vec::new();
     for (position, param) in params.iter().enumerate() {
@@ -244,6 +219,43 @@ fn bind_slow(
         ))),
         None => Ok((zelf, BoundArgs::Named(named.into_iter()))),
     }
+}
+
+/// Refuses more arguments than a method takes, and all that [`bind_slow`] gets for a
+/// method which takes no names. The arguments are those behind `self`.
+fn check_number(
+    method: &str,
+    params: &[Param],
+    args: &FuncArgs,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    let takes_names = matches!(
+        params,
+        [
+            Param {
+                kind: ParamKind::PositionalOrKeyword,
+                ..
+            },
+            ..
+        ]
+    );
+    let given = args.args.len() + args.kwargs.len();
+    if !takes_names {
+        let text = if args.kwargs.is_empty() {
+            wrong_number(method, params, given)
+        } else {
+            format!("socket.{method}() takes no keyword arguments")
+        };
+        return Err(vm.new_type_error(text));
+    }
+    if given > params.len() {
+        let named = if args.args.is_empty() { "keyword " } else { "" };
+        return Err(vm.new_type_error(format!(
+            "{method}() takes at most {} {named}arguments ({given} given)",
+            params.len()
+        )));
+    }
+    Ok(())
 }
 
 /// CPython's words for it, which differ by how a method declares its arguments.

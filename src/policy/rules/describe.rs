@@ -20,10 +20,7 @@ impl fmt::Display for Described<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let operation = self.operation;
         match self.target {
-            Target::Name { host, port } => {
-                write!(f, "{operation} {}{}", to(operation), Quoted(host))?;
-                port.map_or(Ok(()), |port| write!(f, ":{port}"))
-            }
+            Target::Name { .. } => write!(f, "{operation} {}{}", to(operation), self.target),
             Target::Address { address, name, .. } => {
                 write!(f, "{operation} {}", to(operation))?;
                 self.address(f, address)?;
@@ -43,12 +40,12 @@ impl fmt::Display for Described<'_> {
                     write!(f, ", type {socket_type}, protocol {protocol}")
                 }
             },
-            Target::Descriptor(number) => write!(f, "descriptor {number}"),
+            Target::Descriptor(_) => self.target.fmt(f),
             Target::SocketOption { level, name } => {
                 let option = OptionPattern::numbered(*level, *name);
                 write!(f, "option {option}")
             }
-            Target::System(function) => write!(f, "{operation} function {function}()"),
+            Target::System(_) => write!(f, "{operation} {}()", self.target),
         }
     }
 }

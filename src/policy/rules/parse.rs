@@ -88,35 +88,44 @@ fn with_operations(operations: Option<Operations>, target: Part<'_>) -> Parsed<R
     })
 }
 
+/// Reads what comes after a keyword and its colon.
+type Reader = fn(Part<'_>) -> Parsed<Pattern>;
+
 /// The words that begin a target which is no host.
-pub(super) const KEYWORDS: [&str; 6] =
-    ["unix", "vsock", "socket", "option", "system", "descriptor"];
+const KEYWORDS: [(&str, Reader); 6] = [
+    ("unix", |path| unix(path).map(Pattern::Unix)),
+    ("vsock", vsock),
+    ("socket", |name| family(name).map(Pattern::Socket)),
+    ("option", |name| option(name).map(Pattern::Option)),
+    ("system", |name| system(name).map(Pattern::System)),
+    ("descriptor", descriptor),
+];
+
+/// Tells whether a word is a keyword, in upper case or in lower case.
+pub(super) fn is_keyword(word: &str) -> bool {
+    KEYWORDS
+        .iter()
+        .any(|(keyword, _)| word.eq_ignore_ascii_case(keyword))
+}
 
 fn pattern(target: Part<'_>) -> Parsed<Pattern> {
     // Before the keywords: `fd::1` is an address.
     if let Some(net) = parse_host::bare_ipv6(target) {
         return Ok(Pattern::Host(net?, Ports::ANY));
     }
-    if let Some(path) = target.strip_prefix("unix:") {
-        return unix(path).map(Pattern::Unix);
-    }
-    if let Some(address) = target.strip_prefix("vsock:") {
-        return vsock(address);
-    }
-    if let Some(name) = target.strip_prefix("socket:") {
-        return family(name).map(Pattern::Socket);
-    }
-    if let Some(name) = target.strip_prefix("option:") {
-        return option(name).map(Pattern::Option);
-    }
-    if let Some(name) = target.strip_prefix("system:") {
-        return system(name).map(Pattern::System);
-    }
-    if let Some(number) = target.strip_prefix("descriptor:") {
-        let number = number_or_any(number, "a descriptor", i32::MAX.unsigned_abs())?;
-        return Ok(Pattern::Descriptor(number.map(u32::cast_signed)));
+    for (keyword, read) in KEYWORDS {
+        if let Some(rest) = target.strip_prefix(keyword)
+            && let Some(rest) = rest.strip_prefix(":")
+        {
+            return read(rest);
+        }
     }
     parse_host::host_and_ports(target)
+}
+
+fn descriptor(number: Part<'_>) -> Parsed<Pattern> {
+    let number = number_or_any(number, "a descriptor", i32::MAX.unsigned_abs())?;
+    Ok(Pattern::Descriptor(number.map(u32::cast_signed)))
 }
 
 fn number_or_any(part: Part<'_>, what: &str, highest: u32) -> Parsed<Option<u32>> {

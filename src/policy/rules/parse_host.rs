@@ -1,7 +1,7 @@
 //! The hosts and ports of a rule.
 
 use super::error::{ParseError, Parsed, Part};
-use super::parse::KEYWORDS;
+use super::parse::is_keyword;
 use super::pattern::{HostPattern, Pattern};
 use super::ports::Ports;
 use crate::policy::LONGEST_NAME;
@@ -42,7 +42,7 @@ pub(super) fn host_and_ports(target: Part<'_>) -> Parsed<Pattern> {
     };
     // A final dot does not matter in a name, and is not printed.
     let bare = name.text.strip_suffix('.').unwrap_or(name.text);
-    if KEYWORDS.iter().any(|word| bare.eq_ignore_ascii_case(word)) {
+    if is_keyword(bare) {
         // A host of that name would print as something else.
         return Err(
             name.error("this word is written in lower case; a host of that name has no ports")
