@@ -74,11 +74,7 @@ pub(crate) fn os_error(errno: Errno, vm: &VirtualMachine) -> PyBaseExceptionRef 
 
 /// `OSError(errno, message)`, of the subclass that fits.
 #[cold]
-pub(crate) fn os_error_with(
-    errno: Errno,
-    message: &str,
-    vm: &VirtualMachine,
-) -> PyBaseExceptionRef {
+fn os_error_with(errno: Errno, message: &str, vm: &VirtualMachine) -> PyBaseExceptionRef {
     pair(os_error_class(errno, vm), errno as i32, message, vm)
 }
 

@@ -18,7 +18,7 @@ use rustpython_vm::{Py, PyResult, VirtualMachine};
 use std::sync::LazyLock;
 
 /// A name of the module and its value.
-pub(crate) type Integer = (&'static str, i64);
+type Integer = (&'static str, i64);
 
 /// A table: the names `libc` has, with its values, then those it lacks.
 macro_rules! integers {

@@ -100,7 +100,7 @@ impl Ready {
 /// It is not shorter, because setting a timer of a millisecond takes as long as connecting
 /// on loopback: the hardware is set anew. A timer that comes after the next tick of the
 /// kernel's clock costs nothing.
-pub(super) const INTERVAL: Duration = Duration::from_millis(20);
+const INTERVAL: Duration = Duration::from_millis(20);
 
 /// First sleep after poll(2) reported a non-blocking socket ready and the attempt said
 /// EAGAIN. Each further one is twice as long, up to [`INTERVAL`].

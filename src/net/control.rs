@@ -129,7 +129,7 @@ impl Control {
         self.ledger.close_all();
     }
 
-    pub(crate) fn is_stopped(&self) -> bool {
+    fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
     }
 

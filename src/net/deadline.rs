@@ -74,7 +74,7 @@ impl Deadline {
     }
 
     /// Runs out after `timeout` as the kernel's own timeouts do: with EAGAIN.
-    pub(crate) fn expire_like_the_kernel(&mut self, timeout: Duration) {
+    pub(super) fn expire_like_the_kernel(&mut self, timeout: Duration) {
         self.timeout = Timeout::After(timeout);
         self.kernel = true;
         let ends = Instant::now().checked_add(timeout);

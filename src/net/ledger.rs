@@ -79,11 +79,11 @@ impl Permits {
     }
 
     /// Gives no permit any more. What is in flight cannot be opened.
-    pub(crate) fn withdraw(&self) {
+    pub(super) fn withdraw(&self) {
         self.withdrawn.store(true, Ordering::SeqCst);
     }
 
-    pub(crate) fn are_withdrawn(&self) -> bool {
+    pub(super) fn are_withdrawn(&self) -> bool {
         self.withdrawn.load(Ordering::SeqCst)
     }
 

@@ -74,14 +74,14 @@ impl Limits {
     }
 
     /// True if there is any limit.
-    pub(crate) fn are_set(&self) -> bool {
+    pub(super) fn are_set(&self) -> bool {
         let is_set = |limit: &AtomicU64| limit.load(Ordering::Relaxed) != u64::MAX;
         is_set(&self.received.0) || is_set(&self.sent.0) || is_set(&self.connections)
     }
 
     /// Before a call that receives.
     #[inline]
-    pub(crate) fn may_receive(&self) -> Result<(), Limit> {
+    pub(super) fn may_receive(&self) -> Result<(), Limit> {
         if self.received.is_used_up() {
             Err(Limit::Received)
         } else {
@@ -91,7 +91,7 @@ impl Limits {
 
     /// Before a call that sends.
     #[inline]
-    pub(crate) fn may_send(&self) -> Result<(), Limit> {
+    pub(super) fn may_send(&self) -> Result<(), Limit> {
         if self.sent.is_used_up() {
             Err(Limit::Sent)
         } else {
@@ -109,7 +109,7 @@ impl Limits {
 
     /// Before a connection: as many a second as the limit says, and that many
     /// at once after a pause.
-    pub(crate) fn may_connect(&self) -> Result<(), Limit> {
+    pub(super) fn may_connect(&self) -> Result<(), Limit> {
         let share = match self.connections.load(Ordering::Relaxed) {
             u64::MAX => return Ok(()),
             0 => return Err(Limit::Connections),

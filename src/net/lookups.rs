@@ -18,7 +18,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Default number of threads of one interpreter that look names up.
-pub(crate) const MOST_THREADS: usize = 8;
+const MOST_THREADS: usize = 8;
 
 /// Idle time after which a look-up thread ends.
 const IDLE: Duration = Duration::from_secs(1);

@@ -252,14 +252,14 @@ impl Observer {
 
     /// Tells whether anybody wants events.
     #[inline]
-    pub(crate) fn is_hooked(&self) -> bool {
+    pub(super) fn is_hooked(&self) -> bool {
         self.hook.get().is_some()
     }
 
     /// Tells the hook. If it panics, the panic ends here, with the message that it
     /// has printed: this runs in the middle of calls, and in destructors.
     #[cold]
-    pub(crate) fn emit(&self, event: &Event<'_>) {
+    pub(super) fn emit(&self, event: &Event<'_>) {
         if let Some(hook) = self.hook.get() {
             let _ = catch_unwind(AssertUnwindSafe(|| hook(event)));
         }

@@ -25,7 +25,7 @@ pub(super) fn may_linger() -> bool {
 }
 
 /// Takes note of an option that a script sets.
-pub(crate) fn note_option(level: i32, name: i32) {
+pub(super) fn note_option(level: i32, name: i32) {
     match (level, name) {
         (libc::SOL_SOCKET, libc::SO_RCVLOWAT) => LOW_WATER.store(true, Ordering::Relaxed),
         (libc::SOL_SOCKET, libc::SO_LINGER) => LINGER.store(true, Ordering::Relaxed),
@@ -34,7 +34,7 @@ pub(crate) fn note_option(level: i32, name: i32) {
 }
 
 /// Takes note of a descriptor that comes from elsewhere.
-pub(crate) fn note_descriptor(fd: BorrowedFd<'_>) {
+pub(super) fn note_descriptor(fd: BorrowedFd<'_>) {
     let bytes = sockopt::get_int(fd, libc::SOL_SOCKET, libc::SO_RCVLOWAT);
     if bytes.is_ok_and(|bytes| bytes > 1) {
         LOW_WATER.store(true, Ordering::Relaxed);

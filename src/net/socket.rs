@@ -154,7 +154,7 @@ impl Socket {
 
     /// Counts bytes that arrived.
     #[inline]
-    pub(crate) fn count_received(&self, bytes: usize) {
+    pub(super) fn count_received(&self, bytes: usize) {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
         self.control.limits.received(bytes);
         if self.control.observer.is_hooked() {
@@ -166,7 +166,7 @@ impl Socket {
 
     /// Counts bytes that the kernel took.
     #[inline]
-    pub(crate) fn count_sent(&self, bytes: usize) {
+    pub(super) fn count_sent(&self, bytes: usize) {
         self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
         self.control.limits.sent(bytes);
         if self.control.observer.is_hooked() {
@@ -233,7 +233,7 @@ impl Socket {
     /// Waits until no call uses the descriptor that was given up: each is in a system
     /// call that it is interrupted in. Does not wait for a call of this thread, which
     /// is where a host's event hook may close a socket.
-    pub(crate) fn wait_until_idle(&self) {
+    pub(super) fn wait_until_idle(&self) {
         let mut pause = Duration::from_micros(1);
         while self.descriptor.is_given_up() && !descriptor::is_held_by_this_thread() {
             self.waiters.wake_all();

@@ -32,7 +32,7 @@ impl Waiters {
 
     /// Interrupts every thread on the list. The lock is held meanwhile, so that
     /// none of them can end before its signal was sent.
-    pub(crate) fn wake_all(&self) {
+    pub(super) fn wake_all(&self) {
         for thread in self.0.lock().iter().flat_map(|list| list.iter()) {
             thread.interrupt();
         }

@@ -74,7 +74,7 @@ pub(crate) fn base_class() -> &'static Py<PyType> {
 }
 
 /// The newest `socket.socket` of this interpreter, made when first asked for.
-pub(crate) fn socket_class(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
+pub(super) fn socket_class(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     let newest = || -> Option<PyTypeRef> {
         let classes = CLASSES.get()?.lock();
         classes.get(&vm.state.interpreter_id)?.last()?.class()

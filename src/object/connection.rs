@@ -149,10 +149,7 @@ fn accept_descriptor(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(Mo
 }
 
 /// `_accept`: the connection's descriptor number.
-pub(super) fn accept_number(
-    zelf: &Py<BaseSocket>,
-    vm: &VirtualMachine,
-) -> PyResult<(i32, PyObjectRef)> {
+fn accept_number(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(i32, PyObjectRef)> {
     let (fd, peer) = accept_descriptor(zelf, vm)?;
     zelf.socket.accepted(None, &peer);
     let peer = address_object(zelf, &peer, vm)?;

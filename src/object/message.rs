@@ -7,8 +7,7 @@ use crate::bridge::errors::{self, OrRaise};
 use crate::bridge::{Data, WritableBuffer, audit, text};
 use crate::net::transfer::{MessageParts, ReceiveBuffers, Received, SendBuffers};
 use crate::net::{Error, Moving};
-use crate::policy::{Denied, Operation, Permitted, Target};
-use crate::sockaddr::SockAddr;
+use crate::policy::{Denied, Operation, Target};
 use crate::sockaddr::family::SCTP_SOCKOPT_CONNECTX;
 use crate::sys::{MessageFlags, descriptor, message};
 use crate::vm::method::{OrNone, OrZero, methods};
@@ -92,7 +91,11 @@ pub(super) fn sendmsg(
         None => None,
     };
     audit::sendmsg(vm, zelf.as_object(), address)?;
-    send(zelf, &data, &control, flags, target.as_ref(), vm)
+    let parts = MessageParts {
+        control: &control,
+        target: target.as_ref(),
+    };
+    send(zelf, &data, &parts, flags, vm)
 }
 
 fn readable_buffers(
@@ -203,9 +206,8 @@ fn hold_rights(zelf: &Py<BaseSocket>, control: Vec<u8>) -> Result<(Vec<u8>, Vec<
 fn send(
     zelf: &Py<BaseSocket>,
     buffers: &[Data],
-    control: &[u8],
+    parts: &MessageParts<'_>,
     flags: i32,
-    target: Option<&Permitted<SockAddr>>,
     vm: &VirtualMachine,
 ) -> PyResult<usize> {
     let total: usize = buffers.iter().map(Data::len).sum();
@@ -213,10 +215,9 @@ fn send(
         .then(|| buffers.iter().map(|data| data.to_vec(vm)).collect())
         .transpose()?;
     let data = Gathered { buffers, copies };
-    let parts = MessageParts { control, target };
     let flags = MessageFlags::of_send(flags).or_raise(vm)?;
     stream::transfer(zelf, flags, vm, |call| {
-        call.send_msg(&data, total, &parts, flags)
+        call.send_msg(&data, total, parts, flags)
     })
 }
 
@@ -300,7 +301,7 @@ pub(super) fn recvmsg(
     result(zelf, data, arrived, &received, vm)
 }
 
-pub(super) fn recvmsg_into(
+fn recvmsg_into(
     zelf: &Py<BaseSocket>,
     buffers: &PyObject,
     ancbufsize: isize,
@@ -543,7 +544,11 @@ pub(super) fn sendmsg_afalg(
         readable_buffers(&msg, "sendmsg() argument 1", &mut buffers, vm)?;
     }
     audit::sendmsg(vm, zelf.as_object(), None)?;
-    send(zelf, &buffers, &control, args.flags.0, None, vm)
+    let parts = MessageParts {
+        control: &control,
+        target: None,
+    };
+    send(zelf, &buffers, &parts, args.flags.0, vm)
 }
 
 /// Returns the ancillary data that tells an AF_ALG socket what to do with a message.

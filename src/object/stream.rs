@@ -207,7 +207,7 @@ fn recv_at_once(
     zelf.socket.recv_at_once(&mut room)
 }
 
-pub(super) fn recvfrom_into(
+fn recvfrom_into(
     zelf: &Py<BaseSocket>,
     buffer: &PyObjectRef,
     nbytes: isize,

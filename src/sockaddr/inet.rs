@@ -19,7 +19,7 @@ pub(crate) fn aton(text: &[u8]) -> Option<Ipv4Addr> {
 }
 
 /// Reads like [`aton`], but all of `text` has to be the address: getaddrinfo(3).
-pub(crate) fn aton_exact(text: &[u8]) -> Option<Ipv4Addr> {
+fn aton_exact(text: &[u8]) -> Option<Ipv4Addr> {
     let mut address = 0u32;
     let mut parts = text.split(|b| *b == b'.');
     let last = parts.next_back()?;

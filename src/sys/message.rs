@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::libc;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::ptr;
 
 /// `sizeof(struct cmsghdr)`: a length, then level and type.
 const HEADER: usize = size_of::<libc::cmsghdr>();
@@ -166,18 +167,18 @@ pub(crate) fn recv(
     flags: MessageFlags,
     sender: &mut SockAddr,
 ) -> Result<Received, Errno> {
-    let (pointer, count) = (data.as_mut_ptr().cast(), data.len());
     // SAFETY: IoSliceMut has the layout of iovec.
-    unsafe { recv_raw(fd, pointer, count, control, flags, sender) }
+    let data = unsafe { &mut *(ptr::from_mut(data) as *mut [libc::iovec]) };
+    // SAFETY: each is of memory that is the caller's to write.
+    unsafe { recv_raw(fd, data, control, flags, sender) }
 }
 
 /// # Safety
 ///
-/// `data` points to `count` iovecs of memory that may be written.
+/// The memory of `data` may be written.
 pub(super) unsafe fn recv_raw(
     fd: BorrowedFd<'_>,
-    data: *mut libc::iovec,
-    count: usize,
+    data: &mut [libc::iovec],
     control: &mut Vec<u8>,
     flags: MessageFlags,
     address: &mut SockAddr,
@@ -188,8 +189,8 @@ pub(super) unsafe fn recv_raw(
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_name = address.storage_mut().as_mut_ptr().cast();
     message.msg_namelen = SockAddr::CAPACITY as libc::socklen_t;
-    message.msg_iov = data;
-    message.msg_iovlen = count as _;
+    message.msg_iov = data.as_mut_ptr();
+    message.msg_iovlen = data.len() as _;
     let room_len = room.len();
     if room_len > 0 {
         message.msg_control = room.as_mut_ptr().cast();

@@ -9,7 +9,7 @@ use nix::libc;
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::ptr;
+use std::{ptr, slice};
 
 /// The largest buffer that a thread keeps for its next receive.
 const KEPT: usize = 256 * 1024;
@@ -116,8 +116,9 @@ impl Buffer {
             iov_base: room.as_mut_ptr().cast(),
             iov_len: len,
         };
-        // SAFETY: one iovec, of memory that is ours.
-        let received = unsafe { message::recv_raw(fd, &raw mut iov, 1, control, flags, sender) }?;
+        let iov = slice::from_mut(&mut iov);
+        // SAFETY: the memory is ours.
+        let received = unsafe { message::recv_raw(fd, iov, control, flags, sender) }?;
         // SAFETY: the kernel wrote so many of the first bytes of the room.
         unsafe { self.grow(received.len.min(len)) };
         Ok(received)

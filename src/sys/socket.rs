@@ -234,7 +234,7 @@ pub(super) fn raw(address: &SockAddr) -> (*const libc::sockaddr, libc::socklen_t
 }
 
 /// The address that a system call writes.
-pub(super) fn with_storage(
+fn with_storage(
     call: impl FnOnce(*mut libc::sockaddr, *mut libc::socklen_t) -> Result<(), Errno>,
 ) -> Result<SockAddr, Errno> {
     let mut address = SockAddr::empty();
