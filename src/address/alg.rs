@@ -1,6 +1,6 @@
 //! AF_ALG, the kernel's crypto: `struct sockaddr_alg` of linux/if_alg.h.
 
-use super::items::{Items, Refusal};
+use super::tuple::{Items, Refusal};
 use super::{Parsed, Request};
 use crate::bridge::text::fs_decode;
 use crate::sockaddr::SockAddr;

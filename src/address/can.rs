@@ -1,7 +1,7 @@
 //! AF_CAN: `struct sockaddr_can` of linux/can.h.
 
-use super::items::{Items, Refusal};
 use super::packet::interface_name;
+use super::tuple::{Items, Refusal};
 use super::{Parsed, Request};
 use crate::bridge::errors::{OrRaise, plain_os_error};
 use crate::bridge::text::fs_convert;

@@ -1,7 +1,7 @@
 //! AF_INET and AF_INET6, for every protocol: ip(7), ipv6(7).
 
-use super::items::{Items, Refusal};
 use super::name::{host_text, resolve_ip};
+use super::tuple::{Items, Refusal};
 use super::{Parsed, Request};
 use crate::bridge::errors::to_python as raise;
 use crate::net::Error;

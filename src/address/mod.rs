@@ -8,19 +8,19 @@ mod bluetooth;
 mod can;
 pub(crate) mod idna;
 pub(crate) mod inet;
-mod items;
 pub(crate) mod name;
 mod netlink;
 mod packet;
 mod qipcrtr;
 mod tipc;
+mod tuple;
 mod unix;
 mod vsock;
 
 #[cfg(test)]
 pub(crate) mod testing;
 
-use self::items::{Items, Refusal};
+use self::tuple::{Items, Refusal};
 use crate::bridge::args::type_name;
 use crate::bridge::errors::{OrRaise, plain_os_error};
 use crate::net::Timeout;

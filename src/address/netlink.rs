@@ -1,6 +1,6 @@
 //! AF_NETLINK: netlink(7), `struct sockaddr_nl` of linux/netlink.h.
 
-use super::items::{Items, Refusal};
+use super::tuple::{Items, Refusal};
 use super::{Parsed, Request};
 use crate::sockaddr::SockAddr;
 use crate::sockaddr::layout::netlink::{GROUPS, PID, SIZE};

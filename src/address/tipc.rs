@@ -1,6 +1,6 @@
 //! AF_TIPC: `struct sockaddr_tipc` of linux/tipc.h.
 
-use super::items::{Items, Refusal};
+use super::tuple::{Items, Refusal};
 use super::{Parsed, Request};
 use crate::sockaddr::SockAddr;
 use crate::sockaddr::family::{

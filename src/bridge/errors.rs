@@ -1,7 +1,7 @@
 //! The one map from a Rust error to a Python exception.
 
 use crate::net::{Error, Limit};
-use crate::sys::text;
+use crate::sys::strerror::{gai_strerror, hstrerror, strerror};
 use crate::vm::state;
 use nix::errno::Errno;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyType, PyTypeRef};
@@ -48,8 +48,8 @@ pub(crate) fn to_python(error: Error, vm: &VirtualMachine) -> PyBaseExceptionRef
             os_error_with(errno, text, vm)
         }
         Error::Denied(denied) => os_error_with(Errno::EACCES, &denied.to_string(), vm),
-        Error::AddrInfo(code) => pair(gaierror(vm), code, &text::gai_strerror(code), vm),
-        Error::HostDb(code) => pair(herror(vm), code, &text::hstrerror(code), vm),
+        Error::AddrInfo(code) => pair(gaierror(vm), code, &gai_strerror(code), vm),
+        Error::HostDb(code) => pair(herror(vm), code, &hstrerror(code), vm),
         Error::NoMemory => vm.no_memory_error(),
     }
 }
@@ -69,7 +69,7 @@ pub(crate) fn timed_out(message: &str, vm: &VirtualMachine) -> PyBaseExceptionRe
 /// `OSError(errno, strerror(errno))`, of the subclass that fits.
 #[cold]
 pub(crate) fn os_error(errno: Errno, vm: &VirtualMachine) -> PyBaseExceptionRef {
-    os_error_with(errno, &text::strerror(errno as i32), vm)
+    os_error_with(errno, &strerror(errno as i32), vm)
 }
 
 /// `OSError(errno, message)`, of the subclass that fits.

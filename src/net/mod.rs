@@ -13,11 +13,11 @@ mod ledger;
 mod limits;
 mod listener;
 mod lookups;
-mod names;
 mod observer;
 mod opening;
 pub(crate) mod rare_options;
 pub(crate) mod resolve;
+mod resolver;
 #[cfg(feature = "ssl")]
 mod send_queue;
 mod socket;
@@ -32,11 +32,11 @@ pub(crate) use control::Control;
 pub(crate) use deadline::{Deadline, Timeout};
 pub(crate) use error::Error;
 pub(crate) use ledger::Moving;
-pub(crate) use names::EAI_ADDRFAMILY;
-pub use names::{ResolveError, Resolver};
 pub use observer::{Event, Limit};
 pub(crate) use observer::{Hook, Observer};
 pub(crate) use opening::{detect, duplicate, has_port};
+pub(crate) use resolver::EAI_ADDRFAMILY;
+pub use resolver::{ResolveError, Resolver};
 #[cfg(feature = "ssl")]
 pub(crate) use send_queue::SendQueue;
 pub(crate) use socket::{NotOpened, Socket};

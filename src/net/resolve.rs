@@ -6,7 +6,7 @@
 //! threads](super::lookups), and the caller waits for it as for anything else.
 
 use super::lookups::in_background;
-use super::names::{self, Localhost, NO_RECOVERY};
+use super::resolver::{self, Localhost, NO_RECOVERY};
 use super::{Control, Deadline, Error, Event, ResolveError, Resolver, VmContext};
 use crate::sockaddr::SockAddr;
 use crate::sockaddr::inet::{BROADCAST, HostLiteral, family_of, is_below_localhost, pton4, pton6};
@@ -75,7 +75,7 @@ pub(crate) fn addresses<V: VmContext>(
             deadline,
             ResolveError::of_address,
             move || match resolver {
-                Some(resolver) if query.host.is_some() => names::addresses(&*resolver, &query),
+                Some(resolver) if query.host.is_some() => resolver::addresses(&*resolver, &query),
                 _ => Ok(netdb::getaddrinfo(&query)?),
             },
         );
@@ -149,7 +149,7 @@ pub(crate) fn getnameinfo<V: VmContext>(
             deadline,
             ResolveError::of_address,
             move || match resolver {
-                Some(resolver) => names::getnameinfo(&*resolver, &address, flags),
+                Some(resolver) => resolver::getnameinfo(&*resolver, &address, flags),
                 None => Ok(netdb::getnameinfo(&address, flags)?),
             },
         );
@@ -191,7 +191,7 @@ pub(crate) fn gethostbyname<V: VmContext>(
         deadline,
         ResolveError::of_host,
         move || match resolver {
-            Some(resolver) => names::gethostbyname(&*resolver, &name),
+            Some(resolver) => resolver::gethostbyname(&*resolver, &name),
             None => Ok(netdb::gethostbyname(&name)?),
         },
     );
@@ -215,7 +215,7 @@ pub(crate) fn gethostbyaddr<V: VmContext>(
         deadline,
         ResolveError::of_host,
         move || match resolver {
-            Some(resolver) => names::gethostbyaddr(&*resolver, address),
+            Some(resolver) => resolver::gethostbyaddr(&*resolver, address),
             None => Ok(netdb::gethostbyaddr(address)?),
         },
     );

@@ -1,6 +1,6 @@
 //! Asks the host's policy: nothing else can make a [`Permitted`].
 
-use super::names::ResolvedNames;
+use super::resolved_names::ResolvedNames;
 use super::{Denied, Operation, Policy, Target};
 use crate::sockaddr::SockAddr;
 use crate::sys::fork::Inherited;
@@ -143,7 +143,7 @@ fn used(operation: Operation, address: SockAddr) -> SockAddr {
 
 #[cfg(all(test, feature = "rules"))]
 mod tests {
-    use super::super::names::MOST_ADDRESSES;
+    use super::super::resolved_names::MOST_ADDRESSES;
     use super::super::{AuditOnly, Rules};
     use super::*;
     use std::sync::Mutex;

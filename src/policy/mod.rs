@@ -5,12 +5,12 @@
 //! destination can demand proof of permission ([`Permitted`]) in its signature.
 
 mod gate;
-mod names;
+mod resolved_names;
 #[cfg(feature = "rules")]
 mod rules;
 
 pub(crate) use gate::{Gate, NameGrant, Permitted, ReportRefusal};
-pub(crate) use names::ResolvedNames;
+pub(crate) use resolved_names::ResolvedNames;
 #[cfg(feature = "rules")]
 pub use rules::{AuditOnly, Rule, RuleError, Rules};
 

@@ -5,10 +5,10 @@
 //! read.
 
 pub(crate) mod family;
+#[cfg(feature = "rules")]
+pub(crate) mod family_names;
 pub(crate) mod inet;
 pub(crate) mod layout;
-#[cfg(feature = "rules")]
-pub(crate) mod names;
 
 use nix::libc;
 use std::ffi::OsStr;

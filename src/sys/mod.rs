@@ -20,7 +20,7 @@ pub(crate) mod signal;
 mod sigpipe;
 pub(crate) mod socket;
 pub(crate) mod sockopt;
-pub(crate) mod text;
+pub(crate) mod strerror;
 mod word;
 
 pub(crate) use descriptor::Descriptor;

@@ -1,6 +1,6 @@
 //! Patterns of `socket:` rules, and the sockets that need one.
 
-use crate::sockaddr::names::{self, SOCK_PACKET, TYPE_MASK};
+use crate::sockaddr::family_names::{self, SOCK_PACKET, TYPE_MASK};
 use nix::libc::{
     AF_INET, AF_INET6, AF_PACKET, AF_UNIX, SOCK_DCCP, SOCK_DGRAM, SOCK_RAW, SOCK_RDM,
     SOCK_SEQPACKET, SOCK_STREAM,
@@ -12,7 +12,7 @@ pub(super) struct Name(pub(super) i32);
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match names::name(self.0) {
+        match family_names::name(self.0) {
             Some(name) => f.write_str(name),
             None => write!(f, "{}", self.0),
         }
@@ -33,7 +33,7 @@ impl Family {
         match name {
             "*" => Some(Self::Any),
             "raw" => Some(Self::Raw),
-            _ => names::number(name).map(Self::Number),
+            _ => family_names::number(name).map(Self::Number),
         }
     }
 }
