@@ -31,7 +31,7 @@ mod tests {
     use super::*;
     use crate::sys::fork::testing::in_child;
 
-    /// As sendfile(2) does when the connection breaks after a part.
+    /// Sends a part and raises SIGPIPE, as sendfile(2) does on a connection that breaks.
     fn broken_after_a_part() -> Result<usize, Errno> {
         // SAFETY: the thread is this one.
         unsafe { libc::pthread_kill(libc::pthread_self(), libc::SIGPIPE) };
