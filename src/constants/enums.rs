@@ -5,23 +5,21 @@
 mod stdlib;
 
 use super::{ADDRESS_FAMILY, ENUMERATIONS, SOCKET_KIND};
-use crate::sys::fork::Inherited;
 use crate::vm::native_enums;
+use crate::vm::state::{self, State};
 use rustpython_vm::builtins::{PyModule, PyStrInterned};
 use rustpython_vm::class::PyClassImpl;
 use rustpython_vm::common::lock::OnceCell;
-use rustpython_vm::common::static_cell;
 use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::function::{ItemDoc, PyMethodDef, PyMethodFlags};
 use rustpython_vm::{
     AsObject, FromArgs, Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass,
 };
-use std::collections::BTreeMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 /// The classes of one interpreter, once made.
 #[derive(Debug, Default)]
-struct Enums {
+pub(crate) struct Enums {
     made: OnceCell<Made>,
 }
 
@@ -69,42 +67,31 @@ impl Made {
     }
 }
 
-static_cell! {
-    /// By interpreter: classes made with one interpreter's `enum` are no other's.
-    /// The modules own them, so that they end with their interpreter.
-    static BY_INTERPRETER: Inherited<BTreeMap<i64, Weak<Enums>>>;
-}
-
-fn of(vm: &VirtualMachine) -> Option<Arc<Enums>> {
-    let enums = BY_INTERPRETER.get()?.lock();
-    enums.get(&vm.state.interpreter_id)?.upgrade()
-}
-
 fn of_or_new(vm: &VirtualMachine) -> Arc<Enums> {
-    let mut enums = BY_INTERPRETER.get_or_init(Default::default).lock();
-    enums.retain(|_, enums| enums.strong_count() > 0);
-    let entry = enums.entry(vm.state.interpreter_id).or_default();
-    entry.upgrade().unwrap_or_else(|| {
-        // Where objects are bound to their thread, so is this table.
+    let state = state::of(vm);
+    let mut enums = state.enums.lock();
+    enums.upgrade().unwrap_or_else(|| {
+        // Where objects are bound to their thread, so is the state.
         #[allow(clippy::arc_with_non_send_sync)]
         let new = Arc::default();
-        *entry = Arc::downgrade(&new);
+        *enums = Arc::downgrade(&new);
         new
     })
 }
 
 /// `socket.family`: the member of AddressFamily, or the number if there is none.
-pub(crate) fn address_family(vm: &VirtualMachine, number: i32) -> PyResult {
-    member(vm, ADDRESS_FAMILY, number)
+pub(crate) fn address_family(state: &State, number: i32, vm: &VirtualMachine) -> PyResult {
+    member(state, ADDRESS_FAMILY, number, vm)
 }
 
 /// `socket.type`: the member of SocketKind, or the number if there is none.
-pub(crate) fn socket_kind(vm: &VirtualMachine, number: i32) -> PyResult {
-    member(vm, SOCKET_KIND, number)
+pub(crate) fn socket_kind(state: &State, number: i32, vm: &VirtualMachine) -> PyResult {
+    member(state, SOCKET_KIND, number, vm)
 }
 
-fn member(vm: &VirtualMachine, enumeration: usize, number: i32) -> PyResult {
-    if let Some(enums) = of(vm) {
+fn member(state: &State, enumeration: usize, number: i32, vm: &VirtualMachine) -> PyResult {
+    let enums = state.enums.lock().upgrade();
+    if let Some(enums) = enums {
         let members = &enums.made(vm)?.by_value[enumeration];
         if let Ok(at) = members.binary_search_by_key(&number.into(), |&(value, _)| value) {
             return Ok(members[at].1.clone());
@@ -364,7 +351,7 @@ assert hasattr(socket.AddressFamily, 'mark')
         let enums = interpreter.enter(|vm| {
             let module = vm.import("socket", 0).unwrap();
             module.get_attr("AF_INET", vm).unwrap();
-            Arc::downgrade(&of(vm).unwrap())
+            state::of(vm).enums.lock().clone()
         });
         assert_eq!(enums.strong_count(), 1);
         interpreter.finalize(None);
@@ -374,7 +361,7 @@ assert hasattr(socket.AddressFamily, 'mark')
     #[test]
     fn without_the_module_numbers_stay_numbers() {
         interpreter().enter(|vm| {
-            let family = address_family(vm, 2).unwrap();
+            let family = address_family(&state::of(vm), 2, vm).unwrap();
             assert!(family.class().is(vm.ctx.types.int_type));
         });
     }

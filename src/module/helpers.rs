@@ -448,11 +448,11 @@ impl PairArgs {
     fn with_number(&self, number: i32, vm: &VirtualMachine) -> PyResult<FuncArgs> {
         let family = match &self.family {
             Some(family) => family.clone(),
-            None => enums::address_family(vm, libc::AF_UNIX)?,
+            None => enums::address_family(&state::of(vm), libc::AF_UNIX, vm)?,
         };
         let socket_type = match &self.socket_type {
             OptionalArg::Present(socket_type) => socket_type.clone(),
-            OptionalArg::Missing => enums::socket_kind(vm, libc::SOCK_STREAM)?,
+            OptionalArg::Missing => enums::socket_kind(&state::of(vm), libc::SOCK_STREAM, vm)?,
         };
         Ok(with_number(
             [family, socket_type, or_zero(&self.proto, vm)],

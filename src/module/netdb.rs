@@ -362,7 +362,8 @@ fn address_infos(args: &GetAddrInfo, timeout: Timeout, vm: &VirtualMachine) -> P
     };
     audit::getaddrinfo(vm, (&args.host, &args.port), spec)?;
     // AI_IDN and what comes after it could make another name of one that was checked.
-    if query.flags & !JUDGED_FLAGS != 0 && state::of(vm).runtime.gate.is_guarded() {
+    let state = state::of(vm);
+    if query.flags & !JUDGED_FLAGS != 0 && state.runtime.gate.is_guarded() {
         return Err(Error::AddrInfo(libc::EAI_BADFLAGS)).or_raise(vm);
     }
     let port = query.service.as_deref().and_then(port_number);
@@ -382,8 +383,8 @@ fn address_infos(args: &GetAddrInfo, timeout: Timeout, vm: &VirtualMachine) -> P
             name => text::fs_decode(vm, &name),
         };
         let answer = vm.ctx.new_tuple(vec![
-            enums::address_family(vm, found.family)?,
-            enums::socket_kind(vm, found.socket_type)?,
+            enums::address_family(&state, found.family, vm)?,
+            enums::socket_kind(&state, found.socket_type, vm)?,
             vm.ctx.new_int(found.protocol).into(),
             name.into(),
             address.clone(),

@@ -7,6 +7,7 @@ use super::wake::Waiters;
 use super::{Control, Deadline, Event, Timeout};
 use crate::sys::MessageFlags;
 use crate::sys::descriptor::{self, FdGuard};
+use crate::sys::signal;
 use crate::sys::socket::SocketSpec;
 use crate::sys::{self, Descriptor};
 use nix::errno::Errno;
@@ -240,7 +241,7 @@ impl Socket {
             if pause < Duration::from_micros(50) {
                 std::thread::yield_now();
             } else {
-                std::thread::sleep(pause);
+                signal::pause(pause);
             }
             pause = (pause * 2).min(Duration::from_millis(1));
         }

@@ -4,7 +4,6 @@
 use super::lifecycle::{self, InitArgs};
 use super::{BaseSocket, PySocket};
 use crate::constants::enums;
-use crate::sys::fork::Inherited;
 use crate::vm::state::{self, State};
 use rustpython_vm::builtins::{PyGetSet, PyStrInterned, PyType, PyTypeRef, PyWeak};
 use rustpython_vm::class::{PyClassImpl, StaticType};
@@ -14,7 +13,6 @@ use rustpython_vm::types::{PyTypeFlags, PyTypeSlots};
 use rustpython_vm::{
     AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine,
 };
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 const DOC: &str = "One endpoint of a network connection.
@@ -33,13 +31,13 @@ const REPR: &PyMethodDef = &PyMethodDef::new_const(
 
 /// A class `socket.socket`, and the copy of the module that it was made for.
 /// Neither is owned: both end with their interpreter.
-struct Made {
+pub(crate) struct SocketClass {
     class: PyRef<PyWeak>,
     /// `None` while only the host has used the class.
     module: Option<PyRef<PyWeak>>,
 }
 
-impl Made {
+impl SocketClass {
     fn class(&self) -> Option<PyTypeRef> {
         self.class.upgrade()?.downcast().ok()
     }
@@ -61,12 +59,6 @@ const INIT: &PyMethodDef = &PyMethodDef::new_const(
     ),
 );
 
-static_cell! {
-    /// The classes of each interpreter, the newest last. There are several where a
-    /// script took the module out of `sys.modules` and imported it again.
-    static CLASSES: Inherited<BTreeMap<i64, Vec<Made>>>;
-}
-
 /// `_socket.socket`, made when first asked for.
 pub(crate) fn base_class() -> &'static Py<PyType> {
     let _ = BaseSocket::make_static_type();
@@ -75,11 +67,9 @@ pub(crate) fn base_class() -> &'static Py<PyType> {
 
 /// The newest `socket.socket` of this interpreter, made when first asked for.
 pub(crate) fn socket_class(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
-    let newest = || -> Option<PyTypeRef> {
-        let classes = CLASSES.get()?.lock();
-        classes.get(&vm.state.interpreter_id)?.last()?.class()
-    };
-    match newest() {
+    let state = state::of(vm);
+    let newest = state.classes.lock().last().and_then(SocketClass::class);
+    match newest {
         Some(class) => Ok(class),
         None => add(None, vm),
     }
@@ -89,9 +79,8 @@ pub(crate) fn socket_class(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
 /// a new one.
 pub(crate) fn class_for(module: &PyObject, vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     let module = module.downgrade(None, vm)?;
-    if let Some(classes) = CLASSES.get()
-        && let Some(made) = classes.lock().get_mut(&vm.state.interpreter_id)
-        && let Some(last @ Made { module: None, .. }) = made.last_mut()
+    let state = state::of(vm);
+    if let Some(last @ SocketClass { module: None, .. }) = state.classes.lock().last_mut()
         && let Some(class) = last.class()
     {
         last.module = Some(module);
@@ -102,19 +91,15 @@ pub(crate) fn class_for(module: &PyObject, vm: &VirtualMachine) -> PyResult<PyTy
 
 fn add(module: Option<PyRef<PyWeak>>, vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     let class = make(vm)?;
-    let made = Made {
+    let made = SocketClass {
         class: class.as_object().downgrade(None, vm)?,
         module,
     };
-    let mut classes = CLASSES.get_or_init(Default::default).lock();
-    for made in classes.values_mut() {
-        made.retain(|made| made.class.upgrade().is_some());
-    }
-    classes.retain(|_, made| !made.is_empty());
-    classes
-        .entry(vm.state.interpreter_id)
-        .or_default()
-        .push(made);
+    let state = state::of(vm);
+    let mut classes = state.classes.lock();
+    classes.retain(|made| made.class.upgrade().is_some());
+    classes.push(made);
+    drop(classes);
     Ok(class)
 }
 
@@ -122,24 +107,18 @@ fn add(module: Option<PyRef<PyWeak>>, vm: &VirtualMachine) -> PyResult<PyTypeRef
 /// it has in the copy of the module that the native base of its class was made for. A
 /// script may have put another class there.
 pub(super) fn named_class(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
-    let classes = || Some(CLASSES.get()?.lock());
+    let classes = &zelf.state.classes;
     let home = |class: &PyObject| {
-        let classes = classes()?;
-        let mut made = classes.get(&vm.state.interpreter_id)?.iter().rev();
+        let classes = classes.lock();
+        let mut made = classes.iter().rev();
         let found = made.find(|made| made.class.upgrade().is_some_and(|made| made.is(class)))?;
         Some((class.to_owned(), found.module()))
     };
     let class = zelf.class();
     let (native, module) = if is_plain(zelf) {
         // The newest one.
-        let classes = classes();
-        let made = classes
-            .as_ref()
-            .and_then(|classes| classes.get(&vm.state.interpreter_id));
-        (
-            class.to_owned().into(),
-            made.and_then(|made| made.last()?.module()),
-        )
+        let module = classes.lock().last().and_then(SocketClass::module);
+        (class.to_owned().into(), module)
     } else {
         let mro = class.mro_collect();
         match mro.iter().find_map(|class| home(class.as_object())) {
@@ -300,11 +279,11 @@ fn attributes(class: &Py<PyType>, vm: &VirtualMachine) -> [(&'static str, PyObje
 }
 
 fn family(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult {
-    enums::address_family(vm, zelf.socket.family())
+    enums::address_family(&zelf.state, zelf.socket.family(), vm)
 }
 
 fn socket_type(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult {
-    enums::socket_kind(vm, zelf.socket.socket_type())
+    enums::socket_kind(&zelf.state, zelf.socket.socket_type(), vm)
 }
 
 fn io_refs(zelf: PyRef<BaseSocket>) -> i32 {

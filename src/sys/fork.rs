@@ -17,6 +17,7 @@
 //! lock that parks threads in a table of the process, as those of `parking_lot` do, would
 //! not help: another thread may hold a part of the table at the fork.
 
+use super::signal;
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -44,12 +45,14 @@ struct Backoff(u32);
 
 impl Backoff {
     fn wait(&mut self) {
-        self.0 += 1;
-        if self.0 < 100 {
+        self.0 = self.0.wrapping_add(1);
+        if self.0 < 100 || !self.0.is_multiple_of(2) {
             thread::yield_now();
         } else {
-            // The other thread may need the processor and have a lower priority.
-            thread::sleep(Duration::from_micros(50));
+            // The other thread may need the processor and have a lower priority. The one that
+            // this thread waits for may also send it signal after signal: then it is woken
+            // while the lock is held, and has to yield before it looks again.
+            signal::pause(Duration::from_micros(50));
         }
     }
 }

@@ -149,9 +149,19 @@ impl Thread {
                 return;
             }
             // The kernel has no room for it (EAGAIN, RLIMIT_SIGPENDING).
-            std::thread::sleep(Duration::from_micros(100));
+            pause(Duration::from_micros(100));
         }
     }
+}
+
+/// Sleeps for `time`, or until a signal comes (nanosleep(2)).
+///
+/// `std::thread::sleep` goes on after a signal with what the kernel says is left. That
+/// includes the timer's slack, so that it never ends while signals come faster.
+pub(crate) fn pause(time: Duration) {
+    let time = timespec(time);
+    // SAFETY: the time is valid, and the rest is not asked for.
+    unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) };
 }
 
 /// All signals of the calling thread are blocked while this lives.
@@ -412,6 +422,25 @@ mod tests {
             let _interval = Interval::start(Duration::from_nanos(1)).unwrap();
             std::thread::sleep(Duration::from_micros(100));
         }
+    }
+
+    #[test]
+    fn a_pause_ends_however_fast_signals_come() {
+        let (sender, receiver) = channel();
+        let paused = std::thread::spawn(move || {
+            sender.send(Thread::current()).unwrap();
+            for _ in 0..1000 {
+                pause(Duration::from_micros(50));
+            }
+        });
+        let thread = receiver.recv().unwrap();
+        let start = Instant::now();
+        while !paused.is_finished() {
+            // The thread is there until it is joined.
+            thread.interrupt();
+            assert!(start.elapsed() < Duration::from_secs(60));
+        }
+        paused.join().unwrap();
     }
 
     #[test]
