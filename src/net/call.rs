@@ -364,8 +364,8 @@ impl<'a, V: VmContext> Call<'a, V> {
         Ok(result)
     }
 
-    /// Waits for `ready` in turn with `attempt`, for a protocol that reads in order
-    /// to write and writes in order to read: each attempt says what it waits for. It
+    /// Repeats `attempt`, and waits in between for what the attempt asks for. TLS needs
+    /// this, because it reads in order to write and writes in order to read. The attempt
     /// moves bytes by calls of its own, which do not block.
     #[cfg(feature = "ssl")]
     pub(crate) fn alternate<T>(
@@ -456,8 +456,8 @@ impl<'a, V: VmContext> Call<'a, V> {
         self.socket.control.check(self.deadline.generation, left)
     }
 
-    /// Does what a blocking system call would: fails on a descriptor that somebody
-    /// else made non-blocking, and keeps the kernel's own timeouts.
+    /// Applies the descriptor's own settings to a blocking call: EAGAIN if another owner
+    /// made it non-blocking; SO_RCVTIMEO or SO_SNDTIMEO as the deadline.
     pub(super) fn heed_the_descriptor(&mut self, ready: Ready) -> Result<(), Error> {
         let guard = self.acquire()?;
         if sys::socket::is_nonblocking(guard.fd())? {

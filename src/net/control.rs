@@ -92,7 +92,8 @@ impl Control {
         let _ = self.resolver.set(resolver);
     }
 
-    /// There is a policy: no question leaves the machine that need not.
+    /// Records that there is a policy, so that look-ups of loopback addresses ask no name
+    /// server.
     pub(crate) fn guard(&self) {
         self.guarded.store(true, Ordering::Relaxed);
     }

@@ -414,7 +414,8 @@ impl Control {
     pub(super) fn list(&self, fd: RawFd, socket: &Arc<Socket>) {
         let mut entries = self.ledger.lock();
         entries.insert(fd, Arc::downgrade(socket));
-        // The kernel gave the number to a socket: who had it closed it unseen. The number
+        // The kernel gave this number to a new socket, so the script has closed the old
+        // descriptor by `os.close`. Forget the old entry without closing the number, which
         // is the socket's now, even if both are of one file.
         let stale = entries.loose.remove(&fd);
         drop(entries);

@@ -164,8 +164,8 @@ impl<T> Drop for Answers<T> {
     }
 }
 
-/// Runs a look-up that may block on a thread of the interpreter's and waits for it,
-/// for as long as `deadline` allows. `failure` gives the error of one without answer.
+/// Runs `look_up`, which may block, on a look-up thread, and waits until `deadline` at
+/// most. `failure` makes the error of a look-up that gave no answer.
 pub(super) fn in_background<T: Send + 'static>(
     vm: &impl VmContext,
     control: &Control,

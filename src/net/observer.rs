@@ -35,7 +35,7 @@ pub enum Limit {
     Received,
     /// Bytes sent: EDQUOT.
     Sent,
-    /// Connections begun within a second: EDQUOT.
+    /// Connections begun, a second on average or at once after a pause: EDQUOT.
     Connections,
 }
 

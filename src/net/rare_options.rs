@@ -1,7 +1,8 @@
 //! Options that change what calls do, and that hardly any program sets.
 //!
-//! Asking for one costs a system call. So calls ask only once some socket of the
-//! process has it: a script set it, or the descriptor came from elsewhere with it.
+//! Reading such an option costs a system call. So calls read it only once some socket
+//! of the process has it: a script has set it, or a descriptor came from elsewhere with
+//! it.
 
 use crate::sys::sockopt;
 use nix::libc;
@@ -13,13 +14,13 @@ static LOW_WATER: AtomicBool = AtomicBool::new(false);
 /// SO_LINGER: how long close(2) waits for the peer (socket(7)).
 static LINGER: AtomicBool = AtomicBool::new(false);
 
-/// Tells whether a receive has to ask for SO_RCVLOWAT.
+/// Tells whether a receive has to read SO_RCVLOWAT.
 #[inline]
 pub(super) fn may_have_low_water() -> bool {
     LOW_WATER.load(Ordering::Relaxed)
 }
 
-/// Tells whether who closes has to ask for SO_LINGER.
+/// Tells whether a close has to read SO_LINGER.
 pub(super) fn may_linger() -> bool {
     LINGER.load(Ordering::Relaxed)
 }

@@ -37,7 +37,7 @@ pub(crate) struct Socket {
     pub(crate) sent: AtomicU64,
 }
 
-/// These halves of it were shut.
+/// Marks of the halves that the script has shut (shutdown(2)).
 const SHUT_READ: u8 = 1;
 const SHUT_WRITE: u8 = 2;
 
@@ -181,12 +181,12 @@ impl Socket {
         self.marks.fetch_or(CONNECTING, Ordering::Relaxed) & CONNECTING == 0
     }
 
-    /// Marks the end of that connect as told. The next connect(2) may say it once more.
+    /// Sets TOLD. The next connect(2) may report the end of the connect once more.
     pub(super) fn mark_told(&self) {
         self.marks.fetch_or(TOLD, Ordering::Relaxed);
     }
 
-    /// Takes that mark away. False if there was none.
+    /// Clears TOLD; returns whether it was set.
     pub(super) fn unmark_told(&self) -> bool {
         self.marks.fetch_and(!TOLD, Ordering::Relaxed) & TOLD != 0
     }
@@ -196,7 +196,7 @@ impl Socket {
         self.marks.load(Ordering::Relaxed) & CONNECTING != 0
     }
 
-    /// Takes the mark of that away. False if there was none.
+    /// Clears CONNECTING; returns whether it was set.
     pub(super) fn unmark_connecting(&self) -> bool {
         // Nearly always there is none.
         self.is_connecting()

@@ -200,14 +200,14 @@ pub(super) fn install(
     Ok(())
 }
 
-/// A `socket.socket` without a descriptor.
+/// Makes a `socket.socket` without a descriptor.
 pub(super) fn unopened(vm: &VirtualMachine) -> PyResult<PyRef<BaseSocket>> {
     BaseSocket::unopened(vm).into_ref_with_type(vm, socket_class(vm)?)
 }
 
-/// Makes an object of a class for a descriptor that a system call returned, as
-/// CPython does by calling the class. What the call is given, the descriptor's
-/// number last, is asked for only where a script's class or method has to see it.
+/// Makes a socket object of `class` for a new descriptor. If a script has replaced the
+/// class or its methods, the class is called with `args(number)`, as CPython calls it;
+/// otherwise `args` is not run.
 pub(super) fn of_named(
     class: &PyObject,
     moving: Moving,

@@ -122,9 +122,9 @@ impl Gate {
 /// The refusal of a policy that panicked.
 const PANICKED: &str = "the host's policy panicked";
 
-/// The address that the system call gets. The kernel turns the unspecified
-/// address into loopback, or into the address that the socket is bound to:
-/// under a policy the system call gets the address that was checked in its place.
+/// Returns the address for the system call: loopback for the unspecified address.
+/// Otherwise the kernel would choose loopback, or the address that the socket is bound
+/// to, which no policy has checked.
 fn used(operation: Operation, address: SockAddr) -> SockAddr {
     if !matches!(operation, Operation::Connect | Operation::Send) {
         return address;

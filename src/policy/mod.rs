@@ -1,4 +1,5 @@
-//! Decides what a host allows its scripts to reach: the words of a decision.
+//! Defines what a host decides for its scripts: operations, targets, refusals and the
+//! trait that checks them.
 //!
 //! This layer holds plain data and decisions. It knows neither the VM nor a system call
 //! (of `sys` it uses a lock that survives fork(2)), so that every system call that names a
@@ -42,8 +43,8 @@ pub enum Operation {
     Resolve,
     /// Creates a socket of some family and type: socket(2), socketpair(2).
     CreateSocket,
-    /// Reads or sets a socket option, or sends what has the same effect as ancillary
-    /// data: getsockopt(2), setsockopt(2), cmsg(3).
+    /// Reads or sets a socket option, or sends ancillary data that has the same effect as
+    /// an option: getsockopt(2), setsockopt(2), cmsg(3).
     SetOption,
     /// Uses a descriptor that is not the script's own, or receives one.
     UseDescriptor,
@@ -279,7 +280,8 @@ pub struct Denied {
 }
 
 impl Denied {
-    /// Creates a refusal. The reason best names the operation, the target and the rule.
+    /// Creates a refusal. `reason` should name the operation, the target and the rule,
+    /// because scripts and logs see nothing else.
     ///
     /// ```
     /// # use rustpython_socket::Denied;

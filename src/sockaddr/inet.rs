@@ -108,8 +108,10 @@ pub(crate) fn ntop6(ip: Ipv6Addr) -> String {
 
 /// A host that is an address already and needs no look-up.
 ///
-/// This is the only reader of such hosts. Rules, the resolver and the makers of addresses
-/// all use it, so that no host is checked as an address and then looked up as a name.
+/// Rules, the resolver and the parsers of addresses all decide with this whether a host
+/// is an address, so that no host is checked as an address and then looked up as a
+/// name. Where the answer is numeric in any case, `net::resolve` calls [`pton4`] and
+/// [`pton6`] itself, which this uses too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HostLiteral<'a> {
     pub(crate) ip: IpAddr,

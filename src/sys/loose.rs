@@ -1,13 +1,13 @@
-//! A descriptor whose number others know.
+//! A descriptor whose number a script knows.
 
 use nix::sys::stat::fstat;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
-/// An owned descriptor, the number of which a script has.
+/// An owned descriptor whose number a script has.
 ///
-/// A script with `os` can close the number without asking anybody, and the next file of
-/// the process gets it. So this remembers which open file the
-/// number stood for, and leaves one alone that stands for another.
+/// A script with `os` can close the number, and the next file of the process gets it.
+/// So this remembers the file (device and inode), and does not close a number that
+/// stands for another file.
 #[derive(Debug)]
 pub(crate) struct LooseFd {
     fd: Option<OwnedFd>,

@@ -226,14 +226,14 @@ pub(crate) fn available(fd: BorrowedFd<'_>) -> Result<usize, Errno> {
     Ok(usize::try_from(n).unwrap_or(0))
 }
 
-/// The address for a system call that reads one.
+/// Returns the address for a system call that reads one.
 pub(super) fn raw(address: &SockAddr) -> (*const libc::sockaddr, libc::socklen_t) {
     let bytes = address.as_bytes();
     // At most 128 bytes.
     (bytes.as_ptr().cast(), bytes.len() as libc::socklen_t)
 }
 
-/// The address that a system call writes.
+/// Returns the address that a system call writes.
 pub(super) fn with_storage(
     call: impl FnOnce(*mut libc::sockaddr, *mut libc::socklen_t) -> Result<(), Errno>,
 ) -> Result<SockAddr, Errno> {
@@ -242,8 +242,8 @@ pub(super) fn with_storage(
     Ok(address)
 }
 
-/// The same into an address that is there: one is too large to be handed on
-/// through the layers of a call for nothing.
+/// Like [`with_storage`], into an existing address: a `SockAddr` (136 bytes) is too
+/// large to be copied through the layers of a call.
 pub(super) fn fill(
     address: &mut SockAddr,
     call: impl FnOnce(*mut libc::sockaddr, *mut libc::socklen_t) -> Result<(), Errno>,

@@ -87,8 +87,9 @@ fn class(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     Ok(class)
 }
 
-/// `__signature__`, which `inspect` asks for: of what a text signature cannot say, the
-/// object that stands for no timeout. AttributeError has `inspect` read the text.
+/// Returns `__signature__` for `inspect`. Only create_connection has one, because the
+/// default of its timeout is an object; for all others AttributeError makes `inspect`
+/// read the text signature.
 fn signature(zelf: PyObjectRef, vm: &VirtualMachine) -> PyResult {
     let name = zelf.get_attr("__name__", vm)?;
     let function = function(PyMethodDef::to_function, &zelf);

@@ -27,9 +27,10 @@ use rustpython_vm::{
 // The class of a module until it has the names. Then it gets the class of every
 // other module, in which the VM looks names up faster.
 //
-// A module-level `__getattr__` (PEP 562) would make that as slow for ever: to take
-// it away is not safe while another thread, which missed a name, is about to ask
-// for it. A thread that is in a method of this class stays in it.
+// A module-level `__getattr__` (PEP 562) would keep look-ups slow for ever: it cannot
+// be removed safely while another thread, which missed a name, is about to call it. A
+// method of this class that is running is not affected when the module gets another
+// class.
 //
 // Rust's `Py<PyModule>::get_attr` asks no class: before the names are there, only
 // `as_object().get_attr` finds them. (These lines would be the class's `__doc__`,

@@ -120,7 +120,7 @@ const fn required(params: &[Param]) -> usize {
 
 /// The arguments of one call.
 pub(crate) enum BoundArgs {
-    Listed(IntoIter<PyObjectRef>),
+    Positional(IntoIter<PyObjectRef>),
     /// Some by their names.
     Named(IntoIter<Option<PyObjectRef>>),
 }
@@ -140,7 +140,7 @@ impl BoundArgs {
         }
         let mut arguments = args.args.into_iter();
         match arguments.next() {
-            Some(zelf) => Ok((zelf, Self::Listed(arguments))),
+            Some(zelf) => Ok((zelf, Self::Positional(arguments))),
             None => Err(no_instance(method, vm)),
         }
     }
@@ -149,7 +149,7 @@ impl BoundArgs {
     #[inline]
     pub(crate) fn next<T: Argument>(&mut self, vm: &VirtualMachine) -> PyResult<T> {
         let value = match self {
-            Self::Listed(arguments) => arguments.next(),
+            Self::Positional(arguments) => arguments.next(),
             Self::Named(arguments) => arguments.next().flatten(),
         };
         match value {

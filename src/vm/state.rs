@@ -174,12 +174,12 @@ struct Entry {
 }
 
 static_cell! {
-    /// A VM without threads numbers its interpreters on each thread anew: then
-    /// this table, too, is one for each thread.
+    /// A VM without threads numbers its interpreters on each thread anew; this table is
+    /// then one for each thread, too.
     static RUNTIMES: Inherited<BTreeMap<i64, Entry>>;
-    /// The module that [`register`] found under the name `socket`, as an address.
-    /// A subinterpreter has the definitions of its parent: who has this one was
-    /// registered, or its root was.
+    /// The address of the definition of `socket` that [`register`] found. Subinterpreters
+    /// inherit their parent's definitions, so an interpreter that has this one was
+    /// registered itself or through its root.
     static REGISTERED: AtomicUsize;
 }
 

@@ -1,11 +1,10 @@
 //! The result of `makefile('rwb')`: an `io.BufferedRWPair` whose halves have nothing in
 //! common but the raw file.
 //!
-//! The VM's own asks its writing half, before each read as well, whether it is closed. That
-//! half holds its lock over a send that waits: a thread that reads would wait for one that
-//! writes, and that one for a peer which waits to be read from. In CPython the question
-//! takes no lock. Here the raw file answers it, and the reading half is the reader of
-//! `makefile('rb')`.
+//! Before each read, the VM's own asks its writing half whether it is closed. That half
+//! is locked while a send waits, so a reader would wait for a writer whose peer waits
+//! to be read. In CPython the question takes no lock. Here the raw file answers,
+//! without a lock, and the reading half is the reader of `makefile('rb')`.
 
 use super::buffered;
 use super::raw::SocketIo;

@@ -1,11 +1,11 @@
 //! The text file that `makefile('rw')` returns: an `io.TextIOWrapper` that reads and
 //! writes at the same time.
 //!
-//! The VM's own holds a lock over each call, and so over the wait of a read: a thread
-//! that writes the request on whose answer another thread waits would wait, too. CPython
-//! has no such lock. Here a second `TextIOWrapper` over the same pair of buffers does the
-//! writing, and answers what does not depend on what was read. The two have no state in
-//! common: one encodes, the other decodes.
+//! The VM's own holds a lock for the whole of each call. A thread that waits for a line
+//! would keep another thread from writing the request that the line answers. CPython
+//! has no such lock. Here a second `TextIOWrapper` over the same pair of buffers does
+//! the writing, and serves the attributes that do not depend on what was read. The two
+//! have no state in common: one encodes, the other decodes.
 //!
 //! The second one is `_writer` in the dict of the file, since an instance of a class of
 //! `_io` has no room for it. A file that a script makes by calling the class has none:

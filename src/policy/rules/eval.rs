@@ -170,7 +170,8 @@ impl Rules {
         is_wide && self.deny.iter().any(denies_address)
     }
 
-    /// True if the base or a rule allows it; the rules that deny are done with.
+    /// Returns true if the base or a rule allows the request. `denies` has been asked
+    /// before.
     fn allows(&self, operation: Operation, request: &AccessRequest<'_>) -> bool {
         match request {
             AccessRequest::Name(name) => self.allows_name(operation, name),
@@ -304,8 +305,8 @@ fn opens_look_ups(rule: &Rule, host: &HostPattern) -> bool {
     !host.is_everyone() || other.into_iter().any(|other| rule.covers(other, Allow))
 }
 
-/// True of `localhost` and the names below it (RFC 6761, 6.3). `name` is without a final
-/// dot; another one makes it nobody's name.
+/// Returns true for `localhost` and the names below it (RFC 6761, 6.3). A caller has
+/// removed one final dot; a name that still ends in a dot is not valid.
 fn is_localhost(name: &str) -> bool {
     let below = is_below_localhost(name.as_bytes()) && !name.ends_with('.');
     below || name.eq_ignore_ascii_case("localhost")

@@ -3,7 +3,8 @@
 use crate::policy::Operation;
 use std::fmt;
 
-/// The effect of a rule, by which what it leaves out is read.
+/// Effect of a rule. It decides which operations a rule without any covers, and whether
+/// a request without a port matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     Allow,
