@@ -1,12 +1,14 @@
-//! Functions that get the module that they are a name of as their first argument,
-//! as CPython's have its dictionary as their globals.
+//! Module functions that get their own module as the first argument, as the globals of
+//! CPython's functions are the dictionary of their module.
 //!
-//! **What RustPython 0.6 lacks:** `PyNativeFunction` keeps a function's module
-//! (rustpython-vm `src/builtins/builtin_func.rs:20`) and does not pass it to the Rust
-//! function. A function that is bound to its module would get it, and would call itself
+//! **What RustPython 0.6 lacks:** a native function's access to its module.
+//! `PyNativeFunction` keeps the module (rustpython-vm
+//! `src/builtins/builtin_func.rs:20`) and does not pass it to the Rust function. A
+//! function that is bound to its module would get it, but its name would be
 //! "module.create_connection" as long as the module is of `lazy_module`'s class.
 //! **To delete this file:** declare the functions with `#[pyfunction]` and take the
-//! module from the VM. `py_tests/test_module.py` calls them in copies of the module.
+//! module from the VM. **Test:** `test_a_second_copy` in `py_tests/test_module.py`
+//! calls the functions in copies of the module.
 
 use crate::module::helpers::connection_signature;
 use rustpython_vm::builtins::{PyGetSet, PyModule, PyType, PyTypeRef};

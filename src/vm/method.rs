@@ -1,12 +1,13 @@
 //! Methods of a native type, declared with [`methods!`].
 //!
-//! **What RustPython 0.6 lacks:** its `#[pymethod]` takes the arguments off a list one
-//! by one (rustpython-vm `src/function/argument.rs:263`), which is a tenth of a short
-//! call, and words errors about them in its own way. Here they are read in one go, with
-//! the messages of `PyArg_ParseTuple` about their number and names, and the signature
-//! that `help()` shows comes from the same declaration.
-//! **To delete this file:** declare `object::methods` with `#[pymethod]` once that costs
-//! no more and `py_tests/test_arguments.py` passes.
+//! **What RustPython 0.6 lacks:** fast arguments of methods, and CPython's messages
+//! about them. `#[pymethod]` takes the arguments off a list one by one (rustpython-vm
+//! `src/function/argument.rs:263`), which is a tenth of a short call, and has messages
+//! of its own. This file reads them in place, with the messages of `PyArg_ParseTuple`
+//! about their number and names, and makes the signature that `help()` shows from the
+//! same declaration.
+//! **To delete this file:** declare `object::methods` with `#[pymethod]` once that
+//! costs no more and `py_tests/test_arguments.py` passes. **Test:** that file.
 
 use crate::bridge::Data;
 use crate::bridge::args::{Int, Size};

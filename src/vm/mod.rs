@@ -1,7 +1,8 @@
-//! Everything that leans on the inside of RustPython 0.6, to be deleted piece by piece.
+//! Code that depends on internals of RustPython 0.6, to be deleted file by file.
 //!
-//! Each file begins with what the VM lacks, where, and how to delete the file once the
-//! VM has it. Each has a test that fails when the VM changes.
+//! The head of each file says what the VM lacks and where, how to delete the file once
+//! the VM has it, and which test fails if a change of the VM breaks the file. No test
+//! tells that the VM has what it lacked: look that up at each new version.
 //!
 //! | file | instead of |
 //! |---|---|

@@ -1,10 +1,12 @@
-//! The enums of `constants` for a VM without the standard library. They behave the
-//! same, but there is no `enum.IntEnum` that they could be subclasses of.
+//! The enums of `constants` for a VM without the standard library. They behave like the
+//! standard library's, but there is no `enum.IntEnum` that they could be subclasses of.
 //!
-//! **What RustPython 0.6 lacks:** `enum` is Python code of the standard library, which an
-//! embedded VM often has none of. **To delete this file and its folder:** have
-//! `constants::enums` give plain integers where `import enum` fails; scripts that print
-//! `socket.AF_INET` or read its `name` there then see a number.
+//! **What RustPython 0.6 lacks:** a native `enum`. It is Python code of the standard
+//! library, which an embedded VM often does not have. **To delete this file and its
+//! folder:** have `constants::enums` give plain integers where `import enum` fails;
+//! scripts that print `socket.AF_INET` there then see a number, which has no `name`.
+//! **Tests:** `members_are_ints_with_a_name` and its neighbours in
+//! `constants/enums.rs`.
 
 mod class;
 mod member;

@@ -1,11 +1,12 @@
-//! The state of one interpreter, and what its host decided.
+//! State of the module for each interpreter, and the host's decisions for it.
 //!
 //! **What RustPython 0.6 lacks:** a place for the state of a native module in an
-//! interpreter (`PyModule_GetState`). Its `PyGlobalState` has public numbers for the
-//! interpreter and its root (rustpython-vm `src/vm/mod.rs:806`), by which the state is
-//! found here, and a list of functions that it drops with the interpreter (`:835`), where
-//! an object tells that the interpreter has ended. **To delete this file's tables:** keep
-//! [`State`] in the module, and ask the VM for it.
+//! interpreter (`PyModule_GetState`). This file finds the state by the public numbers
+//! of the interpreter and its root in `PyGlobalState` (rustpython-vm
+//! `src/vm/mod.rs:806`). It learns that an interpreter has ended from an object in a
+//! list of functions that the VM drops with the interpreter (`:835`). **To delete this
+//! file's tables:** keep [`State`] in the module, and ask the VM for it. **Tests:**
+//! `a_state_goes_with_its_interpreter` in this file; `tests/isolation.rs`.
 
 use crate::net::{Control, Timeout};
 use crate::policy::{Denied, Gate, Operation, Policy, Target};
@@ -25,7 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering}
 use std::sync::{Arc, Weak};
 
 /// Decisions of the host for a top-level interpreter, shared by its subinterpreters.
-/// Scripts reach none of it.
+/// Scripts cannot reach them.
 #[derive(Default)]
 pub(crate) struct Runtime {
     /// The policy, and what it permitted.

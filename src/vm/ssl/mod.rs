@@ -1,20 +1,24 @@
 //! TLS over the sockets of this crate.
 //!
-//! **What RustPython 0.6 lacks:** an `_ssl` that works over any socket. Its own takes none
-//! but that of its own `_socket` wherever it waits (rustpython-stdlib `src/ssl.rs:2460`,
-//! `src/openssl.rs:2261`), and never waits on one that does not block. **To delete this
-//! folder:** add the VM's `_ssl` unchanged once it calls a socket's methods.
+//! **What RustPython 0.6 lacks:** an `_ssl` that works over any socket. Its own can
+//! wait only on sockets of its own `_socket` (rustpython-stdlib `src/ssl.rs:2460`,
+//! `src/openssl.rs:2261`), and never waits on a non-blocking socket. **To delete this
+//! folder:** add the VM's `_ssl` unchanged once it calls a socket's methods. **Tests:**
+//! `vm/ssl/tests.rs`, and with rustls `interpreter/tests/tls.rs` and
+//! `py_tests/test_tls.py`.
 //!
-//! So the `_ssl` here is RustPython's with two methods replaced.
-//! `SSLContext._wrap_socket` gives it a [`transport`](crate::object::transport),
-//! a socket that never waits and takes any number of bytes, and puts a
-//! [`Connection`] before the result, which sends those bytes and does the
-//! waiting, where interrupts, deadlines and limits hold. `_wrap_bio` puts a
-//! [`BioConnection`] before its result, which writes as much as OpenSSL would.
+//! So the `_ssl` here is RustPython's with two methods replaced:
 //!
-//! This crate does not depend on any TLS library: it takes the `_ssl` that the
-//! host has added to the interpreter, if there is one. [`library::start`] says which of
-//! RustPython's it refuses, and why.
+//! - `SSLContext._wrap_socket` gives RustPython's method a
+//!   [`transport`](crate::object::transport), a socket that never waits and takes any
+//!   number of bytes. It wraps the result in a [`Connection`], which sends those bytes
+//!   and waits, so that interrupts, deadlines and limits apply.
+//! - `_wrap_bio` wraps its result in a [`BioConnection`], which writes as much as
+//!   OpenSSL would.
+//!
+//! This crate depends on no TLS library: it takes the `_ssl` that the host has added to
+//! the interpreter, if there is one. [`library::start`] refuses some of RustPython's,
+//! and says why.
 
 mod bio;
 mod connection;
