@@ -43,7 +43,7 @@ mod tests {
     use super::*;
     use crate::sys::fork::testing::in_child;
 
-    /// As sendfile(2) does when the connection breaks after a part.
+    /// Like sendfile(2) when the connection breaks after a part of the file.
     fn broken_after_a_part() -> Result<usize, Errno> {
         // SAFETY: the thread is this one.
         unsafe { libc::pthread_kill(libc::pthread_self(), libc::SIGPIPE) };
