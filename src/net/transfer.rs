@@ -385,7 +385,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     }
 
     /// Returns how many bytes a receive waits for (SO_RCVLOWAT); 0 for any number. On a
-    /// socket with a timeout, waits here until poll(2) reports so many.
+    /// socket with a timeout, returns 0 once poll(2) reports enough.
     #[cold]
     fn low_water(&mut self, peeks: bool) -> Result<usize, Error> {
         if self.socket.socket_type() != libc::SOCK_STREAM
@@ -629,7 +629,7 @@ impl Transfer {
     fn count(&self, socket: &Socket, bytes: usize) {
         match self.ready {
             Ready::Write => socket.count_sent(bytes),
-            // Peeked bytes count as read, though they can be received once more.
+            // Peeked bytes count towards the limit each time.
             _ if self.peeks => socket.control.limits.received(bytes),
             _ => socket.count_received(bytes),
         }
