@@ -30,7 +30,7 @@ impl LooseFd {
         }
     }
 
-    /// The descriptor, if the number still stands for it.
+    /// Returns the descriptor, if the number still stands for it.
     pub(crate) fn get(&self) -> Option<BorrowedFd<'_>> {
         let fd = self.fd.as_ref()?.as_fd();
         (identity(fd) == self.identity).then_some(fd)
@@ -42,14 +42,14 @@ impl LooseFd {
         self.fd.take()
     }
 
-    /// Leaves the descriptor open: it has another owner.
+    /// Leaves the descriptor open, because it has another owner.
     pub(crate) fn forget(mut self) {
         if let Some(fd) = self.fd.take() {
             let _ = fd.into_raw_fd();
         }
     }
 
-    /// The number, whatever it stands for.
+    /// Returns the number, whatever it stands for.
     pub(crate) fn number(&self) -> i32 {
         self.fd.as_ref().map_or(-1, AsRawFd::as_raw_fd)
     }
@@ -60,7 +60,8 @@ impl Drop for LooseFd {
         if self.get().is_none()
             && let Some(fd) = self.fd.take()
         {
-            // Somebody closed it already: the number is not ours to close.
+            // The script has closed the descriptor already, so the number must not be
+            // closed.
             let _ = fd.into_raw_fd();
         }
     }
