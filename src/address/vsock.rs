@@ -7,7 +7,7 @@ use crate::sockaddr::layout::vsock::{CID, PORT, SIZE};
 use nix::libc;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 
-/// `(CID, port)`.
+/// Reads `(CID, port)`.
 pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
     let items = request.tuple_for("getsockaddrarg", "AF_VSOCK", value)?;
     let refusal = Refusal::Function("getsockaddrarg");
@@ -18,7 +18,7 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
     Ok(SockAddr::encode(libc::AF_VSOCK, SIZE, &fields).into())
 }
 
-/// `(CID, port)`.
+/// Converts to `(CID, port)`.
 pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef {
     vm.new_tuple(address.as_vsock().unwrap_or_default()).into()
 }

@@ -16,8 +16,8 @@ use rustpython_vm::function::{Callee, FromArgs, FuncArgs, PyMethodDef};
 use rustpython_vm::types::{PyTypeFlags, PyTypeSlots};
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyPayload, PyResult, VirtualMachine};
 
-/// Declares such a function: `of_module!(NAME, DOC, Arguments, function)`, where
-/// `function` takes the module, the arguments and the VM.
+/// Declares a function that gets its module: `of_module!(NAME, DOC, Arguments,
+/// function)`, where `function` takes the module, the arguments and the VM.
 macro_rules! of_module {
     ($name:literal, $doc:expr, $args:ty, $function:expr) => {
         &::rustpython_vm::function::PyMethodDef::new_raw_const(
@@ -37,7 +37,7 @@ macro_rules! of_module {
 }
 pub(crate) use of_module;
 
-/// Reads the arguments behind the module.
+/// Reads the arguments after the module.
 pub(crate) fn bind<T: FromArgs>(
     name: &'static str,
     mut args: FuncArgs,
@@ -66,8 +66,8 @@ pub(crate) fn install(
     Ok(())
 }
 
-/// The class of the functions: that of all native functions, but for how they are
-/// called.
+/// Makes the class of the functions. It differs from that of all native functions only
+/// in how a function is called.
 fn class(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     let base = vm.ctx.types.builtin_function_or_method_type;
     let class = PyType::new_heap(
@@ -127,8 +127,8 @@ fn vectorcall(
     )
 }
 
-/// The native function that an object is. Its type has no public name; `_maker`
-/// returns one.
+/// Returns an object as a native function. The type has no public name; `_maker`
+/// returns a value of it.
 fn function<T: PyPayload>(
     _maker: fn(&'static PyMethodDef) -> T,
     object: &PyObject,

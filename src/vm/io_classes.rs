@@ -27,7 +27,7 @@ use rustpython_vm::builtins::PyTypeRef;
 use rustpython_vm::class::StaticType;
 use rustpython_vm::{PyPayload, PyResult, VirtualMachine, pyclass};
 
-/// Stands in for `_io._RawIOBase`, which has no data of its own either.
+/// Stands in for `_io._RawIOBase`. Neither has data.
 #[pyclass(module = "_io", name = "_RawIOBase")]
 #[derive(Debug, PyPayload)]
 #[repr(align(8))]
@@ -49,8 +49,8 @@ pub(crate) struct BufferedRwPair;
 #[derive(Debug, PyPayload)]
 pub(crate) struct TextIoWrapper;
 
-/// Gives the types the classes of `_io`. To be called before a class is made that has
-/// one of them as its base.
+/// Gives the types the classes of `_io`. Must be called before a class is made with one
+/// of the types as its base.
 pub(crate) fn resolve(vm: &VirtualMachine) -> PyResult<()> {
     let io = vm.import("_io", 0)?;
     let class = |name| -> PyResult<PyTypeRef> { io.get_attr(name, vm)?.try_into_value(vm) };

@@ -9,11 +9,11 @@
 //! | `state` | state of a native module for each interpreter (`PyModule_GetState`) |
 //! | `method` | `#[pymethod]` that reads its arguments in one go, with CPython's messages |
 //! | `function` | a native function that can ask for its own module |
-//! | `lazy_module` | a module-level `__getattr__` that can be taken away again |
+//! | `lazy_module` | a module-level `__getattr__` that can be removed again |
 //! | `io_classes` | public types for four classes of `_io` |
 //! | `native_enums` | `enum` on a VM without the standard library |
 //! | `ssl` | an `_ssl` that works over any socket |
-//! | `withheld` | a way not to give modules to an interpreter |
+//! | `withheld` | a way to leave out modules of the VM |
 
 pub(crate) mod function;
 pub(crate) mod io_classes;

@@ -29,19 +29,19 @@ use std::sync::{Arc, Weak};
 /// Scripts cannot reach them.
 #[derive(Default)]
 pub(crate) struct Runtime {
-    /// The policy, and what it permitted.
+    /// The policy and its gate.
     pub(crate) gate: Gate,
     /// Interrupts, limits and counters.
     pub(crate) control: Arc<Control>,
     /// Makes the exception of an interrupted call, if not KeyboardInterrupt.
     pub(crate) interruption: Option<Box<Interruption>>,
-    /// The `_ssl` that the interpreter came with.
+    /// The `_ssl` that the interpreter had before.
     #[cfg(feature = "ssl")]
     pub(crate) tls: Option<&'static PyModuleDef>,
 }
 
 impl Runtime {
-    /// The state of an interpreter whose host is not known any more.
+    /// Makes the state of an interpreter whose host is not known any more.
     fn refusing() -> Self {
         let runtime = Self {
             gate: Gate::new(Some(Arc::new(DenyAll))),
@@ -72,9 +72,9 @@ pub(crate) struct State {
     pub(crate) runtime: Arc<Runtime>,
     /// The version of the class `socket.socket` as long as no script changed it.
     pub(crate) plain: AtomicU32,
-    /// SocketIO is registered with the abstract classes of `io`.
+    /// True once SocketIO is registered with the abstract classes of `io`.
     pub(crate) io_told: AtomicBool,
-    /// Held while names go into a module that starts without them.
+    /// Lock that is held while names are added to a module.
     pub(crate) storing: PerProcess<()>,
     default_timeout: DefaultTimeout,
 }
@@ -95,20 +95,20 @@ impl State {
         }
     }
 
-    /// `socket.getdefaulttimeout()`.
+    /// Returns the timeout of new sockets (`socket.getdefaulttimeout()`).
     pub(crate) fn default_timeout(&self) -> Timeout {
         Timeout::from_nanos(self.default_timeout.0.load(Ordering::Relaxed))
     }
 
-    /// `socket.setdefaulttimeout()`.
+    /// Sets the timeout of new sockets (`socket.setdefaulttimeout()`).
     pub(crate) fn set_default_timeout(&self, timeout: Timeout) {
         let nanos = timeout.as_nanos();
         self.default_timeout.0.store(nanos, Ordering::Relaxed);
     }
 }
 
-/// The interpreters of one root, as the objects that they keep see them: when the
-/// last of them is gone, everything that its scripts had open is closed.
+/// Shared by the interpreters of one root. When the last of them drops it, all sockets
+/// and descriptors of their scripts are closed.
 #[derive(Debug)]
 struct Tenancy {
     control: Arc<Control>,
@@ -120,8 +120,8 @@ impl Drop for Tenancy {
     }
 }
 
-/// An object that one interpreter keeps for as long as it lives, out of the reach
-/// of scripts: among the functions that it calls in a child after fork(2).
+/// An object that an interpreter keeps as long as it lives. It is in the list of
+/// functions to call in a child after fork(2), where scripts cannot reach it.
 #[pyclass(module = false, name = "socket_keeper")]
 #[derive(Debug, PyPayload)]
 struct Keeper {
@@ -137,7 +137,7 @@ impl Drop for Keeper {
         let entry = runtimes.get_mut(&self.root);
         let state = entry.and_then(|entry| entry.states.remove(&self.interpreter));
         drop(runtimes);
-        // It may be the last owner of values that the host gave.
+        // This may be the last owner of values that the host gave.
         drop(state);
     }
 }
@@ -153,7 +153,8 @@ impl Callable for Keeper {
     }
 }
 
-/// Lets the interpreter of `vm` keep the descriptors of its root open, and its own state.
+/// Makes the interpreter of `vm` keep the descriptors of its root open, and its own
+/// state.
 fn keep(tenancy: Arc<Tenancy>, vm: &VirtualMachine) {
     let _ = Keeper::make_static_type();
     let keeper = Keeper {
@@ -169,7 +170,7 @@ fn keep(tenancy: Arc<Tenancy>, vm: &VirtualMachine) {
 /// their parent.
 struct Entry {
     runtime: Arc<Runtime>,
-    /// By `interpreter_id`.
+    /// The states by `interpreter_id`.
     states: BTreeMap<i64, Arc<State>>,
     tenancy: Weak<Tenancy>,
 }
@@ -189,7 +190,7 @@ fn definition(vm: &VirtualMachine) -> usize {
     definition.map_or(0, |definition| ptr::from_ref(*definition).addr())
 }
 
-/// Gives an interpreter what its host decided, before any script runs in it.
+/// Registers the host's decisions for an interpreter, before any script runs in it.
 pub(crate) fn register(vm: &VirtualMachine, runtime: Arc<Runtime>) {
     let registered = REGISTERED.get_or_init(AtomicUsize::default);
     registered.store(definition(vm), Ordering::Relaxed);
@@ -205,12 +206,13 @@ pub(crate) fn register(vm: &VirtualMachine, runtime: Arc<Runtime>) {
     let replaced = runtimes.insert(vm.state.runtime_root_id, entry);
     drop(runtimes);
     keep(tenancy, vm);
-    // Values that the host gave them may have a Drop of their own.
+    // They are dropped without the lock, because values of the host may have a Drop of
+    // their own.
     drop((ended, replaced));
 }
 
 impl Entry {
-    /// An entry, and what an interpreter has to keep for it.
+    /// Makes an entry, and the object that an interpreter has to keep for it.
     fn new(runtime: Arc<Runtime>) -> (Self, Arc<Tenancy>) {
         let control = runtime.control.clone();
         let tenancy = Arc::new(Tenancy { control });
@@ -223,7 +225,7 @@ impl Entry {
     }
 }
 
-/// The roots of all interpreters that there are.
+/// Returns the roots of all existing interpreters.
 fn live_roots() -> BTreeSet<i64> {
     let all = runtime::list_interpreters().into_iter();
     all.filter_map(|info| runtime::lookup_interpreter(info.id))
@@ -231,10 +233,10 @@ fn live_roots() -> BTreeSet<i64> {
         .collect()
 }
 
-/// The state of the interpreter that `vm` runs.
+/// Returns the state of the interpreter that `vm` runs.
 ///
-/// A VM that was never registered has a state that permits everything. One whose
-/// root was, and has no entry any more, is refused everything.
+/// A VM that was never registered has a state that permits everything. If its root was
+/// registered and has no entry any more, the state refuses everything.
 pub(crate) fn of(vm: &VirtualMachine) -> Arc<State> {
     thread_local! {
         /// The last answer: a thread rarely runs more than one interpreter.
@@ -273,7 +275,7 @@ fn look_up(vm: &VirtualMachine) -> Arc<State> {
     }
     let state = Arc::new(State::new(entry.runtime.clone()));
     entry.states.insert(id, state.clone());
-    // The root keeps what it got when it was registered.
+    // The root keeps the object that it got when it was registered.
     let tenancy = match new {
         None if id != vm.state.runtime_root_id => entry.tenancy.upgrade(),
         new => new,
@@ -348,12 +350,13 @@ mod tests {
         interpreter.enter(|vm| {
             register(vm, runtime());
             of(vm);
-            // The one before goes.
+            // This replaces and drops the entry before.
             register(vm, runtime());
             of(vm);
         });
         interpreter.finalize(None);
-        // Those of interpreters that have ended go with the next one.
+        // Registering another interpreter drops the entries of interpreters that have
+        // ended.
         self::interpreter(SocketModule::new()).enter(|vm| drop(of(vm)));
     }
 }

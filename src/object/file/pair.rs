@@ -36,7 +36,7 @@ impl fmt::Debug for SocketPair {
     }
 }
 
-/// A pair over `raw`, each half of which keeps `size` bytes.
+/// Makes a pair over `raw`. Each half has a buffer of `size` bytes.
 pub(super) fn open(
     raw: PyRef<SocketIo>,
     size: Option<PyObjectRef>,
@@ -55,7 +55,7 @@ pub(super) fn open(
 impl Constructor for SocketPair {
     type Args = FuncArgs;
 
-    /// A script that calls the class gets `_io`'s own.
+    /// Makes `_io`'s own pair if a script calls the class.
     fn slot_new(_class: PyTypeRef, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
         BufferedRwPair::static_type().as_object().call(args, vm)
     }
@@ -120,7 +120,7 @@ impl SocketPair {
     fn close(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<()> {
         let written = vm.call_method(&zelf.writer, "close", ());
         let read = vm.call_method(&zelf.reader, "close", ());
-        // A write that failed says more than what came of it.
+        // The error of the write is reported, because the other one follows from it.
         written.and(read).map(drop)
     }
 

@@ -87,7 +87,8 @@ impl SocketKind {
         match rule {
             Family::Any => true,
             Family::Raw => self.is_raw(),
-            // A rule for the family does not cover raw sockets, which need `socket:raw`.
+            // A rule for the family does not cover raw sockets: they need `socket:raw` or
+            // `socket:*`.
             Family::Number(number) => number == self.family && !self.is_raw(),
         }
     }

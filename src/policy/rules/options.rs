@@ -73,7 +73,8 @@ const GUARDED: &[Guarded] = guarded! {
         IPV6_NETFILTER = 64..=65,
         IPV6_MROUTE = 200..=211,
     }
-    // A connection from nothing, and another protocol on top of one.
+    // A connection without a handshake (TCP_REPAIR), and another protocol on top of a
+    // connection (TCP_ULP).
     libc::IPPROTO_TCP => {
         TCP_QUEUE_SEQ TCP_REPAIR TCP_REPAIR_OPTIONS TCP_REPAIR_QUEUE TCP_REPAIR_WINDOW TCP_ULP;
     }

@@ -42,8 +42,8 @@ use std::sync::Arc;
 
 const NAME: &str = "_ssl";
 
-/// Puts the `_ssl` of this crate in the place of the one that the VM has, which
-/// is returned for [`state::Runtime`] to keep. Nothing happens if it has none.
+/// Replaces the VM's `_ssl` by that of this crate, and returns the VM's for
+/// [`state::Runtime`] to keep. Does nothing if the VM has none.
 pub(crate) fn install(vm: &mut VirtualMachine) -> Option<&'static PyModuleDef> {
     let ours = _ssl::module_def(&vm.ctx);
     let definitions = &mut PyRc::get_mut(&mut vm.state)?.module_defs;
@@ -51,7 +51,7 @@ pub(crate) fn install(vm: &mut VirtualMachine) -> Option<&'static PyModuleDef> {
     Some(std::mem::replace(place, ours))
 }
 
-/// The methods that `_SSLContext` of this crate has instead of the library's.
+/// The methods of `_SSLContext` that replace the library's.
 const METHODS: &[PyMethodDef] = &[
     PyMethodDef::new_const(
         "_wrap_socket",
@@ -128,8 +128,8 @@ fn wrap_bio(context: PyObjectRef, args: FuncArgs, vm: &VirtualMachine) -> PyResu
     Ok(BioConnection { library }.into_ref(&vm.ctx).into())
 }
 
-/// Calls the library's own method: the one of the class furthest from
-/// `context`'s, above the one that has ours.
+/// Calls the library's own method, found in the classes above the one with this crate's
+/// methods.
 fn original(
     name: &'static str,
     context: PyObjectRef,
@@ -185,7 +185,7 @@ mod _ssl {
         dict.set_item("__module__", vm.ctx.new_str(NAME).into(), vm)?;
         dict.set_item("__slots__", vm.ctx.empty_tuple.clone().into(), vm)?;
         for method in METHODS {
-            // Of the type that lives for ever, as a method's class has to.
+            // A method's class has to live for ever, as `object` does.
             let object = method.to_proper_method(vm.ctx.types.object_type, &vm.ctx);
             dict.set_item(method.name, object, vm)?;
         }
