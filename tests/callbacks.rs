@@ -119,7 +119,7 @@ impl Policy for Asked {
                 known_as,
                 ..
             } => {
-                let (ip, _) = address.ip().unwrap();
+                let ip = address.as_socket().unwrap().ip();
                 format!("address {ip} {name:?} {known_as:?}")
             }
             Target::Socket { .. } => "new".to_owned(),

@@ -22,8 +22,8 @@ fn is_printed<T: Display>() {}
 fn types_have_the_traits_that_hosts_count_on() {
     is_shared::<SocketModule>();
     is_shared::<Handle>();
-    is_shared::<SocketInfo>();
-    is_shared::<Event<'_>>();
+    is_value::<SocketInfo>();
+    is_value::<Event<'_>>();
     is_value::<Target<'_>>();
     is_value::<Counters>();
     is_key::<Operation>();
@@ -32,6 +32,7 @@ fn types_have_the_traits_that_hosts_count_on() {
     is_key::<SockAddr>();
     is_error::<Denied>();
     is_error::<ResolveError>();
+    is_printed::<Limit>();
     is_printed::<Operation>();
     is_printed::<Target<'_>>();
     is_printed::<SockAddr>();

@@ -75,17 +75,17 @@ socket.numbers = [s.fileno() for s in socket.kept]
     let [tcp, udp, unix, fresh] = sockets.as_slice() else {
         panic!("{sockets:?}")
     };
-    assert_eq!(tcp.peer.unwrap().ip(), Some((at.ip(), at.port())));
-    let (ip, port) = tcp.local.unwrap().ip().unwrap();
+    assert_eq!(tcp.peer.unwrap().as_socket(), Some(at));
+    let local = tcp.local.unwrap().as_socket();
     let (_, client) = server.accept().unwrap();
-    assert_eq!((ip, port), (client.ip(), client.port()));
+    assert_eq!(local, Some(client));
     assert_eq!((tcp.bytes_sent, tcp.bytes_received), (5, 0));
-    let (ip, port) = udp.local.unwrap().ip().unwrap();
-    assert!(ip.is_loopback() && port != 0 && udp.peer.is_none());
+    let local = udp.local.unwrap().as_socket().unwrap();
+    assert!(local.ip().is_loopback() && local.port() != 0 && udp.peer.is_none());
     assert_eq!(unix.local.unwrap().family(), 1);
     let name = format!("socket-test-sight-{}", at.port());
     assert!(unix.local.unwrap().as_bytes().ends_with(name.as_bytes()));
-    assert_eq!(fresh.local.unwrap().ip().unwrap().1, 0);
+    assert_eq!(fresh.local.unwrap().as_socket().unwrap().port(), 0);
     assert!(fresh.peer.is_none());
     for socket in &sockets {
         let link = std::fs::read_link(format!("/proc/self/fd/{}", socket.fd)).unwrap();
@@ -100,7 +100,7 @@ socket.numbers = [s.fileno() for s in socket.kept]
 
 /// The address without its port, which differs, and the name that led to it.
 fn peer(address: &SockAddr, name: Option<&str>) -> String {
-    let (ip, _) = address.ip().unwrap();
+    let ip = address.as_socket().unwrap().ip();
     name.map_or(ip.to_string(), |name| format!("{ip} ({name})"))
 }
 
@@ -145,7 +145,7 @@ impl Log {
                 format!(
                     "{} accepted {id:?}, {}",
                     number(listener),
-                    peer.ip().is_some()
+                    peer.as_socket().is_some()
                 )
             }
             Event::Resolved {

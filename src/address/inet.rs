@@ -9,7 +9,7 @@ use crate::sockaddr::SockAddr;
 use crate::sockaddr::inet::{ntop4, ntop6};
 use nix::libc;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
-use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr};
 
 /// The largest flow label: it has 20 bits.
 const LARGEST_FLOW: u32 = 0xf_ffff;
@@ -30,14 +30,14 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
         ..*request
     };
     let in_range = u16::try_from(port).ok();
-    let (address, name) = resolve_ip(request, &host, in_range)?;
-    let port = in_range.ok_or_else(|| request.overflow(PORT_RANGE))?;
-    match address.ip() {
-        Some((IpAddr::V4(ip), _)) => Ok(Parsed {
-            address: SocketAddrV4::new(ip, port).into(),
+    let (mut address, name) = resolve_ip(request, &host, in_range)?;
+    address.set_port(in_range.ok_or_else(|| request.overflow(PORT_RANGE))?);
+    match address {
+        SocketAddr::V4(address) => Ok(Parsed {
+            address: address.into(),
             name,
         }),
-        _ => Err(raise(Error::AddrInfo(libc::EAI_NONAME), request.vm)),
+        SocketAddr::V6(_) => Err(raise(Error::AddrInfo(libc::EAI_NONAME), request.vm)),
     }
 }
 
@@ -62,20 +62,21 @@ pub(super) fn parse6(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed
         Ok((host, port, flow, scope))
     })?;
     let in_range = u16::try_from(port).ok();
-    let (address, name) = resolve_ip(request, &host, in_range)?;
-    let port = in_range.ok_or_else(|| request.overflow(PORT_RANGE))?;
+    let (mut address, name) = resolve_ip(request, &host, in_range)?;
+    address.set_port(in_range.ok_or_else(|| request.overflow(PORT_RANGE))?);
     if flow > LARGEST_FLOW {
         return Err(request.overflow("flowinfo must be 0-1048575."));
     }
-    match address.ip() {
-        Some((IpAddr::V6(ip), _)) => {
-            let scope = scope.unwrap_or_else(|| address.scope_id());
+    match address {
+        SocketAddr::V6(mut address) => {
+            address.set_flowinfo(flow);
+            address.set_scope_id(scope.unwrap_or(address.scope_id()));
             Ok(Parsed {
-                address: SocketAddrV6::new(ip, port, flow, scope).into(),
+                address: address.into(),
                 name,
             })
         }
-        _ => Err(raise(Error::AddrInfo(libc::EAI_NONAME), request.vm)),
+        SocketAddr::V4(_) => Err(raise(Error::AddrInfo(libc::EAI_NONAME), request.vm)),
     }
 }
 

@@ -7,7 +7,6 @@ use crate::bridge::errors::{OrRaise, plain_os_error};
 use crate::net::resolve::{self, Query};
 use crate::net::{Deadline, EAI_ADDRFAMILY, Error};
 use crate::policy::{NameGrant, Operation};
-use crate::sockaddr::SockAddr;
 use crate::sockaddr::inet::HostLiteral;
 use crate::sys::interface;
 use nix::libc;
@@ -15,7 +14,7 @@ use rustpython_vm::builtins::{PyByteArray, PyBytes, PyStr};
 use rustpython_vm::{PyObject, PyResult, VirtualMachine};
 use std::borrow::Cow;
 use std::ffi::CString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 /// A host argument as a resolver takes it: a str, bytes or bytearray without
 /// NULs (CPython's `idna_converter`). A str that is not ASCII is IDNA-encoded.
@@ -46,7 +45,7 @@ pub(crate) fn host_text<'a>(vm: &VirtualMachine, value: &'a PyObject) -> PyResul
     Ok(text)
 }
 
-/// The first IP address of a host, with port 0, and the grant of its name if
+/// Returns the first IP address of a host, with port 0, and the grant of its name if
 /// one had to be resolved (CPython's `setipaddr`).
 ///
 /// `""` is the wildcard of `request.family` and `"<broadcast>"` the address of
@@ -60,7 +59,7 @@ pub(crate) fn resolve_ip(
     request: &Request<'_>,
     host: &[u8],
     port: Option<u16>,
-) -> PyResult<(SockAddr, Option<NameGrant>)> {
+) -> PyResult<(SocketAddr, Option<NameGrant>)> {
     let vm = request.vm;
     let family = request.family;
     match host {
@@ -88,7 +87,7 @@ pub(crate) fn resolve_ip(
 /// The address that a numeric host is, with port 0: `None` for a name.
 ///
 /// An error if the address is of another family, or its zone is unknown.
-pub(crate) fn numeric(host: &[u8], family: i32) -> Option<Result<SockAddr, Error>> {
+fn numeric(host: &[u8], family: i32) -> Option<Result<SocketAddr, Error>> {
     let literal = HostLiteral::parse(host)?;
     let ip = match literal.ip {
         IpAddr::V4(ip) => {
@@ -131,7 +130,7 @@ fn look_up(
     request: &Request<'_>,
     host: &[u8],
     port: Option<u16>,
-) -> PyResult<(SockAddr, Option<NameGrant>)> {
+) -> PyResult<(SocketAddr, Option<NameGrant>)> {
     let vm = request.vm;
     let unknown = Error::AddrInfo(libc::EAI_NONAME);
     // A policy speaks of names as text, and so does DNS: no name is lost here.
@@ -166,17 +165,17 @@ fn look_up(
     let Some(first) = found.first() else {
         return Err(unknown).or_raise(vm);
     };
-    match first.family {
-        libc::AF_INET | libc::AF_INET6 => Ok((first.address, Some(grant))),
-        _ => Err(plain_os_error("unknown address family", vm)),
+    match first.address.as_socket() {
+        Some(address) => Ok((address, Some(grant))),
+        None => Err(plain_os_error("unknown address family", vm)),
     }
 }
 
-fn v4(ip: Ipv4Addr) -> SockAddr {
+fn v4(ip: Ipv4Addr) -> SocketAddr {
     SocketAddrV4::new(ip, 0).into()
 }
 
-fn v6(ip: Ipv6Addr, scope: u32) -> SockAddr {
+fn v6(ip: Ipv6Addr, scope: u32) -> SocketAddr {
     SocketAddrV6::new(ip, 0, 0, scope).into()
 }
 
@@ -187,7 +186,7 @@ mod tests {
 
     fn ip(host: &str, family: i32) -> String {
         match numeric(host.as_bytes(), family) {
-            Some(Ok(address)) => address.ip().unwrap().0.to_string(),
+            Some(Ok(address)) => address.ip().to_string(),
             Some(Err(Error::AddrInfo(code))) => code.to_string(),
             Some(Err(error)) => panic!("{error:?}"),
             None => "name".to_owned(),
@@ -275,7 +274,8 @@ mod tests {
     #[test]
     fn zones_are_numbers_or_names_of_interfaces() {
         let scope = |host: &str| match numeric(host.as_bytes(), libc::AF_INET6) {
-            Some(Ok(address)) => Some(u32::from_ne_bytes(address.field(24))),
+            Some(Ok(SocketAddr::V6(address))) => Some(address.scope_id()),
+            Some(Ok(SocketAddr::V4(_))) => panic!("{host} is IPv4"),
             Some(Err(_)) => None,
             None => panic!("{host} is a name"),
         };
@@ -357,37 +357,25 @@ mod tests {
         run(|vm| {
             let resolved = |family, host: &[u8]| {
                 Call::new(family, 0).request(vm, |request| match resolve_ip(request, host, None) {
-                    Ok((address, grant)) => format!("{address:?} {}", grant.is_some()),
+                    Ok((address, grant)) => format!("{address} {}", grant.is_some()),
                     Err(error) => describe(vm, error.into()),
                 })
             };
-            assert_eq!(
-                resolved(libc::AF_INET, b""),
-                "SockAddr(0.0.0.0 port 0) false"
-            );
-            assert_eq!(resolved(libc::AF_INET6, b""), "SockAddr(:: port 0) false");
+            assert_eq!(resolved(libc::AF_INET, b""), "0.0.0.0:0 false");
+            assert_eq!(resolved(libc::AF_INET6, b""), "[::]:0 false");
             assert_eq!(
                 resolved(libc::AF_UNSPEC, b""),
                 "OSError: wildcard resolved to multiple address"
             );
             for host in [&b"<broadcast>"[..], b"255.255.255.255"] {
-                assert_eq!(
-                    resolved(libc::AF_INET, host),
-                    "SockAddr(255.255.255.255 port 0) false"
-                );
-                assert_eq!(
-                    resolved(libc::AF_UNSPEC, host),
-                    "SockAddr(255.255.255.255 port 0) false"
-                );
+                assert_eq!(resolved(libc::AF_INET, host), "255.255.255.255:0 false");
+                assert_eq!(resolved(libc::AF_UNSPEC, host), "255.255.255.255:0 false");
                 assert_eq!(
                     resolved(libc::AF_INET6, host),
                     "OSError: address family mismatched"
                 );
             }
-            assert_eq!(
-                resolved(libc::AF_INET, b"localhost"),
-                "SockAddr(127.0.0.1 port 0) true"
-            );
+            assert_eq!(resolved(libc::AF_INET, b"localhost"), "127.0.0.1:0 true");
             assert_eq!(
                 resolved(libc::AF_INET, b"\xff"),
                 "gaierror: [Errno -2] Name or service not known"

@@ -5,12 +5,13 @@ use crate::bridge::errors::plain_os_error;
 use crate::bridge::text::{fs_decode, fs_encode};
 use crate::sockaddr::SockAddr;
 use crate::sockaddr::inet::until_nul;
-use crate::sockaddr::layout::UNIX_ROOM as ROOM;
+use crate::sockaddr::layout::UNIX_ROOM;
 use crate::sockaddr::layout::unix::PATH;
-use nix::libc;
 use rustpython_vm::builtins::PyStr;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 /// Reads a path, from a str or any bytes-like object. A path that begins with a NUL is
 /// an abstract name, all of whose bytes count. With an empty path bind(2) chooses an
@@ -21,19 +22,16 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
         Some(text) => fs_encode(vm, text)?,
         None => Cow::Owned(value.try_bytes_like(vm, <[u8]>::to_vec)?),
     };
-    let (path, longest) = match path.first() {
-        None | Some(0) => (&*path, ROOM),
+    let path = match path.first() {
         // The kernel reads a path up to the first NUL, so the gate sees the path up to
         // there. The length is checked with the rest, as in CPython.
-        Some(_) if path.len() < ROOM => (until_nul(&path), ROOM - 1),
-        Some(_) => (&*path, ROOM - 1),
+        Some(1..) if path.len() < UNIX_ROOM => until_nul(&path),
+        _ => &*path,
     };
-    if path.len() > longest {
-        return Err(plain_os_error("AF_UNIX path too long", vm));
+    match SockAddr::unix(OsStr::from_bytes(path)) {
+        Ok(address) => Ok(address.into()),
+        Err(_) => Err(plain_os_error("AF_UNIX path too long", vm)),
     }
-    let nul = usize::from(longest < ROOM);
-    let size = PATH + path.len() + nul;
-    Ok(SockAddr::encode(libc::AF_UNIX, size, &[(PATH, path)]).into())
 }
 
 /// Converts to a str for a path, bytes with the NUL for an abstract name, and `""` for
@@ -49,7 +47,7 @@ pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef 
 #[cfg(test)]
 mod tests {
     use super::super::testing::*;
-    use super::*;
+    use nix::libc;
 
     fn unix() -> Call {
         Call::new(libc::AF_UNIX, 0)

@@ -3,8 +3,6 @@
 use super::items::{Items, Refusal};
 use super::{Parsed, Request};
 use crate::sockaddr::SockAddr;
-use crate::sockaddr::layout::vsock::{CID, PORT, SIZE};
-use nix::libc;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 
 /// Reads `(CID, port)`.
@@ -14,8 +12,7 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
     let mut items = Items::new(request.vm, items, 2..=2, refusal)?;
     let cid = items.unsigned()? as u32;
     let port = items.unsigned()? as u32;
-    let fields: [(usize, &[u8]); 2] = [(PORT, &port.to_ne_bytes()), (CID, &cid.to_ne_bytes())];
-    Ok(SockAddr::encode(libc::AF_VSOCK, SIZE, &fields).into())
+    Ok(SockAddr::vsock(cid, port).into())
 }
 
 /// Converts to `(CID, port)`.
@@ -26,7 +23,7 @@ pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef 
 #[cfg(test)]
 mod tests {
     use super::super::testing::*;
-    use super::*;
+    use nix::libc;
 
     #[test]
     fn layout() {

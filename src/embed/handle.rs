@@ -77,7 +77,7 @@ pub struct Counters {
 ///     println!("{}: {} bytes in, {} out", socket.id, socket.bytes_received, socket.bytes_sent);
 /// }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SocketInfo {
     /// The socket's number in each [`Event`](crate::Event). No other socket of the process

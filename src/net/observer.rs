@@ -39,6 +39,18 @@ pub enum Limit {
     Connections,
 }
 
+/// Writes the limit as a message names it: "sockets", "bytes received".
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sockets => "sockets",
+            Self::Received => "bytes received",
+            Self::Sent => "bytes sent",
+            Self::Connections => "connections",
+        })
+    }
+}
+
 /// Something that happened to a socket of a script, or a look-up.
 ///
 /// `id` is the same number in all the events of one socket, and no other socket of the
@@ -75,7 +87,7 @@ pub enum Limit {
 /// });
 /// # drop(module);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// A socket was created, accepted, taken over or duplicated.

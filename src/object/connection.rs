@@ -3,14 +3,75 @@
 use super::class::named_class;
 use super::{BaseSocket, is_plain, lifecycle};
 use crate::address::{self, Request};
+use crate::bridge::args::{self, Int};
 use crate::bridge::errors::OrRaise;
-use crate::bridge::{args, audit, blocking, call};
+use crate::bridge::{audit, blocking, call};
 use crate::net::{Call, Deadline, Error, Moving, Timeout};
 use crate::policy::{Operation, Permitted};
 use crate::sockaddr::SockAddr;
-use crate::vm::method::Argument;
+use crate::vm::method::{Argument, methods};
 use rustpython_vm::function::DefaultRepr;
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
+
+methods! {
+pub(super) const METHODS: BaseSocket;
+
+positional {
+    /// Wait for a connection: the pair (descriptor, peer's address). accept(2).
+    fn _accept(zelf, vm) {
+        accept_number(zelf, vm)
+    }
+
+    /// Give the socket a local address. bind(2).
+    ///
+    /// For AF_INET it is (host, port), for AF_INET6 (host, port, flowinfo,
+    /// scope_id) with the last two optional, for AF_UNIX a path. An empty host
+    /// is every address of this machine, port 0 any free one.
+    fn bind(zelf, vm, object: PyObjectRef) {
+        bind(zelf, &object, vm)
+    }
+
+    /// Connect to a peer. connect(2).
+    ///
+    /// Addresses are as for bind(). With a timeout, TimeoutError is raised if
+    /// there is no connection in time.
+    fn connect(zelf, vm, object: PyObjectRef) {
+        connect(zelf, &object, vm)
+    }
+
+    /// Connect to a peer, and return an errno number instead of raising OSError.
+    ///
+    /// 0 is success. A host that cannot be found is raised all the same.
+    fn connect_ex(zelf, vm, object: PyObjectRef) {
+        connect_ex(zelf, &object, vm)
+    }
+
+    /// The peer's address. getpeername(2).
+    fn getpeername(zelf, vm) {
+        getpeername(zelf, vm)
+    }
+
+    /// The socket's own address. getsockname(2).
+    fn getsockname(zelf, vm) {
+        getsockname(zelf, vm)
+    }
+
+    /// Accept connections. listen(2).
+    ///
+    /// At most backlog of them wait to be accepted.
+    fn listen(zelf, vm, backlog: Backlog) {
+        listen(zelf, backlog, vm)
+    }
+
+    /// Shut down one half of the connection or both: SHUT_RD, SHUT_WR,
+    /// SHUT_RDWR. shutdown(2).
+    ///
+    /// After SHUT_WR the peer's recv() returns b'' once it has everything.
+    fn shutdown(zelf, vm, object: Int) {
+        shutdown(zelf, object.0, vm)
+    }
+}
+}
 
 /// The default backlog of `listen()`. Most systems allow it, and it is not so large
 /// that a dead server seems alive.

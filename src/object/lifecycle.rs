@@ -9,6 +9,7 @@ use crate::bridge::{audit, call};
 use crate::net::SendQueue;
 use crate::net::{self, Error, Limit, Moving, NotOpened, Socket, SocketSpec, Timeout, has_port};
 use crate::policy::{Operation, Target};
+use crate::vm::method::methods;
 use crate::vm::state::{self, Runtime};
 use nix::errno::Errno;
 use nix::libc;
@@ -21,6 +22,27 @@ use rustpython_vm::{
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+methods! {
+pub(super) const METHODS: BaseSocket;
+
+positional {
+    /// Close the socket. Calls that wait on it in other threads fail with EBADF.
+    fn close(zelf, vm) {
+        close_descriptor(zelf, vm)
+    }
+
+    /// Give the descriptor away without closing it: its number, -1 if closed.
+    fn detach(zelf, vm) {
+        detach(zelf, vm)
+    }
+
+    /// The descriptor's number, -1 once closed.
+    fn fileno(zelf, vm) {
+        zelf.socket.descriptor.number()
+    }
+}
+}
 
 /// Arguments of socket(); -1 if not given.
 #[derive(FromArgs)]

@@ -2,7 +2,7 @@
 //! ancillary data.
 
 use super::{BaseSocket, connection, copy_of_number, give, stream};
-use crate::bridge::args::{self, Few, Int};
+use crate::bridge::args::{self, Few, Int, Size};
 use crate::bridge::errors::{self, OrRaise};
 use crate::bridge::{Data, WritableBuffer, audit};
 use crate::net::transfer::{MessageParts, ReceiveBuffers, Received, SendBuffers};
@@ -10,6 +10,7 @@ use crate::net::{Error, Moving};
 use crate::policy::{Denied, Operation, Permitted, Target};
 use crate::sockaddr::SockAddr;
 use crate::sys::{MessageFlags, descriptor, message};
+use crate::vm::method::{OrNone, OrZero, methods};
 use crate::vm::state::Runtime;
 use malachite_bigint::TryFromBigIntError;
 use nix::errno::Errno;
@@ -25,6 +26,44 @@ use std::collections::HashSet;
 use std::io::{IoSlice, IoSliceMut};
 
 use std::os::fd::{AsRawFd, OwnedFd};
+
+methods! {
+pub(super) const METHODS: BaseSocket;
+
+positional {
+    /// Receive data and ancillary data: the tuple (bytes, [(level, type, bytes),
+    /// ...], flags, sender's address). recvmsg(2).
+    fn recvmsg(zelf, vm, bufsize: Size, ancbufsize: OrZero<Size>, flags: OrZero<Int>) {
+        recvmsg(zelf, bufsize.0, ancbufsize.0.0, flags.0.0, vm)
+    }
+
+    /// Like recvmsg(), into writable buffers: the first item is the number of bytes,
+    /// with MSG_TRUNC that of the datagram.
+    fn recvmsg_into(
+        zelf,
+        vm,
+        buffers: PyObjectRef,
+        ancbufsize: OrZero<Size>,
+        flags: OrZero<Int>,
+    ) {
+        recvmsg_into(zelf, &buffers, ancbufsize.0.0, flags.0.0, vm)
+    }
+
+    /// Send the bytes of several buffers and ancillary data, each item of which
+    /// is (level, type, bytes): how many bytes were sent. sendmsg(2).
+    fn sendmsg(
+        zelf,
+        vm,
+        buffers: PyObjectRef,
+        ancdata: OrNone,
+        flags: OrZero<Int>,
+        address: Option<PyObjectRef>,
+    ) {
+        let (ancdata, address) = (ancdata.0.as_deref(), address.as_deref());
+        sendmsg(zelf, &buffers, ancdata, flags.0.0, address, vm)
+    }
+}
+}
 
 /// ALG_SET_IV and the like (linux/if_alg.h).
 const ALG_SET_IV: i32 = 2;

@@ -1,5 +1,6 @@
-//! The types `_socket.socket`, whose methods are in [`methods`], and `socket.socket`.
-//! Each method of their tables calls the file that has its logic.
+//! The types `_socket.socket` and `socket.socket`. Each file declares the methods of
+//! `_socket.socket` whose logic it has, in a table `METHODS`; the methods that
+//! `socket.socket` adds are declared here.
 //!
 //! As in CPython `socket.socket` is a subclass of `_socket.socket`. The base has the
 //! system calls and is `SocketType`; the subclass adds the methods that CPython writes
@@ -13,7 +14,6 @@ mod file;
 mod host;
 mod lifecycle;
 mod message;
-mod methods;
 mod options;
 mod sendfile;
 mod stream;
@@ -35,7 +35,7 @@ use crate::net::{SendQueue, Socket, Timeout};
 use crate::vm::state::State;
 use lifecycle::InitArgs;
 use rustpython_vm::builtins::PyType;
-use rustpython_vm::function::{FuncArgs, PosArgs};
+use rustpython_vm::function::{FuncArgs, PosArgs, PyMethodDef};
 use rustpython_vm::types::{Constructor, Destructor, Initializer, Representable};
 use rustpython_vm::{
     Context, FromArgs, Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass,
@@ -87,6 +87,15 @@ impl Constructor for BaseSocket {
     }
 }
 
+/// The methods of `_socket.socket`, each declared in the file that has its logic.
+const METHODS: [&[PyMethodDef]; 5] = [
+    connection::METHODS,
+    lifecycle::METHODS,
+    message::METHODS,
+    options::METHODS,
+    stream::METHODS,
+];
+
 impl Initializer for BaseSocket {
     type Args = InitArgs;
 
@@ -119,7 +128,7 @@ impl Representable for BaseSocket {
 impl BaseSocket {
     #[extend_class]
     fn extend(ctx: &Context, class: &'static Py<PyType>) {
-        for method in methods::METHODS {
+        for method in METHODS.into_iter().flatten() {
             let name = ctx.intern_str(method.name);
             class.set_attr(name, method.to_proper_method(class, ctx));
         }

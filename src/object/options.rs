@@ -1,15 +1,67 @@
 //! Socket options, timeouts, blocking mode, inheritance.
 
 use super::{BaseSocket, lifecycle};
+use crate::bridge::Data;
+use crate::bridge::args::{self, Int};
 use crate::bridge::errors::{self, OrRaise};
-use crate::bridge::{Data, args};
 use crate::net::{Error, Moving, Timeout, answers_descriptor};
 use crate::policy::{Denied, Operation, Target};
+use crate::vm::method::{OrZero, methods};
 use nix::libc;
 use rustpython_vm::{Py, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::vec::IntoIter;
+
+methods! {
+pub(super) const METHODS: BaseSocket;
+
+positional {
+    /// A socket option: an int, or with buflen up to that many bytes. getsockopt(2).
+    ///
+    /// The level is SOL_SOCKET or a protocol, as IPPROTO_TCP; the option one of
+    /// that level, as SO_ERROR or TCP_NODELAY.
+    fn getsockopt(zelf, vm, level: Int, option: Int, buflen: OrZero<Int>) {
+        getsockopt(zelf, level.0, option.0, buflen.0.0, vm)
+    }
+
+    /// True unless the timeout is 0.
+    fn getblocking(zelf, vm) {
+        zelf.call_timeout() != Timeout::NonBlocking
+    }
+
+    /// The timeout in seconds, None for none.
+    fn gettimeout(zelf, vm) {
+        args::timeout_object(zelf.call_timeout(), vm)
+    }
+
+    /// Let every call wait as long as it takes if true, not at all if false.
+    ///
+    /// The same as settimeout(None) and settimeout(0).
+    fn setblocking(zelf, vm, object: PyObjectRef) {
+        setblocking(zelf, &object, vm)
+    }
+
+    /// Let every call wait that many seconds at most; None for ever, 0 not at all.
+    ///
+    /// A call that is out of time raises TimeoutError; one that would have to
+    /// wait and may not, BlockingIOError.
+    fn settimeout(zelf, vm, object: PyObjectRef) {
+        settimeout(zelf, &object, vm)
+    }
+}
+
+varargs {
+    /// setsockopt(level, option, value)
+    /// setsockopt(level, option, None, optlen)
+    ///
+    /// Set a socket option to an int, to bytes, or to nothing of that length.
+    /// setsockopt(2). Levels and options are as for getsockopt().
+    fn setsockopt(zelf, vm, given: IntoIter<PyObjectRef>) {
+        setsockopt(zelf, given, vm)
+    }
+}
+}
 
 /// The largest number of bytes that getsockopt() reads, as in CPython.
 const LONGEST_OPTION: usize = 1024;

@@ -1,17 +1,82 @@
 //! recv, recvfrom, send, sendto, sendall.
 
 use super::{BaseSocket, connection};
-use crate::bridge::args;
+use crate::bridge::args::{self, Int, Size};
 use crate::bridge::errors::OrRaise;
 use crate::bridge::{CallContext, Data, Room, WritableBuffer, audit, blocking};
 use crate::net::{Call, Error};
 use crate::policy::Operation;
 use crate::sys::MessageFlags;
+use crate::vm::method::{OrZero, methods};
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::PyByteArray;
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::vec::IntoIter;
+
+methods! {
+pub(super) const METHODS: BaseSocket;
+
+positional {
+    /// Receive up to bufsize bytes; b'' when the peer has finished. recv(2).
+    ///
+    /// Waits until there is at least one byte: with a timeout no longer than
+    /// that, then TimeoutError; not at all if the socket does not block, then
+    /// BlockingIOError. A stream has no messages: one recv() may return less
+    /// than the peer sent at once, or more. flags are MSG_ numbers, such as
+    /// MSG_PEEK to leave the bytes where they are.
+    ///
+    /// With MSG_TRUNC the result is as long as the datagram, whatever bufsize is,
+    /// with zeros for what did not fit: len(s.recv(1, MSG_PEEK | MSG_TRUNC)) is the
+    /// length of the next one.
+    fn recv(zelf, vm, bufsize: Size, flags: OrZero<Int>) {
+        recv(zelf, bufsize.0, flags.0.0, vm)
+    }
+
+    /// Receive up to bufsize bytes: the pair (bytes, sender's address). recvfrom(2).
+    ///
+    /// The rest of a longer datagram is lost. Waits like recv().
+    fn recvfrom(zelf, vm, bufsize: Size, flags: OrZero<Int>) {
+        recvfrom(zelf, bufsize.0, flags.0.0, vm)
+    }
+
+    /// Send bytes: how many were sent, which can be fewer. send(2).
+    ///
+    /// Use sendall() to have all of them sent. flags are MSG_ numbers.
+    fn send(zelf, vm, data: Data, flags: OrZero<Int>) {
+        send(zelf, &data, flags.0.0, vm)
+    }
+
+    /// Send all of the bytes. The timeout is for the whole, not for each part.
+    ///
+    /// After an error nobody can say how many were sent.
+    fn sendall(zelf, vm, data: Data, flags: OrZero<Int>) {
+        sendall(zelf, &data, flags.0.0, vm)
+    }
+}
+
+named {
+    /// Receive into a writable buffer, all of it if nbytes is 0: the number of bytes,
+    /// with MSG_TRUNC that of the datagram.
+    fn recv_into(zelf, vm, buffer: PyObjectRef, nbytes: OrZero<Size>, flags: OrZero<Int>) {
+        recv_into(zelf, &buffer, nbytes.0.0, flags.0.0, vm)
+    }
+
+    /// Receive into a writable buffer: the pair (number of bytes, sender's address).
+    fn recvfrom_into(zelf, vm, buffer: PyObjectRef, nbytes: OrZero<Size>, flags: OrZero<Int>) {
+        recvfrom_into(zelf, &buffer, nbytes.0.0, flags.0.0, vm)
+    }
+}
+
+varargs {
+    /// sendto(data[, flags], address)
+    ///
+    /// Send bytes to an address: how many were sent. sendto(2).
+    fn sendto(zelf, vm, given: IntoIter<PyObjectRef>) {
+        sendto(zelf, given, vm)
+    }
+}
+}
 
 /// Runs a receive or a send with `flags`, which may wait.
 #[inline]

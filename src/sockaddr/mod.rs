@@ -12,6 +12,7 @@ pub(crate) mod names;
 use nix::libc;
 use std::ffi::OsStr;
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -61,14 +62,59 @@ impl SockAddr {
         }
     }
 
+    /// Creates the address of a unix socket at `path` (unix(7)). A path that begins with a
+    /// NUL is an abstract name; an empty path makes an address without a name.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if a path, with a final NUL, or an abstract name is longer than
+    /// `sun_path`, and for a path that has a NUL.
+    ///
+    /// ```
+    /// use rustpython_socket::SockAddr;
+    ///
+    /// let address = SockAddr::unix("/run/app.sock")?;
+    /// assert_eq!(address.to_string(), "unix:/run/app.sock");
+    /// assert!(SockAddr::unix("a".repeat(200)).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn unix(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref().as_os_str().as_bytes();
+        let len = match path {
+            [] | [0, ..] => path.len(),
+            path if path.contains(&0) => return Err(io::ErrorKind::InvalidInput.into()),
+            // A path ends with a NUL.
+            path => path.len() + 1,
+        };
+        if len > layout::UNIX_ROOM {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let at = layout::unix::PATH;
+        Ok(Self::encode(libc::AF_UNIX, at + len, &[(at, path)]))
+    }
+
+    /// Creates the address of port `port` of the machine `cid` (vsock(7)).
+    ///
+    /// ```
+    /// use rustpython_socket::SockAddr;
+    ///
+    /// assert_eq!(SockAddr::vsock(2, 80).as_vsock(), Some((2, 80)));
+    /// ```
+    pub fn vsock(cid: u32, port: u32) -> Self {
+        use layout::vsock::{CID, PORT, SIZE};
+        let fields: [(usize, &[u8]); 2] = [(PORT, &port.to_ne_bytes()), (CID, &cid.to_ne_bytes())];
+        Self::encode(libc::AF_VSOCK, SIZE, &fields)
+    }
+
     /// Creates an address from its encoding, family included. Returns `None` if `bytes` is
     /// longer than `struct sockaddr_storage`.
     ///
     /// ```
     /// use rustpython_socket::SockAddr;
     ///
-    /// assert!(SockAddr::from_bytes(&[1, 0]).is_some());
-    /// assert!(SockAddr::from_bytes(&[0; 200]).is_none());
+    /// let unix = SockAddr::unix("/a").unwrap();
+    /// assert_eq!(SockAddr::from_bytes(unix.as_bytes()), Some(unix));
+    /// assert_eq!(SockAddr::from_bytes(&[0; 200]), None);
     /// ```
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut addr = Self::empty();
@@ -82,8 +128,8 @@ impl SockAddr {
     /// ```
     /// use rustpython_socket::SockAddr;
     ///
-    /// let address = SockAddr::from_bytes(&[1, 0, b'/', b'a', 0]).unwrap();
-    /// assert_eq!(address.as_bytes(), [1, 0, b'/', b'a', 0]);
+    /// let address = SockAddr::unix("/a").unwrap();
+    /// assert!(address.as_bytes().ends_with(b"/a\0"));
     /// ```
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
@@ -140,17 +186,7 @@ impl SockAddr {
     }
 
     /// Returns the IP address and port of an AF_INET or AF_INET6 address.
-    ///
-    /// ```
-    /// use rustpython_socket::SockAddr;
-    /// use std::net::SocketAddrV6;
-    ///
-    /// let address: SocketAddrV6 = "[::1]:80".parse()?;
-    /// let (ip, port) = SockAddr::from(address).ip().unwrap();
-    /// assert!(ip.is_loopback() && port == 80);
-    /// # Ok::<(), std::net::AddrParseError>(())
-    /// ```
-    pub fn ip(&self) -> Option<(IpAddr, u16)> {
+    pub(crate) fn ip(&self) -> Option<(IpAddr, u16)> {
         let port = self.port();
         match self.family() {
             libc::AF_INET => Some((self.v4().into(), port)),
@@ -208,7 +244,7 @@ impl SockAddr {
     /// use rustpython_socket::SockAddr;
     /// use std::path::Path;
     ///
-    /// let address = SockAddr::from_bytes(&[1, 0, b'/', b'a', 0]).unwrap();
+    /// let address = SockAddr::unix("/a").unwrap();
     /// assert_eq!(address.as_pathname(), Some(Path::new("/a")));
     /// ```
     pub fn as_pathname(&self) -> Option<&Path> {
@@ -224,7 +260,7 @@ impl SockAddr {
     /// ```
     /// use rustpython_socket::SockAddr;
     ///
-    /// let address = SockAddr::from_bytes(&[1, 0, 0, b'a']).unwrap();
+    /// let address = SockAddr::unix("\0a").unwrap();
     /// assert_eq!(address.as_abstract(), Some(&b"a"[..]));
     /// ```
     pub fn as_abstract(&self) -> Option<&[u8]> {
@@ -251,7 +287,10 @@ impl SockAddr {
     /// Returns the CID and the port of an AF_VSOCK address (vsock(7)).
     ///
     /// ```
-    /// assert_eq!(rustpython_socket::SockAddr::empty().as_vsock(), None);
+    /// use rustpython_socket::SockAddr;
+    ///
+    /// assert_eq!(SockAddr::vsock(2, 80).as_vsock(), Some((2, 80)));
+    /// assert_eq!(SockAddr::empty().as_vsock(), None);
     /// ```
     pub fn as_vsock(&self) -> Option<(u32, u32)> {
         if self.family() != libc::AF_VSOCK {
@@ -358,7 +397,7 @@ impl From<SocketAddrV6> for SockAddr {
 /// ```
 /// use rustpython_socket::SockAddr;
 ///
-/// let address = SockAddr::from_bytes(&[1, 0, 0, b'a', b'\n']).unwrap();
+/// let address = SockAddr::unix("\0a\n").unwrap();
 /// assert_eq!(address.to_string(), "unix:@a\\n");
 /// ```
 impl fmt::Display for SockAddr {
@@ -372,6 +411,31 @@ impl fmt::Display for SockAddr {
         } else {
             write!(f, "family {}", self.family())
         }
+    }
+}
+
+/// The error is the address itself, which is of another family.
+///
+/// ```
+/// use rustpython_socket::SockAddr;
+/// use std::net::SocketAddr;
+///
+/// let address: SocketAddr = "127.0.0.1:80".parse()?;
+/// assert_eq!(SocketAddr::try_from(SockAddr::from(address)), Ok(address));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+impl TryFrom<SockAddr> for SocketAddr {
+    type Error = SockAddr;
+
+    fn try_from(address: SockAddr) -> Result<Self, SockAddr> {
+        address.as_socket().ok_or(address)
+    }
+}
+
+/// The address that the kernel leaves out ([`SockAddr::empty`]).
+impl Default for SockAddr {
+    fn default() -> Self {
+        Self::empty()
     }
 }
 

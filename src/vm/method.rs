@@ -6,8 +6,9 @@
 //! of its own. This file reads them in place, with the messages of `PyArg_ParseTuple`
 //! about their number and names, and makes the signature that `help()` shows from the
 //! same declaration.
-//! **To delete this file:** declare `object::methods` with `#[pymethod]` once that
-//! costs no more and `py_tests/test_arguments.py` passes. **Test:** that file.
+//! **To delete this file:** declare the methods in the tables `METHODS` of `object`
+//! with `#[pymethod]` once that costs no more and `py_tests/test_arguments.py` passes.
+//! **Test:** that file.
 
 use crate::bridge::Data;
 use crate::bridge::args::{Int, Size};
