@@ -7,7 +7,7 @@ use crate::sockaddr::SockAddr;
 use crate::sockaddr::layout::qipcrtr::{NODE, PORT, SIZE};
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 
-/// `(node, port)`.
+/// Reads `(node, port)`.
 pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
     let items = request.tuple_for("getsockaddrarg", "AF_QIPCRTR", value)?;
     let refusal = Refusal::Function("getsockaddrarg");
@@ -18,7 +18,7 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
     Ok(SockAddr::encode(AF_QIPCRTR, SIZE, &fields).into())
 }
 
-/// `(node, port)`.
+/// Converts to `(node, port)`.
 pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef {
     let node = u32::from_ne_bytes(address.field(NODE));
     let port = u32::from_ne_bytes(address.field(PORT));

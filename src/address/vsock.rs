@@ -5,7 +5,7 @@ use super::{Parsed, Request};
 use crate::sockaddr::SockAddr;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 
-/// `(CID, port)`.
+/// Reads `(CID, port)`.
 pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
     let items = request.tuple_for("getsockaddrarg", "AF_VSOCK", value)?;
     let refusal = Refusal::Function("getsockaddrarg");
@@ -15,7 +15,7 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
     Ok(SockAddr::vsock(cid, port).into())
 }
 
-/// `(CID, port)`.
+/// Converts to `(CID, port)`.
 pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef {
     vm.new_tuple(address.as_vsock().unwrap_or_default()).into()
 }

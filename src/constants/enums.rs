@@ -1,6 +1,7 @@
 //! The classes AddressFamily, SocketKind, MsgFlag and AddressInfo, and their members.
 //!
-//! They are made when a script first uses one: see `vm::lazy_module`.
+//! The classes are made when a script first uses one of the names: see
+//! `vm::lazy_module`.
 
 mod stdlib;
 
@@ -25,7 +26,7 @@ pub(crate) struct Enums {
 
 #[derive(Debug)]
 struct Made {
-    /// Names that they add to the module: the classes and their members.
+    /// Names that are added to the module: the classes and their members.
     names: Vec<(&'static PyStrInterned, PyObjectRef)>,
     /// The members of each class, in the order of their values. An alias is the
     /// same object once more.
@@ -37,7 +38,8 @@ impl Enums {
         if let Some(made) = self.made.get() {
             return Ok(made);
         }
-        // Runs Python, so under no lock: of two threads the first to finish wins.
+        // This runs Python code, so no lock is held. Of two threads, the first to finish
+        // sets the classes.
         let made = Made::new(vm)?;
         Ok(self.made.get_or_init(|| made))
     }
@@ -79,12 +81,13 @@ fn of_or_new(vm: &VirtualMachine) -> Arc<Enums> {
     })
 }
 
-/// `socket.family`: the member of AddressFamily, or the number if there is none.
+/// Returns `socket.family`: the member of AddressFamily, or the number if there is
+/// none.
 pub(crate) fn address_family(state: &State, number: i32, vm: &VirtualMachine) -> PyResult {
     member(state, ADDRESS_FAMILY, number, vm)
 }
 
-/// `socket.type`: the member of SocketKind, or the number if there is none.
+/// Returns `socket.type`: the member of SocketKind, or the number if there is none.
 pub(crate) fn socket_kind(state: &State, number: i32, vm: &VirtualMachine) -> PyResult {
     member(state, SOCKET_KIND, number, vm)
 }
@@ -100,7 +103,7 @@ fn member(state: &State, enumeration: usize, number: i32, vm: &VirtualMachine) -
     Ok(number.to_pyobject(vm))
 }
 
-/// The name of every class and member.
+/// Returns the name of every class and member.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     ENUMERATIONS.iter().flat_map(|enumeration| {
         let members = enumeration.members().iter().map(|&(name, _)| name);
@@ -108,14 +111,15 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     })
 }
 
-/// Every class and member with its name.
+/// Returns every class and member with its name.
 pub(crate) fn values(vm: &VirtualMachine) -> PyResult<Vec<(&'static PyStrInterned, PyObjectRef)>> {
-    // Anew if a script has removed their owner from the module.
+    // Makes new classes if a script has removed their owner from the module.
     let enums = of_or_new(vm);
     Ok(enums.made(vm)?.names.clone())
 }
 
-/// Gives a module what owns the classes, and converts numbers to members.
+/// Adds to a module `_intenum_converter`, which owns the classes and converts numbers
+/// to members.
 pub(crate) fn install(module: &Py<PyModule>, vm: &VirtualMachine) -> PyResult<()> {
     let _ = Converter::make_static_type();
     let converter = Converter(of_or_new(vm)).into_ref(&vm.ctx).into();
@@ -124,8 +128,8 @@ pub(crate) fn install(module: &Py<PyModule>, vm: &VirtualMachine) -> PyResult<()
     module.dict().set_item(name, function.into(), vm)
 }
 
-/// Object to which `_intenum_converter` is bound: the owner of the members, in the module
-/// as long as that lives.
+/// Object to which `_intenum_converter` is bound. It owns the members while it is in
+/// the module.
 #[derive(Debug, PyPayload)]
 #[pyclass(module = false, name = "enums")]
 struct Converter(#[expect(dead_code, reason = "kept, not read")] Arc<Enums>);

@@ -1,9 +1,9 @@
 //! Functions that CPython writes in Python over the system calls: create_connection,
 //! create_server, socketpair, fromfd, send_fds, recv_fds.
 //!
-//! As there, `socket`, `getaddrinfo` and `has_dualstack_ipv6` are those that the
-//! function's own module has when it is called, and what they return is used by
-//! its methods: scripts replace them, tests most of all.
+//! As in CPython, a call uses `socket`, `getaddrinfo` and `has_dualstack_ipv6` of the
+//! function's own module, and the methods of the objects that these return, because
+//! scripts, and tests most of all, replace them.
 
 use super::netdb;
 use crate::bridge::Data;

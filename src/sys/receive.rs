@@ -1,4 +1,4 @@
-//! recv(2) and recvfrom(2), into memory that is new or the caller's.
+//! recv(2), recvfrom(2) and recvmsg(2), into new memory or the caller's.
 
 use super::MessageFlags;
 use super::message::{self, Received};
@@ -13,14 +13,14 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 /// The largest buffer that a thread keeps for its next receive.
 const KEPT: usize = 256 * 1024;
 
-/// Up to so many bytes it costs less to copy what arrived than to make a buffer
-/// for the next receive.
+/// Up to so many bytes, copying the received bytes costs less than a new buffer for the
+/// next receive.
 const COPIED: usize = 1024;
 
-/// New memory for a receive of at most `size` bytes; `None` if it is not to be had.
+/// New memory for a receive of at most `size` bytes.
 ///
-/// A thread keeps one buffer of moderate size, since most receives ask for much
-/// more than arrives.
+/// A thread keeps one buffer of moderate size, because most receives ask for much more
+/// than arrives.
 pub(crate) struct Buffer {
     memory: Vec<u8>,
     size: usize,
@@ -42,9 +42,9 @@ impl Buffer {
         Some(Self { memory, size })
     }
 
-    /// Returns the room behind the first `filled` bytes, which arrived before.
-    /// On a stream socket MSG_TRUNC makes the kernel count bytes and write none
-    /// (tcp(7)): they read as zeros then.
+    /// Returns the room after the first `filled` bytes, which arrived before. With
+    /// MSG_TRUNC the room is zeroed first, because the kernel then counts bytes of a stream
+    /// socket without writing them (tcp(7)).
     fn room(&mut self, filled: usize, flags: MessageFlags) -> &mut [MaybeUninit<u8>] {
         self.memory.truncate(filled);
         let left = self.size - self.memory.len();
@@ -55,9 +55,9 @@ impl Buffer {
         room
     }
 
-    /// recv(2), behind the `filled` bytes that arrived before. The number of
-    /// bytes that are new; with MSG_TRUNC what the kernel reports, which can be more
-    /// than there was room for.
+    /// Receives after the `filled` bytes that arrived before (recv(2)). Returns the number
+    /// of new bytes; with MSG_TRUNC the kernel's number, which can be more than there was
+    /// room for.
     pub(crate) fn recv(
         &mut self,
         fd: BorrowedFd<'_>,
@@ -82,7 +82,8 @@ impl Buffer {
         Ok(n)
     }
 
-    /// recvfrom(2), with the sender's address. Otherwise as [`recv`](Self::recv).
+    /// Receives with the sender's address (recvfrom(2)). Otherwise like
+    /// [`recv`](Self::recv).
     pub(crate) fn recvfrom(
         &mut self,
         fd: BorrowedFd<'_>,
@@ -114,8 +115,8 @@ impl Buffer {
         Ok(n)
     }
 
-    /// recvmsg(2). Otherwise as [`recv`](Self::recv), and the result has the
-    /// kernel's count.
+    /// Receives a message (recvmsg(2)). Otherwise like [`recv`](Self::recv); the result has
+    /// the kernel's number of bytes.
     pub(crate) fn recvmsg(
         &mut self,
         fd: BorrowedFd<'_>,
@@ -138,9 +139,9 @@ impl Buffer {
         Ok(received)
     }
 
-    /// Makes what arrived `len` bytes long, with zeros behind it: a message that had
-    /// no room has its length, and nothing shows that was in this memory before.
-    /// False if there is no memory for so many.
+    /// Extends the received bytes to `len` with zeros, so that the result of MSG_TRUNC has
+    /// the message's length and shows nothing that was in this memory before. Returns false
+    /// if there is not enough memory.
     pub(crate) fn extend_to(&mut self, len: usize) -> bool {
         let more = len.saturating_sub(self.memory.len());
         let has_room = self.memory.try_reserve_exact(more).is_ok();
@@ -167,13 +168,13 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         if self.memory.capacity() <= KEPT {
-            // A thread that is ending has no place to keep it.
+            // A thread that is ending cannot keep the buffer.
             let _ = SPARE.try_with(|spare| spare.set(std::mem::take(&mut self.memory)));
         }
     }
 }
 
-/// Returns the number of bytes that a receive reports. Only with MSG_TRUNC may that be
+/// Returns the number of bytes that a receive reports, which only with MSG_TRUNC may be
 /// more than there was room for.
 fn reported(n: usize, room: usize, flags: MessageFlags) -> usize {
     if flags.has(libc::MSG_TRUNC) {
@@ -183,8 +184,8 @@ fn reported(n: usize, room: usize, flags: MessageFlags) -> usize {
     }
 }
 
-/// recv(2) into the caller's memory. The number of bytes written; with MSG_TRUNC what
-/// the kernel reports.
+/// Receives into the caller's memory (recv(2)). Returns the number of bytes written;
+/// with MSG_TRUNC the kernel's number.
 pub(crate) fn recv(
     fd: BorrowedFd<'_>,
     buf: &mut [u8],
@@ -202,7 +203,7 @@ pub(crate) fn recv(
     Errno::result(n).map(|n| reported(n as usize, buf.len(), flags))
 }
 
-/// recvfrom(2) into the caller's memory, with the sender's address.
+/// Receives into the caller's memory, with the sender's address (recvfrom(2)).
 pub(crate) fn recvfrom(
     fd: BorrowedFd<'_>,
     buf: &mut [u8],

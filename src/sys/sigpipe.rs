@@ -1,4 +1,4 @@
-//! SIGPIPE, for system calls that have no flag against it.
+//! Suppresses SIGPIPE for system calls that have no flag against it.
 
 use nix::errno::Errno;
 use nix::libc;
@@ -24,8 +24,8 @@ pub(super) fn without_sigpipe<T>(call: impl FnOnce() -> Result<T, Errno>) -> Res
     if was_blocked {
         return result;
     }
-    // Whatever the result: a call that has sent a part before the connection broke returns
-    // that, and the signal is there all the same.
+    // This is done after success too: a call that had sent a part before the connection
+    // broke returns the part's length, and the signal is pending all the same.
     let now = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
     use crate::sys::fork::testing::in_child;
 
-    /// As sendfile(2) does when the connection breaks after a part.
+    /// Like sendfile(2) when the connection breaks after a part of the file.
     fn broken_after_a_part() -> Result<usize, Errno> {
         // SAFETY: the thread is this one.
         unsafe { libc::pthread_kill(libc::pthread_self(), libc::SIGPIPE) };
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_part_before_the_connection_broke_leaves_no_signal() {
-        // In a process of its own, which the signal would end.
+        // In a process of its own, because the signal would end the process.
         in_child(|| {
             // SAFETY: the default disposition.
             unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
