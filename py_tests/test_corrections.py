@@ -1,7 +1,8 @@
 """Faults of RustPython in the standard library that the interpreter corrects.
 
-Each has a test that fails without the correction. Those of `Faults` fail when RustPython has the fault no
-longer: then the correction, in interpreter/build.rs or src/tls/corrections.rs, can go.
+Each has a test that fails without the correction; the corrections are in interpreter/build.rs and
+src/vm/ssl/corrections.rs. The tests of `Faults` fail once RustPython no longer has the fault of build.rs: then the
+correction can be deleted.
 """
 
 import contextlib

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Finds words and sentences in the sources that CONTRIBUTING.md's glossary has replaced.
+"""Finds words and sentences in sources and documents that CONTRIBUTING.md's glossary has replaced.
 
     python3 scripts/words.py
 
@@ -12,6 +12,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOURCES = ["src", "interpreter/src", "examples", "tests"]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"]
 
 # An old word, and the glossary's.
 WORDS = {
@@ -54,11 +55,12 @@ def findings(text):
 
 def main():
     found = 0
-    for folder in SOURCES:
-        for path in sorted((ROOT / folder).rglob("*.rs")):
-            for number, line, why in findings(path.read_text()):
-                print(f"{path.relative_to(ROOT)}:{number}: {line.strip()}\n    {why}")
-                found += 1
+    paths = [path for folder in SOURCES for path in sorted((ROOT / folder).rglob("*.rs"))]
+    paths += [ROOT / name for name in DOCUMENTS]
+    for path in paths:
+        for number, line, why in findings(path.read_text()):
+            print(f"{path.relative_to(ROOT)}:{number}: {line.strip()}\n    {why}")
+            found += 1
     print(f"{found} to be rewritten" if found else "no old words")
     return 1 if found else 0
 

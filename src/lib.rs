@@ -1,11 +1,11 @@
-//! The `socket` module for Rust programs that embed RustPython: the documented
-//! Python API, native, on any VM, under the control of its host.
+//! Python's `socket` module for Rust programs that embed RustPython. It has Python's
+//! documented API, written in Rust, works on any VM, and is controlled by the host.
 //!
 //! # A tour
 //!
-//! A host adds the module to an interpreter, and its scripts can
-//! `import socket`. That works on a VM without a standard library, where the
-//! module is a script's only door to the outside:
+//! A host adds the module to an interpreter, so that its scripts can `import socket`.
+//! This works on a VM without a standard library, where the module is a script's only
+//! way to the outside:
 //!
 //! ```
 //! use rustpython_socket::SocketModule;
@@ -25,12 +25,13 @@
 //! });
 //! ```
 //!
-//! Such a VM has no `sys.stdout`: `print` fails there, and scripts hand results
-//! over as values.
+//! Such a VM has no `sys.stdout`: `print` fails there, and scripts return results as
+//! values.
 //!
-//! **What scripts may reach** is a [`Policy`]; [`Rules`] are one that serves
-//! nearly every host, and [`Rule`] tells how they are written. What they refuse
-//! raises PermissionError, which names the operation, the target and the rule:
+//! **Permissions.** A [`Policy`] decides what scripts may reach. [`Rules`] are a policy
+//! that serves nearly every host; [`Rule`] says how rules are written. A refused
+//! operation raises PermissionError, which names the operation, the target and the
+//! rule:
 //!
 //! ```
 //! use rustpython_socket::{Rules, SocketModule};
@@ -57,11 +58,11 @@
 //! # Ok::<(), rustpython_socket::RuleError>(())
 //! ```
 //!
-//! **What they may use up** is limited where [`SocketModule`] is configured:
-//! open sockets, bytes, connections a second, and how long a call may wait.
+//! **Limits.** [`SocketModule`] limits open sockets, bytes, connections a second, and
+//! how long a call may wait.
 //!
-//! **To stop a script**, a host keeps a [`Handle`]. From any thread it ends the
-//! calls that wait, at once or at a deadline, and closes what is open:
+//! **Stopping a script.** A [`Handle`] ends the calls that wait, at once or at a
+//! deadline, and closes sockets, from any thread of the host:
 //!
 //! ```
 //! use rustpython_socket::SocketModule;
@@ -80,21 +81,20 @@
 //! });
 //! ```
 //!
-//! **What they do** shows in [`Handle::counters`], [`Handle::sockets`], and
-//! [`Event`] by event in [`SocketModule::on_event`].
+//! **Observing.** [`Handle::counters`] and [`Handle::sockets`] show what scripts do;
+//! [`SocketModule::on_event`] reports each [`Event`].
 //!
-//! **Sockets change hands** with [`handoff`]: a `TcpStream` that the host
-//! accepted becomes a script's socket, and a script's socket becomes an
-//! `OwnedFd`.
+//! **Handing over sockets.** With [`handoff`] a `TcpStream` that the host accepted
+//! becomes a script's socket, and a script's socket becomes an `OwnedFd`.
 //!
-//! **Names** come from the system, or from a [`Resolver`] of the host's.
+//! **Names** are resolved by the system, or by the host's own [`Resolver`].
 //!
-//! **TLS** works over these sockets, in force with all of the above, where the
-//! interpreter has a TLS library: `ssl` of the standard library with the `_ssl`
-//! that RustPython's feature `ssl-rustls-aws-lc` adds. With `ssl-rustls` alone `import
-//! ssl` raises ImportError, unless the host has set a provider of cryptography before;
-//! with `ssl-openssl` it always does, since that `_ssl` takes no sockets but RustPython's
-//! own.
+//! **TLS** works over these sockets, with all of the above in force, if the interpreter
+//! has a TLS library: the standard library's `ssl` with the `_ssl` of RustPython's
+//! feature `ssl-rustls-aws-lc`. With `ssl-rustls` alone `import ssl` raises
+//! ImportError, unless the host has set a provider of cryptography before. With
+//! `ssl-openssl` it always does, because that `_ssl` takes only RustPython's own
+//! sockets.
 //!
 //! # With the standard library
 //!
@@ -131,8 +131,8 @@
 //! }
 //! ```
 //!
-//! Before the first build its big integers have to be of one version. The crate
-//! `pymath` accepts each, so that Cargo gives it the newest unless told otherwise:
+//! Pin RustPython's big integers to one version before the first build, because the
+//! crate `pymath` accepts several and Cargo would pick the newest:
 //!
 //! ```text
 //! cargo update malachite-bigint@0.14 --precise 0.12.0
@@ -140,32 +140,32 @@
 //!
 //! # Untrusted scripts
 //!
-//! The policy guards this module. It cannot guard what else the interpreter
-//! has: with a full standard library, `os` and `ctypes` reach the system by
-//! other ways. For scripts that are not trusted, take a VM without `host_env`
-//! and without a standard library, in a process of its own: a script can bring
-//! the VM down with the process, by endless recursion for one.
+//! The policy guards this module only. With a full standard library, `os` and `ctypes`
+//! reach the system in other ways. For untrusted scripts, use a VM without `host_env`
+//! and without a standard library, in a process of its own, because a script can crash
+//! the process, for example by endless recursion.
 //!
 //! # Features
 //!
 //! All are on by default:
 //!
-//! - `rules`: [`Rules`], [`Rule`] and [`AuditOnly`]. A host with a [`Policy`] of its own, or
-//!   without any, does without.
-//! - `ssl`: TLS over these sockets. A host whose interpreters have no `_ssl` does without.
+//! - `rules`: [`Rules`], [`Rule`] and [`AuditOnly`]. A host with its own [`Policy`], or
+//!   without any, does not need it.
+//! - `ssl`: TLS over these sockets. A host whose interpreters have no `_ssl` does not
+//!   need it.
 //! - `threading` lets the interpreter's other threads run while a call waits; it needs the
 //!   VM's feature of that name, and turns it on.
 //!
 //! # Versions
 //!
-//! The VM has no stable interface, so that a version of this crate works with one version of
-//! `rustpython-vm`, which [`rustpython_vm`] re-exports: a host that has no other use for it
-//! need not name it in its own `Cargo.toml`. A new minor version of the VM (0.6 to 0.7) makes
-//! a new minor version of this crate. In between, the public interface only grows: enums,
-//! their variants and the structs with public fields are `#[non_exhaustive]`, so that a
-//! `match` needs a `_` arm and a pattern a `..`, and traits get no method without a default.
-//! What grows with a minor version is the least Rust version (`rust-version` in
-//! `Cargo.toml`), too.
+//! The VM has no stable interface, so each version of this crate works with one version
+//! of `rustpython-vm`. The crate re-exports it as [`rustpython_vm`], so that a host
+//! need not have it in its own `Cargo.toml`. Each new minor version of the VM (0.6 to
+//! 0.7) needs a new minor version of this crate. Between minor versions the public
+//! interface only grows: enums, their variants and the structs with public fields are
+//! `#[non_exhaustive]`, so that a `match` needs a `_` arm and a pattern a `..`, and
+//! traits get no method without a default. The minimum Rust version (`rust-version` in
+//! `Cargo.toml`) rises only with a minor version, too.
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations, missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -14,7 +14,8 @@ use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 const TYPE_ROOM: usize = FEAT - TYPE;
 const NAME_ROOM: usize = SIZE - NAME;
 
-/// `(type, name[, feat[, mask]])`; the two texts each leave room for a NUL.
+/// Reads `(type, name[, feat[, mask]])`. Each of the two texts must leave room for a
+/// NUL.
 pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
     let vm = request.vm;
     let refusal = Refusal::Message("AF_ALG address must be a tuple (type, name[, feat[, mask]])");
@@ -22,7 +23,7 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
     let mut items = Items::new(vm, items, 2..=4, refusal)?;
     let alg_type = items.text()?.into_bytes();
     let name = items.text()?.into_bytes();
-    // 32 bits in the kernel, of which CPython fills 16.
+    // The kernel has 32 bits, of which CPython fills 16.
     let feat = u32::from(items.unsigned_or(0)? as u16);
     let mask = u32::from(items.unsigned_or(0)? as u16);
     if alg_type.len() >= TYPE_ROOM {
@@ -40,7 +41,7 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
     Ok(SockAddr::encode(libc::AF_ALG, SIZE, &fields).into())
 }
 
-/// `(type, name, feat, mask)`.
+/// Converts to `(type, name, feat, mask)`.
 pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef {
     let address = (
         text(vm, &address.field::<TYPE_ROOM>(TYPE)),

@@ -14,8 +14,8 @@ use rustpython_vm::builtins::{PyBaseExceptionRef, PyBytes, PyTuple};
 use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::{PyObject, PyResult, VirtualMachine};
 
-/// L2CAP `(bdaddr, psm[, cid[, bdaddr_type]])`; RFCOMM `(bdaddr, channel)`;
-/// HCI `device_id` or `(device_id[, channel])`; SCO `bdaddr`.
+/// Reads L2CAP `(bdaddr, psm[, cid[, bdaddr_type]])`; RFCOMM `(bdaddr, channel)`; HCI
+/// `device_id` or `(device_id[, channel])`; SCO `bdaddr`.
 pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
     let address = match request.protocol {
         BTPROTO_L2CAP => l2cap(request, value)?,
@@ -99,7 +99,7 @@ fn sco(request: &Request<'_>, value: &PyObject) -> PyResult<SockAddr> {
     ))
 }
 
-/// Two to `most` items.
+/// Reads a tuple of two to `most` items.
 fn items<'a>(request: &Request<'a>, value: &'a PyObject, most: usize) -> PyResult<Items<'a>> {
     items_from(request, value, 2..=most)
 }
@@ -120,8 +120,7 @@ fn wrong_format(request: &Request<'_>) -> PyBaseExceptionRef {
     request.os_error("wrong format")
 }
 
-/// `XX:XX:XX:XX:XX:XX` in hexadecimal; the kernel has the bytes the other way
-/// round.
+/// Reads `XX:XX:XX:XX:XX:XX` in hexadecimal. The kernel has the bytes in reverse order.
 fn bdaddr(vm: &VirtualMachine, text: &[u8]) -> PyResult<[u8; 6]> {
     let bad = || plain_os_error("bad bluetooth address", vm);
     let text = std::str::from_utf8(text).map_err(|_| bad())?;
@@ -129,7 +128,7 @@ fn bdaddr(vm: &VirtualMachine, text: &[u8]) -> PyResult<[u8; 6]> {
     let mut device = [0; 6];
     for byte in device.iter_mut().rev() {
         let part = parts.next().ok_or_else(bad)?;
-        // `from_str_radix` would take a sign.
+        // `from_str_radix` would accept a sign.
         if !part.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return Err(bad());
         }
@@ -145,7 +144,7 @@ fn bdaddr_text([f, e, d, c, b, a]: [u8; 6]) -> String {
     format!("{a:02X}:{b:02X}:{c:02X}:{d:02X}:{e:02X}:{f:02X}")
 }
 
-/// The shortest of the forms that the protocol has in [`parse`].
+/// Converts to the shortest form that [`parse`] reads for the protocol.
 pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr, protocol: i32) -> PyResult {
     Ok(match protocol {
         BTPROTO_L2CAP => {

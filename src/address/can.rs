@@ -12,8 +12,8 @@ use nix::libc::{self, CAN_BCM, CAN_ISOTP, CAN_J1939, CAN_RAW};
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::ffi::CStr;
 
-/// `(interface,)`; ISO-TP `(interface, rx_addr, tx_addr)`; J1939
-/// `(interface, name, pgn, addr)`. The interface `""` is every one.
+/// Reads `(interface,)`; ISO-TP `(interface, rx_addr, tx_addr)`; J1939 `(interface,
+/// name, pgn, addr)`. The interface `""` means all interfaces.
 pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
     let vm = request.vm;
     let (count, refusal) = match request.protocol {
@@ -63,8 +63,8 @@ fn index(vm: &VirtualMachine, interface: &CStr) -> PyResult<u32> {
     interface::index(interface).or_raise(vm)
 }
 
-/// The form that the protocol has in [`parse`]; the interface is `""` if it is
-/// gone or there was none.
+/// Converts to the form that [`parse`] reads for the protocol. The interface is `""` if
+/// it does not exist any more or was not given.
 pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr, protocol: i32) -> PyObjectRef {
     let interface = interface_name(vm, u32::from_ne_bytes(address.field(INDEX)));
     match protocol {

@@ -1,9 +1,9 @@
 //! Host names that are not ASCII (RFC 3490), without Python's `encodings`.
 //!
-//! Names that both accept are encoded as by Python's codec. What is a valid
-//! label follows UTS #46, which differs at the edges: it refuses a leading
-//! combining mark and characters that would become a dot, and its rules for
-//! right-to-left labels are the newer ones.
+//! Names that both accept are encoded as by Python's codec. UTS #46 decides which
+//! labels are valid. It differs from the codec in rare cases: it refuses a leading
+//! combining mark and characters that would become a dot, and it has newer rules for
+//! right-to-left labels.
 
 use crate::sockaddr::inet::LONGEST_LABEL;
 use ::idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
@@ -11,9 +11,9 @@ use rustpython_vm::builtins::PyStr;
 use rustpython_vm::common::wtf8::Wtf8;
 use rustpython_vm::{Py, PyResult, VirtualMachine};
 
-/// `text.encode("idna")`, with the codec's UnicodeEncodeError: for the
-/// functions that encode every str, ASCII or not. The result can contain NULs,
-/// as the text can.
+/// Encodes like `text.encode("idna")`, with the codec's UnicodeEncodeError. For
+/// functions that encode every str, ASCII or not. The result contains the NULs of the
+/// text, if any.
 pub(crate) fn encode(vm: &VirtualMachine, text: &Py<PyStr>) -> PyResult<String> {
     to_ascii(text.as_wtf8()).map_err(|malformed| {
         vm.new_unicode_encode_error(
@@ -26,7 +26,7 @@ pub(crate) fn encode(vm: &VirtualMachine, text: &Py<PyStr>) -> PyResult<String> 
     })
 }
 
-/// Characters `start..end` of a name are no label.
+/// Error: characters `start..end` of a name are not a valid label.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed {
     start: usize,
@@ -34,7 +34,7 @@ pub(super) struct Malformed {
     reason: String,
 }
 
-/// The ASCII form of a host name, label by label.
+/// Converts a host name to its ASCII form, label by label.
 pub(super) fn to_ascii(text: &Wtf8) -> Result<String, Malformed> {
     let mut ascii = String::with_capacity(text.len());
     let mut label = String::new();
@@ -59,7 +59,7 @@ pub(super) fn to_ascii(text: &Wtf8) -> Result<String, Malformed> {
             label.push(c);
         }
     }
-    // Nothing after the last dot is the root of DNS.
+    // An empty label after the last dot is the root of DNS.
     if start < at {
         push_label(&mut ascii, &label, start)?;
     }
@@ -99,8 +99,8 @@ fn push_label(ascii: &mut String, label: &str, start: usize) -> Result<(), Malfo
     }
 }
 
-/// The characters that a later standard encodes otherwise, as the one that
-/// Python's codec follows maps them (UTS #46, section 7).
+/// Maps the characters that the later standard encodes differently as in the standard
+/// of Python's codec (UTS #46, section 7).
 fn as_in_2003(label: &str) -> String {
     let mut mapped = String::with_capacity(label.len());
     for c in label.chars() {

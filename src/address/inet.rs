@@ -25,7 +25,7 @@ pub(crate) fn check_flowinfo(flowinfo: u32, caller: &str, vm: &VirtualMachine) -
     Ok(())
 }
 
-/// `(host, port)`.
+/// Reads `(host, port)`.
 pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
     let refusal = Refusal::Message("AF_INET address must be a pair (host, port)");
     let items = request.tuple("AF_INET", value)?;
@@ -33,7 +33,7 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
     let (host, port) = request.or_overflow(PORT_RANGE, || {
         Ok((host_text(request.vm, items.object()?)?, items.int()?))
     })?;
-    // RDS sockets look their hosts up as Internet sockets do.
+    // RDS sockets look up hosts like Internet sockets.
     let request = &Request {
         family: libc::AF_INET,
         ..*request
@@ -50,11 +50,10 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
     }
 }
 
-/// `(host, port[, flowinfo[, scope_id]])`.
+/// Reads `(host, port[, flowinfo[, scope_id]])`.
 ///
-/// The scope is the one given as an item, if one is, and otherwise that of a
-/// zone in the host or of the address that the host resolved to, both of which
-/// CPython forgets.
+/// The scope is the item, if there is one. Otherwise it is the zone in the host, or the
+/// scope of the address that the host resolved to; CPython ignores both.
 pub(super) fn parse6(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
     let refusal =
         Refusal::Message("AF_INET6 address must be a tuple (host, port[, flowinfo[, scopeid]])");
@@ -88,7 +87,7 @@ pub(super) fn parse6(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed
     }
 }
 
-/// `(host, port)`.
+/// Converts to `(host, port)`.
 pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef {
     vm.new_tuple(host_and_port(address)).into()
 }
@@ -98,7 +97,7 @@ fn host_and_port(address: &SockAddr) -> (String, u16) {
     ip.map_or_else(Default::default, |(ip, port)| (ntop(ip), port))
 }
 
-/// `(host, port, flowinfo, scope_id)`, the host without a zone.
+/// Converts to `(host, port, flowinfo, scope_id)`, with the host without a zone.
 pub(super) fn to_python6(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef {
     let (host, port) = host_and_port(address);
     vm.new_tuple((host, port, address.flowinfo(), address.scope_id()))
@@ -120,7 +119,7 @@ mod tests {
     }
 
     fn inet6() -> Call {
-        // UDP-Lite: the protocol makes no difference.
+        // UDP-Lite, because the protocol makes no difference.
         Call::new(libc::AF_INET6, 136)
     }
 
@@ -219,8 +218,8 @@ mod tests {
     #[test]
     fn the_range_of_a_port_comes_after_its_host() {
         run(|vm| {
-            // A label too long for DNS, and a name that never has an address;
-            // which error it is depends on whether there is a server to ask.
+            // A label too long for DNS, and a name that never has an address. The error
+            // depends on whether a name server can be asked.
             for source in ["('a' * 64, 80)", "('nosuch.invalid', 70000)"] {
                 let error = refused(vm, inet(), source);
                 assert!(error.starts_with("gaierror: [Errno -"), "{error}");

@@ -1,7 +1,7 @@
-//! A Python value to a socket address and back; one file a family.
+//! Converts Python values to socket addresses and back, with a file for each family.
 //!
-//! A new family is its file and a line in each of the two tables here, in
-//! [`parse`] and in [`to_python`].
+//! A new family needs a file, and a line in each of the two tables here, in [`parse`]
+//! and in [`to_python`].
 
 mod alg;
 mod bluetooth;
@@ -33,11 +33,11 @@ use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyTuple};
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
 
-/// An address that a script gave, and what it is for.
+/// An address that a script gave, with its use.
 #[derive(Clone, Copy)]
 pub(crate) struct Request<'a> {
     pub vm: &'a VirtualMachine,
-    /// The state of the interpreter: its gate is asked, its control obeyed.
+    /// The state of the interpreter, with its gate and its control.
     pub state: &'a State,
     /// The socket's AF_ number, which decides the format.
     pub family: i32,
@@ -51,7 +51,7 @@ pub(crate) struct Request<'a> {
     pub timeout: Timeout,
 }
 
-/// An address as its family's file read it, and the grant of the name it was
+/// An address that its family's file has read, and the grant of the name it was
 /// resolved from.
 struct Parsed {
     address: SockAddr,
@@ -67,8 +67,8 @@ impl From<SockAddr> for Parsed {
     }
 }
 
-/// The address that `value` is, resolved and let through by the gate
-/// (CPython's `getsockaddrarg`). May wait for a resolver.
+/// Converts `value` to an address: resolves its host, which may wait, and asks the gate
+/// (CPython's `getsockaddrarg`).
 pub(crate) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Permitted<SockAddr>> {
     let parsed = match request.family {
         // RDS sockets have Internet addresses (rds(7)).
@@ -93,11 +93,11 @@ pub(crate) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Permitt
         .or_raise(request.vm)
 }
 
-/// The Python value that an address from the kernel is (CPython's
-/// `makesockaddr`). `protocol` is the socket's.
+/// Converts an address from the kernel to a Python value (CPython's `makesockaddr`).
+/// `protocol` is the socket's.
 ///
-/// None for an address the kernel left out; an unknown family is the pair
-/// (family, bytes). What an address is too short for reads as zeros.
+/// The value is None if the kernel gave no address, and the pair (family, bytes) for an
+/// unknown family. Fields beyond the end of a short address are zeros.
 pub(crate) fn to_python(vm: &VirtualMachine, address: &SockAddr, protocol: i32) -> PyResult {
     if address.is_empty() {
         return Ok(vm.ctx.none());
@@ -118,8 +118,8 @@ pub(crate) fn to_python(vm: &VirtualMachine, address: &SockAddr, protocol: i32) 
     })
 }
 
-/// The bytes after the family: no fewer than `struct sockaddr` has, which is
-/// what CPython returns, and all that the kernel wrote, which can be more.
+/// Returns the family and the bytes after it. There are at least as many as in `struct
+/// sockaddr`, like in CPython, and all that the kernel wrote, which can be more.
 fn unknown(vm: &VirtualMachine, family: i32, address: &SockAddr) -> PyObjectRef {
     let mut data = address
         .as_bytes()
@@ -133,13 +133,13 @@ fn unknown(vm: &VirtualMachine, family: i32, address: &SockAddr) -> PyObjectRef 
 }
 
 impl Request<'_> {
-    /// The items of an address that has to be a tuple.
+    /// Returns the items of an address that has to be a tuple.
     fn tuple<'v>(&self, family: &str, value: &'v PyObject) -> PyResult<&'v [PyObjectRef]> {
         self.tuple_for(format_args!("{}()", self.caller), family, value)
     }
 
-    /// Like [`tuple`](Self::tuple), for the families whose messages in CPython
-    /// name its C function in place of the caller.
+    /// Like [`tuple`](Self::tuple), for families whose messages in CPython name the C
+    /// function instead of the caller.
     fn tuple_for<'v>(
         &self,
         caller: impl std::fmt::Display,
@@ -163,8 +163,7 @@ impl Request<'_> {
         Ok((items.unsigned()? as u32, items.unsigned()? as u32))
     }
 
-    /// Reads items of which any may overflow: CPython has one message for all
-    /// of them, whichever it was.
+    /// Reads items of which any may overflow. CPython has one message for all of them.
     fn or_overflow<T>(&self, message: &str, read: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
         read().map_err(|error| {
             let overflow = self.vm.ctx.exceptions.overflow_error;
@@ -176,13 +175,13 @@ impl Request<'_> {
         })
     }
 
-    /// OverflowError that begins with the caller.
+    /// Makes an OverflowError whose message begins with the caller.
     fn overflow(&self, message: &str) -> PyBaseExceptionRef {
         let message = format!("{}(): {message}", self.caller);
         self.vm.new_overflow_error(message)
     }
 
-    /// OSError without a number that begins with the caller.
+    /// Makes an OSError without a number, whose message begins with the caller.
     fn os_error(&self, message: &str) -> PyBaseExceptionRef {
         plain_os_error(&format!("{}(): {message}", self.caller), self.vm)
     }
@@ -203,7 +202,7 @@ mod tests {
                         bytes[..2].copy_from_slice(&family.to_ne_bytes());
                         let address = SockAddr::from_bytes(&bytes[..len]).unwrap();
                         for protocol in [0, 1, 2, 3, 6, 7, 99] {
-                            // An error is a Python exception, and allowed.
+                            // An error is a Python exception, which is allowed.
                             let _ = to_python(vm, &address, protocol);
                         }
                     }
@@ -250,7 +249,7 @@ mod tests {
             let values = values.map(|value| eval(vm, value));
             for family in -1..=50 {
                 for protocol in [0, 1, 2, 3, 6, 7, 99] {
-                    // With a gate that refuses, no name is looked up.
+                    // If the gate refuses, no name is looked up.
                     let call = Call {
                         deny: true,
                         ..Call::new(family, protocol)
@@ -311,7 +310,7 @@ mod tests {
                     "connect SockAddr(127.0.0.1 port 80) Some(\"localhost\")"
                 ]
             );
-            // No connection can come of it, so it is only a look-up.
+            // No connection can follow, so the gate is asked only about the look-up.
             assert_eq!(
                 refused(vm, call.clone(), "('localhost', 70000)"),
                 "OverflowError: connect(): port must be 0-65535."

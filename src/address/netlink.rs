@@ -7,7 +7,7 @@ use crate::sockaddr::layout::netlink::{GROUPS, PID, SIZE};
 use nix::libc;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 
-/// `(pid, groups)`.
+/// Reads `(pid, groups)`.
 pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
     let refusal = Refusal::Message("AF_NETLINK address must be a pair (pid, groups)");
     let items = request.tuple("AF_NETLINK", value)?;
@@ -18,7 +18,7 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
     Ok(SockAddr::encode(libc::AF_NETLINK, SIZE, &fields).into())
 }
 
-/// `(pid, groups)`.
+/// Converts to `(pid, groups)`.
 pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef {
     let pid = u32::from_ne_bytes(address.field(PID));
     let groups = u32::from_ne_bytes(address.field(GROUPS));

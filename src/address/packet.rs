@@ -12,7 +12,7 @@ use crate::sys::interface;
 use nix::libc;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 
-/// `(interface, protocol[, packet type[, hardware type[, hardware address]]])`.
+/// Reads `(interface, protocol[, packet type[, hardware type[, hardware address]]])`.
 pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
     let vm = request.vm;
     let refusal = Refusal::Message("AF_PACKET address must be a tuple of two to five elements");
@@ -49,13 +49,13 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
     Ok(SockAddr::encode(libc::AF_PACKET, SIZE, &fields).into())
 }
 
-/// `(interface, protocol, packet type, hardware type, hardware address)`; the
-/// interface is `""` if it is gone or there was none.
+/// Converts to `(interface, protocol, packet type, hardware type, hardware address)`.
+/// The interface is `""` if it does not exist any more or was not given.
 pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef {
     let [packet_type] = address.field(PACKET_TYPE);
     let [len] = address.field(HARDWARE_LEN);
-    // Some networks' addresses are longer than the struct has room for; the
-    // kernel then writes past its end.
+    // Some networks have addresses that are longer than the struct's field; the kernel
+    // then writes past its end.
     let hardware = address.as_bytes().get(HARDWARE..).unwrap_or_default();
     let hardware = hardware.get(..usize::from(len)).unwrap_or(hardware);
     let address = (
@@ -68,7 +68,7 @@ pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef 
     vm.new_tuple(address).into()
 }
 
-/// The name of an interface, `""` if there is none of that number.
+/// Returns the name of an interface, `""` if no interface has this number.
 pub(super) fn interface_name(vm: &VirtualMachine, index: u32) -> PyObjectRef {
     let name = match index {
         0 => Vec::new(),
@@ -106,7 +106,7 @@ mod tests {
 
             let short = [&[17, 0, 0, 1][..], &lo(), &[0; 12]].concat();
             round_trip(vm, packet(), "('lo', 1)", &short, "('lo', 1, 0, 0, b'')");
-            // The two types are cut to their fields.
+            // The two types are cut to the size of their fields.
             let cut = [
                 &[17, 0, 0, 1][..],
                 &lo(),

@@ -6,14 +6,14 @@ use crate::sockaddr::SockAddr;
 use crate::sockaddr::layout::qipcrtr::{NODE, PORT, SIZE};
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 
-/// `(node, port)`.
+/// Reads `(node, port)`.
 pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
     let (node, port) = request.pair_of_numbers("AF_QIPCRTR", value)?;
     let fields: [(usize, &[u8]); 2] = [(NODE, &node.to_ne_bytes()), (PORT, &port.to_ne_bytes())];
     Ok(SockAddr::encode(AF_QIPCRTR, SIZE, &fields).into())
 }
 
-/// `(node, port)`.
+/// Converts to `(node, port)`.
 pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef {
     let node = u32::from_ne_bytes(address.field(NODE));
     let port = u32::from_ne_bytes(address.field(PORT));

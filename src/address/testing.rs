@@ -1,5 +1,5 @@
-//! For the tests of this layer: a VM without a standard library, Python
-//! literals in, `repr()` out.
+//! Helpers for the tests of this layer, with Python literals as input and `repr()` as
+//! output, on a VM without a standard library.
 
 use super::{Request, parse, to_python};
 use crate::policy::{Denied, Gate, Operation, Policy, Target};
@@ -15,7 +15,7 @@ pub(crate) fn run(test: impl FnOnce(&VirtualMachine)) {
     testing::interpreter(|_| Vec::new()).enter(test);
 }
 
-/// The value of a Python expression.
+/// Returns the value of a Python expression.
 pub(crate) fn eval(vm: &VirtualMachine, source: &str) -> PyObjectRef {
     let code = vm.compile(source, Mode::Eval, "<test>").unwrap();
     vm.run_code_obj(code, vm.new_scope_with_builtins()).unwrap()
@@ -67,7 +67,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// `connect()` on a socket of some family and protocol.
+    /// Makes a `connect()` on a socket of some family and protocol.
     pub(crate) fn new(family: i32, protocol: i32) -> Self {
         Self {
             family,
@@ -78,7 +78,7 @@ impl Call {
         }
     }
 
-    /// Makes the request and hands it on.
+    /// Calls `f` with the request.
     pub(crate) fn request<R>(&self, vm: &VirtualMachine, f: impl FnOnce(&Request<'_>) -> R) -> R {
         let mut runtime = Runtime::default();
         if self.seen.is_some() || self.deny {
@@ -109,7 +109,7 @@ impl Call {
     }
 }
 
-/// The encoding of an address that is a Python expression.
+/// Returns the encoding of an address that is a Python expression.
 #[track_caller]
 pub(crate) fn encoded(vm: &VirtualMachine, call: Call, source: &str) -> Vec<u8> {
     match call.parse(vm, source) {
@@ -118,7 +118,7 @@ pub(crate) fn encoded(vm: &VirtualMachine, call: Call, source: &str) -> Vec<u8> 
     }
 }
 
-/// The exception that an address is refused with, as `Type: text`.
+/// Returns the exception with which an address is refused, as `Type: text`.
 #[track_caller]
 pub(crate) fn refused(vm: &VirtualMachine, call: Call, source: &str) -> String {
     match call.parse(vm, source) {
@@ -127,18 +127,18 @@ pub(crate) fn refused(vm: &VirtualMachine, call: Call, source: &str) -> String {
     }
 }
 
-/// An exception as `Type: text`.
+/// Returns an exception as `Type: text`.
 pub(crate) fn describe(vm: &VirtualMachine, error: PyObjectRef) -> String {
     let text = error.str(vm).unwrap();
     format!("{}: {}", error.class().name(), text.as_wtf8())
 }
 
-/// `repr()` of a value.
+/// Returns the `repr()` of a value.
 pub(crate) fn repr(vm: &VirtualMachine, value: PyObjectRef) -> String {
     value.repr(vm).unwrap().as_wtf8().to_string()
 }
 
-/// `repr()` of the address that has this encoding.
+/// Returns the `repr()` of the address that has this encoding.
 #[track_caller]
 pub(crate) fn read(vm: &VirtualMachine, bytes: &[u8], protocol: i32) -> String {
     let address = SockAddr::from_bytes(bytes).unwrap();

@@ -10,8 +10,8 @@ use crate::sockaddr::layout::tipc::{ADDRESS_TYPE, FIRST, SCOPE, SECOND, SIZE, TH
 use nix::libc;
 use rustpython_vm::{PyObject, PyResult, VirtualMachine};
 
-/// `(addr_type, v1, v2, v3[, scope])`: by type `(type, lower, upper)`,
-/// `(type, instance, unused)` or `(node, reference, unused)`.
+/// Reads `(addr_type, v1, v2, v3[, scope])`. The three values are, by type, `(type,
+/// lower, upper)`, `(type, instance, unused)` or `(node, reference, unused)`.
 pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
     let vm = request.vm;
     let refusal =
@@ -39,7 +39,7 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
     Ok(SockAddr::encode(libc::AF_TIPC, SIZE, &fields).into())
 }
 
-/// `(addr_type, v1, v2, v3, scope)`.
+/// Converts to `(addr_type, v1, v2, v3, scope)`.
 pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyResult {
     let [address_type] = address.field(ADDRESS_TYPE);
     let address_type = u32::from(address_type);
@@ -52,7 +52,7 @@ pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyResult {
         TIPC_ADDR_ID => (second, first, 0),
         _ => return Err(vm.new_value_error("Invalid address type")),
     };
-    // Signed in the struct, unsigned in Python.
+    // The scope is signed in the struct and unsigned in Python.
     let scope = i8::from_ne_bytes(address.field(SCOPE)) as u32;
     Ok(vm.new_tuple((address_type, v1, v2, v3, scope)).into())
 }

@@ -1,5 +1,5 @@
-//! The items of an address tuple, one after the other, as CPython's
-//! `PyArg_ParseTuple` takes them, with its messages.
+//! Reads the items of an address tuple one by one, like CPython's `PyArg_ParseTuple`
+//! and with its messages.
 
 use crate::bridge::args;
 use crate::bridge::text;
@@ -11,16 +11,15 @@ use std::ops::RangeInclusive;
 /// Wording of the error for a tuple of the wrong shape.
 #[derive(Clone, Copy)]
 pub(super) enum Refusal {
-    /// With this message, whatever is wrong (a format that ends in `;...`).
+    /// This message, whatever is wrong (a format that ends in `;...`).
     Message(&'static str),
-    /// With what is wrong and the name of the function (a format that ends in
-    /// `:...`).
+    /// The error and the name of the function (a format that ends in `:...`).
     Function(&'static str),
-    /// With what is wrong (a format that ends with its units).
+    /// The error alone (a format that ends with its units).
     Plain,
 }
 
-/// The items not read yet.
+/// Items that are not read yet.
 pub(super) struct Items<'a> {
     vm: &'a VirtualMachine,
     left: std::slice::Iter<'a, PyObjectRef>,
@@ -29,7 +28,7 @@ pub(super) struct Items<'a> {
 }
 
 impl<'a> Items<'a> {
-    /// Refuses a tuple with too few or too many items.
+    /// Begins to read a tuple. An error if it has too few or too many items.
     pub(super) fn new(
         vm: &'a VirtualMachine,
         items: &'a [PyObjectRef],
@@ -47,16 +46,17 @@ impl<'a> Items<'a> {
         })
     }
 
-    /// True once every item was read.
+    /// Returns true once every item was read.
     pub(super) fn is_empty(&self) -> bool {
         self.left.len() == 0
     }
 
-    /// The next item as it is.
+    /// Returns the next item unchanged.
     pub(super) fn object(&mut self) -> PyResult<&'a PyObject> {
         match self.left.next() {
             Some(item) => Ok(item.as_object()),
-            // `new` has counted them, so only a wrong range there leads here.
+            // `new` has counted the items, so this can only follow from a wrong range
+            // there.
             None => Err(wrong_count(
                 self.vm,
                 self.count,
@@ -66,35 +66,36 @@ impl<'a> Items<'a> {
         }
     }
 
-    /// The next item, if there is another.
+    /// Returns the next item, if there is another.
     pub(super) fn optional(&mut self) -> Option<&'a PyObject> {
         self.left.next().map(|item| item.as_object())
     }
 
-    /// A C `int` (unit `i`).
+    /// Reads a C `int` (unit `i`).
     pub(super) fn int(&mut self) -> PyResult<i32> {
         args::int(self.object()?, self.vm)
     }
 
-    /// An optional C `int`.
+    /// Reads an optional C `int`.
     pub(super) fn int_or(&mut self, default: i32) -> PyResult<i32> {
         self.optional()
             .map_or(Ok(default), |item| args::int(item, self.vm))
     }
 
-    /// An unsigned integer (units `B`, `H` and `I`): whatever its size, for the
-    /// caller to cut to that of the field, since these do not overflow.
+    /// Reads an unsigned integer (units `B`, `H` and `I`) of any size. The caller cuts it
+    /// to the size of the field, because these units do not overflow.
     pub(super) fn unsigned(&mut self) -> PyResult<u64> {
         unsigned(self.vm, self.object()?)
     }
 
-    /// An optional unsigned integer.
+    /// Reads an optional unsigned integer.
     pub(super) fn unsigned_or(&mut self, default: u64) -> PyResult<u64> {
         self.optional()
             .map_or(Ok(default), |item| unsigned(self.vm, item))
     }
 
-    /// An unsigned integer (units `k` and `K`), which differ in their message.
+    /// Reads an unsigned integer (units `k` and `K`), which differ from the others in their
+    /// message.
     pub(super) fn long(&mut self) -> PyResult<u64> {
         let item = self.object()?;
         match item.try_index_opt(self.vm) {
@@ -103,13 +104,13 @@ impl<'a> Items<'a> {
         }
     }
 
-    /// A `str` as UTF-8 (unit `s`).
+    /// Reads a `str` as UTF-8 (unit `s`).
     pub(super) fn text(&mut self) -> PyResult<CString> {
         let item = self.object()?;
         text::utf8(self.vm, item)?.ok_or_else(|| self.wrong_type("str", item))
     }
 
-    /// TypeError about the item that was read last.
+    /// Makes the TypeError about the item that was read last.
     fn wrong_type(&self, expected: &str, item: &PyObject) -> PyBaseExceptionRef {
         let number = self.count - self.left.len();
         let function = match self.refusal {
@@ -127,8 +128,8 @@ fn unsigned(vm: &VirtualMachine, item: &PyObject) -> PyResult<u64> {
     Ok(item.try_index(vm)?.as_u64_mask())
 }
 
-/// No format without a message of its own has optional units, so that
-/// `expected` is the one count there is.
+/// Makes the TypeError about the number of items. No format that needs this error has
+/// optional items, so `expected` is the only valid count.
 fn wrong_count(
     vm: &VirtualMachine,
     given: usize,

@@ -13,9 +13,9 @@ use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// A path, as a str or any bytes-like object. One that begins with a NUL is a
-/// name in the abstract namespace, all of whose bytes count; an empty one makes
-/// bind(2) choose such a name.
+/// Reads a path, from a str or any bytes-like object. A path that begins with a NUL is
+/// an abstract name, all of whose bytes count. With an empty path bind(2) chooses an
+/// abstract name.
 pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
     let vm = request.vm;
     let path = match value.downcast_ref::<PyStr>() {
@@ -23,8 +23,8 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
         None => Cow::Owned(value.try_bytes_like(vm, <[u8]>::to_vec)?),
     };
     let path = match path.first() {
-        // The kernel reads a path up to the first NUL: the gate shall see no
-        // more of it, but its length counts in full, as it does in CPython.
+        // The kernel reads a path up to the first NUL, so the gate sees the path up to
+        // there. The length is checked with the rest, as in CPython.
         Some(1..) if path.len() < UNIX_ROOM => until_nul(&path),
         _ => &*path,
     };
@@ -34,8 +34,8 @@ pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed>
     }
 }
 
-/// The path as a str; an abstract name as bytes with its NUL; `""` for a
-/// socket without a name.
+/// Converts to a str for a path, bytes with the NUL for an abstract name, and `""` for
+/// a socket without a name.
 pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef {
     let path = address.as_bytes().get(PATH..).unwrap_or_default();
     match path.first() {
@@ -102,7 +102,8 @@ mod tests {
         run(|vm| {
             let bytes = encoded(vm, unix(), "'x' * 107");
             assert_eq!((bytes.len(), bytes[108], bytes[109]), (110, b'x', 0));
-            // The kernel returns such a path without its NUL, or one byte on.
+            // The kernel returns such a path without its NUL, or with the NUL one byte
+            // after the field.
             assert_eq!(
                 read(vm, &[&[1, 0][..], &[b'x'; 108]].concat(), 0),
                 format!("'{}'", "x".repeat(108))

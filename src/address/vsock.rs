@@ -4,13 +4,13 @@ use super::{Parsed, Request};
 use crate::sockaddr::SockAddr;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 
-/// `(CID, port)`.
+/// Reads `(CID, port)`.
 pub(super) fn parse(request: &Request<'_>, value: &PyObject) -> PyResult<Parsed> {
     let (cid, port) = request.pair_of_numbers("AF_VSOCK", value)?;
     Ok(SockAddr::vsock(cid, port).into())
 }
 
-/// `(CID, port)`.
+/// Converts to `(CID, port)`.
 pub(super) fn to_python(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef {
     vm.new_tuple(address.as_vsock().unwrap_or_default()).into()
 }

@@ -1,4 +1,4 @@
-//! Arguments as CPython's format units take them, with its messages.
+//! Arguments that are read like CPython's format units, with CPython's messages.
 
 use crate::net::Timeout;
 use malachite_bigint::Sign;
@@ -18,10 +18,10 @@ impl TryFromObject for Int {
     }
 }
 
-/// A C `int`, from a borrowed object.
+/// Reads a C `int` from a borrowed object.
 #[inline]
 pub(crate) fn int(value: &PyObject, vm: &VirtualMachine) -> PyResult<i32> {
-    // Mostly it is one already; then there is nothing to ask it for.
+    // Mostly it is an int already; then `__index__` need not be called.
     if let Some(int) = value.downcast_ref::<PyInt>()
         && let Ok(int) = i32::try_from(int.as_bigint())
     {
@@ -57,12 +57,14 @@ impl TryFromObject for Size {
     }
 }
 
-/// A C `unsigned int` (format unit `I`), which wraps and does not overflow.
+/// Reads a C `unsigned int` (format unit `I`). Larger numbers wrap around without an
+/// error.
 pub(crate) fn unsigned(value: &PyObject, vm: &VirtualMachine) -> PyResult<u32> {
     Ok(unsigned_long(value, vm)? as u32)
 }
 
-/// A C `unsigned long long` (format unit `K`), which wraps and does not overflow.
+/// Reads a C `unsigned long long` (format unit `K`). Larger numbers wrap around without
+/// an error.
 pub(crate) fn unsigned_long(value: &PyObject, vm: &VirtualMachine) -> PyResult<u64> {
     let index = value.try_index(vm)?;
     let value = index.as_bigint();
@@ -73,13 +75,13 @@ pub(crate) fn unsigned_long(value: &PyObject, vm: &VirtualMachine) -> PyResult<u
     Ok(low)
 }
 
-/// Mostly so few that they need no allocation.
+/// A list of a few items, which mostly needs no allocation.
 pub(crate) type Few<T> = SmallVec<[T; 4]>;
 
-/// The items of an iterable, or CPython's TypeError about `what`.
+/// Returns the items of an iterable, or CPython's TypeError about `what`.
 ///
-/// All are fetched before any is used: an item that changes the list it is in
-/// when it is converted changes nothing for this call.
+/// All items are fetched before any is used, so that an item's conversion, which may
+/// change the list, does not affect this call.
 pub(crate) fn to_sequence(
     value: &PyObject,
     what: &str,
@@ -101,8 +103,8 @@ pub(crate) fn to_sequence(
     iterator.iter::<PyObjectRef>(vm)?.collect()
 }
 
-/// A timeout in seconds, or None for none, as `settimeout()` takes it. From CPython
-/// 3.15 on that is any real number, such as a Decimal.
+/// Reads a timeout in seconds, or None for no timeout, like `settimeout()`. From
+/// CPython 3.15 on any real number is accepted, such as a Decimal.
 pub(crate) fn timeout(value: &PyObject, vm: &VirtualMachine) -> PyResult<Timeout> {
     if vm.is_none(value) {
         return Ok(Timeout::Blocking);
@@ -133,7 +135,7 @@ pub(crate) fn timeout(value: &PyObject, vm: &VirtualMachine) -> PyResult<Timeout
     }
 }
 
-/// A timeout as Python has it: seconds, or None.
+/// Converts a timeout to Python: seconds, or None.
 pub(crate) fn timeout_object(timeout: Timeout, vm: &VirtualMachine) -> PyObjectRef {
     match timeout {
         Timeout::Blocking => vm.ctx.none(),
@@ -143,7 +145,8 @@ pub(crate) fn timeout_object(timeout: Timeout, vm: &VirtualMachine) -> PyObjectR
     }
 }
 
-/// Seconds to nanoseconds, away from zero: a tiny timeout is not none.
+/// Converts seconds to nanoseconds, rounded away from zero, so that a tiny timeout does
+/// not become 0.
 fn nanoseconds(seconds: f64, vm: &VirtualMachine) -> PyResult<i64> {
     if seconds.is_nan() {
         return Err(vm.new_value_error("Invalid value NaN (not a number)"));
@@ -154,14 +157,14 @@ fn nanoseconds(seconds: f64, vm: &VirtualMachine) -> PyResult<i64> {
     } else {
         nanos.ceil()
     };
-    // 2^63, exactly; above it and below its negative there is no i64.
+    // The bounds are exactly -2^63 and 2^63; an i64 has no larger numbers.
     if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&nanos) {
         return Err(vm.new_overflow_error("timestamp out of range for platform time_t"));
     }
     Ok(nanos as i64)
 }
 
-/// The name of a value's type, for messages.
+/// Returns the name of a value's type, for messages.
 pub(crate) fn type_name(value: &PyObject) -> String {
     value.class().name().to_string()
 }

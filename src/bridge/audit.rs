@@ -1,12 +1,12 @@
-//! Every audit event of the module: its name and its arguments
-//! (`sys.addaudithook`, <https://docs.python.org/3/library/audit_events.html>).
+//! The audit events of the module, with their arguments (`sys.addaudithook`,
+//! <https://docs.python.org/3/library/audit_events.html>).
 //!
-//! Free when nobody listens. A hook that raises stops the call.
+//! Without a hook an event costs nothing. A hook that raises ends the call.
 
 use crate::net::SocketSpec;
 use rustpython_vm::{AsObject, PyObject, PyResult, VirtualMachine};
 
-/// `socket.__new__(self, family, type, protocol)`.
+/// Raises the event `socket.__new__(self, family, type, protocol)`.
 pub(crate) fn new(vm: &VirtualMachine, zelf: &PyObject, spec: SocketSpec) -> PyResult<()> {
     let SocketSpec {
         family,
@@ -18,22 +18,23 @@ pub(crate) fn new(vm: &VirtualMachine, zelf: &PyObject, spec: SocketSpec) -> PyR
     })
 }
 
-/// `socket.bind(self, address)`.
+/// Raises the event `socket.bind(self, address)`.
 pub(crate) fn bind(vm: &VirtualMachine, zelf: &PyObject, address: &PyObject) -> PyResult<()> {
     vm.audit("socket.bind", || (zelf.to_owned(), address.to_owned()))
 }
 
-/// `socket.connect(self, address)`, for `connect_ex` too.
+/// Raises the event `socket.connect(self, address)`, for `connect_ex` too.
 pub(crate) fn connect(vm: &VirtualMachine, zelf: &PyObject, address: &PyObject) -> PyResult<()> {
     vm.audit("socket.connect", || (zelf.to_owned(), address.to_owned()))
 }
 
-/// `socket.sendto(self, address)`.
+/// Raises the event `socket.sendto(self, address)`.
 pub(crate) fn sendto(vm: &VirtualMachine, zelf: &PyObject, address: &PyObject) -> PyResult<()> {
     vm.audit("socket.sendto", || (zelf.to_owned(), address.to_owned()))
 }
 
-/// `socket.sendmsg(self, address)`; the address is None where there is none.
+/// Raises the event `socket.sendmsg(self, address)`; the address is None if there is
+/// none.
 pub(crate) fn sendmsg(
     vm: &VirtualMachine,
     zelf: &PyObject,
@@ -45,7 +46,7 @@ pub(crate) fn sendmsg(
     })
 }
 
-/// `socket.getaddrinfo(host, port, family, type, protocol)`.
+/// Raises the event `socket.getaddrinfo(host, port, family, type, protocol)`.
 pub(crate) fn getaddrinfo(
     vm: &VirtualMachine,
     (host, port): (&PyObject, &PyObject),
@@ -67,7 +68,8 @@ pub(crate) fn getaddrinfo(
     })
 }
 
-/// `socket.getservbyname(name, protocol)`; the protocol is None where there is none.
+/// Raises the event `socket.getservbyname(name, protocol)`; the protocol is None if
+/// there is none.
 pub(crate) fn getservbyname(
     vm: &VirtualMachine,
     name: &PyObject,
@@ -79,7 +81,8 @@ pub(crate) fn getservbyname(
     })
 }
 
-/// `socket.getservbyport(port, protocol)`; the protocol is None where there is none.
+/// Raises the event `socket.getservbyport(port, protocol)`; the protocol is None if
+/// there is none.
 pub(crate) fn getservbyport(
     vm: &VirtualMachine,
     port: u16,
@@ -91,12 +94,12 @@ pub(crate) fn getservbyport(
     })
 }
 
-/// `socket.sethostname(name)`; the name as the bytes that the kernel gets.
+/// Raises the event `socket.sethostname(name)`, with the bytes that the kernel gets.
 pub(crate) fn sethostname(vm: &VirtualMachine, name: &[u8]) -> PyResult<()> {
     vm.audit("socket.sethostname", || (vm.ctx.new_bytes(name.to_vec()),))
 }
 
-/// Events whose arguments are just those of the function.
+/// Raises an event whose arguments are those of the function.
 pub(crate) fn event(vm: &VirtualMachine, name: &'static str, args: &[&PyObject]) -> PyResult<()> {
     vm.audit(name, || {
         args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>()

@@ -1,4 +1,4 @@
-//! Releases the VM while a call waits.
+//! Detaches the thread from the VM while a call waits.
 
 use super::errors;
 use crate::net::{Call, Error, Socket, VmContext};
@@ -7,7 +7,7 @@ use rustpython_vm::builtins::PyBaseExceptionRef;
 use rustpython_vm::{PyResult, VirtualMachine};
 use std::cell::RefCell;
 
-/// The VM as [`crate::net`] sees it, for one call.
+/// Access of [`crate::net`] to the VM for one call.
 pub(crate) struct CallContext<'a> {
     vm: &'a VirtualMachine,
     /// The exception that a signal handler raised.
@@ -27,7 +27,7 @@ impl VmContext for CallContext<'_> {
     }
 }
 
-/// Runs a call that may wait; its error becomes the Python exception.
+/// Runs a call that may wait, and converts its error to the Python exception.
 #[inline]
 pub(crate) fn blocking<'a, T>(
     vm: &'a VirtualMachine,
@@ -40,14 +40,14 @@ pub(crate) fn blocking<'a, T>(
     call(&context).map_err(|error| {
         let raised = context.raised.take();
         raised.unwrap_or_else(|| match error {
-            // All memory is the crate's own or a script's: see `data`.
+            // Only a script's buffer that became smaller gives this error: see `data`.
             Error::Errno(Errno::EFAULT) => errors::shrunk(vm),
             error => errors::to_python(error, vm),
         })
     })
 }
 
-/// Runs a call on a socket that may wait for as long as its timeout says.
+/// Runs a call on a socket, with the socket's timeout.
 #[inline]
 pub(crate) fn call<'a, T>(
     vm: &'a VirtualMachine,

@@ -1,9 +1,9 @@
-//! The memory of objects that a script hands over, to be sent or received into.
+//! Memory of Python objects to send from or receive into.
 //!
-//! An object can change under a call: `bytearray.__init__` of this VM shrinks what
-//! is exported. So each borrow looks whether the bytes that the export promised
-//! are still there. The error is EFAULT, the kernel's for memory that is not
-//! there, and [`blocking`](super::blocking) raises BufferError for it.
+//! An object can change during a call: in this VM `bytearray.__init__` shrinks a
+//! bytearray even while its buffer is exported. So each borrow checks that the exported
+//! bytes are still there. The error is EFAULT, the kernel's for bad memory;
+//! [`blocking`](super::blocking) raises BufferError for it.
 
 use super::errors;
 use crate::net::transfer::{ReceiveBuffer, SendBuffer};
@@ -17,7 +17,8 @@ use rustpython_vm::{
 };
 use std::ops::Deref;
 
-/// The bytes of an export, while they are all there.
+/// Borrows the bytes of an exported buffer. EFAULT if there are fewer than at the
+/// export.
 fn read(buffer: &PyBuffer) -> Result<BorrowedValue<'_, [u8]>, Errno> {
     let (range, bytes) = (buffer.desc.contiguous_range(), buffer.obj_bytes());
     if bytes.len() >= range.end {
@@ -27,11 +28,11 @@ fn read(buffer: &PyBuffer) -> Result<BorrowedValue<'_, [u8]>, Errno> {
     }
 }
 
-/// A bytes-like argument. `bytes`, which nobody can change, is by far the most
-/// frequent one, and needs no buffer object to be held still.
+/// A bytes-like argument. `bytes` is by far the most frequent one; it is immutable, so
+/// it needs no buffer object that keeps it unchanged.
 pub(crate) enum Data {
     Bytes(PyRef<PyBytes>),
-    /// Boxed, for it is six times as large.
+    /// Boxed, because it is six times as large as the other variant.
     Buffer(Box<(PyBuffer, PyObjectRef)>),
 }
 
@@ -44,8 +45,8 @@ impl Data {
         }
     }
 
-    /// Borrows the bytes, to be kept for one attempt alone: no lock is held over a
-    /// wait. EFAULT if the object has fewer bytes by now.
+    /// Borrows the bytes for one attempt, so that no lock is held during a wait. EFAULT if
+    /// the object has fewer bytes by now.
     #[inline]
     pub(crate) fn borrow(&self) -> Result<Borrowed<'_>, Errno> {
         match self {
@@ -54,13 +55,13 @@ impl Data {
         }
     }
 
-    /// Copies the bytes; BufferError if the object has fewer by now.
+    /// Copies the bytes. BufferError if the object has fewer by now.
     pub(crate) fn to_vec(&self, vm: &VirtualMachine) -> PyResult<Vec<u8>> {
         let borrowed = self.borrow().map_err(|_| errors::shrunk(vm))?;
         Ok(borrowed.to_vec())
     }
 
-    /// The object whose memory has to be locked to be read, if it has to.
+    /// Returns the object whose memory has to be locked to be read, if any.
     pub(crate) fn locked(&self) -> Option<&PyObject> {
         match self {
             Self::Buffer(buffer) if buffer.0.obj_bytes().is_locked() => Some(&buffer.1),
@@ -84,8 +85,8 @@ impl WritableBuffer {
         self.len() == 0
     }
 
-    /// Borrows the memory, to be kept for one attempt alone: no lock is held over a
-    /// wait. EFAULT if the object has fewer bytes by now.
+    /// Borrows the memory for one attempt, so that no lock is held during a wait. EFAULT if
+    /// the object has fewer bytes by now.
     #[inline]
     pub(crate) fn borrow_mut(&self) -> Result<BorrowedValueMut<'_, [u8]>, Errno> {
         let range = self.buffer.desc.contiguous_range();
@@ -97,13 +98,13 @@ impl WritableBuffer {
         }
     }
 
-    /// BufferError if the object has fewer bytes by now.
+    /// Raises BufferError if the object has fewer bytes by now.
     pub(crate) fn check(&self, vm: &VirtualMachine) -> PyResult<()> {
         let borrowed = self.borrow_mut();
         borrowed.map(drop).map_err(|_| errors::shrunk(vm))
     }
 
-    /// The object whose memory this is: a view looks at another one's.
+    /// Returns the object that owns the memory, which for a view is another object.
     pub(crate) fn source_object(&self) -> &PyObject {
         &self.source
     }
@@ -156,7 +157,7 @@ impl ReceiveBuffer for Room<'_> {
     }
 }
 
-/// The bytes of a [`Data`], which stay as they are while this lives.
+/// Borrowed bytes of a [`Data`], which do not change while this lives.
 pub(crate) enum Borrowed<'a> {
     Bytes(&'a [u8]),
     Buffer(BorrowedValue<'a, [u8]>),

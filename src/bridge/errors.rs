@@ -1,4 +1,4 @@
-//! The one map from a Rust error to a Python exception.
+//! Converts Rust errors to Python exceptions. Nothing else in the crate does.
 
 use crate::net::{Error, Limit};
 use crate::sys::strerror::{gai_strerror, hstrerror, strerror};
@@ -10,13 +10,13 @@ use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::function::ItemDoc;
 use rustpython_vm::{Py, PyResult, VirtualMachine};
 
-/// The exception that an error from below is in Python.
+/// Converts an error of the layers below to its Python exception.
 #[cold]
 pub(crate) fn to_python(error: Error, vm: &VirtualMachine) -> PyBaseExceptionRef {
     match error {
         Error::Errno(errno) => os_error(errno, vm),
         Error::TimedOut => timed_out("timed out", vm),
-        // `bridge::context` puts the handler's own exception in place of this one.
+        // `bridge::context` replaces this by the handler's own exception.
         Error::Raised => vm.new_exception_empty(vm.ctx.exceptions.keyboard_interrupt.to_owned()),
         Error::Interrupted => match &state::of(vm).runtime.interruption {
             Some(interruption) => interruption(vm),
@@ -54,38 +54,38 @@ pub(crate) fn to_python(error: Error, vm: &VirtualMachine) -> PyBaseExceptionRef
     }
 }
 
-/// The exception of a call whose buffer is smaller than when it began.
+/// Makes the exception of a call whose buffer has become smaller (BufferError).
 #[cold]
 pub(crate) fn shrunk(vm: &VirtualMachine) -> PyBaseExceptionRef {
     vm.new_buffer_error("the buffer became smaller while it was used")
 }
 
-/// `TimeoutError(message)`.
+/// Makes `TimeoutError(message)`.
 #[cold]
 pub(crate) fn timed_out(message: &str, vm: &VirtualMachine) -> PyBaseExceptionRef {
     vm.new_exception_msg(vm.ctx.exceptions.timeout_error.to_owned(), message.into())
 }
 
-/// `OSError(errno, strerror(errno))`, of the subclass that fits.
+/// Makes `OSError(errno, strerror(errno))`, of the subclass for the number.
 #[cold]
 pub(crate) fn os_error(errno: Errno, vm: &VirtualMachine) -> PyBaseExceptionRef {
     os_error_with(errno, &strerror(errno as i32), vm)
 }
 
-/// `OSError(errno, message)`, of the subclass that fits.
+/// Makes `OSError(errno, message)`, of the subclass for the number.
 #[cold]
 fn os_error_with(errno: Errno, message: &str, vm: &VirtualMachine) -> PyBaseExceptionRef {
     pair(os_error_class(errno, vm), errno as i32, message, vm)
 }
 
-/// An exception whose `args` are the documented pair.
+/// Makes an exception whose `args` are (number, message).
 fn pair(class: &Py<PyType>, number: i32, message: &str, vm: &VirtualMachine) -> PyBaseExceptionRef {
     let args = vec![number.to_pyobject(vm), message.to_pyobject(vm)];
     vm.invoke_exception(class, args)
         .unwrap_or_else(|raised| raised)
 }
 
-/// `OSError(message)` without a number.
+/// Makes `OSError(message)`, without a number.
 #[cold]
 pub(crate) fn plain_os_error(message: &str, vm: &VirtualMachine) -> PyBaseExceptionRef {
     vm.new_exception_msg(vm.ctx.exceptions.os_error.to_owned(), message.into())
@@ -113,7 +113,7 @@ fn os_error_class(errno: Errno, vm: &VirtualMachine) -> &'static Py<PyType> {
     }
 }
 
-/// `socket.gaierror`: raised for getaddrinfo() and getnameinfo().
+/// Returns `socket.gaierror`, which getaddrinfo() and getnameinfo() raise.
 pub(crate) fn gaierror(vm: &VirtualMachine) -> &'static PyTypeRef {
     static_cell! {
         static GAIERROR: PyTypeRef;
@@ -127,7 +127,7 @@ pub(crate) fn gaierror(vm: &VirtualMachine) -> &'static PyTypeRef {
     })
 }
 
-/// `socket.herror`: raised for gethostbyaddr() and gethostbyname_ex().
+/// Returns `socket.herror`, which gethostbyaddr() and gethostbyname_ex() raise.
 pub(crate) fn herror(vm: &VirtualMachine) -> &'static PyTypeRef {
     static_cell! {
         static HERROR: PyTypeRef;
@@ -150,7 +150,7 @@ fn subclass(vm: &VirtualMachine, name: &str, doc: &'static str) -> PyTypeRef {
     )
 }
 
-/// Converts at the border: `result.or_raise(vm)?`.
+/// Converts the error of a result: `result.or_raise(vm)?`.
 pub(crate) trait OrRaise<T> {
     fn or_raise(self, vm: &VirtualMachine) -> PyResult<T>;
 }

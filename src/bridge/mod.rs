@@ -1,5 +1,5 @@
 //! Access to the VM for the layers above: exceptions, arguments, audit events, and
-//! releasing the VM while a call waits.
+//! detaching the thread while a call waits.
 
 pub(crate) mod args;
 pub(crate) mod audit;

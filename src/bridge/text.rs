@@ -1,5 +1,5 @@
-//! Text as the system has it: bytes, which are UTF-8 where they can be
-//! (PEP 383). None of this needs Python's codecs, which a VM may lack.
+//! Conversion between Python text and the system's bytes, which are UTF-8 with
+//! surrogate escapes (PEP 383). It does not need Python's codecs, which a VM may lack.
 
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyStr, PyStrRef};
 use rustpython_vm::common::wtf8::{CodePoint, Wtf8Buf};
@@ -8,7 +8,7 @@ use rustpython_vm::{Py, PyObject, PyResult, VirtualMachine};
 use std::borrow::Cow;
 use std::ffi::CString;
 
-/// `os.fsencode()` of a str. UnicodeEncodeError for a surrogate that stands
+/// Encodes a str like `os.fsencode()`. UnicodeEncodeError for a surrogate that stands
 /// for no byte.
 pub(crate) fn fs_encode<'a>(vm: &VirtualMachine, text: &'a Py<PyStr>) -> PyResult<Cow<'a, [u8]>> {
     if text.is_utf8() {
@@ -25,7 +25,7 @@ pub(crate) fn fs_encode<'a>(vm: &VirtualMachine, text: &'a Py<PyStr>) -> PyResul
     Ok(Cow::Owned(bytes))
 }
 
-/// `os.fsdecode()` of bytes: never fails, and [`fs_encode`] undoes it.
+/// Decodes bytes like `os.fsdecode()`. Never fails; [`fs_encode`] reverses it.
 pub(crate) fn fs_decode(vm: &VirtualMachine, bytes: &[u8]) -> PyStrRef {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return vm.ctx.new_str(text);
@@ -40,7 +40,7 @@ pub(crate) fn fs_decode(vm: &VirtualMachine, bytes: &[u8]) -> PyStrRef {
     vm.ctx.new_str(text)
 }
 
-/// The bytes of a str, bytes or path-like object (`PyUnicode_FSConverter`).
+/// Returns the bytes of a str, bytes or path-like object (`PyUnicode_FSConverter`).
 pub(crate) fn fs_convert(vm: &VirtualMachine, value: &PyObject) -> PyResult<CString> {
     let bytes = match FsPath::try_from_path_like(value.to_owned(), false, vm)? {
         FsPath::Str(text) => fs_encode(vm, &text)?.into_owned(),
@@ -49,7 +49,7 @@ pub(crate) fn fs_convert(vm: &VirtualMachine, value: &PyObject) -> PyResult<CStr
     CString::new(bytes).map_err(|_| vm.new_value_error("embedded null byte"))
 }
 
-/// A str as UTF-8 (unit `s` of `PyArg_Parse`); `None` if it is no str.
+/// Returns a str as UTF-8 (format unit `s`); `None` if the value is no str.
 pub(crate) fn utf8(vm: &VirtualMachine, value: &PyObject) -> PyResult<Option<CString>> {
     let Some(text) = value.downcast_ref::<PyStr>() else {
         return Ok(None);
@@ -72,7 +72,7 @@ fn first_surrogate(text: &Py<PyStr>) -> Option<usize> {
         .position(|point| point.to_char().is_none())
 }
 
-/// UnicodeEncodeError for the surrogates from character number `at` on.
+/// Makes the UnicodeEncodeError for the surrogates from character number `at` on.
 fn not_utf8(vm: &VirtualMachine, text: &Py<PyStr>, at: usize) -> PyBaseExceptionRef {
     let surrogates = text
         .as_wtf8()
@@ -89,8 +89,8 @@ fn not_utf8(vm: &VirtualMachine, text: &Py<PyStr>, at: usize) -> PyBaseException
     )
 }
 
-/// A str for a C function (format unit `s`). `place` is where messages say it
-/// is: `inet_pton() argument 2`.
+/// Reads a str for a C function (format unit `s`). `place` names the argument in
+/// messages: `inet_pton() argument 2`.
 pub(crate) fn string(value: &PyObject, place: &str, vm: &VirtualMachine) -> PyResult<CString> {
     utf8(vm, value)?.ok_or_else(|| {
         let found = type_or_none(value, vm);
@@ -98,12 +98,12 @@ pub(crate) fn string(value: &PyObject, place: &str, vm: &VirtualMachine) -> PyRe
     })
 }
 
-/// Bytes without a NUL, which would end them early.
+/// Makes a C string. Raises ValueError for a NUL, which would end it early.
 pub(crate) fn c_string(bytes: impl Into<Vec<u8>>, vm: &VirtualMachine) -> PyResult<CString> {
     CString::new(bytes).map_err(|_| vm.new_value_error("embedded null character"))
 }
 
-/// Returns the type of a wrong argument as messages name it.
+/// Returns the name of a wrong argument's type for messages.
 pub(crate) fn type_or_none(value: &PyObject, vm: &VirtualMachine) -> String {
     if vm.is_none(value) {
         return "None".to_owned();

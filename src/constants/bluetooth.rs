@@ -1,4 +1,4 @@
-//! Bluetooth, of which `libc` has next to nothing.
+//! Bluetooth. `libc` has almost none of these numbers.
 
 use super::{Integer, integers};
 use crate::sockaddr::family;

@@ -1,4 +1,4 @@
-//! Controller area networks.
+//! Controller area networks (CAN).
 
 use super::{Integer, integers};
 use nix::libc;

@@ -1,33 +1,32 @@
 //! The classes AddressFamily, SocketKind, MsgFlag and AddressInfo, and their members.
 //!
-//! They are made when a script first uses one: see `vm::lazy_module`.
+//! The classes are made when a script first uses one of the names: see
+//! `vm::lazy_module`.
 
 mod stdlib;
 
 use super::{ADDRESS_FAMILY, ENUMERATIONS, SOCKET_KIND};
-use crate::sys::fork::Inherited;
 use crate::vm::native_enums;
+use crate::vm::state::{self, State};
 use rustpython_vm::builtins::{PyModule, PyStrInterned};
 use rustpython_vm::class::PyClassImpl;
 use rustpython_vm::common::lock::OnceCell;
-use rustpython_vm::common::static_cell;
 use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::function::{ItemDoc, PyMethodDef, PyMethodFlags};
 use rustpython_vm::{
     AsObject, FromArgs, Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass,
 };
-use std::collections::BTreeMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 /// The classes of one interpreter, once made.
 #[derive(Debug, Default)]
-struct Enums {
+pub(crate) struct Enums {
     made: OnceCell<Made>,
 }
 
 #[derive(Debug)]
 struct Made {
-    /// Names that they add to the module: the classes and their members.
+    /// Names that are added to the module: the classes and their members.
     names: Vec<(&'static PyStrInterned, PyObjectRef)>,
     /// The members of each class, in the order of their values. An alias is the
     /// same object once more.
@@ -39,7 +38,8 @@ impl Enums {
         if let Some(made) = self.made.get() {
             return Ok(made);
         }
-        // Runs Python, so under no lock: of two threads the first to finish wins.
+        // This runs Python code, so no lock is held. Of two threads, the first to finish
+        // sets the classes.
         let made = Made::new(vm)?;
         Ok(self.made.get_or_init(|| made))
     }
@@ -69,42 +69,32 @@ impl Made {
     }
 }
 
-static_cell! {
-    /// By interpreter: classes made with one interpreter's `enum` are no other's.
-    /// The modules own them, so that they end with their interpreter.
-    static BY_INTERPRETER: Inherited<BTreeMap<i64, Weak<Enums>>>;
-}
-
-fn of(vm: &VirtualMachine) -> Option<Arc<Enums>> {
-    let enums = BY_INTERPRETER.get()?.lock();
-    enums.get(&vm.state.interpreter_id)?.upgrade()
-}
-
 fn of_or_new(vm: &VirtualMachine) -> Arc<Enums> {
-    let mut enums = BY_INTERPRETER.get_or_init(Default::default).lock();
-    enums.retain(|_, enums| enums.strong_count() > 0);
-    let entry = enums.entry(vm.state.interpreter_id).or_default();
-    entry.upgrade().unwrap_or_else(|| {
-        // Where objects are bound to their thread, so is this table.
+    let state = state::of(vm);
+    let mut enums = state.enums.lock();
+    enums.upgrade().unwrap_or_else(|| {
+        // Where objects are bound to their thread, so is the state.
         #[allow(clippy::arc_with_non_send_sync)]
         let new = Arc::default();
-        *entry = Arc::downgrade(&new);
+        *enums = Arc::downgrade(&new);
         new
     })
 }
 
-/// `socket.family`: the member of AddressFamily, or the number if there is none.
-pub(crate) fn address_family(vm: &VirtualMachine, number: i32) -> PyResult {
-    member(vm, ADDRESS_FAMILY, number)
+/// Returns `socket.family`: the member of AddressFamily, or the number if there is
+/// none.
+pub(crate) fn address_family(state: &State, number: i32, vm: &VirtualMachine) -> PyResult {
+    member(state, ADDRESS_FAMILY, number, vm)
 }
 
-/// `socket.type`: the member of SocketKind, or the number if there is none.
-pub(crate) fn socket_kind(vm: &VirtualMachine, number: i32) -> PyResult {
-    member(vm, SOCKET_KIND, number)
+/// Returns `socket.type`: the member of SocketKind, or the number if there is none.
+pub(crate) fn socket_kind(state: &State, number: i32, vm: &VirtualMachine) -> PyResult {
+    member(state, SOCKET_KIND, number, vm)
 }
 
-fn member(vm: &VirtualMachine, enumeration: usize, number: i32) -> PyResult {
-    if let Some(enums) = of(vm) {
+fn member(state: &State, enumeration: usize, number: i32, vm: &VirtualMachine) -> PyResult {
+    let enums = state.enums.lock().upgrade();
+    if let Some(enums) = enums {
         let members = &enums.made(vm)?.by_value[enumeration];
         if let Ok(at) = members.binary_search_by_key(&number.into(), |&(value, _)| value) {
             return Ok(members[at].1.clone());
@@ -113,7 +103,7 @@ fn member(vm: &VirtualMachine, enumeration: usize, number: i32) -> PyResult {
     Ok(number.to_pyobject(vm))
 }
 
-/// The name of every class and member.
+/// Returns the name of every class and member.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     ENUMERATIONS.iter().flat_map(|enumeration| {
         let members = enumeration.members().iter().map(|&(name, _)| name);
@@ -121,14 +111,15 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     })
 }
 
-/// Every class and member with its name.
+/// Returns every class and member with its name.
 pub(crate) fn values(vm: &VirtualMachine) -> PyResult<Vec<(&'static PyStrInterned, PyObjectRef)>> {
-    // Anew if a script has removed their owner from the module.
+    // Makes new classes if a script has removed their owner from the module.
     let enums = of_or_new(vm);
     Ok(enums.made(vm)?.names.clone())
 }
 
-/// Gives a module what owns the classes, and converts numbers to members.
+/// Adds to a module `_intenum_converter`, which owns the classes and converts numbers
+/// to members.
 pub(crate) fn install(module: &Py<PyModule>, vm: &VirtualMachine) -> PyResult<()> {
     let _ = Converter::make_static_type();
     let converter = Converter(of_or_new(vm)).into_ref(&vm.ctx).into();
@@ -137,8 +128,8 @@ pub(crate) fn install(module: &Py<PyModule>, vm: &VirtualMachine) -> PyResult<()
     module.dict().set_item(name, function.into(), vm)
 }
 
-/// Object to which `_intenum_converter` is bound: the owner of the members, in the module
-/// as long as that lives.
+/// Object to which `_intenum_converter` is bound. It owns the members while it is in
+/// the module.
 #[derive(Debug, PyPayload)]
 #[pyclass(module = false, name = "enums")]
 struct Converter(#[expect(dead_code, reason = "kept, not read")] Arc<Enums>);
@@ -364,7 +355,7 @@ assert hasattr(socket.AddressFamily, 'mark')
         let enums = interpreter.enter(|vm| {
             let module = vm.import("socket", 0).unwrap();
             module.get_attr("AF_INET", vm).unwrap();
-            Arc::downgrade(&of(vm).unwrap())
+            state::of(vm).enums.lock().clone()
         });
         assert_eq!(enums.strong_count(), 1);
         interpreter.finalize(None);
@@ -374,7 +365,7 @@ assert hasattr(socket.AddressFamily, 'mark')
     #[test]
     fn without_the_module_numbers_stay_numbers() {
         interpreter().enter(|vm| {
-            let family = address_family(vm, 2).unwrap();
+            let family = address_family(&state::of(vm), 2, vm).unwrap();
             assert!(family.class().is(vm.ctx.types.int_type));
         });
     }

@@ -1,4 +1,4 @@
-//! Address families, socket types, and how to shut down.
+//! Address families, socket types, and the arguments of shutdown().
 
 use super::{Integer, integers};
 use crate::sockaddr::family;

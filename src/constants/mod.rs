@@ -1,6 +1,6 @@
-//! The integers and strings of the module, by group, and what belongs to which enum.
+//! The integers and strings of the module, in groups, and the enums that contain them.
 //!
-//! To add one, add its row to the group it belongs to: everything else follows.
+//! To add a name, add a row to its group.
 
 mod bluetooth;
 mod can;
@@ -20,7 +20,8 @@ use std::sync::LazyLock;
 /// A name of the module and its value.
 type Integer = (&'static str, i64);
 
-/// A table: the names `libc` has, with its values, then those it lacks.
+/// Makes a table: the names that `libc` has, with its values, then the names that it
+/// lacks.
 macro_rules! integers {
     (libc { $($name:ident)* } $(own { $($own:ident = $value:expr,)* })?) => {
         &[
@@ -77,7 +78,7 @@ const STRINGS: &[(&str, &str)] = &[
     ("_LOCALHOST_V6", "::1"),
 ];
 
-/// `__all__`, the constants aside.
+/// Names in `__all__` other than constants.
 const EXPORTS: &[&str] = &[
     "AddressFamily",
     "CMSG_LEN",
@@ -125,7 +126,7 @@ const EXPORTS: &[&str] = &[
     "timeout",
 ];
 
-/// A class that takes the place of the integers with one prefix.
+/// An enum class that replaces the integers with one prefix.
 pub(crate) struct Enumeration {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
@@ -175,13 +176,13 @@ pub(crate) static ENUMERATIONS: [Enumeration; 4] = [
 ];
 
 impl Enumeration {
-    /// Its members in the order of their values; of two with one value the
+    /// Returns the members in the order of their values. Of two names with one value, the
     /// first is the member and the other its alias.
     pub(crate) fn members(&self) -> &[Integer] {
         &self.members
     }
 
-    /// Its members without the aliases.
+    /// Returns the members without the aliases.
     pub(crate) fn canonical(&self) -> impl DoubleEndedIterator<Item = Integer> {
         let members = self.members();
         let first = |at: usize| at == 0 || members[at - 1].1 != members[at].1;
@@ -201,13 +202,13 @@ fn sorted(prefix: &str) -> Vec<Integer> {
     members
 }
 
-/// AF_DECnet is not all capitals: CPython leaves it an integer.
+/// AF_DECnet is not in capitals, so CPython leaves it an integer.
 fn takes(prefix: &str, name: &str) -> bool {
     name.starts_with(prefix) && !name.bytes().any(|byte| byte.is_ascii_lowercase())
 }
 
-/// Puts the constants and `__all__` into a module, at import: all but the
-/// members of the enums, which are `enums::install`'s.
+/// Puts the constants and `__all__` into a module, at import. The members of the enums
+/// come later, by `enums::install`.
 pub(crate) fn install(module: &Py<PyModule>, vm: &VirtualMachine) -> PyResult<()> {
     let dict = module.dict();
     let mut all: Vec<_> = EXPORTS

@@ -6,6 +6,7 @@ use rustpython_vm::Interpreter;
 #[rustpython_vm::pymodule(name = "socket")]
 mod constants_alone {
     use crate::constants::{self, enums};
+    use crate::vm::state;
     use rustpython_vm::builtins::PyModule;
     use rustpython_vm::{Py, PyResult, VirtualMachine};
 
@@ -21,12 +22,12 @@ mod constants_alone {
 
     #[pyfunction]
     fn family_of(number: i32, vm: &VirtualMachine) -> PyResult {
-        enums::address_family(vm, number)
+        enums::address_family(&state::of(vm), number, vm)
     }
 
     #[pyfunction]
     fn type_of(number: i32, vm: &VirtualMachine) -> PyResult {
-        enums::socket_kind(vm, number)
+        enums::socket_kind(&state::of(vm), number, vm)
     }
 }
 

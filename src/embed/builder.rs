@@ -14,12 +14,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The `socket` module of one interpreter, as its host wants it.
+/// Configuration of the `socket` module of one interpreter.
 ///
-/// Nothing is forbidden and nothing limited until a method here says so. What
-/// is configured holds for the interpreter, its threads and its
-/// subinterpreters, and for no other interpreter of the process. Of two calls of one
-/// method the last one holds.
+/// Nothing is forbidden and nothing limited until a method here says so. Each setting
+/// holds for this interpreter, its threads and its subinterpreters, and for no other
+/// interpreter of the process. A second call of a method replaces the first.
+/// [`wake_signal`](Self::wake_signal) differs: it is chosen once, for the whole
+/// process.
 ///
 /// ```
 /// use rustpython_socket::{Rules, SocketModule};
@@ -75,8 +76,8 @@ impl SocketModule {
         Self::default()
     }
 
-    /// Asks `policy` before scripts reach anything: [`Rules`](crate::Rules), or
-    /// one of your own. Scripts cannot see or change it; what it refuses raises
+    /// Asks `policy` before scripts reach anything: [`Rules`](crate::Rules), or a policy of
+    /// the host's own. Scripts cannot see or change it; an operation that it refuses raises
     /// PermissionError.
     ///
     /// ```
@@ -91,11 +92,11 @@ impl SocketModule {
         self
     }
 
-    /// Limits how many sockets may be open at once. One more is OSError EMFILE.
-    /// Descriptors that a script took out of its sockets count too, until it
-    /// closes them with `socket.close()`: detached, duplicated by number,
-    /// received over a unix socket, or given by a socket option. Each place is
-    /// taken before the system call that may fill it.
+    /// Limits how many sockets may be open at once. One more raises OSError EMFILE.
+    /// Descriptors that a script has outside its sockets count too, until it closes them
+    /// with `socket.close()`: those that it detached, duplicated by number, received over a
+    /// unix socket, or got from a socket option. Each descriptor is counted before the
+    /// system call that makes it.
     ///
     /// ```
     /// let module = rustpython_socket::SocketModule::new().max_sockets(64);
@@ -106,10 +107,10 @@ impl SocketModule {
         self
     }
 
-    /// Limits how many bytes scripts may receive in all. The call that crosses the
-    /// limit still returns what it received; the next one raises OSError
-    /// EDQUOT. What a file made from a socket has buffered stays readable. Bytes
-    /// that are looked at (MSG_PEEK) count each time.
+    /// Limits how many bytes scripts may receive in all. The call that crosses the limit
+    /// still returns what it received; the next one raises OSError EDQUOT. Bytes that a
+    /// file made from a socket has buffered stay readable. Bytes that are peeked at
+    /// (MSG_PEEK) count each time.
     ///
     /// ```
     /// let module = rustpython_socket::SocketModule::new().max_received(1 << 20);
@@ -132,8 +133,8 @@ impl SocketModule {
         self
     }
 
-    /// Limits how many connections scripts may begin within a second. One more
-    /// raises OSError EDQUOT.
+    /// Limits how fast scripts may begin connections: `most` a second on average, and
+    /// `most` at once after a pause. One more raises OSError EDQUOT.
     ///
     /// ```
     /// let module = rustpython_socket::SocketModule::new().max_connections_per_second(10);
@@ -144,8 +145,8 @@ impl SocketModule {
         self
     }
 
-    /// Limits how long any call may wait, whatever the timeout of its socket. Then it
-    /// raises TimeoutError, as that timeout would.
+    /// Limits how long any call may wait, whatever the timeout of its socket. A call that
+    /// would wait longer raises TimeoutError, as at the socket's own timeout.
     ///
     /// ```
     /// use std::time::Duration;
@@ -158,9 +159,9 @@ impl SocketModule {
         self
     }
 
-    /// Sets how many threads look names up for the interpreter: 8 unless this says
-    /// otherwise. A look-up beyond them waits for its turn; with 0, names cannot be
-    /// looked up (`gaierror` EAI_AGAIN).
+    /// Sets how many threads look names up for the interpreter, 8 by default. While all are
+    /// busy, a further look-up waits for its turn; with 0, names cannot be looked up
+    /// (`gaierror` EAI_AGAIN).
     ///
     /// ```
     /// let module = rustpython_socket::SocketModule::new().max_look_up_threads(2);
@@ -171,13 +172,14 @@ impl SocketModule {
         self
     }
 
-    /// Sets how long a wait polls before its thread sleeps, 1 ms at most. Without this, or
-    /// with `Duration::ZERO`, waits sleep at once.
+    /// Lets each wait poll for up to `moment`, and for 20 ms at most, before its thread
+    /// sleeps. Without this method, or with `Duration::ZERO`, waits sleep at once.
     ///
-    /// A socket's waits poll only as long as polling keeps finding the answer, and never on
-    /// a machine with one processor. Polling saves a sleep and a wake-up (about 20 µs) in
-    /// each round trip to a peer that answers at once, and keeps a processor busy
-    /// meanwhile; where the processors are busy, it makes round trips slower.
+    /// The first waits of a socket sleep at once. Later waits poll only while polling keeps
+    /// finding the answer, and none polls on a machine with one processor. Polling saves a
+    /// sleep and a wake-up (about 20 µs) in each round trip to a peer that answers at once.
+    /// It keeps a processor busy meanwhile; where the processors are busy, it makes round
+    /// trips slower.
     ///
     /// ```
     /// use std::time::Duration;
@@ -193,18 +195,18 @@ impl SocketModule {
     /// Uses `signal` to end waits in other threads, in place of SIGURG, or of the
     /// highest free real-time signal where the process has a handler for SIGURG.
     ///
-    /// The choice is one for the process.
+    /// The signal is chosen once, for the whole process.
+    ///
+    /// A thread that waits for a socket is woken by a signal whose handler does nothing
+    /// (see pthread_kill(3)); `close()` in another thread, [`Handle::interrupt`] and the
+    /// end of a look-up send it. The module installs that handler when a call first waits,
+    /// touches no other signal, and leaves the masks of threads as it found them. A host
+    /// that will handle SIGURG itself chooses another signal here.
     ///
     /// # Errors
     ///
-    /// EINVAL if the process uses another signal already, because its first choice stays, or
-    /// if there is no such signal.
-    ///
-    /// A thread that waits for a socket is woken by a signal whose handler does
-    /// nothing (see pthread_kill(3)); `close()` in another thread, [`Handle::interrupt`]
-    /// and the end of a look-up send it. The module installs that handler when a call
-    /// first waits, touches no other signal, and leaves the masks of threads as it
-    /// found them. A host that comes to use SIGURG later chooses another one here.
+    /// EINVAL if a signal has been chosen already, by this method or because a call has
+    /// waited, and it is another one; or if there is no such signal.
     ///
     /// ```
     /// let module = rustpython_socket::SocketModule::new().wake_signal(50)?;
@@ -216,14 +218,13 @@ impl SocketModule {
         Ok(self)
     }
 
-    /// Chooses whether a send on a broken connection also raises SIGPIPE, as CPython's
-    /// does: what the process does with that signal decides, be it nothing, a handler or
-    /// the process's end. Unless chosen, a script gets BrokenPipeError and the process
-    /// no signal.
+    /// Chooses whether a send on a broken connection raises SIGPIPE beside BrokenPipeError.
+    /// By default it does not.
     ///
-    /// Rust programs ignore SIGPIPE from their start on; a script may change that where
-    /// it has a `signal` module. Choose it in a program that
-    /// runs nothing but its script, as `interpreter` does.
+    /// With `true` the process's disposition of the signal decides, as in CPython: ignored,
+    /// a handler, or the end of the process. Use it in a program that runs nothing but its
+    /// script, as `interpreter` does: Rust programs ignore SIGPIPE unless a script changes
+    /// that.
     ///
     /// ```
     /// let module = rustpython_socket::SocketModule::new().sigpipe(true);
@@ -257,11 +258,11 @@ impl SocketModule {
         self
     }
 
-    /// Tells `hook` of everything that happens to the scripts' sockets, and of look-ups,
+    /// Calls `hook` for everything that happens to the scripts' sockets, and for look-ups,
     /// on the thread where it happens, in the middle of the call. The hook must not block,
     /// and must not wait for a lock that another thread holds while it calls a method of
-    /// [`Handle`] or runs a script. A panic in it goes no further than the message that it
-    /// prints. See [`Event`].
+    /// [`Handle`] or runs a script. A panic in the hook prints its message and has no other
+    /// effect. See [`Event`].
     ///
     /// ```
     /// use rustpython_socket::{Event, SocketModule};
@@ -278,7 +279,7 @@ impl SocketModule {
         self
     }
 
-    /// Chooses what an interrupted call raises. Without it, that is
+    /// Chooses the exception that an interrupted call raises. By default that is
     /// KeyboardInterrupt, which `except Exception` does not catch.
     ///
     /// ```
@@ -296,7 +297,8 @@ impl SocketModule {
         self
     }
 
-    /// Returns the handle by which the host ends calls, closes sockets, counts and looks.
+    /// Returns the handle with which the host ends calls, closes sockets and reads
+    /// counters.
     ///
     /// ```
     /// let module = rustpython_socket::SocketModule::new();
@@ -311,11 +313,11 @@ impl SocketModule {
 
     /// Adds the module to an interpreter, as `socket` and as `_socket`.
     ///
-    /// Call it after a standard library was added: of two native modules with
-    /// one name the interpreter takes the later. If there is an `_ssl` among
-    /// them, TLS works over the sockets of this module (feature `ssl`). Call it after init hooks that
-    /// change `vm.state`, too: from then on the module refers to it, and
-    /// `PyRc::get_mut` gives it to nobody.
+    /// Call it after a standard library was added, because of two native modules with one
+    /// name the interpreter takes the later. If an `_ssl` was added, TLS works over the
+    /// sockets of this module (feature `ssl`). Call it also after init hooks that change
+    /// `vm.state`: from then on the module holds a reference to it, so that `PyRc::get_mut`
+    /// returns `None`.
     ///
     /// With a policy or any limit, `_interpreters`, `_interpchannels` and
     /// `_interpqueues` raise ImportError: with them a script could run code in any

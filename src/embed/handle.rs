@@ -1,4 +1,4 @@
-//! The handle that a host keeps of an interpreter.
+//! Handle of a host to the sockets of one interpreter.
 
 use crate::net::{Control, Socket};
 use crate::sockaddr::SockAddr;
@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-/// A host's hold on the sockets of one interpreter, from any thread.
+/// Controls the sockets of one interpreter, from any thread of the host.
 ///
-/// A script that never calls a socket does not notice any of this. To stop such
-/// a one as well, the VM has a channel for functions that its main thread runs
-/// between two instructions. Of several interpreters in a process a busy one can
-/// take the wake-up of another, so it is sent until the script has ended:
+/// No method here stops a script that makes no socket call. To stop such a script too,
+/// send a function through the VM's signal channel; the main thread runs it between two
+/// instructions. Repeat that until the script has ended, because another interpreter of
+/// the process can take the wake-up:
 ///
 /// ```
 /// use rustpython_vm::Interpreter;
@@ -80,8 +80,8 @@ pub struct Counters {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SocketInfo {
-    /// The number of the socket, which no other socket of the process has had; as in
-    /// [`Event`](crate::Event).
+    /// The socket's number in each [`Event`](crate::Event). No other socket of the process
+    /// has had it.
     pub id: u64,
     /// The socket's descriptor.
     pub fd: RawFd,
@@ -102,11 +102,11 @@ pub struct SocketInfo {
 }
 
 impl Handle {
-    /// Ends every socket call of the interpreter that has begun: one that waits,
-    /// or comes to wait, raises KeyboardInterrupt or what
-    /// [`interrupt_with`](crate::SocketModule::interrupt_with) says. Calls that
-    /// begin later are not concerned: who wants a script to end, which may be
-    /// between two calls, repeats it until it has, or takes [`stop`](Self::stop).
+    /// Ends every socket call of the interpreter that has begun: a call that waits, or
+    /// would come to wait, raises KeyboardInterrupt or the exception of
+    /// [`interrupt_with`](crate::SocketModule::interrupt_with). Later calls are not
+    /// affected; to end a script that may be between two calls, repeat this until it has
+    /// ended, or use [`stop`](Self::stop).
     ///
     /// ```
     /// use rustpython_socket::SocketModule;
@@ -133,8 +133,8 @@ impl Handle {
         self.control.stop();
     }
 
-    /// Interrupts every call that still waits when `deadline` comes, and all
-    /// that come to wait after it. None takes the deadline back.
+    /// Sets a deadline: calls that wait when it comes are interrupted, and so are later
+    /// calls as soon as they would wait. `None` removes the deadline.
     ///
     /// ```
     /// use std::time::{Duration, Instant};
@@ -151,9 +151,9 @@ impl Handle {
     /// took out of one ([`descriptors`](Self::descriptors)). Calls that wait on a
     /// socket fail with OSError EBADF.
     ///
-    /// A host takes a descriptor that a script detached with
-    /// [`handoff::from_number`](crate::handoff::from_number) before. Dropping the
-    /// interpreter, once its threads have ended, closes what is left.
+    /// To keep a descriptor that a script detached, take it first with
+    /// [`handoff::from_number`](crate::handoff::from_number). Dropping the interpreter,
+    /// once its threads have ended, closes all sockets and descriptors that are left.
     ///
     /// ```
     /// # let module = rustpython_socket::SocketModule::new();
@@ -189,8 +189,8 @@ impl Handle {
         self.control.ledger.close_id(id)
     }
 
-    /// Lists the descriptors that are the scripts' own and in no socket: detached
-    /// ones, duplicates by number, those received over unix sockets.
+    /// Lists the scripts' descriptors that are in no socket: those that were detached,
+    /// duplicated by number, or received over unix sockets.
     ///
     /// ```
     /// # let module = rustpython_socket::SocketModule::new();

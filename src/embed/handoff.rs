@@ -1,15 +1,16 @@
-//! Makes sockets of the host a script's, and takes them back.
+//! Hands sockets from the host to a script, and takes them back.
 
 use crate::object;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::os::fd::{OwnedFd, RawFd};
 
-/// Makes a script's socket of one of the host's: a `TcpStream`, `TcpListener`,
+/// Turns a socket of the host into a script's socket: a `TcpStream`, `TcpListener`,
 /// `UdpSocket`, `UnixStream`, `UnixListener`, `UnixDatagram` or `OwnedFd`.
 ///
-/// Family, type and protocol are the kernel's answers. Its timeout is 0.0 if
-/// the descriptor is in non-blocking mode, else None. The policy is not asked:
-/// the host decides. It counts as an open socket, but no limit is asked.
+/// The kernel is asked for the family, type and protocol. The timeout is 0.0 if the
+/// descriptor is in non-blocking mode, else None. The policy is not asked, because the
+/// host decides. The socket counts as open (`Counters::open`) but is not limited by
+/// `max_sockets`.
 ///
 /// # Errors
 ///
@@ -40,7 +41,7 @@ pub fn to_script(socket: impl Into<OwnedFd>, vm: &VirtualMachine) -> PyResult<Py
     object::from_host(socket.into(), vm)
 }
 
-/// Takes a socket back from the script, whose object is closed from now on.
+/// Takes a socket from the script. The script's object is closed afterwards.
 ///
 /// Calls of the script that wait on the socket are ended first. The descriptor is in
 /// blocking mode, unless the script had set the timeout to 0.
@@ -72,8 +73,8 @@ pub fn from_script(object: &PyObject, vm: &VirtualMachine) -> PyResult<OwnedFd> 
     object::into_host(object, vm)
 }
 
-/// Takes a descriptor that a script names by number: one that it detached,
-/// duplicated or received, or one of its sockets'.
+/// Takes a descriptor of a script by its number: a descriptor that the script detached,
+/// duplicated or received, or that of one of its sockets.
 ///
 /// # Errors
 ///
@@ -104,9 +105,8 @@ pub fn from_number(number: RawFd, vm: &VirtualMachine) -> PyResult<OwnedFd> {
     object::number_into_host(number, vm)
 }
 
-/// Duplicates a script's socket: returns another descriptor of the same socket, with
-/// which both can go on. Both have one mode: it is non-blocking if the script has
-/// set a timeout.
+/// Returns a second descriptor of a script's socket (dup(2)); the script keeps its own.
+/// Both share one mode, which is non-blocking if the script has set a timeout.
 ///
 /// # Errors
 ///

@@ -1,9 +1,9 @@
 //! Functions that CPython writes in Python over the system calls: create_connection,
 //! create_server, socketpair, fromfd, send_fds, recv_fds.
 //!
-//! As there, `socket`, `getaddrinfo` and `has_dualstack_ipv6` are those that the
-//! function's own module has when it is called, and what they return is used by
-//! its methods: scripts replace them, tests most of all.
+//! As in CPython, a call uses `socket`, `getaddrinfo` and `has_dualstack_ipv6` of the
+//! function's own module, and the methods of the objects that these return, because
+//! scripts, and tests most of all, replace them.
 
 use super::netdb;
 use crate::bridge::Data;
@@ -450,11 +450,11 @@ impl PairArgs {
     fn with_number(&self, number: i32, vm: &VirtualMachine) -> PyResult<FuncArgs> {
         let family = match &self.family {
             Some(family) => family.clone(),
-            None => enums::address_family(vm, libc::AF_UNIX)?,
+            None => enums::address_family(&state::of(vm), libc::AF_UNIX, vm)?,
         };
         let socket_type = match &self.socket_type {
             OptionalArg::Present(socket_type) => socket_type.clone(),
-            OptionalArg::Missing => enums::socket_kind(vm, libc::SOCK_STREAM)?,
+            OptionalArg::Missing => enums::socket_kind(&state::of(vm), libc::SOCK_STREAM, vm)?,
         };
         Ok(with_number(
             [family, socket_type, or_zero(&self.proto, vm)],

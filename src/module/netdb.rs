@@ -143,7 +143,7 @@ pub(crate) struct GetFqdn {
 }
 
 /// The flags of getaddrinfo(3) that leave the name as it was checked.
-const JUDGED_FLAGS: i32 = libc::AI_PASSIVE
+const CHECKED_FLAGS: i32 = libc::AI_PASSIVE
     | libc::AI_CANONNAME
     | libc::AI_NUMERICHOST
     | libc::AI_V4MAPPED
@@ -226,14 +226,15 @@ impl<'a> LookUp<'a> {
         look_up: impl FnOnce(&CallContext<'a>, &Control, &mut Deadline) -> Result<T, Error>,
     ) -> PyResult<T> {
         let mut deadline = Deadline::new(self.timeout, &self.state.runtime.control);
-        blocking(self.vm, |host| {
-            look_up(host, &self.state.runtime.control, &mut deadline)
+        blocking(self.vm, |context| {
+            look_up(context, &self.state.runtime.control, &mut deadline)
         })
     }
 
     fn addresses(&self, query: Query) -> PyResult<Vec<AddrInfo>> {
-        let found = self
-            .wait(|host, control, deadline| resolve::addresses(host, control, deadline, query))?;
+        let found = self.wait(|context, control, deadline| {
+            resolve::addresses(context, control, deadline, query)
+        })?;
         self.permitted(found, |found| found.address)
     }
 
@@ -338,7 +339,8 @@ fn address_infos(args: &GetAddrInfo, timeout: Timeout, vm: &VirtualMachine) -> P
     };
     audit::getaddrinfo(vm, (&args.host, &args.port), spec)?;
     // AI_IDN and what comes after it could make another name of one that was checked.
-    if query.flags & !JUDGED_FLAGS != 0 && state::of(vm).runtime.gate.is_guarded() {
+    let state = state::of(vm);
+    if query.flags & !CHECKED_FLAGS != 0 && state.runtime.gate.is_guarded() {
         return Err(Error::AddrInfo(libc::EAI_BADFLAGS)).or_raise(vm);
     }
     let port = query.service.as_deref().and_then(resolve::port_number);
@@ -358,8 +360,8 @@ fn address_infos(args: &GetAddrInfo, timeout: Timeout, vm: &VirtualMachine) -> P
             name => text::fs_decode(vm, &name),
         };
         let answer = vm.ctx.new_tuple(vec![
-            enums::address_family(vm, found.family)?,
-            enums::socket_kind(vm, found.socket_type)?,
+            enums::address_family(&state, found.family, vm)?,
+            enums::socket_kind(&state, found.socket_type, vm)?,
             vm.ctx.new_int(found.protocol).into(),
             name.into(),
             address.clone(),
@@ -461,8 +463,8 @@ fn getnameinfo(sockaddr: &PyObject, flags: i32, vm: &VirtualMachine) -> PyResult
         Some((IpAddr::V6(ip), port)) => SocketAddrV6::new(ip, port, flowinfo, scope).into(),
         _ => found.address,
     };
-    let (host, service) = look_up.wait(|host, control, deadline| {
-        resolve::getnameinfo(host, control, deadline, address, flags)
+    let (host, service) = look_up.wait(|context, control, deadline| {
+        resolve::getnameinfo(context, control, deadline, address, flags)
     })?;
     let (host, service) = (text::fs_decode(vm, &host), text::fs_decode(vm, &service));
     Ok(vm.new_tuple((host, service)))
@@ -498,8 +500,9 @@ fn gethostbyname_ex(hostname: &PyObject, vm: &VirtualMachine) -> PyResult<PyTupl
     audit::event(vm, "socket.gethostbyname", &[hostname])?;
     let look_up = LookUp::of_name(&name, vm)?;
     look_up.address(name.clone(), libc::AF_INET)?;
-    let entry = look_up
-        .wait(|host, control, deadline| resolve::gethostbyname(host, control, deadline, name))?;
+    let entry = look_up.wait(|context, control, deadline| {
+        resolve::gethostbyname(context, control, deadline, name)
+    })?;
     let entry = look_up.checked(entry, libc::AF_INET)?;
     Ok(entry_to_python(entry, vm))
 }
@@ -513,8 +516,9 @@ fn host_at(address: &PyObject, vm: &VirtualMachine) -> PyResult<HostEntry> {
     audit::event(vm, "socket.gethostbyaddr", &[address])?;
     let look_up = LookUp::of_name(&name, vm)?;
     let ip = look_up.address(name, libc::AF_UNSPEC)?;
-    let entry = look_up
-        .wait(|host, control, deadline| resolve::gethostbyaddr(host, control, deadline, ip))?;
+    let entry = look_up.wait(|context, control, deadline| {
+        resolve::gethostbyaddr(context, control, deadline, ip)
+    })?;
     look_up.checked(entry, inet::family_of(ip))
 }
 

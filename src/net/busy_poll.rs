@@ -1,4 +1,4 @@
-//! Decides which waits poll busily before they sleep, where the host asks for it
+//! Decides which waits poll busily before they sleep, if the host wants busy polls
 //! (`SocketModule::busy_poll`). SO_BUSY_POLL does the same in the kernel, for network
 //! devices (socket(7)). [`call`](super::call) does the polling.
 
@@ -8,21 +8,21 @@ use std::sync::atomic::{AtomicU8, Ordering};
 /// Number of first waits that sleep at once, so that a socket which lives for a few
 /// exchanges never polls busily.
 const AT_FIRST: u8 = 8;
-/// Number of waits that sleep at once after a busy poll in vain; twice as many after
-/// each further one.
+/// Number of waits that sleep at once after a busy poll in vain. It doubles with each
+/// further busy poll in vain.
 const AFTER_FAILURE: u8 = 4;
 const AT_MOST: u8 = 128;
 
 /// Decides whether the next wait on a socket polls busily before it sleeps.
 ///
-/// A busy poll helps where a peer on another processor answers at once. Where it
-/// does not, or the processors are busy with something else, it takes time from
-/// others: then nearly all waits sleep at once.
+/// A busy poll helps if a peer on another processor answers at once. Otherwise, or if
+/// the processors are busy, it takes time from other threads; then nearly all waits
+/// sleep at once.
 #[derive(Debug)]
 pub(super) struct BusyPoll {
-    /// Number of waits that are still to sleep at once.
+    /// Number of next waits that sleep at once.
     sleepers: AtomicU8,
-    /// Number of waits that will be to sleep after the next failure.
+    /// Number of waits that sleep at once after the next failure.
     penalty: AtomicU8,
 }
 
@@ -36,7 +36,8 @@ impl BusyPoll {
 
     /// Tells whether the wait that begins now polls busily.
     pub(super) fn is_due(&self) -> bool {
-        // Threads that share a socket may count wrong: it is a guess anyway.
+        // Threads that share a socket may lose counts, which does no harm: the number is a
+        // guess.
         let sleepers = self.sleepers.load(Ordering::Relaxed);
         if sleepers > 0 {
             self.sleepers.store(sleepers - 1, Ordering::Relaxed);
@@ -65,8 +66,8 @@ impl BusyPoll {
     }
 }
 
-/// Tells whether a peer can run while this thread polls: there is more than one
-/// processor.
+/// Returns true if a peer can run while this thread polls, because there is more than
+/// one processor.
 fn peers_may_run() -> bool {
     static SEVERAL: LazyLock<bool> =
         LazyLock::new(|| std::thread::available_parallelism().is_ok_and(|n| n.get() > 1));

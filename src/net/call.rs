@@ -1,7 +1,7 @@
-//! A call on a socket: how it waits, and what ends it.
+//! Calls on sockets: their waits, and everything that ends them.
 //!
-//! A [`Call`] is one call of a script: the VM it runs in, its socket, and until when
-//! it may wait. Nothing else in this crate waits for a socket.
+//! A [`Call`] is one call of a script, with its VM, its socket and its deadline.
+//! Nothing else in this crate waits for a socket.
 //!
 //! # What a call holds, by state
 //!
@@ -9,47 +9,48 @@
 //! |---|---|---|---|---|
 //! | attempt (MSG_DONTWAIT) | attached | guard | open | the system call |
 //! | short poll | detached | guard | open | readiness, any signal, [`INTERVAL`] |
-//! | bounded call, which may block | detached | guard | open | the system call, any signal, [`INTERVAL`] |
+//! | bounded call | detached | guard | open | the system call, any signal, [`INTERVAL`] |
 //! | poll | detached | guard | blocked but for ppoll(2) | readiness, any signal, time |
 //! | between two of them | attached | nothing | open | |
 //! | signal handlers of the script | attached | nothing | open | |
 //!
-//! (In the instant between the last look for signal handlers and the blocking of the
-//! signals one can arrive. Its handler runs with signals blocked.)
+//! (A signal can arrive after the last check for signals and before signals are
+//! blocked. Its handler then runs with signals blocked.)
 //!
 //! # Invariants
 //!
-//! 1. Between two system calls nothing is held, and everything that can end the call
-//!    is looked at again: whether the socket has a descriptor (EBADF), its mode, the
-//!    host's interrupts, deadlines and limits, and signals of the script's.
-//! 2. A thread that polls is on the lists of its socket and of its interpreter
-//!    *before* it looks, and signals are blocked *while* it looks: whoever changes
-//!    something and then wakes the lists finds the thread, and its signal ends the
-//!    poll even if it comes first. No wake-up is lost.
-//! 3. A call that can block in the kernel, and a short poll, come back at intervals,
-//!    whatever happened to the signal: at most [`INTERVAL`] passes before invariant 1
-//!    holds again.
-//! 4. Whoever closes or detaches a descriptor waits until no guard is left (never for
-//!    guards of its own thread) and repeats the wake-up meanwhile.
-//! 5. No descriptor of this crate's own exists at any time.
+//! 1. Between two system calls the call holds nothing. It checks again everything that
+//!    can end it: the descriptor (EBADF if there is none), the socket's mode, the host's
+//!    interrupts, deadlines and limits, and the script's signals.
+//! 2. A thread that polls registers in the lists of its socket and of its interpreter
+//!    *before* it checks, and blocks signals *while* it checks. Another thread first
+//!    changes something and then wakes the lists, so it finds the thread, and its signal
+//!    ends the poll even if the signal comes first. No wake-up is lost.
+//! 3. A call that can block in the kernel, and a short poll, end after [`INTERVAL`] at
+//!    most, even if the signal was lost. Then invariant 1 holds again.
+//! 4. A thread that closes or detaches a descriptor waits until no guard is left (never
+//!    for guards of its own) and repeats the wake-up meanwhile.
+//! 5. This crate never has a descriptor of its own, such as a wake-up pipe.
 //!
 //! # When a blocking socket's call ends
 //!
-//! A blocking socket's call ends when the kernel's blocking call would end. Readiness, as poll(2) tells it, is only a
-//! reason to try again; what decides is the system call:
+//! A blocking socket's call ends when the kernel's blocking call would end. Readiness
+//! from poll(2) is only a reason to try again; the system call decides:
 //!
-//! - Poll says "ready" and the attempt says EAGAIN: the kernel is asked by the
-//!   blocking call itself, bounded as above. (A datagram socket whose receiving half
-//!   was shut is one: poll says it is readable, and only a blocking receive says 0.)
-//! - Poll says nothing of a unix socket whose sending half was shut, through whatever
-//!   descriptor: a send on one is tried again at intervals.
+//! - If poll(2) reports the socket ready and the attempt fails with EAGAIN, the next
+//!   attempt is the blocking system call itself, bounded as above. (An example is a
+//!   datagram socket whose receiving half was shut: poll(2) reports it readable, and
+//!   only a blocking receive returns 0.)
+//! - poll(2) does not report a unix socket whose sending half was shut, even through
+//!   another descriptor. A send on a unix socket is therefore tried again at intervals.
 //! - The descriptor's own mode and timeouts (O_NONBLOCK, SO_RCVTIMEO, SO_SNDTIMEO)
-//!   count, whoever set them.
-//! - A signal of the script's ends a call that has sent or received a part, with that
-//!   part. Its handler runs afterwards. A call without a part goes on (PEP 475).
+//!   count, also when another owner set them.
+//! - A signal of the script ends a call that has sent or received some bytes; the call
+//!   returns their number, and the signal's handler runs afterwards. A call that has
+//!   moved nothing goes on (PEP 475).
 //!
-//! A socket with a timeout is in non-blocking mode, as in CPython: what decides is
-//! poll(2) and then a system call that says EAGAIN or not.
+//! A socket with a timeout is in non-blocking mode, as in CPython: poll(2) decides, and
+//! then a system call that may fail with EAGAIN.
 
 use super::wake::{Registration, Waiters};
 use super::{Control, Deadline, Error, Limit, Socket, Timeout, VmContext};
@@ -93,17 +94,17 @@ impl Ready {
     }
 }
 
-/// The interval of everything that looks again. A call's first poll lasts as long at most;
-/// a call that blocks in the kernel is interrupted so often; and a send on a unix socket, or
-/// any call in AF_ALG, is retried so often while poll(2) reports nothing.
+/// Interval after which a waiting call checks again. It limits a call's first poll and
+/// each stay in a system call that blocks. Sends on unix sockets and all calls in
+/// AF_ALG are retried at this interval while poll(2) reports nothing.
 ///
-/// It is not shorter, because setting a timer of a millisecond takes as long as connecting
-/// on loopback: the hardware is set anew. A timer that comes after the next tick of the
-/// kernel's clock costs nothing.
+/// It is not shorter because a timer of a millisecond takes as long to set as a connect
+/// on loopback: the kernel has to program the hardware. A timer that ends after the
+/// next tick of the kernel's clock costs nothing.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// First sleep after poll(2) reported a non-blocking socket ready and the attempt said
-/// EAGAIN. Each further one is twice as long, up to [`INTERVAL`].
+/// First sleep after poll(2) reported a non-blocking socket ready and the attempt
+/// failed with EAGAIN. Each further sleep is twice as long, up to [`INTERVAL`].
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// Reason why an attempt did not finish.
@@ -112,7 +113,8 @@ pub(super) struct Blocked {
     pub(super) errno: Errno,
     /// The attempt transferred some bytes.
     pub(super) progress: bool,
-    /// The call has a part of its result, with which a signal ends it, as in the kernel.
+    /// The call has a part of its result, so that a signal ends it with that part, as in
+    /// the kernel.
     pub(super) has_part: bool,
 }
 
@@ -129,22 +131,22 @@ impl From<Errno> for Blocked {
 /// Reason why a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wake {
-    /// The socket is ready, as poll(2) tells it.
+    /// poll(2) reports the socket ready.
     Ready,
-    /// Time to try again; the socket is not known to be ready.
+    /// It is time to try again; the socket may not be ready.
     Elapsed,
     /// Another thread closed or shut the socket, or interrupted the call.
     Notified,
-    /// A signal came that is nobody's wake-up: the kernel's own call would end.
+    /// A signal came that is not a wake-up; it would end the kernel's own call.
     Signal,
 }
 
 /// Mode of the next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
-    /// It does not block: MSG_DONTWAIT, or a descriptor in non-blocking mode.
+    /// The attempt does not block: MSG_DONTWAIT, or a descriptor in non-blocking mode.
     DontWait,
-    /// It may block in the kernel, and is interrupted at intervals.
+    /// The attempt may block in the kernel, and is interrupted at intervals.
     Bounded,
 }
 
@@ -155,7 +157,7 @@ pub(crate) enum Step<T> {
     Wait(Ready),
 }
 
-/// One call of a script's on a socket.
+/// One call of a script on a socket.
 pub(crate) struct Call<'a, V> {
     vm: &'a V,
     pub(crate) socket: &'a Socket,
@@ -187,8 +189,8 @@ impl<'a, V: VmContext> Call<'a, V> {
         self.vm
     }
 
-    /// Looks, between the parts of one call that never had to wait, whether it may go
-    /// on: signal handlers run, and its time or the host may have ended it.
+    /// Checks between the parts of a call that did not have to wait: runs signal handlers,
+    /// and fails if the call's time is up or the host has ended it.
     pub(crate) fn may_go_on(&mut self) -> Result<(), Error> {
         self.look_around()?;
         let left = match self.deadline.timeout() {
@@ -200,7 +202,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         Ok(())
     }
 
-    /// Tells whether the call has to equal the kernel's blocking one.
+    /// Returns true if the call has to behave like the kernel's blocking call.
     pub(super) fn is_blocking(&self) -> bool {
         self.timeout == Timeout::Blocking
     }
@@ -298,17 +300,17 @@ impl<'a, V: VmContext> Call<'a, V> {
         }
     }
 
-    /// Returns the error that broke a connection while a send waited. The kernel's own
-    /// wait ends with it; a send that begins afterwards is only EPIPE.
+    /// Returns the error that broke a connection while a send waited. The kernel's own wait
+    /// ends with this error; a send that begins afterwards gets only EPIPE.
     fn why_broken(&self) -> Option<Errno> {
         let guard = self.socket.acquire().ok().filter(|_| self.is_blocking())?;
         let error = sys::sockopt::get_int(guard.fd(), libc::SOL_SOCKET, libc::SO_ERROR);
         error.ok().filter(|error| *error != 0).map(Errno::from_raw)
     }
 
-    /// Runs `attempt`, a system call that has no flag not to block, until it
-    /// succeeds or fails for good. It may block, detached from the VM, and is
-    /// interrupted at intervals (EINTR).
+    /// Runs `attempt` until it succeeds or fails for good. It is a system call without a
+    /// flag like MSG_DONTWAIT: it may block, detached from the VM, and is interrupted at
+    /// intervals (EINTR).
     pub(super) fn retry_bounded<T>(
         &mut self,
         ready: Ready,
@@ -316,7 +318,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     ) -> Result<T, Error> {
         self.permit(ready)?;
         let mut wait = Wait::new(ready);
-        // The first call stands for the first, short poll.
+        // The first attempt takes the place of the short poll.
         wait.is_short = false;
         loop {
             match self.bounded(&mut attempt)? {
@@ -341,9 +343,9 @@ impl<'a, V: VmContext> Call<'a, V> {
         }
     }
 
-    /// Runs one system call that may block, detached from the VM, for [`INTERVAL`] at
-    /// most: then it fails with EINTR, or returns what it has done so far. What goes
-    /// wrong because the socket is closed meanwhile is EBADF.
+    /// Runs one system call that may block, detached from the VM. After [`INTERVAL`] it
+    /// fails with EINTR or returns its partial result. If the socket is closed meanwhile, a
+    /// failure is EBADF.
     pub(super) fn bounded<T, E: From<Errno>>(
         &mut self,
         call: impl FnOnce(BorrowedFd<'_>) -> Result<T, E>,
@@ -360,7 +362,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         let result = self.vm.detached(move || {
             let result = match Interval::start(interval) {
                 Ok(_interval) => call(guard.fd()),
-                // Without a timer only what is ready is tried.
+                // Without a timer, only a call that cannot block is made.
                 Err(_) if sys::socket::may_block(guard.fd()) => Err(Errno::EINTR.into()),
                 Err(_) => call(guard.fd()),
             };
@@ -373,8 +375,8 @@ impl<'a, V: VmContext> Call<'a, V> {
         Ok(result)
     }
 
-    /// Waits for `ready` in turn with `attempt`, for a protocol that reads in order
-    /// to write and writes in order to read: each attempt says what it waits for. It
+    /// Repeats `attempt`, and waits in between for what the attempt asks for. TLS needs
+    /// this, because it reads in order to write and writes in order to read. The attempt
     /// moves bytes by calls of its own, which do not block.
     #[cfg(feature = "ssl")]
     pub(crate) fn alternate<T>(
@@ -389,7 +391,7 @@ impl<'a, V: VmContext> Call<'a, V> {
                 Step::Wait(ready) => ready,
             };
             if self.socket.moved() != before {
-                // Bytes came or went: this is not the wait that was in vain.
+                // The attempt moved bytes, so the last wait was not in vain.
                 wait = Wait::new(wait.ready);
             }
             wait.once(self)?;
@@ -397,7 +399,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         }
     }
 
-    /// Waits until the socket is ready, as poll(2) tells it.
+    /// Waits until poll(2) reports the socket ready.
     pub(super) fn wait_until_ready(&mut self, ready: Ready) -> Result<(), Error> {
         let mut wait = Wait::new(ready);
         while wait.once(self)? != Wake::Ready {
@@ -406,22 +408,22 @@ impl<'a, V: VmContext> Call<'a, V> {
         Ok(())
     }
 
-    /// Sleeps, longer each time, until a signal comes or the time is over, where
-    /// poll(2) does not tell what the call waits for.
+    /// Sleeps, longer each time, until a signal comes or the time is up. For calls whose
+    /// readiness poll(2) does not report.
     pub(super) fn sleep(&mut self, nap: &mut Nap) -> Result<(), Error> {
         nap.0.sleep(self)?;
         self.look_around()
     }
 
-    /// Makes the error of a system call that failed for good, which may be the error of a
-    /// connect in the background.
+    /// Returns the error of a system call that failed for good, and records it, because it
+    /// may be the error of a connect in the background.
     #[cold]
     fn failed(&self, errno: Errno) -> Error {
         self.socket.saw_error(errno);
         errno.into()
     }
 
-    /// Tells whether the host's limits let more bytes come or go.
+    /// Checks the host's limits on bytes received or sent.
     #[inline]
     fn permit(&self, ready: Ready) -> Result<(), Limit> {
         let limits = &self.socket.control.limits;
@@ -431,14 +433,14 @@ impl<'a, V: VmContext> Call<'a, V> {
         }
     }
 
-    /// Lets signal handlers run, which may do anything to the socket, and reads its
+    /// Runs signal handlers, which may do anything to the socket, and reads the socket's
     /// mode again.
     pub(super) fn look_around(&mut self) -> Result<(), Error> {
         self.vm.check_signals()?;
         let timeout = self.socket.timeout();
         if timeout != self.timeout {
             self.timeout = timeout;
-            // A deadline stays: a call that began with one ends by it.
+            // A deadline is kept: a call that began with one ends then.
             if self.deadline.timeout() == Timeout::Blocking || timeout == Timeout::NonBlocking {
                 self.deadline.set_timeout(timeout);
             }
@@ -446,8 +448,9 @@ impl<'a, V: VmContext> Call<'a, V> {
         Ok(())
     }
 
-    /// Takes the descriptor again. EBADF if the socket was closed or detached. A host
-    /// that ends all calls before it closes the sockets has ended this one.
+    /// Acquires a guard on the descriptor again. EBADF if the socket was closed or
+    /// detached; [`Error::Interrupted`] if the host ended all calls before it closed the
+    /// sockets.
     pub(super) fn acquire(&self) -> Result<sys::descriptor::FdGuard<'a>, Error> {
         self.socket.acquire().map_err(|errno| {
             let interrupted = self.socket.control.check(self.deadline.generation, None);
@@ -455,7 +458,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         })
     }
 
-    /// Returns what is left of the call's time; `None` for ever.
+    /// Returns the call's remaining time; `None` means no limit.
     fn left(&mut self) -> Result<Option<Duration>, Error> {
         if self.deadline.timeout() == Timeout::NonBlocking {
             // A signal handler, or another thread, made the socket non-blocking.
@@ -465,8 +468,8 @@ impl<'a, V: VmContext> Call<'a, V> {
         self.socket.control.check(self.deadline.generation, left)
     }
 
-    /// Does what a blocking system call would: fails on a descriptor that somebody
-    /// else made non-blocking, and keeps the kernel's own timeouts.
+    /// Applies the descriptor's own settings to a blocking call: EAGAIN if another owner
+    /// made it non-blocking; SO_RCVTIMEO or SO_SNDTIMEO as the deadline.
     pub(super) fn heed_the_descriptor(&mut self, ready: Ready) -> Result<(), Error> {
         let guard = self.acquire()?;
         if sys::socket::is_nonblocking(guard.fd())? {
@@ -499,9 +502,10 @@ struct Wait {
     is_short: bool,
     /// The descriptor's own mode and timeouts are still to be read.
     is_unheeded: bool,
-    /// Poll(2) said "ready", so that another wait means that the attempt was in vain.
+    /// poll(2) reported the socket ready. Another wait means that the attempt failed all
+    /// the same.
     was_ready: bool,
-    /// A signal ended a poll that was nobody's wake-up.
+    /// A signal that is not a wake-up ended a poll.
     has_signal: bool,
     /// Duration of the last sleep.
     pause: Duration,
@@ -522,14 +526,15 @@ impl Wait {
         }
     }
 
-    /// Waits until there is a reason for the next attempt; tells how to make it.
+    /// Waits until there is a reason for the next attempt; returns its mode.
     fn next<V: VmContext>(&mut self, call: &mut Call<'_, V>) -> Result<Mode, Error> {
         self.has_signal = false;
         if self.is_short {
             match self.once(call)? {
                 // A signal may end the call, before its handler runs.
                 Wake::Ready | Wake::Signal => return Ok(Mode::DontWait),
-                // Not ready: there is nothing to try before a longer wait.
+                // The socket is not ready, so the next step is a longer wait, not an
+                // attempt.
                 Wake::Elapsed | Wake::Notified => call.look_around()?,
             }
         }
@@ -538,7 +543,7 @@ impl Wait {
                 call.heed_the_descriptor(self.ready)?;
             }
             if mem::take(&mut self.was_ready) {
-                // Poll(2) was wrong: the kernel decides.
+                // poll(2) was wrong, so a blocking attempt decides.
                 return Ok(Mode::Bounded);
             }
         }
@@ -546,7 +551,7 @@ impl Wait {
         Ok(Mode::DontWait)
     }
 
-    /// Waits once: until the socket is ready, or it is time to look otherwise.
+    /// Waits once, until the socket is ready or another check is due.
     fn once<V: VmContext>(&mut self, call: &mut Call<'_, V>) -> Result<Wake, Error> {
         if self.ready == Ready::Unknown {
             return self.sleep(call);
@@ -555,7 +560,8 @@ impl Wait {
             self.poll_shortly(call)?
         } else {
             if mem::take(&mut self.was_ready) {
-                // In vain, or this would not be another wait.
+                // The attempt after the last wait failed, otherwise there would be no
+                // further wait.
                 self.sleep(call)?;
                 call.look_around()?;
             }
@@ -567,8 +573,8 @@ impl Wait {
     }
 
     /// Polls for a while without blocking signals first, because most answers come soon,
-    /// perhaps so soon that falling asleep is not worth it. A signal or a wake-up in the
-    /// instant before the poll is noticed after it.
+    /// perhaps so soon that sleeping is not worth it. A signal or a wake-up that comes just
+    /// before the poll is noticed after the poll.
     fn poll_shortly<V: VmContext>(&self, call: &mut Call<'_, V>) -> Result<Wake, Error> {
         let socket = call.socket;
         let _registered = register(&socket.waiters, &socket.control);
@@ -599,8 +605,8 @@ impl Wait {
         wake(polled.map(|ready| ready as usize), wake_ups)
     }
 
-    /// Polls until the socket is ready, a signal comes or the time is over, or a call
-    /// is to be tried again whose readiness poll(2) may not report.
+    /// Polls until the socket is ready, a signal comes or the time is up. If poll(2) may
+    /// not report the readiness, polls for [`INTERVAL`] at most.
     fn poll<V: VmContext>(&mut self, call: &mut Call<'_, V>) -> Result<Wake, Error> {
         let family = call.socket.family();
         let is_unix_send =
@@ -615,13 +621,13 @@ impl Wait {
         Ok(wake)
     }
 
-    /// Sleeps, twice as long each time, where poll(2) does not help.
+    /// Sleeps, twice as long each time. For waits in which poll(2) does not help.
     fn sleep<V: VmContext>(&mut self, call: &mut Call<'_, V>) -> Result<Wake, Error> {
         self.pause = (self.pause * 2).clamp(PAUSE, INTERVAL);
         self.until_signal(call, None, Some(self.pause))
     }
 
-    /// Polls for `events`, or only for signals, in a way that misses none.
+    /// Polls for `events`, or only for signals, and misses no signal.
     fn until_signal<V: VmContext>(
         &mut self,
         call: &mut Call<'_, V>,
@@ -633,7 +639,7 @@ impl Wait {
         let generation = fork::generation();
         call.look_around()?;
         let signals = BlockedSignals::new()?;
-        // Since the last look a signal may have come.
+        // A signal may have come since the last check.
         call.vm.check_signals()?;
         if fork::generation() != generation {
             // A handler forked: in the child this thread is on no list yet.
@@ -644,7 +650,7 @@ impl Wait {
             (Some(left), Some(limit)) => Some(left.min(limit)),
             (left, limit) => left.or(limit),
         };
-        // Poll(2) may not tell of a shutdown between the last attempt and now.
+        // poll(2) may not report a shutdown between the last attempt and now.
         let shut = socket.shut();
         if mem::replace(&mut self.shut, shut) != shut {
             return Ok(Wake::Notified);
@@ -667,7 +673,8 @@ impl Wait {
     }
 }
 
-/// Converts the result of a poll, before which the thread had had `wake_ups`.
+/// Converts the result of a poll. `wake_ups` is the thread's number of wake-ups before
+/// it.
 fn wake(polled: Result<usize, Errno>, wake_ups: u32) -> Result<Wake, Error> {
     match polled {
         Ok(0) => Ok(Wake::Elapsed),
@@ -684,7 +691,7 @@ fn register<'a>(waiters: &'a Waiters, control: &'a Control) -> [Registration<'a>
     [waiters.register(), control.waiters.register()]
 }
 
-/// Waits until `done` is true, for whatever wakes `waiters` when it may have become so.
+/// Waits until `done` returns true. Who makes it true wakes `waiters` afterwards.
 pub(super) fn wait_until(
     vm: &impl VmContext,
     control: &Control,
@@ -724,7 +731,7 @@ mod tests {
 
     const UNIX: SocketSpec = SocketSpec::new(libc::AF_UNIX, libc::SOCK_STREAM);
 
-    /// One end of a pair whose other end says nothing.
+    /// Returns one end of a pair whose other end sends nothing.
     fn idle(timeout: Timeout) -> (Arc<Socket>, OwnedFd) {
         let (a, b) = sys::socket::socketpair(UNIX).unwrap();
         let socket = Arc::new(Socket::new(Arc::default()));
@@ -747,7 +754,7 @@ mod tests {
         assert!(start.elapsed() >= Duration::from_millis(20));
     }
 
-    /// Like [`idle`], and the next wait looks for longer than any test takes.
+    /// Like [`idle`]; the next wait polls busily for longer than any test takes.
     fn looking(timeout: Timeout) -> (Arc<Socket>, OwnedFd) {
         let (socket, peer) = idle(timeout);
         socket.control.set_busy_poll(Duration::from_secs(3600));
@@ -782,8 +789,8 @@ mod tests {
         matches!(number, Ok(Some(libc::SYS_recvfrom | libc::SYS_ppoll)))
     }
 
-    /// Runs `read` in another thread. Every other time `end` happens while that waits,
-    /// otherwise at different moments around the beginning of the call.
+    /// Runs `read` in another thread. Every other time `end` happens while that thread
+    /// waits, otherwise at different moments around the beginning of the call.
     fn ended_by(rounds: u32, end: impl Fn(&Socket)) -> Vec<Result<usize, Error>> {
         let mut results = Vec::new();
         for round in 0..rounds {

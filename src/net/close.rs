@@ -1,10 +1,10 @@
 //! close(2) of a socket that lingers (SO_LINGER, socket(7)).
 //!
 //! close(2) of a connection with SO_LINGER waits until the peer has all data, for as
-//! many seconds as the option says, and nothing ends that wait. So the wait is made
-//! here, where signals, `close()` from elsewhere and the host end it as any other;
-//! then the option is switched off, so that close(2) itself does not wait. What is
-//! not sent yet is sent in the background, as after the kernel's own wait.
+//! many seconds as the option says, and nothing ends that wait. So the call waits here
+//! first, where signals, `close()` in another thread and the host can end the wait.
+//! Then the option is switched off, so that close(2) itself does not wait. Remaining
+//! data is sent in the background, as after the kernel's own wait.
 
 use super::call::{Call, Nap};
 use super::{Deadline, Error, Socket, Timeout, VmContext, rare_options};
@@ -15,15 +15,15 @@ use std::time::Duration;
 
 impl<V: VmContext> Call<'_, V> {
     /// Closes the socket (close(2)). The calls that use it fail with EBADF; returns when
-    /// the number is the kernel's again. Whatever ends the wait of a socket that
-    /// lingers, the socket is closed.
+    /// the number is free. The socket is closed even if something ended the wait of a
+    /// lingering socket.
     pub(crate) fn close(&mut self) -> Result<(), Error> {
         let lingered = match self.linger() {
             Some(time) => self.wait_for_peer(time),
             None => Ok(()),
         };
         if lingered.is_err() {
-            // Its time is up: close(2) is not to wait once more.
+            // The wait ended early, so close(2) must not wait again.
             self.socket.stop_lingering();
         }
         let closed = self.vm().detached(|| self.socket.close());
@@ -58,24 +58,24 @@ impl<V: VmContext> Call<'_, V> {
     }
 }
 
-/// Tells whether data is on its way that the peer has not acknowledged. Only TCP
-/// connections linger, and not those that close(2) resets since something that has
-/// arrived was not received.
+/// Returns true while there is data that the peer has not acknowledged. False for
+/// sockets other than TCP connections, which do not linger, and for connections with
+/// unread data, which close(2) resets.
 fn is_sending(fd: BorrowedFd<'_>) -> bool {
     sys::socket::unacknowledged(fd).is_ok_and(|bytes| bytes > 0)
         && sys::socket::available(fd) == Ok(0)
 }
 
 impl Socket {
-    /// Closes the socket without waiting for the peer, and returns when no call uses
-    /// the descriptor any more. For a thread that is detached from the VM.
+    /// Closes the socket without waiting for the peer, and returns when no call uses the
+    /// descriptor any more. The calling thread must be detached from the VM.
     pub(crate) fn close_at_once(&self) {
         self.stop_lingering();
         let _ = self.close();
         self.wait_until_idle();
     }
 
-    /// Keeps close(2) from waiting, where the socket lingers.
+    /// Keeps close(2) from waiting if the socket lingers.
     pub(super) fn stop_lingering(&self) {
         if rare_options::may_linger()
             && let Ok(guard) = self.acquire()
@@ -85,7 +85,7 @@ impl Socket {
     }
 }
 
-/// Keeps close(2) of a descriptor from waiting, where it lingers.
+/// Keeps close(2) of a descriptor from waiting if it lingers.
 pub(super) fn stop_lingering(fd: BorrowedFd<'_>) {
     if sockopt::linger(fd).is_some() {
         let _: Result<(), Errno> = sockopt::stop_lingering(fd);
@@ -104,7 +104,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Instant;
 
-    /// A connection whose peer does not read, and which lingers for a minute.
+    /// Makes a connection that lingers for a minute, and whose peer does not read.
     fn stuck() -> (Arc<Socket>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();

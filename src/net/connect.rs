@@ -11,8 +11,8 @@
 //! | unix, blocking | EINTR | nothing has begun: again |
 //! | unix, with a timeout | EAGAIN: the backlog is full | that is the result, as in CPython |
 //!
-//! When SO_SNDTIMEO ends the wait, the result is EINPROGRESS, for unix EAGAIN, as
-//! from the kernel.
+//! When SO_SNDTIMEO ends the wait, the result is the kernel's: EINPROGRESS, or EAGAIN
+//! for unix sockets.
 
 use super::call::{Call, Ready};
 use super::{Error, Event, Socket, Timeout, VmContext};
@@ -25,8 +25,8 @@ use std::mem;
 use std::os::fd::BorrowedFd;
 
 impl<V: VmContext> Call<'_, V> {
-    /// Connects to `target` (connect(2)). Without a timeout that may take for ever;
-    /// with a timeout of zero the kernel's first answer is the result.
+    /// Connects to `target` (connect(2)). Without a timeout, waits without limit; with a
+    /// timeout of zero, returns the kernel's first answer.
     pub(crate) fn connect(&mut self, target: &Permitted<SockAddr>) -> Result<(), Error> {
         self.socket.control.limits.may_connect()?;
         let connected = self.attempt_connect(target);
@@ -56,8 +56,9 @@ impl<V: VmContext> Call<'_, V> {
         }
     }
 
-    /// Connects a unix socket. Where the backlog is full, the kernel's blocking call waits;
-    /// poll(2) cannot tell when there is room, so that with a timeout EAGAIN is the result.
+    /// Connects a unix socket. If the backlog is full, the kernel's blocking call waits.
+    /// With a timeout the result is EAGAIN, because poll(2) cannot report when there is
+    /// room.
     fn connect_unix(&mut self, target: &Permitted<SockAddr>, waits: bool) -> Result<(), Error> {
         let mut is_unheeded = true;
         loop {
@@ -90,11 +91,12 @@ impl<V: VmContext> Call<'_, V> {
         let guard = self.acquire()?;
         let error = sockopt::get_int(guard.fd(), libc::SOL_SOCKET, libc::SO_ERROR)?;
         let is_connected = matches!(error, 0 | libc::EISCONN);
-        // The kernel goes on calling the socket "connecting" until connect(2) is called
-        // once more, which a blocking connect needs not. Of a connection this is done
-        // only while the peer is there, or the call would eat the error that the next
-        // receive is to report. After a failure TCP says ECONNABORTED once, and takes
-        // neither another connect nor a listen before; it begins nothing.
+        // The kernel keeps the socket in its connecting state until connect(2) is called
+        // once more. (A blocking connect does not need that call.) After a success it is
+        // called only while the peer is there, because it would take the error that the
+        // next receive has to report. After a failure TCP answers ECONNABORTED once; before
+        // that it accepts neither another connect nor a listen. The call begins no new
+        // connect.
         let settles = if is_connected {
             sys::socket::getpeername(guard.fd()).is_ok()
         } else {
@@ -121,15 +123,15 @@ impl<V: VmContext> Call<'_, V> {
     }
 }
 
-/// Events of a connect ([`Event`]).
+/// Reports of connects to the host ([`Event`]).
 impl Socket {
-    /// Tells of a connect that takes time, once.
+    /// Reports once that a connect goes on in the background.
     #[cold]
     fn begin_connect(&self, address: &SockAddr) {
         if self.is_connecting() {
             return;
         }
-        // First the peer, for whoever sees the mark.
+        // The peer is set first, for threads that see the mark.
         self.control.observer.remember_peer(self.id, address);
         self.unmark_told();
         if self.mark_connecting() {
@@ -137,15 +139,15 @@ impl Socket {
         }
     }
 
-    /// Tells how a call to connect ended.
+    /// Reports how a call to connect ended.
     #[cold]
     fn report_connect(&self, address: &SockAddr, connected: &Result<(), Error>) {
         let errno = match connected {
-            // A further connect(2) says how one in the background went.
+            // This call returned the result of an earlier connect in the background.
             Ok(()) if self.unmark_told() => return,
             Ok(()) => return self.end_connect(address, Ok(())),
             Err(Error::Errno(Errno::EINPROGRESS)) => return self.begin_connect(address),
-            // One goes on since an earlier call.
+            // A connect of an earlier call goes on.
             Err(Error::Errno(Errno::EALREADY)) => return,
             Err(Error::Errno(Errno::EISCONN)) if self.is_connecting() => {
                 return self.end_connect(address, Ok(()));
@@ -162,7 +164,7 @@ impl Socket {
         self.tell_connect(address, Some(connected));
     }
 
-    /// Tells how far a connect is: it goes on, or has ended.
+    /// Reports that a connect goes on, or has ended.
     fn tell_connect(&self, address: &SockAddr, ended: Option<Result<(), Errno>>) {
         let id = self.id;
         let name = self.control.observer.name_of(address);
@@ -179,12 +181,12 @@ impl Socket {
         });
     }
 
-    /// Takes note that something succeeded which takes a connection.
+    /// Records that an operation succeeded that needs a connection.
     pub(super) fn saw_connection(&self) {
         self.saw_end(Ok(()));
     }
 
-    /// Takes note of the error of a call, which may be the error of a connect.
+    /// Records the error of a call, which may be the error of a connect.
     pub(super) fn saw_error(&self, errno: Errno) {
         let is_of_connect = matches!(
             errno,
@@ -202,7 +204,7 @@ impl Socket {
         }
     }
 
-    /// Takes note of what SO_ERROR was (socket(7)): 0 also while a connect goes on.
+    /// Records the value of SO_ERROR (socket(7)). It is also 0 while a connect goes on.
     pub(super) fn saw_socket_error(&self, fd: BorrowedFd<'_>, error: i32) {
         if self.control.observer.is_hooked() && self.is_connecting() {
             match error {
@@ -222,7 +224,8 @@ impl Socket {
         }
     }
 
-    /// Forgets the connect that goes on in the background; its peer, if there was one.
+    /// Forgets the connect that goes on in the background. Returns its peer, if there was
+    /// one.
     pub(super) fn forget_connect(&self) -> Option<SockAddr> {
         let forgotten = self.unmark_connecting();
         forgotten.then(|| self.control.observer.forget_peer(self.id))?

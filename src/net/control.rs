@@ -1,4 +1,4 @@
-//! Interrupts and deadlines of a host for the calls of one interpreter, from any thread.
+//! Interrupts and deadlines of a host for the calls of one interpreter.
 
 use super::ledger::Ledger;
 use super::limits::Limits;
@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-/// The host's hold on every call that waits: interrupts, a deadline for all of
-/// them, and how long any one may wait.
+/// Everything with which the host controls waiting calls, from any thread: interrupts,
+/// a deadline for all calls, and a limit on each wait.
 pub(crate) struct Control {
-    /// The number of interrupts so far. A call that began before an interrupt
-    /// is ended by it, a later one is not.
+    /// The number of interrupts so far. An interrupt ends the calls that began before it,
+    /// not later ones.
     generation: AtomicU64,
-    /// No call waits any more.
+    /// No call may wait any more.
     stopped: AtomicBool,
     /// Nanoseconds from [`origin`]; `u64::MAX` for none.
     deadline: AtomicU64,
@@ -32,15 +32,16 @@ pub(crate) struct Control {
     pub(crate) observer: Arc<Observer>,
     /// The host's resolver, if names do not come from the system.
     resolver: OnceLock<Arc<dyn Resolver>>,
-    /// There is a policy.
+    /// True if there is a policy.
     guarded: AtomicBool,
-    /// A send on a broken connection raises SIGPIPE.
+    /// True if a send on a broken connection raises SIGPIPE.
     raises_sigpipe: AtomicBool,
 }
 
 impl Default for Control {
     fn default() -> Self {
-        // Before there are threads whose first call a fork(2) could meet.
+        // Watches for fork(2) before there are threads that could fork during their first
+        // call.
         fork::watch();
         Self {
             generation: AtomicU64::new(0),
@@ -60,7 +61,8 @@ impl Default for Control {
     }
 }
 
-/// Returns the instant from which deadlines are counted, so that they fit a word.
+/// Returns the instant from which deadlines are counted. Counting from it makes them
+/// fit a word.
 fn origin() -> Instant {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     *ORIGIN.get_or_init(Instant::now)
@@ -87,12 +89,13 @@ impl Control {
         self.resolver.get().cloned()
     }
 
-    /// Sets where names come from, before the first look-up.
+    /// Sets the host's resolver, before the first look-up.
     pub(crate) fn set_resolver(&self, resolver: Arc<dyn Resolver>) {
         let _ = self.resolver.set(resolver);
     }
 
-    /// There is a policy: no question leaves the machine that need not.
+    /// Records that there is a policy, so that look-ups of loopback addresses ask no name
+    /// server.
     pub(crate) fn guard(&self) {
         self.guarded.store(true, Ordering::Relaxed);
     }
@@ -120,8 +123,8 @@ impl Control {
         self.waiters.wake_all();
     }
 
-    /// Ends every call that waits, now and from now on, and closes everything;
-    /// nothing is opened any more.
+    /// Ends every call that waits now or will wait later, and closes all descriptors. None
+    /// can be opened any more.
     pub(crate) fn stop(&self) {
         self.ledger.permits.withdraw();
         self.stopped.store(true, Ordering::Release);
@@ -138,11 +141,11 @@ impl Control {
         let origin = origin();
         let nanos = deadline.map_or(u64::MAX, |at| nanos(at.saturating_duration_since(origin)));
         self.deadline.store(nanos, Ordering::Release);
-        // Those that wait now have to look at it.
+        // Waiting calls have to read the new deadline.
         self.waiters.wake_all();
     }
 
-    /// No call waits longer than this, whatever its own timeout.
+    /// Limits how long any call waits, whatever its own timeout.
     pub(crate) fn set_longest(&self, longest: Option<Duration>) {
         let nanos = longest.map_or(u64::MAX, nanos);
         self.longest.store(nanos, Ordering::Release);
@@ -155,7 +158,7 @@ impl Control {
         }
     }
 
-    /// True if the host has limited what the scripts may use up.
+    /// Returns true if the host has set any limit.
     pub(crate) fn is_limited(&self) -> bool {
         self.ledger.permits.are_limited() || self.limits.are_set() || self.longest().is_some()
     }
@@ -169,8 +172,8 @@ impl Control {
         Duration::from_nanos(self.busy_poll.load(Ordering::Relaxed))
     }
 
-    /// Returns how long a call may wait that began at `generation` and has `left`.
-    /// [`Error::Interrupted`] if the host has ended it.
+    /// Returns how long a call may still wait. It began at `generation`, and its own
+    /// timeout has `left`. [`Error::Interrupted`] if the host has ended the call.
     pub(super) fn check(
         &self,
         generation: u64,

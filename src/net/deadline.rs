@@ -1,4 +1,4 @@
-//! Timeouts, and the deadlines that follow from them on the monotonic clock.
+//! Timeouts, and deadlines made from them on the monotonic clock.
 
 use super::{Control, Error};
 use nix::errno::Errno;
@@ -35,14 +35,15 @@ impl Timeout {
         }
     }
 
-    /// Tells whether the descriptor has to be in non-blocking mode: with any timeout.
+    /// Returns true if the descriptor has to be in non-blocking mode, which is so with any
+    /// timeout.
     pub(crate) fn is_nonblocking(self) -> bool {
         self != Self::Blocking
     }
 }
 
-/// Time until which a call may wait. Its timeout starts to run when the call first waits,
-/// and holds for every further wait of that call.
+/// Time until which a call may wait. The timeout starts to run when the call first
+/// waits, and covers all waits of that call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
     timeout: Timeout,
@@ -94,7 +95,8 @@ impl Deadline {
         self.ends = None;
     }
 
-    /// Returns the time left; `None` for ever. [`Error::TimedOut`] once there is none.
+    /// Returns the time left; `None` means no limit. [`Error::TimedOut`] once no time is
+    /// left.
     pub(crate) fn remaining(&mut self) -> Result<Option<Duration>, Error> {
         let timeout = match self.timeout {
             Timeout::Blocking => self.longest,

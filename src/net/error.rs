@@ -1,4 +1,4 @@
-//! Everything that can go wrong below the VM.
+//! Errors of calls, without the VM.
 
 use super::Limit;
 use crate::policy::Denied;
@@ -11,11 +11,11 @@ pub(crate) enum Error {
     Errno(Errno),
     /// The socket's timeout ran out.
     TimedOut,
-    /// A signal handler raised; the [`VmContext`](super::VmContext) keeps the exception.
+    /// A signal handler raised; the [`VmContext`](super::VmContext) has the exception.
     Raised,
     /// The host interrupted the call.
     Interrupted,
-    /// The policy refused.
+    /// The policy refused the operation.
     Denied(Denied),
     /// A limit that the host set is reached.
     Limit(Limit),
@@ -23,7 +23,7 @@ pub(crate) enum Error {
     AddrInfo(i32),
     /// A host database look-up failed: an h_errno number (gethostbyname(3)).
     HostDb(i32),
-    /// Memory of the size asked for is not to be had.
+    /// Memory of that size is not available.
     NoMemory,
 }
 

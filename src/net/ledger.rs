@@ -1,4 +1,4 @@
-//! The descriptors of one runtime's scripts, each with one owner.
+//! Owners of the descriptors of one runtime's scripts: each descriptor has one owner.
 //!
 //! A descriptor that a script may use is in one of these states:
 //!
@@ -8,33 +8,32 @@
 //! | loose | an entry of the [`Ledger`]: an `OwnedFd` | its number alone |
 //! | in flight | a local variable of one call: an `OwnedFd` | not at all |
 //!
-//! It gets from one to the next by moving the `OwnedFd`:
+//! Moving the `OwnedFd` changes the state:
 //!
 //! - `socket()`, `accept()` and the like: in flight, then held ([`Socket::open`]).
 //! - `detach()`, `dup()` by number, `_accept()`, received rights, the answer of
 //!   an option that is a descriptor: in flight, then loose ([`Ledger::give`]).
 //! - `socket(fileno=)` and `close()` of a number: loose, then in flight
 //!   ([`Ledger::claim`]), then held or dropped.
-//! - The host takes one: in flight, then the host's own.
+//! - `handoff::from_script` and `from_number`: in flight, then the host's.
 //!
-//! What holds at any time:
+//! These invariants hold at any time:
 //!
-//! 1. A number is a script's only while its owner says so. Nobody permits a
-//!    number: it is looked up, and what is found is the descriptor itself. A
-//!    loose one is used under the ledger's lock; a held one while a guard pins
-//!    it, and only if the guard's number is the one that was asked for. The list
-//!    of sockets only says where to look: one that is out of date leads to a
-//!    socket with another number, or none, and then the number is not a
-//!    script's.
-//! 2. A socket is listed before its word gets the number, and taken off the list
-//!    while its word still pins the number. So every socket with a descriptor is
-//!    listed, for the host to see and close.
-//! 3. Whether a descriptor is bound to an address that was permitted is a bit of
-//!    the word or a field of the entry. No object keeps it.
-//! 4. A held or loose descriptor has a [`Permit`], taken before the system call
-//!    that made it. Dropping or closing the descriptor gives the permit back.
-//! 5. Once the permits are withdrawn ([`Permits::withdraw`]), no descriptor
-//!    becomes held or loose: who has one in flight drops it.
+//! 1. A number is a script's only while its owner says so. Permission is never kept for a
+//!    number: the ledger looks the number up and finds the descriptor itself. A loose
+//!    descriptor is used under the ledger's lock. A held one is used while a guard pins
+//!    it, and only if the guard has the number that was asked for, because the list of
+//!    sockets can be out of date: then it leads to a socket with another number, or none,
+//!    and the number is not a script's.
+//! 2. A socket is listed before its word gets the number, and is removed from the list
+//!    while its word still pins the number. So every socket with a descriptor is listed,
+//!    and the host can see and close it.
+//! 3. A bit of the word, or a field of the entry, says whether a descriptor is bound to an
+//!    address that was permitted. No Python object keeps this.
+//! 4. A held or loose descriptor has a [`Permit`], taken before the system call that made
+//!    it. Dropping or closing the descriptor gives the permit back.
+//! 5. Once the permits are withdrawn ([`Permits::withdraw`]), no descriptor becomes held or
+//!    loose; a descriptor in flight is dropped.
 //! 6. Nothing is dropped under the lock, and no call that may wait is made there.
 //!    `fcntl(F_DUPFD)` and `fstat` do not wait.
 
@@ -50,7 +49,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::{array, mem, ptr};
 
-/// Limit on the descriptors of one runtime's scripts, with a count of those they have.
+/// Limit on the descriptors of one runtime's scripts, and the number that they have.
 #[derive(Debug)]
 pub(crate) struct Permits {
     most: AtomicUsize,
@@ -73,12 +72,12 @@ impl Permits {
         self.most.store(most, Ordering::Relaxed);
     }
 
-    /// True if there is a limit.
+    /// Returns true if there is a limit.
     pub(crate) fn are_limited(&self) -> bool {
         self.most.load(Ordering::Relaxed) != usize::MAX
     }
 
-    /// Gives no permit any more. What is in flight cannot be opened.
+    /// Gives no more permits. A descriptor in flight can no longer become held or loose.
     pub(super) fn withdraw(&self) {
         self.withdrawn.store(true, Ordering::SeqCst);
     }
@@ -87,7 +86,7 @@ impl Permits {
         self.withdrawn.load(Ordering::SeqCst)
     }
 
-    /// Takes the permit for one descriptor, before there is one.
+    /// Takes the permit for one descriptor, before the descriptor is made.
     pub(crate) fn take(self: &Arc<Self>) -> Result<Permit, Limit> {
         let most = self.most.load(Ordering::Relaxed);
         let more = |taken: usize| (taken < most && !self.are_withdrawn()).then(|| taken + 1);
@@ -100,7 +99,7 @@ impl Permits {
         }
     }
 
-    /// The same for a descriptor of the host's, to which no limit applies.
+    /// Takes the permit for a descriptor that the host hands in, to which no limit applies.
     fn take_for_host(self: &Arc<Self>) -> Result<Permit, Limit> {
         if self.are_withdrawn() {
             return Err(Limit::Sockets);
@@ -116,17 +115,19 @@ impl Permits {
     }
 }
 
-/// The right to have one descriptor. Dropping it lets another be opened.
+/// The right to have one descriptor. Dropping the permit lets another descriptor be
+/// opened.
 #[derive(Debug)]
 pub(crate) struct Permit(Option<Arc<Permits>>);
 
 impl Permit {
-    /// Leaves the permit with a descriptor of a socket, which has no room to keep it.
+    /// Leaves the permit taken without keeping the value, for a socket, which has no room
+    /// for it.
     fn leave(mut self) {
         self.0 = None;
     }
 
-    /// The permit that was left with a descriptor.
+    /// Makes the permit again that was left with a socket's descriptor.
     fn of_held(permits: &Arc<Permits>) -> Self {
         Self(Some(permits.clone()))
     }
@@ -140,17 +141,17 @@ impl Drop for Permit {
     }
 }
 
-/// A descriptor with all that goes with it, on its way from one owner to another.
+/// A descriptor in flight, with its permit.
 #[derive(Debug)]
 pub(crate) struct Moving {
     pub(crate) fd: OwnedFd,
-    /// It has an address that was permitted.
+    /// The descriptor is bound to an address that was permitted.
     pub(crate) bound: bool,
     pub(crate) permit: Permit,
 }
 
 impl Moving {
-    /// A descriptor that is new, and not bound.
+    /// Makes a new descriptor's, which is not bound.
     pub(crate) fn new(fd: OwnedFd, permit: Permit) -> Self {
         let bound = false;
         Self { fd, bound, permit }
@@ -162,7 +163,7 @@ impl Moving {
     }
 }
 
-/// A descriptor that is a script's and in no socket.
+/// A loose descriptor.
 #[derive(Debug)]
 struct Loose {
     fd: LooseFd,
@@ -179,19 +180,19 @@ impl Loose {
     }
 }
 
-/// Tells the entries of one number apart.
+/// Distinguishes entries that have had the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket(u64);
 
-/// The descriptors of one runtime's scripts.
+/// Table of the descriptors of one runtime's scripts.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     entries: Inherited<Entries>,
     pub(crate) permits: Arc<Permits>,
 }
 
-/// The sockets are a table in two levels, so that one that grows copies nothing: a
-/// word for each number, as in the kernel's own.
+/// The entries of a [`Ledger`]. The sockets are a table in two levels, so that growing
+/// copies nothing; it has a word for each number, like the kernel's own table.
 #[derive(Debug, Default)]
 struct Entries {
     pages: Vec<Option<Box<Page>>>,
@@ -205,7 +206,7 @@ type Page = [Weak<Socket>; PAGE];
 
 const PAGE: usize = 64;
 
-/// The page of a number, and its place there.
+/// Returns the page of a number, and its place there.
 fn place(fd: RawFd) -> Option<(usize, usize)> {
     let number = usize::try_from(fd).ok()?;
     Some((number / PAGE, number % PAGE))
@@ -236,7 +237,7 @@ impl Entries {
         Some(&mut self.pages.get_mut(page)?.as_mut()?[at])
     }
 
-    /// False if another socket, or none, is listed at the number.
+    /// Returns false if another socket, or none, is listed at the number.
     fn remove(&mut self, fd: RawFd, socket: &Socket) -> bool {
         match self.get_mut(fd) {
             Some(slot) if ptr::eq(slot.as_ptr(), socket) => *slot = Weak::new(),
@@ -252,33 +253,33 @@ impl Ledger {
         self.entries.lock()
     }
 
-    /// The sockets that are open.
+    /// Returns the sockets that are open.
     pub(crate) fn sockets(&self) -> Vec<Arc<Socket>> {
         let entries = self.lock();
         let slots = entries.pages.iter().flatten().flat_map(|page| page.iter());
         slots.filter_map(Weak::upgrade).collect()
     }
 
-    /// The numbers of the descriptors that are in no socket.
+    /// Returns the numbers of the loose descriptors.
     pub(crate) fn loose(&self) -> Vec<RawFd> {
         self.lock().loose.keys().copied().collect()
     }
 
-    /// The socket that is listed at a number. Whether it has that number is to be
-    /// seen from a guard.
+    /// Returns the socket that is listed at a number. Only a guard tells whether the socket
+    /// still has that number.
     fn listed(&self, fd: RawFd) -> Option<Arc<Socket>> {
         self.lock().get(fd)?.upgrade()
     }
 
-    /// Makes a descriptor the script's own: its number, and what tells it from
-    /// others that have the number later. The descriptor is dropped if there are
-    /// no permits any more.
+    /// Makes a descriptor loose. Returns its number, and the ticket that distinguishes it
+    /// from later descriptors with that number. Drops the descriptor if the permits are
+    /// withdrawn.
     pub(crate) fn give(&self, moving: Moving) -> Result<(RawFd, Ticket), Limit> {
         let Moving { fd, bound, permit } = moving;
         let fd = LooseFd::new(fd);
         let number = fd.number();
-        // Without a policy a script can make two objects of one number, as `ssl`
-        // does: what the first gives away is the second's.
+        // Without a policy a script can make two objects of one number, as `ssl` does. If
+        // the first object detaches the descriptor, it stays the second's.
         let other = self.listed(number);
         if other.is_some_and(|other| other.descriptor.number() == number) {
             fd.forget();
@@ -299,22 +300,22 @@ impl Ledger {
         };
         let before = entries.loose.insert(number, loose);
         drop(entries);
-        // The kernel gives no number twice: a script has closed the descriptor before
-        // by itself, and the number is the new one's, even if both are of one file.
+        // The kernel gives no number twice, so the script has closed the earlier descriptor
+        // itself. The number is the new descriptor's, even if both are of one file.
         if let Some(before) = before {
             before.fd.forget();
         }
         Ok((number, ticket))
     }
 
-    /// Moves the script's own descriptor with this number out. `None` if there is
-    /// none: the number is somebody else's, or a socket's.
+    /// Moves the loose descriptor with this number out. `None` if there is none: the number
+    /// is not the script's, or is a socket's.
     pub(crate) fn claim(&self, fd: RawFd) -> Option<Moving> {
         let found = self.lock().loose.remove(&fd);
         found?.into_moving()
     }
 
-    /// Moves out what [`give`](Self::give) took in, unless somebody has meanwhile.
+    /// Moves the descriptor of a ticket out, unless it was moved out meanwhile.
     pub(crate) fn reclaim(&self, fd: RawFd, ticket: Ticket) -> Option<Moving> {
         let found = {
             let mut entries = self.lock();
@@ -332,7 +333,7 @@ impl Ledger {
         self.listed(fd)?.detach_number(Some(fd))
     }
 
-    /// Closes the socket that has this number. `None` if none has.
+    /// Closes the socket that has this number. `None` if there is no such socket.
     pub(crate) fn close_socket(&self, fd: RawFd) -> Option<Result<(), Errno>> {
         let socket = self.listed(fd)?;
         match socket.close_number(Some(fd)) {
@@ -342,21 +343,21 @@ impl Ledger {
         }
     }
 
-    /// Closes the socket with this number among events, without waiting for its peer, and
-    /// ends the calls that use it. False if none is open.
+    /// Closes the socket with this id, without waiting for its peer, and ends the calls
+    /// that use it. Returns false if no such socket is open.
     pub(crate) fn close_id(&self, id: SocketId) -> bool {
         let sockets = self.sockets();
         let Some(socket) = sockets.iter().find(|socket| socket.id == id) else {
             return false;
         };
         socket.stop_lingering();
-        // An error of close(2) is one of a socket that is closed.
+        // After an error of close(2) the socket is closed, too.
         let closed = socket.begin_to_close(None).unwrap_or(true);
         socket.wait_until_idle();
         closed
     }
 
-    /// A duplicate of the script's descriptor with this number, and whether it is
+    /// Duplicates the script's descriptor with this number. The boolean says whether it is
     /// bound to an address that was permitted. `None` if the number is not a script's.
     pub(crate) fn duplicate(&self, fd: RawFd) -> Option<Result<(OwnedFd, bool), Errno>> {
         let socket = {
@@ -377,11 +378,11 @@ impl Ledger {
         Some(copy.map(|copy| (copy, guard.is_bound())))
     }
 
-    /// Closes all that there is, and ends the calls that use it.
+    /// Closes all descriptors, and ends the calls that use them.
     pub(crate) fn close_all(&self) {
         let sockets = self.sockets();
-        // Nothing is closed for the kernel before all are for the script: a call
-        // that waits on one end of a pair must not see the other one go.
+        // The guards keep the descriptors open until all sockets are closed for the script,
+        // so that a call that waits on one end of a pair does not see the other end close.
         let guards: Vec<_> = sockets.iter().map(|socket| socket.acquire()).collect();
         for socket in &sockets {
             socket.stop_lingering();
@@ -400,21 +401,22 @@ impl Ledger {
 }
 
 impl Control {
-    /// The permit for one more descriptor.
+    /// Takes the permit for one more descriptor.
     pub(crate) fn permit(&self) -> Result<Permit, Limit> {
         self.ledger.permits.take()
     }
 
-    /// The permit for a descriptor that the host hands in.
+    /// Takes the permit for a descriptor that the host hands in.
     pub(crate) fn permit_of_host(&self) -> Result<Permit, Limit> {
         self.ledger.permits.take_for_host()
     }
 
-    /// A socket is about to get this descriptor.
+    /// Lists a socket that is about to get this descriptor.
     pub(super) fn list(&self, fd: RawFd, socket: &Arc<Socket>) {
         let mut entries = self.ledger.lock();
         entries.insert(fd, Arc::downgrade(socket));
-        // The kernel gave the number to a socket: who had it closed it unseen. The number
+        // The kernel gave this number to a new socket, so the script has closed the old
+        // descriptor by `os.close`. Forget the old entry without closing the number, which
         // is the socket's now, even if both are of one file.
         let stale = entries.loose.remove(&fd);
         drop(entries);
@@ -423,12 +425,12 @@ impl Control {
         }
     }
 
-    /// A socket did not get this descriptor.
+    /// Removes a socket that did not get this descriptor.
     pub(super) fn unlist(&self, fd: RawFd, socket: &Socket) {
         self.ledger.lock().remove(fd, socket);
     }
 
-    /// A socket got its descriptor, with this permit.
+    /// Records that a socket got its descriptor, with this permit.
     pub(super) fn opened(&self, socket: &Arc<Socket>, permit: Permit) {
         permit.leave();
         self.observer.opened.fetch_add(1, Ordering::Relaxed);
@@ -441,7 +443,7 @@ impl Control {
         }
     }
 
-    /// A socket is about to lose its descriptor: the permit that it had.
+    /// Removes a socket that is about to lose its descriptor. Returns its permit.
     pub(super) fn closed(&self, fd: RawFd, socket: &Socket) -> Permit {
         self.ledger.lock().remove(fd, socket);
         let received = socket.received.swap(0, Ordering::Relaxed);

@@ -6,15 +6,15 @@ use std::time::Instant;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// The limits, and how much of each is left.
+/// The limits, and the rest of each.
 #[derive(Debug)]
 pub(crate) struct Limits {
     received: Quota,
     sent: Quota,
-    /// A second; `u64::MAX` for any number.
+    /// Connections a second; `u64::MAX` for no limit.
     connections: AtomicU64,
-    /// The time at which the connections so far would be due if each took its share of a second, in
-    /// nanoseconds from `origin`.
+    /// The time at which the next connection is due if the connections are spread evenly,
+    /// in nanoseconds from `origin`.
     due: AtomicU64,
     origin: Instant,
 }
@@ -31,7 +31,7 @@ impl Default for Limits {
     }
 }
 
-/// Bytes that may be used up; `u64::MAX` for any number.
+/// Number of bytes that are left; `u64::MAX` for no limit.
 #[derive(Debug)]
 struct Quota(AtomicU64);
 
@@ -42,7 +42,8 @@ impl Default for Quota {
 }
 
 impl Quota {
-    /// One load, of a word that nobody writes while there is no limit.
+    /// Returns true if no byte is left. Costs one load, of a word that is never written
+    /// while there is no limit.
     #[inline]
     fn is_used_up(&self) -> bool {
         self.0.load(Ordering::Relaxed) == 0
@@ -73,13 +74,13 @@ impl Limits {
         self.connections.store(a_second, Ordering::Relaxed);
     }
 
-    /// True if there is any limit.
+    /// Returns true if there is any limit.
     pub(super) fn are_set(&self) -> bool {
         let is_set = |limit: &AtomicU64| limit.load(Ordering::Relaxed) != u64::MAX;
         is_set(&self.received.0) || is_set(&self.sent.0) || is_set(&self.connections)
     }
 
-    /// Before a call that receives.
+    /// Checks the limit before a receive.
     #[inline]
     pub(super) fn may_receive(&self) -> Result<(), Limit> {
         if self.received.is_used_up() {
@@ -89,7 +90,7 @@ impl Limits {
         }
     }
 
-    /// Before a call that sends.
+    /// Checks the limit before a send.
     #[inline]
     pub(super) fn may_send(&self) -> Result<(), Limit> {
         if self.sent.is_used_up() {
@@ -107,8 +108,8 @@ impl Limits {
         self.sent.take(bytes);
     }
 
-    /// Before a connection: as many a second as the limit says, and that many
-    /// at once after a pause.
+    /// Checks and counts a connection: on average as many a second as the limit says, and
+    /// so many at once after a pause.
     pub(super) fn may_connect(&self) -> Result<(), Limit> {
         let share = match self.connections.load(Ordering::Relaxed) {
             u64::MAX => return Ok(()),

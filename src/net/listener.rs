@@ -8,12 +8,12 @@ use nix::errno::Errno;
 use std::os::fd::BorrowedFd;
 
 impl<V: VmContext> Call<'_, V> {
-    /// Waits for the next connection (accept(2)); returns it and the peer's address.
-    /// Each attempt has the permit for a descriptor; no long wait keeps one.
+    /// Waits for the next connection (accept(2)); returns it and the peer's address. Each
+    /// attempt takes a permit for the descriptor; long waits hold none.
     ///
-    /// The call is one that may block, because others who have the listener, in this
-    /// process or another one, may take a connection that poll(2) has reported, and may
-    /// have changed the mode that all of them share.
+    /// The system call may block, because other users of the listener, in this process or
+    /// another one, may take a connection that poll(2) has reported, and may change the
+    /// mode that all of them share.
     pub(crate) fn accept(&mut self) -> Result<(Moving, SockAddr), Error> {
         let control = &self.socket.control;
         let family = self.socket.family();
@@ -30,8 +30,8 @@ impl<V: VmContext> Call<'_, V> {
             };
             match sys::socket::accept(fd, family) {
                 Ok((fd, peer)) => Ok((Moving::new(fd, permit), peer)),
-                // At the limit of open files accept(2) fails before it looks: whether
-                // there is a connection that it fails for, poll(2) tells.
+                // At the limit of open files accept(2) fails even if there is no
+                // connection. poll(2) tells whether there is one.
                 Err(Errno::EMFILE | Errno::ENFILE) if !sys::socket::is_readable(fd) && waits => {
                     Err(Errno::EAGAIN)
                 }
@@ -46,7 +46,7 @@ impl<V: VmContext> Call<'_, V> {
 }
 
 impl Socket {
-    /// Tells that this socket, whose descriptor is `fd`, listens now.
+    /// Reports that this socket, whose descriptor is `fd`, listens now.
     pub(super) fn began_to_listen(&self, fd: BorrowedFd<'_>) {
         if self.control.observer.is_hooked()
             && let Ok(address) = sys::socket::getsockname(fd)
@@ -58,7 +58,8 @@ impl Socket {
         }
     }
 
-    /// Tells of a connection that this socket accepted; `None` for one that is in no socket.
+    /// Reports a connection that this socket accepted; `None` for a connection that is in
+    /// no socket.
     pub(crate) fn accepted(&self, connection: Option<&Self>, peer: &SockAddr) {
         if self.control.observer.is_hooked() {
             self.control.observer.emit(&Event::Accepted {

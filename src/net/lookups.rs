@@ -1,11 +1,11 @@
-//! The threads that look names up.
+//! Threads that look names up.
 //!
-//! getaddrinfo(3) and its relatives can be neither timed out nor interrupted. An
-//! interpreter has a few threads that call them, and a queue. Whoever waits for an
-//! answer can give up at any time: a look-up that has not begun is taken out of the
-//! queue, one that has begun keeps its thread until the C library comes back.
-//! So a script that gives look-ups up occupies [`MOST_THREADS`] threads at most, or as
-//! many as the host chose (`max_look_up_threads`).
+//! getaddrinfo(3) and its relatives can be neither timed out nor interrupted. So an
+//! interpreter has a few threads that call them, and a queue. A caller can stop waiting
+//! at any time: a look-up that has not begun is removed from the queue; a look-up that
+//! has begun keeps its thread until the C library returns. A script that stops waiting
+//! for look-ups occupies [`MOST_THREADS`] threads at most, or as many as the host chose
+//! (`max_look_up_threads`).
 
 use super::wake::Waiters;
 use super::{Control, Deadline, Error, ResolveError, VmContext, call};
@@ -26,7 +26,7 @@ const IDLE: Duration = Duration::from_secs(1);
 /// The look-ups of one interpreter.
 #[derive(Debug)]
 pub(crate) struct Lookups {
-    /// In a child process there are no threads: it begins with another pool.
+    /// A child process begins with a new pool, because it does not have the threads.
     pool: PerProcess<Option<Arc<Pool>>>,
     most: AtomicUsize,
 }
@@ -78,8 +78,8 @@ struct Queue {
 }
 
 impl Pool {
-    /// Puts a look-up into the queue; returns its number, `None` if there is no thread
-    /// that could ever take it.
+    /// Puts a look-up into the queue and returns its number. `None` if no thread could ever
+    /// take it.
     fn add(self: &Arc<Self>, job: Job, most: usize) -> Option<u64> {
         let mut queue = lock(&self.queue);
         let number = queue.next;
@@ -99,7 +99,7 @@ impl Pool {
         Some(number)
     }
 
-    /// Takes a look-up out of the queue, unless it has begun.
+    /// Removes a look-up from the queue, unless it has begun.
     fn give_up(&self, number: u64) {
         let mut queue = lock(&self.queue);
         let at = queue.jobs.iter().position(|(other, _)| *other == number);
@@ -108,13 +108,13 @@ impl Pool {
         drop(given_up);
     }
 
-    /// Does what is in the queue until nothing comes any more.
+    /// Runs the look-ups of the queue; returns after [`IDLE`] without any.
     fn work(&self) {
         let mut queue = lock(&self.queue);
         loop {
             if let Some((_, job)) = queue.jobs.pop_front() {
                 drop(queue);
-                // A resolver of the host's may panic; the thread goes on.
+                // The host's resolver may panic; the thread goes on.
                 let _ = catch_unwind(AssertUnwindSafe(job));
                 queue = lock(&self.queue);
                 continue;
@@ -132,10 +132,10 @@ impl Pool {
     }
 }
 
-/// Starts a thread that takes no signals, so that they go to threads which wait.
-/// False if there can be none.
+/// Starts a thread that blocks all signals, so that they go to threads which wait.
+/// Returns false if the thread cannot be started.
 fn spawn(task: impl FnOnce() + Send + 'static) -> bool {
-    // A thread starts with the mask of the one that made it.
+    // A new thread has the signal mask of the thread that started it.
     let _blocked = Blocked::new();
     let thread = std::thread::Builder::new()
         .name("socket-resolver".to_owned())
@@ -143,14 +143,14 @@ fn spawn(task: impl FnOnce() + Send + 'static) -> bool {
     thread.is_ok()
 }
 
-/// The answer of a look-up, and who waits for it.
+/// The answer of a look-up, and the threads that wait for it.
 struct Answer<T> {
     result: Mutex<Option<Result<T, Error>>>,
     waiters: Waiters,
 }
 
-/// Sets the answer, if nothing else has, and wakes who waits: also when the look-up
-/// panicked, or was never begun.
+/// Wakes the waiting threads when dropped. If there is no answer, because the look-up
+/// panicked or was never begun, first sets a failure.
 struct Answers<T>(Arc<Answer<T>>, fn(ResolveError) -> Error);
 
 impl<T> Drop for Answers<T> {
@@ -161,8 +161,8 @@ impl<T> Drop for Answers<T> {
     }
 }
 
-/// Runs a look-up that may block on a thread of the interpreter's and waits for it,
-/// for as long as `deadline` allows. `failure` gives the error of one without answer.
+/// Runs `look_up`, which may block, on a look-up thread, and waits until `deadline` at
+/// most. `failure` makes the error of a look-up that gave no answer.
 pub(super) fn in_background<T: Send + 'static>(
     vm: &impl VmContext,
     control: &Control,
@@ -197,7 +197,7 @@ pub(super) fn in_background<T: Send + 'static>(
         result.is_some()
     });
     if let Err(error) = waited {
-        // Not in a child of the pool's process, where its lock may be held for ever.
+        // Not in a child process, where the pool's lock may be held for ever.
         if fork::generation() == generation {
             pool.give_up(number);
         }
@@ -303,7 +303,7 @@ mod tests {
             assert_eq!((queue.threads, queue.jobs.len()), (MOST_THREADS, 0));
         }
         drop(release);
-        // The threads are there again for whoever comes.
+        // The threads are free again for the next look-up.
         let answered = look_up(&control, Timeout::Blocking, || Ok(7));
         assert_eq!(answered.unwrap(), 7);
     }

@@ -1,6 +1,6 @@
-//! Blocking logic: how a call waits, until when, and what can wake it.
+//! Waiting calls on sockets, their deadlines, and everything that can wake them.
 //!
-//! No VM and no `unsafe` here; [`VmContext`] is all this layer knows of the VM.
+//! This layer knows only [`VmContext`] of the VM, and has no `unsafe`.
 
 mod busy_poll;
 pub(crate) mod call;
@@ -41,7 +41,8 @@ pub use resolver::{ResolveError, Resolver};
 pub(crate) use send_queue::SendQueue;
 pub(crate) use socket::{NotOpened, Socket};
 
-/// The queue of a protocol above a socket, of which there is none.
+/// Queue of a protocol above a socket. Without the feature `ssl` there is no such
+/// protocol.
 #[cfg(not(feature = "ssl"))]
 #[derive(Debug)]
 pub(crate) enum SendQueue {}
@@ -58,12 +59,12 @@ pub(crate) trait VmContext {
     /// Runs `f`, which may block, with this thread detached from the VM.
     fn detached<R>(&self, f: impl FnOnce() -> R) -> R;
 
-    /// Runs signal handlers that are due. An error means that one raised; the
-    /// context keeps the exception.
+    /// Runs signal handlers that are due. An error means that a handler raised; the context
+    /// keeps the exception.
     fn check_signals(&self) -> Result<(), Error>;
 }
 
-/// No VM: blocks in place, has no signal handlers. For tests.
+/// A context without a VM, for tests: blocks in place and has no signal handlers.
 #[cfg(test)]
 pub(crate) struct NoVm;
 

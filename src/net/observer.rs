@@ -1,4 +1,4 @@
-//! Counters, and an event for each thing that happens, for the host to see.
+//! Counters and events for the host.
 
 use super::ResolveError;
 use crate::policy::{Denied, Operation, ReportRefusal, ResolvedNames, Target};
@@ -35,7 +35,7 @@ pub enum Limit {
     Received,
     /// Bytes sent: EDQUOT.
     Sent,
-    /// Connections begun within a second: EDQUOT.
+    /// Connections begun, a second on average or at once after a pause: EDQUOT.
     Connections,
 }
 
@@ -58,10 +58,11 @@ impl fmt::Display for Limit {
 ///
 /// # A connection
 ///
-/// connect(2) that succeeds at once is one [`Connected`](Self::Connected), one that fails
-/// at once one [`ConnectFailed`](Self::ConnectFailed). One that takes time, because the
-/// peer is far or the socket does not wait, is [`Connecting`](Self::Connecting) first. Of a
-/// socket that does not wait, the end is told when the script gets to see it:
+/// A connect(2) that succeeds at once is one event, [`Connected`](Self::Connected); a
+/// connect(2) that fails at once is one [`ConnectFailed`](Self::ConnectFailed). A
+/// connect that takes time, because the peer is far or the socket is non-blocking, is
+/// [`Connecting`](Self::Connecting) first. On a non-blocking socket the end is reported
+/// when the script sees it:
 ///
 /// - `Connected` when `getsockopt(SOL_SOCKET, SO_ERROR)` is 0 and there is a peer, which is
 ///   how asyncio and `selectors` ask; or when a further `connect()`, `getpeername()`, or a
@@ -70,7 +71,7 @@ impl fmt::Display for Limit {
 /// - Neither, if the script closes the socket before.
 ///
 /// A connect that a timeout, a signal handler or the host ends is `ConnectFailed` with
-/// ETIMEDOUT or EINTR, though the kernel may go on with it.
+/// ETIMEDOUT or EINTR, although the kernel may go on with it.
 ///
 /// ```
 /// use rustpython_socket::{Event, SocketModule};
@@ -121,7 +122,7 @@ pub enum Event<'a> {
         /// names are remembered.
         name: Option<&'a str>,
     },
-    /// A connect failed, or the script waited for it no longer.
+    /// A connect failed, or the script stopped waiting for it.
     #[non_exhaustive]
     ConnectFailed {
         /// The socket.
@@ -145,12 +146,12 @@ pub enum Event<'a> {
     /// A connection was accepted: accept(2).
     #[non_exhaustive]
     Accepted {
-        /// The connection; `None` if the script took it as the number of a descriptor
+        /// The connection; `None` if the script got only the number of its descriptor
         /// (`socket._accept()`).
         id: Option<u64>,
         /// The socket that listens.
         listener: u64,
-        /// The address of the peer; empty for one without a name.
+        /// The address of the peer; empty if the peer has none.
         peer: &'a SockAddr,
     },
     /// The addresses of a name were looked up.
@@ -158,9 +159,8 @@ pub enum Event<'a> {
     Resolved {
         /// The name.
         host: &'a str,
-        /// The addresses that the resolver gave, before the policy is asked about them; or
-        /// why there are none. [`ResolveError::TryAgain`] if the script waited for them
-        /// no longer.
+        /// The addresses that the resolver gave, before the policy is asked about them, or
+        /// the error. [`ResolveError::TryAgain`] if the script stopped waiting.
         addresses: Result<&'a [IpAddr], ResolveError>,
     },
     /// The name of an address was looked up.
@@ -168,7 +168,7 @@ pub enum Event<'a> {
     ReverseResolved {
         /// The address.
         address: IpAddr,
-        /// The name that the resolver gave, or why there is none.
+        /// The name that the resolver gave, or the error.
         host: Result<&'a str, ResolveError>,
     },
     /// Bytes arrived.
@@ -187,7 +187,7 @@ pub enum Event<'a> {
         /// The number of bytes.
         bytes: usize,
     },
-    /// The policy refused.
+    /// The policy refused an operation.
     #[non_exhaustive]
     Refused {
         /// The operation that the script was about to do.
@@ -215,17 +215,17 @@ pub enum Event<'a> {
     },
 }
 
-/// The host's function that is told of events.
+/// The host's function that gets the events.
 pub(crate) type Hook = dyn Fn(&Event<'_>) + Send + Sync;
 
 /// The counters of one runtime, and its host's hook.
 #[derive(Default)]
 pub(crate) struct Observer {
     hook: OnceLock<Box<Hook>>,
-    /// The names of addresses, kept while there is a hook to tell them to.
+    /// The names of addresses, kept for the events if there is a hook.
     names: Inherited<ResolvedNames>,
-    /// The peers of the connects that go on in the background. A socket that has one has a
-    /// mark as well, so that the others need not be looked for.
+    /// The peers of the connects that go on in the background. Such a socket also has a
+    /// mark, so that no other socket needs a look-up here.
     connecting: Inherited<HashMap<SocketId, SockAddr>>,
     pub(crate) opened: AtomicU64,
     pub(crate) refusals: AtomicU64,
@@ -245,19 +245,19 @@ impl fmt::Debug for Observer {
 }
 
 impl Observer {
-    /// Sets who is told of events, before the first.
+    /// Sets the hook, before the first event.
     pub(crate) fn set_hook(&self, hook: Box<Hook>) {
         let _ = self.hook.set(hook);
     }
 
-    /// Tells whether anybody wants events.
+    /// Returns true if there is a hook.
     #[inline]
     pub(super) fn is_hooked(&self) -> bool {
         self.hook.get().is_some()
     }
 
-    /// Tells the hook. If it panics, the panic ends here, with the message that it
-    /// has printed: this runs in the middle of calls, and in destructors.
+    /// Calls the hook. A panic of the hook prints its message and ends here, because this
+    /// runs in the middle of calls and in destructors.
     #[cold]
     pub(super) fn emit(&self, event: &Event<'_>) {
         if let Some(hook) = self.hook.get() {
@@ -276,12 +276,12 @@ impl Observer {
         self.connecting.lock().insert(id, *address);
     }
 
-    /// Returns the peer of a connect that went on in the background.
+    /// Forgets and returns the peer of a connect that went on in the background.
     pub(super) fn forget_peer(&self, id: SocketId) -> Option<SockAddr> {
         self.connecting.lock().remove(&id)
     }
 
-    /// Tells of addresses that a look-up gave, and remembers the name for them.
+    /// Reports the addresses of a look-up, and remembers the name for them.
     #[cold]
     pub(super) fn resolved(&self, host: &str, addresses: Result<&[IpAddr], ResolveError>) {
         if let Ok(addresses) = addresses {

@@ -1,4 +1,4 @@
-//! Descriptors on their way into a socket: where they come from, and what they are.
+//! Making and adopting descriptors for sockets.
 
 use super::ledger::Permit;
 use super::{Moving, Socket, SocketSpec, rare_options};
@@ -22,22 +22,22 @@ impl Moving {
         Ok((Self::new(a, one), Self::new(b, two)))
     }
 
-    /// Takes over the descriptor with number `fd`, which was somebody else's, once
-    /// the kernel says that it is a socket. Otherwise it is not touched.
+    /// Takes over the descriptor with number `fd` from another owner, if the kernel says
+    /// that it is a socket. Otherwise leaves it unchanged.
     pub(crate) fn adopt(
         fd: RawFd,
         spec: SocketSpec,
         permit: Permit,
     ) -> Result<(Self, SocketSpec), Errno> {
         let (found, bound) = descriptor::peek(fd, |fd| {
-            // Whoever had the descriptor may have bound it to any address.
+            // The earlier owner may have bound the descriptor to any address.
             detect(fd, spec).map(|found| (found, has_port(fd)))
         })?;
         let fd = descriptor::adopt(fd);
         Ok((Self { fd, bound, permit }, found))
     }
 
-    /// Returns `spec` with the kernel's answers in the place of each -1.
+    /// Returns `spec` with the kernel's answer in place of each -1.
     pub(crate) fn detect(&self, spec: SocketSpec) -> Result<SocketSpec, Errno> {
         detect(self.fd.as_fd(), spec)
     }
@@ -58,19 +58,19 @@ impl Socket {
     }
 }
 
-/// Makes another descriptor of a number that somebody else owns.
+/// Duplicates a descriptor by its number, which another owner has.
 pub(crate) fn duplicate(fd: RawFd) -> Result<OwnedFd, Errno> {
     descriptor::peek(fd, descriptor::duplicate)
 }
 
-/// Tells whether a socket has a port, by whatever means it got one.
+/// Returns true if a socket has a port, no matter how it got the port.
 pub(crate) fn has_port(fd: BorrowedFd<'_>) -> bool {
     let address = sys::socket::getsockname(fd);
     address.is_ok_and(|address| address.ip().is_some_and(|(_, port)| port != 0))
 }
 
-/// Asks the kernel for what is -1 in a [`SocketSpec`]. EBADF and ENOTSOCK if the
-/// descriptor is not a socket.
+/// Asks the kernel for each value that is -1 in a [`SocketSpec`]. EBADF or ENOTSOCK if
+/// the descriptor is not a socket.
 pub(crate) fn detect(fd: BorrowedFd<'_>, spec: SocketSpec) -> Result<SocketSpec, Errno> {
     let family = match sys::socket::getsockname(fd) {
         Ok(address) if spec.family == -1 => address.family(),

@@ -1,30 +1,33 @@
-//! Options that change what calls do, and that hardly any program sets.
+//! Options that change the behaviour of calls and that hardly any program sets.
 //!
-//! Asking for one costs a system call. So calls ask only once some socket of the
-//! process has it: a script set it, or the descriptor came from elsewhere with it.
+//! Reading such an option costs a system call. So calls read it only once some socket
+//! of the process has it: a script has set it, or a descriptor came from elsewhere with
+//! it.
 
 use crate::sys::sockopt;
 use nix::libc;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// SO_RCVLOWAT: how many bytes a receive waits for (socket(7)).
+/// True once a socket has SO_RCVLOWAT, the number of bytes that a receive waits for
+/// (socket(7)).
 static LOW_WATER: AtomicBool = AtomicBool::new(false);
-/// SO_LINGER: how long close(2) waits for the peer (socket(7)).
+/// True once a socket has SO_LINGER, the time that close(2) waits for the peer
+/// (socket(7)).
 static LINGER: AtomicBool = AtomicBool::new(false);
 
-/// Tells whether a receive has to ask for SO_RCVLOWAT.
+/// Tells whether a receive has to read SO_RCVLOWAT.
 #[inline]
 pub(super) fn may_have_low_water() -> bool {
     LOW_WATER.load(Ordering::Relaxed)
 }
 
-/// Tells whether who closes has to ask for SO_LINGER.
+/// Tells whether a close has to read SO_LINGER.
 pub(super) fn may_linger() -> bool {
     LINGER.load(Ordering::Relaxed)
 }
 
-/// Takes note of an option that a script sets.
+/// Records an option that a script sets.
 pub(super) fn note_option(level: i32, name: i32) {
     match (level, name) {
         (libc::SOL_SOCKET, libc::SO_RCVLOWAT) => LOW_WATER.store(true, Ordering::Relaxed),
@@ -33,7 +36,7 @@ pub(super) fn note_option(level: i32, name: i32) {
     }
 }
 
-/// Takes note of a descriptor that comes from elsewhere.
+/// Records the options of a descriptor that comes from elsewhere.
 pub(super) fn note_descriptor(fd: BorrowedFd<'_>) {
     let bytes = sockopt::get_int(fd, libc::SOL_SOCKET, libc::SO_RCVLOWAT);
     if bytes.is_ok_and(|bytes| bytes > 1) {

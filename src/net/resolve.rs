@@ -1,9 +1,9 @@
 //! Name resolution that can time out and be interrupted.
 //!
-//! Every look-up of a host, by name or by address, goes through one of the
-//! functions here. The C library's resolver can be neither timed out nor woken,
-//! so a look-up that may block runs on one of the interpreter's [look-up
-//! threads](super::lookups), and the caller waits for it as for anything else.
+//! Every look-up of a host, by name or by address, uses one of the functions here. The
+//! C library's resolver can be neither timed out nor woken. So a look-up that may block
+//! runs on one of the interpreter's [look-up threads](super::lookups), and the caller
+//! waits for it with a timeout and interrupts, as for a socket.
 
 use super::lookups::in_background;
 use super::resolver::{self, Localhost, NO_RECOVERY};
@@ -35,8 +35,8 @@ impl From<HostError> for Error {
 
 /// Looks up the addresses of a host and a service (getaddrinfo(3)).
 ///
-/// A query that needs no look-up is answered at once, whatever the deadline says.
-/// Any other waits for the resolver for as long as `deadline` allows.
+/// A query that needs no look-up is answered at once, whatever the deadline says. Every
+/// other query waits for the resolver until `deadline`.
 pub(crate) fn addresses<V: VmContext>(
     vm: &V,
     control: &Control,
@@ -50,7 +50,7 @@ pub(crate) fn addresses<V: VmContext>(
         return Ok(netdb::getaddrinfo(&query)?);
     }
     if query.host.as_deref().is_some_and(CStr::is_empty) {
-        // Nobody's name: no policy was asked about it, and no resolver is.
+        // The empty name belongs to no host: neither the policy nor the resolver is asked.
         return Err(Error::AddrInfo(libc::EAI_NONAME));
     }
     let name = query.host.as_deref();
@@ -65,7 +65,7 @@ pub(crate) fn addresses<V: VmContext>(
     } else {
         resolver_of(control, query.host.as_deref())
     };
-    // A literal is no name, though its service may have to be looked up.
+    // A literal is no name, so there is no event, though its service may be looked up.
     let wanted = control.observer.is_hooked() && !is_literal;
     let told = query.host.clone().filter(|_| wanted);
     let found =
@@ -91,7 +91,7 @@ pub(crate) fn addresses<V: VmContext>(
     found
 }
 
-/// Tells the host of a name that was looked up.
+/// Reports to the host a name that was looked up.
 #[cold]
 fn tell_addresses<T>(
     control: &Control,
@@ -102,7 +102,7 @@ fn tell_addresses<T>(
     let found = found.as_ref().map_err(ResolveError::from);
     let addresses = found.map(|found| {
         let mut addresses = addresses(found);
-        // getaddrinfo(3) gives one for each type of socket, in a row.
+        // getaddrinfo(3) gives each address once for each socket type, in a row.
         addresses.dedup();
         addresses
     });
@@ -112,7 +112,7 @@ fn tell_addresses<T>(
         .resolved(&host.to_string_lossy(), addresses);
 }
 
-/// Tells the host of an address that was looked up.
+/// Reports to the host an address that was looked up.
 #[cold]
 fn tell_name<T>(
     control: &Control,
@@ -128,7 +128,7 @@ fn tell_name<T>(
         .emit(&Event::ReverseResolved { address, host });
 }
 
-/// getnameinfo(3).
+/// Looks up the names of an address and a port (getnameinfo(3)).
 pub(crate) fn getnameinfo<V: VmContext>(
     vm: &V,
     control: &Control,
@@ -162,7 +162,7 @@ pub(crate) fn getnameinfo<V: VmContext>(
     found
 }
 
-/// gethostbyname(3).
+/// Looks up the addresses of a name (gethostbyname(3)).
 pub(crate) fn gethostbyname<V: VmContext>(
     vm: &V,
     control: &Control,
@@ -170,12 +170,13 @@ pub(crate) fn gethostbyname<V: VmContext>(
     name: CString,
 ) -> Result<HostEntry, Error> {
     if matches!(name.to_bytes(), b"" | BROADCAST) {
-        // No policy was asked about these, which are no names, and no resolver is.
+        // These are no names: neither the policy nor the resolver is asked.
         return Err(Error::HostDb(NO_RECOVERY));
     }
     let literal = HostLiteral::parse(name.to_bytes()).map(|literal| literal.ip);
     if let Some(ip) = literal {
-        // The C library reads fewer spellings here, and would look the others up.
+        // The C library reads fewer spellings in this function, and would look up the
+        // others.
         return Ok(HostEntry {
             family: family_of(ip),
             name: name.into_bytes(),
@@ -201,7 +202,7 @@ pub(crate) fn gethostbyname<V: VmContext>(
     found
 }
 
-/// gethostbyaddr(3).
+/// Looks up the names of an address (gethostbyaddr(3)).
 pub(crate) fn gethostbyaddr<V: VmContext>(
     vm: &V,
     control: &Control,
@@ -225,8 +226,8 @@ pub(crate) fn gethostbyaddr<V: VmContext>(
     found
 }
 
-/// Returns the resolver that answers for a name instead of the system: the host's, if it
-/// has one. Names below `localhost` are answered here (RFC 6761, 6.3).
+/// Returns the resolver that is asked for a name instead of the system, if any: the
+/// host's, or [`Localhost`] for names below `localhost` (RFC 6761, 6.3).
 fn resolver_of(control: &Control, name: Option<&CStr>) -> Option<Arc<dyn Resolver>> {
     if name.is_some_and(|name| is_below_localhost(name.to_bytes())) {
         Some(Arc::new(Localhost))
@@ -235,16 +236,16 @@ fn resolver_of(control: &Control, name: Option<&CStr>) -> Option<Arc<dyn Resolve
     }
 }
 
-/// Returns the resolver that answers for an address instead of the system. Under a policy
-/// loopback addresses are named here, because the system would ask its name servers for
-/// those that are not in /etc/hosts.
+/// Returns the resolver that is asked for an address instead of the system, if any: the
+/// host's, or under a policy [`Localhost`] for loopback addresses, because the system
+/// would ask its name servers for those that are not in /etc/hosts.
 fn resolver_at(control: &Control, ip: Option<IpAddr>) -> Option<Arc<dyn Resolver>> {
     let is_local = || control.is_guarded() && ip.is_some_and(|ip| ip.to_canonical().is_loopback());
     let resolver = control.resolver();
     resolver.or_else(|| is_local().then(|| Arc::new(Localhost) as _))
 }
 
-/// True if getaddrinfo(3) can answer without asking any database.
+/// Returns true if getaddrinfo(3) can answer without asking any database.
 fn needs_no_resolver(query: &Query) -> bool {
     let host = query.flags & libc::AI_NUMERICHOST != 0
         || query
@@ -257,9 +258,9 @@ fn needs_no_resolver(query: &Query) -> bool {
         .is_none_or(|service| service.to_bytes().iter().all(u8::is_ascii_digit))
 }
 
-/// Answers like getaddrinfo(3), in its order and without its cost, where host and port
-/// are numeric already. Returns `None` where getaddrinfo(3) would fail, and for anything
-/// out of the ordinary.
+/// Answers like getaddrinfo(3), in its order and without its cost, if host and port are
+/// numeric. Returns `None` if getaddrinfo(3) would fail, and for queries with rare
+/// flags.
 fn numeric(query: &Query) -> Option<Vec<AddrInfo>> {
     const ORDINARY: i32 = libc::AI_PASSIVE
         | libc::AI_CANONNAME
@@ -289,7 +290,7 @@ fn numeric(query: &Query) -> Option<Vec<AddrInfo>> {
     let family = address.family();
     let mut answers = Vec::with_capacity(3);
     for (socket_type, protocol) in socket_types(query.socket_type, query.protocol) {
-        // A raw socket has no port; asked for by itself with one, it is refused.
+        // A raw socket has no port: a query for raw sockets alone with a port is refused.
         if socket_type == libc::SOCK_RAW && query.service.is_some() && answers.is_empty() {
             return None;
         }
@@ -309,13 +310,12 @@ fn numeric(query: &Query) -> Option<Vec<AddrInfo>> {
     (!answers.is_empty()).then_some(answers)
 }
 
-/// Returns the port that a service is, if it is written as a number. `None` for names and
-/// for numbers that wrap around.
+/// Reads a port in decimal; `None` for names and for numbers over 65535.
 pub(crate) fn port_number(service: &CStr) -> Option<u16> {
     service.to_str().ok()?.parse().ok()
 }
 
-/// An address of `family` in its usual spelling, without a zone.
+/// Reads an address of `family` in its usual spelling, without a zone.
 fn literal(host: &CStr, family: i32) -> Option<IpAddr> {
     let host = host.to_bytes();
     let v4 = matches!(family, libc::AF_UNSPEC | libc::AF_INET);
@@ -327,10 +327,10 @@ fn literal(host: &CStr, family: i32) -> Option<IpAddr> {
     }
 }
 
-/// The kinds of socket and their protocols that fit a query, in the C library's
-/// order: the three usual ones if it names neither, else the first that fits.
+/// Returns the socket types and protocols that fit a query, in the C library's order:
+/// the three usual ones if the query names neither, else the first that fits.
 fn socket_types(socket_type: i32, protocol: i32) -> impl Iterator<Item = (i32, i32)> {
-    /// SOCK_ number, IPPROTO_ number (0 stands for any), and whether it is usual.
+    /// SOCK_ number, IPPROTO_ number (0 stands for any), and true for a usual one.
     const KINDS: [(i32, i32, bool); 7] = [
         (libc::SOCK_STREAM, libc::IPPROTO_TCP, true),
         (libc::SOCK_DGRAM, libc::IPPROTO_UDP, true),
@@ -374,7 +374,7 @@ mod tests {
         text.map(|text| CString::new(text).unwrap())
     }
 
-    /// Answers that need no C library equal those of the C library.
+    /// Numeric answers equal those of the C library.
     #[test]
     fn numeric_answers_are_the_c_librarys() {
         let hosts = [

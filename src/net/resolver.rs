@@ -1,4 +1,4 @@
-//! Names from the host instead of from the system.
+//! Name resolution by the host instead of by the system.
 
 use super::Error;
 use crate::sockaddr::SockAddr;
@@ -14,11 +14,11 @@ use std::sync::Arc;
 /// Looks host names up for the scripts of an interpreter: in a table, with a DNS client of
 /// the host's, or not at all.
 ///
-/// A resolver is asked about names only; numeric addresses need none, and names
-/// below `localhost` lead to loopback without one. Names of
-/// services and protocols stay the system's. Look-ups run on threads of their
-/// own and may take their time: a timeout or an interrupt ends the wait, not
-/// the look-up. A look-up that panics is [`ResolveError::Failed`].
+/// A resolver is asked about names only; numeric addresses need none, and names below
+/// `localhost` lead to loopback without one. The system still looks up names of
+/// services and protocols. Look-ups run on threads of their own and may take long: a
+/// timeout or an interrupt ends the wait, not the look-up. A look-up that panics is
+/// [`ResolveError::Failed`].
 ///
 /// # Stability
 ///
@@ -71,7 +71,7 @@ pub trait Resolver: Send + Sync {
     }
 }
 
-/// Implements [`Resolver`] for what points to one.
+/// Implements [`Resolver`] for pointers to a resolver.
 macro_rules! resolver_by_reference {
     ($($pointer:ty),*) => {
         $(impl<T: Resolver + ?Sized> Resolver for $pointer {
@@ -104,7 +104,7 @@ pub enum ResolveError {
     /// There is no such host, or it has no address of the family: EAI_NONAME,
     /// HOST_NOT_FOUND.
     NotFound,
-    /// The look-up failed, and another one will: EAI_FAIL, NO_RECOVERY.
+    /// The look-up failed, and a repetition would fail too: EAI_FAIL, NO_RECOVERY.
     Failed,
 }
 
@@ -121,7 +121,7 @@ impl fmt::Display for ResolveError {
 impl std::error::Error for ResolveError {}
 
 impl ResolveError {
-    /// The error of getaddrinfo(3) and getnameinfo(3).
+    /// Converts to the error of getaddrinfo(3) and getnameinfo(3).
     pub(super) fn of_address(self) -> Error {
         Error::AddrInfo(match self {
             Self::TryAgain => libc::EAI_AGAIN,
@@ -130,7 +130,7 @@ impl ResolveError {
         })
     }
 
-    /// The error of gethostbyname(3) and gethostbyaddr(3).
+    /// Converts to the error of gethostbyname(3) and gethostbyaddr(3).
     pub(super) fn of_host(self) -> Error {
         Error::HostDb(match self {
             Self::TryAgain => TRY_AGAIN,
@@ -140,7 +140,7 @@ impl ResolveError {
     }
 }
 
-/// Converts the error of a look-up. One that the script stopped waiting for is
+/// Converts the error of a look-up. If the script stopped waiting for it, that is
 /// [`ResolveError::TryAgain`].
 impl From<&Error> for ResolveError {
     fn from(error: &Error) -> Self {
@@ -167,7 +167,7 @@ impl Resolver for Localhost {
     }
 }
 
-/// Asks the host's resolver. A panic of it is a look-up that failed.
+/// Asks the host's resolver. If it panics, the look-up has failed.
 fn ask<T>(look_up: impl FnOnce() -> Result<T, ResolveError>) -> Result<T, ResolveError> {
     catch_unwind(AssertUnwindSafe(look_up)).unwrap_or(Err(ResolveError::Failed))
 }
@@ -201,7 +201,7 @@ pub(super) fn addresses(resolver: &dyn Resolver, query: &Query) -> Result<Vec<Ad
         if !fits {
             continue;
         }
-        // The port is still to be looked up, and the socket types to be listed.
+        // The C library still looks up the port and lists the socket types.
         let query = Query {
             host: CString::new(ip.to_string()).ok(),
             flags: query.flags & !libc::AI_CANONNAME | libc::AI_NUMERICHOST,
@@ -219,7 +219,7 @@ pub(super) fn addresses(resolver: &dyn Resolver, query: &Query) -> Result<Vec<Ad
     Ok(answers)
 }
 
-/// getnameinfo(3) with the resolver's name of the address.
+/// Does what getnameinfo(3) does, with the resolver's name of the address.
 pub(super) fn getnameinfo(
     resolver: &dyn Resolver,
     address: &SockAddr,
@@ -240,7 +240,8 @@ pub(super) fn getnameinfo(
     Ok((name.map_or(number, String::into_bytes), service))
 }
 
-/// gethostbyname(3): the IPv4 addresses, or else the IPv6 ones.
+/// Does what gethostbyname(3) does: returns the IPv4 addresses, or else the IPv6
+/// addresses.
 pub(super) fn gethostbyname(resolver: &dyn Resolver, name: &CStr) -> Result<HostEntry, Error> {
     let unknown = ResolveError::NotFound.of_host();
     let Ok(host) = name.to_str() else {
@@ -266,7 +267,7 @@ pub(super) fn gethostbyname(resolver: &dyn Resolver, name: &CStr) -> Result<Host
     })
 }
 
-/// gethostbyaddr(3) with the resolver's name of the address.
+/// Does what gethostbyaddr(3) does, with the resolver's name of the address.
 pub(super) fn gethostbyaddr(resolver: &dyn Resolver, address: IpAddr) -> Result<HostEntry, Error> {
     let name = ask(|| resolver.name(address)).map_err(ResolveError::of_host)?;
     Ok(HostEntry {
@@ -281,7 +282,7 @@ pub(super) fn gethostbyaddr(resolver: &dyn Resolver, address: IpAddr) -> Result<
 mod tests {
     use super::*;
 
-    /// Fails in a way of its own.
+    /// A resolver that fails with this error.
     struct Fails(ResolveError);
 
     impl Resolver for Fails {

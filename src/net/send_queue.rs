@@ -1,4 +1,4 @@
-//! Bytes on their way to the kernel.
+//! Queue of bytes to send.
 
 use crate::sys::fork::{Inherited, InheritedGuard};
 use crate::sys::{self, MessageFlags};
@@ -20,16 +20,16 @@ impl SendQueue {
         self.bytes().is_empty()
     }
 
-    /// Forgets what there is: nobody will receive it.
+    /// Drops all bytes, because nobody will receive them.
     pub(crate) fn clear(&self) {
         self.bytes().clear();
     }
 
-    /// Sends with `flags` what the kernel takes without waiting: how many bytes.
-    /// EAGAIN if it takes none.
+    /// Sends with `flags` the bytes that the kernel takes without waiting; returns their
+    /// number. EAGAIN if it takes none.
     ///
-    /// The lock is held across send(2), which does not wait here: what several
-    /// threads send has to go in the order in which it came.
+    /// The lock is held during send(2), which does not wait here, so that the bytes of
+    /// several threads are sent in their order.
     pub(crate) fn send(&self, fd: BorrowedFd<'_>, flags: MessageFlags) -> Result<usize, Errno> {
         let flags = flags | MessageFlags::DONT_WAIT;
         let mut bytes = self.bytes();

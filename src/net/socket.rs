@@ -1,4 +1,4 @@
-//! One socket as the calls on it see it.
+//! The state of a socket that all calls on it share.
 
 use super::busy_poll::BusyPoll;
 use super::ledger::Moving;
@@ -7,6 +7,7 @@ use super::wake::Waiters;
 use super::{Control, Deadline, Event, Timeout};
 use crate::sys::MessageFlags;
 use crate::sys::descriptor::{self, FdGuard};
+use crate::sys::signal;
 use crate::sys::socket::SocketSpec;
 use crate::sys::{self, Descriptor};
 use nix::errno::Errno;
@@ -16,38 +17,41 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A descriptor with its timeout, its family, type and protocol, and who waits on it.
+/// A descriptor with its timeout, family, type and protocol, and the threads that wait
+/// on it.
 ///
-/// Shared between the Python object and the host's handle; every field is safe
-/// to use from any thread, and none is locked across a system call.
+/// The Python object and the host's handle share it. Every field is safe to use from
+/// any thread, and none is locked during a system call.
 pub(crate) struct Socket {
     pub(crate) descriptor: Descriptor,
     timeout: AtomicI64,
     family: AtomicI32,
     socket_type: AtomicI32,
     protocol: AtomicI32,
-    /// [`SHUT_READ`], [`SHUT_WRITE`]: the kernel does not tell. [`CONNECTING`].
+    /// [`SHUT_READ`] and [`SHUT_WRITE`], which the kernel does not report; [`CONNECTING`]
+    /// and [`TOLD`].
     marks: AtomicU8,
     pub(crate) waiters: Waiters,
     pub(super) busy_poll: BusyPoll,
     pub(crate) control: Arc<Control>,
     pub(crate) id: SocketId,
-    /// Bytes, for the host to see.
+    /// Bytes received and sent, for the host's counters.
     pub(crate) received: AtomicU64,
     pub(crate) sent: AtomicU64,
 }
 
-/// These halves of it were shut.
+/// Marks of the halves that the script has shut (shutdown(2)).
 const SHUT_READ: u8 = 1;
 const SHUT_WRITE: u8 = 2;
 
-/// A connect goes on in the background, and the host wants to hear how it ends.
+/// Mark of a connect that goes on in the background and whose end the host wants to
+/// hear of.
 const CONNECTING: u8 = 4;
-/// The host was told of the end of that connect.
+/// Mark that the host was told of the end of that connect.
 const TOLD: u8 = 8;
 
 impl Socket {
-    /// A socket without a descriptor.
+    /// Makes a socket without a descriptor.
     pub(crate) fn new(control: Arc<Control>) -> Self {
         Self {
             descriptor: Descriptor::none(),
@@ -65,8 +69,8 @@ impl Socket {
         }
     }
 
-    /// Takes a descriptor over, and what is known of it. The type is without flags.
-    /// See [`ledger`](super::ledger) for the order.
+    /// Takes over a descriptor with its family, type (without flags) and protocol. See
+    /// [`ledger`](super::ledger) for the order.
     pub(crate) fn open(
         self: &Arc<Self>,
         Moving { fd, bound, permit }: Moving,
@@ -86,29 +90,30 @@ impl Socket {
         self.set_timeout(timeout);
         self.control.opened(self, permit);
         if self.control.ledger.permits.are_withdrawn() {
-            // Perhaps after close_all() went through the list.
+            // close_all() may have gone through the list before this socket was in it.
             let _ = self.close_number(Some(number));
             return Err(NotOpened::Stopped);
         }
         Ok(())
     }
 
-    /// Keeps the descriptor open while the result lives. EBADF once closed.
+    /// Keeps the descriptor open while the returned guard lives. EBADF once the socket is
+    /// closed.
     #[inline]
     pub(crate) fn acquire(&self) -> Result<FdGuard<'_>, Errno> {
         self.descriptor.acquire().ok_or(Errno::EBADF)
     }
 
-    /// Closes the descriptor, ends the calls that use it with EBADF, and returns when
-    /// the number is the kernel's again.
+    /// Closes the descriptor, ends the calls that use it with EBADF, and returns when the
+    /// number is free.
     ///
-    /// May block (SO_LINGER, close(2)): the caller is detached from the VM.
+    /// May block (SO_LINGER, close(2)), so the caller must be detached from the VM.
     pub(crate) fn close(&self) -> Result<(), Errno> {
         self.close_number(None).map(drop)
     }
 
-    /// Like [`close`](Self::close), if the descriptor is number `only` or `only` is
-    /// `None`; false if there is no such descriptor.
+    /// Like [`close`](Self::close), if the descriptor is number `only` or `only` is `None`.
+    /// Returns false if there is no such descriptor.
     pub(super) fn close_number(&self, only: Option<RawFd>) -> Result<bool, Errno> {
         let closed = self.begin_to_close(only)?;
         self.wait_until_idle();
@@ -122,8 +127,9 @@ impl Socket {
             .close_listed(only, |number| drop(self.control.closed(number, self)))
     }
 
-    /// shutdown(2). Calls blocked on the socket try again: poll(2) says nothing
-    /// of a unix socket whose own sending half was shut.
+    /// Shuts halves of the connection (shutdown(2)). Wakes the calls that wait on the
+    /// socket, because poll(2) does not report a unix socket whose own sending half was
+    /// shut.
     pub(crate) fn shutdown(&self, how: i32) -> Result<(), Errno> {
         let guard = self.acquire()?;
         sys::socket::shutdown(guard.fd(), how)?;
@@ -142,8 +148,8 @@ impl Socket {
         self.marks.load(Ordering::Acquire) & (SHUT_READ | SHUT_WRITE)
     }
 
-    /// Adds to the flags of a send that a script gave: no SIGPIPE, unless the host lets
-    /// the process's disposition of the signal decide.
+    /// Adds MSG_NOSIGNAL to the flags of a script's send, unless the host lets the
+    /// process's disposition of SIGPIPE decide.
     #[inline]
     pub(super) fn send_flags(&self, flags: MessageFlags) -> MessageFlags {
         if self.control.raises_sigpipe() {
@@ -176,17 +182,17 @@ impl Socket {
         }
     }
 
-    /// Marks that a connect goes on in the background. False if one does already.
+    /// Sets CONNECTING. Returns false if it was set.
     pub(super) fn mark_connecting(&self) -> bool {
         self.marks.fetch_or(CONNECTING, Ordering::Relaxed) & CONNECTING == 0
     }
 
-    /// Marks the end of that connect as told. The next connect(2) may say it once more.
+    /// Sets TOLD. The next connect(2) may report the end of the connect once more.
     pub(super) fn mark_told(&self) {
         self.marks.fetch_or(TOLD, Ordering::Relaxed);
     }
 
-    /// Takes that mark away. False if there was none.
+    /// Clears TOLD; returns whether it was set.
     pub(super) fn unmark_told(&self) -> bool {
         self.marks.fetch_and(!TOLD, Ordering::Relaxed) & TOLD != 0
     }
@@ -196,9 +202,9 @@ impl Socket {
         self.marks.load(Ordering::Relaxed) & CONNECTING != 0
     }
 
-    /// Takes the mark of that away. False if there was none.
+    /// Clears CONNECTING; returns whether it was set.
     pub(super) fn unmark_connecting(&self) -> bool {
-        // Nearly always there is none.
+        // Nearly always it is not set.
         self.is_connecting()
             && self.marks.fetch_and(!CONNECTING, Ordering::Relaxed) & CONNECTING != 0
     }
@@ -210,8 +216,8 @@ impl Socket {
         (count(&self.received), count(&self.sent))
     }
 
-    /// Gives the descriptor away and ends the calls that use it. Returns when no call
-    /// uses the number any more.
+    /// Moves the descriptor out and ends the calls that use it. Returns when no call uses
+    /// the number any more.
     pub(crate) fn detach(&self) -> Option<Moving> {
         self.detach_number(None)
     }
@@ -230,9 +236,9 @@ impl Socket {
         Some(Moving { fd, bound, permit })
     }
 
-    /// Waits until no call uses the descriptor that was given up: each is in a system
-    /// call that it is interrupted in. Does not wait for a call of this thread, which
-    /// is where a host's event hook may close a socket.
+    /// Waits until no call uses the descriptor that was closed or moved out, and interrupts
+    /// their system calls meanwhile. Does not wait for a call of this thread, because a
+    /// host's event hook may close a socket in the middle of a call.
     pub(super) fn wait_until_idle(&self) {
         let mut pause = Duration::from_micros(1);
         while self.descriptor.is_given_up() && !descriptor::is_held_by_this_thread() {
@@ -240,7 +246,7 @@ impl Socket {
             if pause < Duration::from_micros(50) {
                 std::thread::yield_now();
             } else {
-                std::thread::sleep(pause);
+                signal::pause(pause);
             }
             pause = (pause * 2).min(Duration::from_millis(1));
         }
@@ -250,15 +256,15 @@ impl Socket {
         Timeout::from_nanos(self.timeout.load(Ordering::Relaxed))
     }
 
-    /// For a call that begins now, with the socket's timeout.
+    /// Makes the deadline of a call that begins now, with the socket's timeout.
     #[inline]
     pub(crate) fn deadline(&self) -> Deadline {
         Deadline::new(self.timeout(), &self.control)
     }
 
-    /// Lets calls that begin from now on wait so long, and puts the descriptor
-    /// into the mode for it (FIONBIO, ioctl(2)). EBADF once closed; the timeout
-    /// is remembered all the same.
+    /// Sets the timeout of calls that begin from now on, and puts the descriptor into the
+    /// mode for it (FIONBIO, ioctl(2)). EBADF once the socket is closed; the timeout is
+    /// remembered even then.
     pub(crate) fn apply_timeout(&self, timeout: Timeout) -> Result<(), Errno> {
         self.set_timeout(timeout);
         let guard = self.acquire()?;
@@ -269,7 +275,7 @@ impl Socket {
         self.timeout.store(timeout.as_nanos(), Ordering::Relaxed);
     }
 
-    /// The family, type and protocol, each 0 before the socket was opened.
+    /// Returns the family, type and protocol, each 0 before the socket was opened.
     pub(crate) fn spec(&self) -> SocketSpec {
         SocketSpec {
             family: self.family(),
@@ -278,12 +284,12 @@ impl Socket {
         }
     }
 
-    /// AF_ number; 0 before the socket was opened, as are the two below.
+    /// Returns the AF_ number; 0 before the socket was opened.
     pub(crate) fn family(&self) -> i32 {
         self.family.load(Ordering::Relaxed)
     }
 
-    /// SOCK_ number without flags.
+    /// Returns the SOCK_ number without flags; 0 before the socket was opened.
     pub(crate) fn socket_type(&self) -> i32 {
         self.socket_type.load(Ordering::Relaxed)
     }
@@ -293,12 +299,12 @@ impl Socket {
     }
 }
 
-/// Failure of a socket to take a descriptor over.
+/// Failure of a socket to take over a descriptor.
 #[derive(Debug)]
 pub(crate) enum NotOpened {
-    /// It has another one still, or a call uses that.
+    /// The socket still has another descriptor, or a call uses that one.
     Busy(Moving),
-    /// The host has stopped the interpreter: the descriptor is closed.
+    /// The host has stopped the interpreter, so the descriptor was closed.
     Stopped,
 }
 

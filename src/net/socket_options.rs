@@ -19,9 +19,9 @@ impl Socket {
         Ok(())
     }
 
-    /// Begins to take connections (listen(2)). The kernel gives a socket without an
-    /// address one with a port: then `may_bind` is asked first, with that address but for
-    /// the port. One guard covers both, so that it is the same descriptor.
+    /// Begins to take connections (listen(2)). The kernel binds a socket without an address
+    /// to a free port, so `may_bind` is asked first, with that address and without the
+    /// port. One guard covers both, so that both concern the same descriptor.
     pub(crate) fn listen<E: From<Errno>>(
         &self,
         backlog: i32,
@@ -84,9 +84,9 @@ impl Socket {
         sockopt::get_descriptor(self.acquire()?.fd(), level, name, buffer)
     }
 
-    /// Sets an option (setsockopt(2)), if `may_set` allows: it is asked with the
-    /// multicast group that the option joins or leaves, and the port of the socket, if the
-    /// option is one of those. One guard covers both, so that it is the same descriptor.
+    /// Sets an option (setsockopt(2)), if `may_set` allows. For an option that joins or
+    /// leaves a multicast group, `may_set` gets the group and the port of the socket. One
+    /// guard covers both, so that both concern the same descriptor.
     pub(crate) fn set_option<E: From<Errno>>(
         &self,
         level: i32,
@@ -117,7 +117,7 @@ impl Socket {
         Ok(flags & libc::FD_CLOEXEC == 0)
     }
 
-    /// Lets programs that the process starts inherit the descriptor, or not.
+    /// Chooses whether programs that the process starts inherit the descriptor.
     pub(crate) fn set_inheritable(&self, on: bool) -> Result<(), Errno> {
         let guard = self.acquire()?;
         let mut flags = FdFlag::from_bits_retain(fcntl(guard.fd(), FcntlArg::F_GETFD)?);

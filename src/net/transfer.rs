@@ -1,5 +1,5 @@
-//! Calls that move bytes: how many parts they take, and what a part that has
-//! moved means for the rest.
+//! Calls that move bytes: when a call is complete, and how it ends after a part of its
+//! bytes.
 
 use super::call::{Blocked, Call, Ready};
 use super::{Error, Limit, Socket, Timeout, VmContext, rare_options};
@@ -13,10 +13,10 @@ use nix::libc;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{BorrowedFd, RawFd};
 
-/// Bytes to send, which are lent for one attempt at a time: no lock of theirs is
-/// held over a wait. EFAULT if they are no longer there.
+/// Bytes to send. They are lent for one attempt at a time, so that no lock on them is
+/// held during a wait. EFAULT if they are no longer there.
 pub(crate) trait SendBuffer {
-    /// Returns how many there are.
+    /// Returns the number of bytes.
     fn len(&self) -> usize;
 
     /// Lends what follows the first `sent` bytes.
@@ -27,8 +27,8 @@ pub(crate) trait SendBuffer {
     ) -> Result<R, Errno>;
 }
 
-/// Memory to receive into, which is lent for one attempt at a time. EFAULT if it is
-/// no longer there.
+/// Memory to receive into. It is lent for one attempt at a time. EFAULT if it is no
+/// longer there.
 pub(crate) trait ReceiveBuffer {
     /// Returns how many bytes of it may be written.
     fn len(&self) -> usize;
@@ -41,7 +41,7 @@ pub(crate) trait ReceiveBuffer {
     ) -> Result<R, Errno>;
 }
 
-/// Several [`SendBuffer`]s that go as one message.
+/// Several [`SendBuffer`]s that are sent as one message.
 pub(crate) trait SendBuffers {
     /// Lends what follows the first `sent` bytes.
     fn lend<R>(
@@ -61,13 +61,13 @@ pub(crate) trait ReceiveBuffers {
     ) -> Result<R, Errno>;
 }
 
-/// Amount and direction of what a call is to transfer.
+/// Amount and direction of a call's transfer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Transfer {
     ready: Ready,
-    /// The call goes on until so many bytes have moved; for 0, one part will do.
+    /// The call goes on until so many bytes have moved; 0: until any have.
     enough: usize,
-    /// Bytes are looked at and stay where they are (MSG_PEEK).
+    /// Bytes are peeked at and stay in the socket (MSG_PEEK).
     peeks: bool,
     /// A signal ends the call once some bytes have moved.
     returns_part: bool,
@@ -76,7 +76,7 @@ pub(crate) struct Transfer {
 /// Result of one attempt.
 struct Part {
     bytes: usize,
-    /// Nothing more may be moved by this call.
+    /// The call may move nothing more.
     is_last: bool,
 }
 
@@ -106,9 +106,9 @@ pub(crate) struct MessageParts<'a> {
 }
 
 impl<'a, V: VmContext> Call<'a, V> {
-    /// Begins a receive or a send with `flags`. On a blocking socket the kernel does
-    /// not wait for MSG_DONTWAIT, nor for the error queue; with a timeout, CPython
-    /// waits all the same.
+    /// Begins a receive or a send with `flags`. On a blocking socket it does not wait with
+    /// MSG_DONTWAIT or MSG_ERRQUEUE, like the kernel. On a socket with a timeout it waits,
+    /// like CPython.
     #[inline]
     pub(crate) fn with_flags(
         vm: &'a V,
@@ -135,7 +135,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         received_bytes(buffer, len, flags)
     }
 
-    /// Receives into `memory` (recv(2)); returns how many bytes.
+    /// Receives into `memory` (recv(2)); returns the number of bytes.
     #[inline]
     pub(crate) fn recv_into(
         &mut self,
@@ -163,7 +163,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         Ok((received_bytes(buffer, len, flags)?, sender))
     }
 
-    /// Receives into `memory`, with the sender (recvfrom(2)); returns how many bytes.
+    /// Receives into `memory`, with the sender (recvfrom(2)); returns the number of bytes.
     pub(crate) fn recv_from_into(
         &mut self,
         memory: &impl ReceiveBuffer,
@@ -221,7 +221,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         })
     }
 
-    /// Sends `data` (send(2)); returns how many bytes. A blocking stream takes all.
+    /// Sends `data` (send(2)); returns the number of bytes. A blocking stream takes all.
     #[inline]
     pub(crate) fn send(
         &mut self,
@@ -256,7 +256,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         })
     }
 
-    /// Sends `data` to `target` (sendto(2)); returns how many bytes.
+    /// Sends `data` to `target` (sendto(2)); returns the number of bytes.
     pub(crate) fn send_to(
         &mut self,
         data: &impl SendBuffer,
@@ -273,7 +273,8 @@ impl<'a, V: VmContext> Call<'a, V> {
         })
     }
 
-    /// Sends `size` bytes of `data` as one message (sendmsg(2)); returns how many.
+    /// Sends `size` bytes of `data` as one message (sendmsg(2)); returns the number of
+    /// bytes sent.
     pub(crate) fn send_msg(
         &mut self,
         data: &impl SendBuffers,
@@ -297,7 +298,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         })
     }
 
-    /// Sends what there is in `queue`, in the order in which it came there.
+    /// Sends all bytes in `queue`, in their order.
     #[cfg(feature = "ssl")]
     pub(crate) fn flush(&mut self, queue: &super::SendQueue) -> Result<(), Error> {
         let flags = self.socket.send_flags(MessageFlags::NONE);
@@ -327,7 +328,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         Ok(sent)
     }
 
-    /// Counts a send that also connects as a connection.
+    /// Counts a send that also connects (MSG_FASTOPEN) as a connection.
     fn may_begin(&self, flags: MessageFlags) -> Result<(), Limit> {
         if flags.has(libc::MSG_FASTOPEN) {
             self.socket.control.limits.may_connect()?;
@@ -335,7 +336,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         Ok(())
     }
 
-    /// A send of `size` bytes, all of them on a blocking stream.
+    /// Returns a send of `size` bytes. A blocking stream sends all of them.
     #[inline]
     fn sends(&self, size: usize) -> Transfer {
         Transfer {
@@ -346,14 +347,14 @@ impl<'a, V: VmContext> Call<'a, V> {
         }
     }
 
-    /// Tells whether the call goes on until all the bytes have gone or come.
+    /// Returns true if the call goes on until all bytes have moved.
     fn is_blocking_stream(&self) -> bool {
         self.socket.socket_type() == libc::SOCK_STREAM
             && self.deadline.timeout() == Timeout::Blocking
     }
 
-    /// Tells whether a receive can wait until it has a number of bytes. Unix sockets do
-    /// not wait for more to look at.
+    /// Returns whether a receive can wait until it has a number of bytes. Unix sockets do
+    /// not wait for more bytes to peek at.
     fn fills(&self, peeks: bool) -> bool {
         self.is_blocking_stream() && !(peeks && self.socket.family() == libc::AF_UNIX)
     }
@@ -372,8 +373,8 @@ impl<'a, V: VmContext> Call<'a, V> {
         })
     }
 
-    /// A receive of up to `size` bytes. A blocking stream fills them for MSG_WAITALL,
-    /// and has as many as SO_RCVLOWAT says.
+    /// Returns a receive of up to `size` bytes. A blocking stream receives all of them with
+    /// MSG_WAITALL, and otherwise as many as SO_RCVLOWAT says.
     #[inline]
     fn receives(&mut self, size: usize, flags: MessageFlags) -> Result<Transfer, Error> {
         let peeks = flags.has(libc::MSG_PEEK);
@@ -391,8 +392,8 @@ impl<'a, V: VmContext> Call<'a, V> {
         })
     }
 
-    /// Returns how many bytes a receive waits for (SO_RCVLOWAT); 0 for any. With a
-    /// timeout poll(2) decides, which is waited for here.
+    /// Returns how many bytes a receive waits for (SO_RCVLOWAT); 0 for any number. On a
+    /// socket with a timeout, returns 0 once poll(2) reports enough.
     #[cold]
     fn low_water(&mut self, peeks: bool) -> Result<usize, Error> {
         if self.socket.socket_type() != libc::SOCK_STREAM
@@ -414,9 +415,9 @@ impl<'a, V: VmContext> Call<'a, V> {
         Ok(if self.fills(peeks) { bytes } else { 0 })
     }
 
-    /// Runs recvmsg(2) until there is something, or it fails. MSG_WAITALL on a
-    /// blocking stream goes on until `size` bytes are there, or what ends it in the
-    /// kernel: the end, descriptors, an error after a part.
+    /// Runs recvmsg(2) until it succeeds or fails for good. With MSG_WAITALL on a blocking
+    /// stream, goes on until `size` bytes have arrived, or until one of the events that end
+    /// the kernel's call: end of data, descriptors, or an error after a part.
     fn receive_message(
         &mut self,
         size: usize,
@@ -428,7 +429,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         let mut sender = SockAddr::empty();
         let mut message_flags = 0;
         let received = self.receive(size, flags, |fd, filled, flags| {
-            // Ancillary data of the first part stays unless more comes.
+            // Ancillary data of the first part is kept unless more comes.
             let mut later = Vec::new();
             let room = Room {
                 control: match filled {
@@ -470,8 +471,8 @@ impl<'a, V: VmContext> Call<'a, V> {
     }
 }
 
-/// The bytes that a receive returns: with MSG_TRUNC so many as the message had, zeros
-/// where there was no room for them.
+/// Returns the bytes of a receive. With MSG_TRUNC they are as many as the message had,
+/// with zeros for those that had no room.
 #[inline]
 fn received_bytes(mut buffer: Buffer, len: usize, flags: MessageFlags) -> Result<Vec<u8>, Error> {
     if flags.has(libc::MSG_TRUNC) && !buffer.extend_to(len) {
@@ -480,7 +481,7 @@ fn received_bytes(mut buffer: Buffer, len: usize, flags: MessageFlags) -> Result
     Ok(buffer.into_bytes())
 }
 
-/// The descriptors that came with ancillary data.
+/// Returns the descriptors that came with ancillary data.
 fn descriptors(control: &[u8]) -> Vec<RawFd> {
     let (items, _) = message::control_messages(control);
     items.iter().flat_map(message::descriptors).collect()
@@ -494,7 +495,7 @@ pub(crate) struct Receive<'a> {
 }
 
 impl Receive<'_> {
-    /// Receives once (recv(2)); returns how many bytes.
+    /// Receives once (recv(2)); returns the number of bytes.
     pub(crate) fn receive(&self, room: &mut [u8]) -> Result<usize, Errno> {
         let received = receive::recv(self.fd, room, self.flags);
         received.inspect(|n| self.socket.count_received(*n))
@@ -502,8 +503,8 @@ impl Receive<'_> {
 }
 
 impl Socket {
-    /// Receives what there is now (recv(2)). `None` where that is not all that a
-    /// receive may have to do.
+    /// Receives the bytes that have arrived (recv(2)). `None` if a receive may have to do
+    /// more, and `recv` has to do it.
     #[inline]
     pub(crate) fn recv_at_once(&self, room: &mut [u8]) -> Option<Result<usize, Errno>> {
         if room.is_empty() || rare_options::may_have_low_water() {
@@ -525,7 +526,7 @@ impl Socket {
     }
 }
 
-/// Buffers of one recvmsg(2), of perhaps several that make up a call.
+/// Buffers of one recvmsg(2). A call may need several.
 struct Room<'a> {
     control: &'a mut Vec<u8>,
     /// Number of bytes that arrived before.
@@ -564,12 +565,12 @@ impl FastOpen {
 }
 
 impl Transfer {
-    /// Moves bytes by `attempt`, which is told how many have moved before, and
-    /// whether not to wait. Returns how many moved in all; only if none did, what
-    /// went wrong.
+    /// Moves bytes by `attempt`, which gets the number of bytes moved before, and the flag
+    /// that says whether to wait. Returns the number of bytes in all, or an error if none
+    /// moved.
     ///
-    /// A raised exception, the host, or closing the socket ends the call without a
-    /// result all the same.
+    /// If a handler raises, the host interrupts the call or the socket is closed, the call
+    /// fails even after bytes have moved.
     #[inline]
     fn run<V: VmContext>(
         self,
@@ -579,7 +580,7 @@ impl Transfer {
         let mut moved = 0;
         let done = self.complete(call, &mut moved, |fd, before, dont_wait| {
             if before > 0 && self.leaves_error(fd) {
-                // Any error ends the call with what has moved.
+                // Any error ends the call with the bytes that have moved.
                 return Err(Errno::ECONNRESET);
             }
             attempt(fd, before, dont_wait)
@@ -592,8 +593,8 @@ impl Transfer {
         }
     }
 
-    /// Like [`run`](Self::run), with an error for everything that ends the call
-    /// early; `moved` tells how far it came.
+    /// Like [`run`](Self::run), but fails with an error whenever the call ends early;
+    /// `moved` is the number of bytes moved by then.
     #[inline]
     fn complete<V: VmContext>(
         self,
@@ -608,7 +609,7 @@ impl Transfer {
             let known = if self.peeks { *moved } else { 0 };
             *moved = before + part.bytes;
             self.count(socket, part.bytes.saturating_sub(known));
-            // 0 bytes received are the end, sent they are nothing.
+            // Receiving 0 bytes is the end of data; sending 0 bytes is no progress.
             let is_end = part.bytes == 0 && self.ready != Ready::Write;
             if *moved >= self.enough || part.is_last || is_end {
                 return Ok(());
@@ -616,7 +617,7 @@ impl Transfer {
             if self.peeks && sys::socket::has_ended(fd) {
                 return Ok(());
             }
-            // The kernel stopped short: there was no more, or its wait was interrupted.
+            // The kernel returned early: there was no more, or its wait was interrupted.
             let waited = dont_wait == MessageFlags::NONE;
             Err(Blocked {
                 errno: if waited { Errno::EINTR } else { Errno::EAGAIN },
@@ -626,8 +627,7 @@ impl Transfer {
         })
     }
 
-    /// Tells whether the next attempt would eat the error that belongs to the next
-    /// call.
+    /// Returns true if the next attempt would take the error that belongs to the next call.
     fn leaves_error(&self, fd: BorrowedFd<'_>) -> bool {
         sys::socket::has_failed(fd)
             && (self.ready == Ready::Write || sys::socket::available(fd) == Ok(0))
@@ -636,14 +636,14 @@ impl Transfer {
     fn count(&self, socket: &Socket, bytes: usize) {
         match self.ready {
             Ready::Write => socket.count_sent(bytes),
-            // Read all the same, though it can be received once more.
+            // Peeked bytes count towards the limit each time.
             _ if self.peeks => socket.control.limits.received(bytes),
             _ => socket.count_received(bytes),
         }
     }
 }
 
-/// Returns the readiness for which a receive with these flags waits.
+/// Returns the readiness that a receive with these flags waits for.
 fn readiness(flags: MessageFlags) -> Ready {
     if flags.has(libc::MSG_ERRQUEUE) {
         Ready::Error
@@ -662,7 +662,7 @@ mod tests {
     use std::os::fd::OwnedFd;
     use std::sync::Arc;
 
-    /// One end of a pair whose other end has sent ten bytes.
+    /// Returns one end of a pair whose other end has sent ten bytes.
     fn ten_bytes() -> (Arc<Socket>, OwnedFd) {
         let spec = SocketSpec::new(libc::AF_UNIX, libc::SOCK_STREAM);
         let (a, b) = sys::socket::socketpair(spec).unwrap();

@@ -3,16 +3,16 @@
 use crate::sys::fork::PerProcess;
 use crate::sys::signal::Thread;
 
-/// The threads that wait for one thing. Small, since every socket has one and
-/// few are ever waited for.
+/// The threads that wait for one thing, such as a socket. The list is small, because
+/// every socket has one and few sockets are waited for.
 ///
-/// A thread registers before it looks at what can end its wait, and whoever
-/// changes that wakes afterwards: one of the two sees the other. In a child
-/// process the list is empty, since its threads are the parent's.
+/// A thread registers before it checks the reasons to end its wait, and another thread
+/// that changes such a reason wakes the list afterwards. So one of the two sees the
+/// other. In a child process the list is empty, because its threads are the parent's.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters(PerProcess<List>);
 
-/// The box is made for the first that waits, and kept.
+/// The box is made for the first thread that waits, and kept.
 type List = Option<Box<Vec<Thread>>>;
 
 impl Waiters {
@@ -30,8 +30,8 @@ impl Waiters {
         }
     }
 
-    /// Interrupts every thread on the list. The lock is held meanwhile, so that
-    /// none of them can end before its signal was sent.
+    /// Interrupts every thread on the list. The lock is held meanwhile, so that no thread
+    /// can end before its signal is sent.
     pub(super) fn wake_all(&self) {
         for thread in self.0.lock().iter().flat_map(|list| list.iter()) {
             thread.interrupt();

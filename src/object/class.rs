@@ -1,10 +1,9 @@
-//! The class `socket.socket`: what `class socket(_socket.socket)` would make,
-//! one for each interpreter, since scripts may replace its methods.
+//! The class `socket.socket`, like one made by `class socket(_socket.socket)`. Each
+//! interpreter has one of its own, because scripts may replace its methods.
 
 use super::lifecycle::{self, InitArgs};
 use super::{BaseSocket, PySocket};
 use crate::constants::enums;
-use crate::sys::fork::Inherited;
 use crate::vm::state::{self, State};
 use rustpython_vm::builtins::{PyGetSet, PyStrInterned, PyType, PyTypeRef, PyWeak};
 use rustpython_vm::class::{PyClassImpl, StaticType};
@@ -14,7 +13,6 @@ use rustpython_vm::types::{PyTypeFlags, PyTypeSlots};
 use rustpython_vm::{
     AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine,
 };
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 const DOC: &str = "One endpoint of a network connection.
@@ -23,7 +21,7 @@ Its family is AF_INET, its type SOCK_STREAM and its protocol 0 unless told
 otherwise. With fileno, the socket takes that descriptor over and finds out for
 itself whatever is not given.";
 
-/// The macros make no `__repr__` but for static types.
+/// The VM's macros make `__repr__` only for static types.
 const REPR: &PyMethodDef = &PyMethodDef::new_const(
     "__repr__",
     |zelf: PyRef<BaseSocket>, vm: &VirtualMachine| lifecycle::repr(&zelf, vm),
@@ -33,13 +31,13 @@ const REPR: &PyMethodDef = &PyMethodDef::new_const(
 
 /// A class `socket.socket`, and the copy of the module that it was made for.
 /// Neither is owned: both end with their interpreter.
-struct Made {
+pub(crate) struct SocketClass {
     class: PyRef<PyWeak>,
     /// `None` while only the host has used the class.
     module: Option<PyRef<PyWeak>>,
 }
 
-impl Made {
+impl SocketClass {
     fn class(&self) -> Option<PyTypeRef> {
         self.class.upgrade()?.downcast().ok()
     }
@@ -49,8 +47,8 @@ impl Made {
     }
 }
 
-/// In the class beside the slot, which stays the base's: `inspect` reads its signature,
-/// against which `mock.create_autospec` checks calls.
+/// `__init__` in the class. The slot stays the base's; `inspect` reads the signature of
+/// this method, against which `mock.create_autospec` checks calls.
 const INIT: &PyMethodDef = &PyMethodDef::new_const(
     "__init__",
     |zelf: PyRef<BaseSocket>, args: InitArgs, vm: &VirtualMachine| lifecycle::init(&zelf, args, vm),
@@ -61,37 +59,29 @@ const INIT: &PyMethodDef = &PyMethodDef::new_const(
     ),
 );
 
-static_cell! {
-    /// The classes of each interpreter, the newest last. There are several where a
-    /// script took the module out of `sys.modules` and imported it again.
-    static CLASSES: Inherited<BTreeMap<i64, Vec<Made>>>;
-}
-
-/// `_socket.socket`, made when first asked for.
+/// Returns `_socket.socket`, which is made at the first call.
 pub(crate) fn base_class() -> &'static Py<PyType> {
     let _ = BaseSocket::make_static_type();
     BaseSocket::static_type()
 }
 
-/// The newest `socket.socket` of this interpreter, made when first asked for.
+/// Returns the newest `socket.socket` of this interpreter, which is made at the first
+/// call.
 pub(super) fn socket_class(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
-    let newest = || -> Option<PyTypeRef> {
-        let classes = CLASSES.get()?.lock();
-        classes.get(&vm.state.interpreter_id)?.last()?.class()
-    };
-    match newest() {
+    let state = state::of(vm);
+    let newest = state.classes.lock().last().and_then(SocketClass::class);
+    match newest {
         Some(class) => Ok(class),
         None => add(None, vm),
     }
 }
 
-/// The class for a new copy of the module: one that the host has used before, or
-/// a new one.
+/// Returns the class for a new copy of the module: a class that the host has used
+/// before, or a new one.
 pub(crate) fn class_for(module: &PyObject, vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     let module = module.downgrade(None, vm)?;
-    if let Some(classes) = CLASSES.get()
-        && let Some(made) = classes.lock().get_mut(&vm.state.interpreter_id)
-        && let Some(last @ Made { module: None, .. }) = made.last_mut()
+    let state = state::of(vm);
+    if let Some(last @ SocketClass { module: None, .. }) = state.classes.lock().last_mut()
         && let Some(class) = last.class()
     {
         last.module = Some(module);
@@ -102,44 +92,34 @@ pub(crate) fn class_for(module: &PyObject, vm: &VirtualMachine) -> PyResult<PyTy
 
 fn add(module: Option<PyRef<PyWeak>>, vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     let class = make(vm)?;
-    let made = Made {
+    let made = SocketClass {
         class: class.as_object().downgrade(None, vm)?,
         module,
     };
-    let mut classes = CLASSES.get_or_init(Default::default).lock();
-    for made in classes.values_mut() {
-        made.retain(|made| made.class.upgrade().is_some());
-    }
-    classes.retain(|_, made| !made.is_empty());
-    classes
-        .entry(vm.state.interpreter_id)
-        .or_default()
-        .push(made);
+    let state = state::of(vm);
+    let mut classes = state.classes.lock();
+    classes.retain(|made| made.class.upgrade().is_some());
+    classes.push(made);
+    drop(classes);
     Ok(class)
 }
 
-/// Returns what the name `socket` means to the methods of an object: the value that
-/// it has in the copy of the module that the native base of its class was made for. A
+/// Returns the value of the name `socket` for the methods of an object. It is looked up
+/// in the copy of the module that the native base of the object's class was made for. A
 /// script may have put another class there.
 pub(super) fn named_class(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
-    let classes = || Some(CLASSES.get()?.lock());
+    let classes = &zelf.state.classes;
     let home = |class: &PyObject| {
-        let classes = classes()?;
-        let mut made = classes.get(&vm.state.interpreter_id)?.iter().rev();
+        let classes = classes.lock();
+        let mut made = classes.iter().rev();
         let found = made.find(|made| made.class.upgrade().is_some_and(|made| made.is(class)))?;
         Some((class.to_owned(), found.module()))
     };
     let class = zelf.class();
     let (native, module) = if is_plain(zelf) {
         // The newest one.
-        let classes = classes();
-        let made = classes
-            .as_ref()
-            .and_then(|classes| classes.get(&vm.state.interpreter_id));
-        (
-            class.to_owned().into(),
-            made.and_then(|made| made.last()?.module()),
-        )
+        let module = classes.lock().last().and_then(SocketClass::module);
+        (class.to_owned().into(), module)
     } else {
         let mro = class.mro_collect();
         match mro.iter().find_map(|class| home(class.as_object())) {
@@ -149,12 +129,12 @@ pub(super) fn named_class(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResul
     };
     match module {
         Some(module) => name_socket(&module, vm),
-        // Nobody can have replaced it: there is no module left to do so in.
+        // The module does not exist any more, so the class cannot have been replaced there.
         None => Ok(native),
     }
 }
 
-/// Returns what the name `socket` means to the functions of a module.
+/// Returns the value of the name `socket` for the functions of a module.
 pub(crate) fn name_socket(module: &PyObject, vm: &VirtualMachine) -> PyResult {
     static_cell! {
         static NAME: &'static PyStrInterned;
@@ -173,11 +153,11 @@ fn make(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     let module: PyObjectRef = vm.ctx.new_str("socket").into();
     dict.set_item("__module__", module, vm)?;
     dict.set_item("__doc__", vm.ctx.new_str(DOC).into(), vm)?;
-    // No `__dict__`: what instances have is in the payload.
+    // Instances have no `__dict__`, because their data is in the payload.
     dict.set_item("__slots__", vm.ctx.empty_tuple.clone().into(), vm)?;
     for method in PySocket::METHOD_DEFS.iter().chain([REPR]) {
-        // Of the base, which lives for ever as a method's class has to; the
-        // methods do with any instance of it.
+        // The methods are the base's, because a method's class has to live for ever. They
+        // work on all instances of the base.
         let method = (method.name, method.to_proper_method(base, &vm.ctx));
         dict.set_item(method.0, method.1, vm)?;
     }
@@ -190,7 +170,8 @@ fn make(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
         class.set_attr(vm.ctx.intern_str(name), attribute);
     }
     class.set_attr(vm.ctx.intern_str(INIT.name), init_method(vm)?);
-    // The first look-up gives a class the version that it keeps until it changes.
+    // The first look-up gives the class its version, which stays until the class
+    // changes.
     let _ = class.get_attr(vm.ctx.intern_str("close"));
     let version = class.tp_version_tag.load(Ordering::Acquire);
     state::of(vm).plain.store(version, Ordering::Release);
@@ -226,9 +207,9 @@ fn bind(method: &PyObject, object: Option<PyObjectRef>, vm: &VirtualMachine) -> 
     bound.call((method.to_owned(), object), vm)
 }
 
-/// [`INIT`] as a descriptor of its own class: to read the signature of a class,
-/// `inspect` binds its `__init__` to the class as if it were a Python function, which
-/// a native method refuses.
+/// Makes [`INIT`] a descriptor of a class of its own. To read the signature of a class,
+/// `inspect` binds `__init__` to the class as if it were a Python function, which a
+/// native method refuses.
 fn init_method(vm: &VirtualMachine) -> PyResult {
     let class = PyType::new_heap(
         "method_descriptor",
@@ -256,7 +237,7 @@ fn attributes(class: &Py<PyType>, vm: &VirtualMachine) -> [(&'static str, PyObje
     let getset =
         |name, doc| PyGetSet::new(name, class, &vm.ctx).with_doc(ItemDoc::static_text(doc));
     let object = |getset: PyGetSet| getset.into_ref(&vm.ctx).into();
-    // As the class that CPython writes in Python declares them.
+    // These are declared by CPython's class, which is written in Python.
     let slots = ["__weakref__", "_io_refs", "_closed"].map(|name| vm.ctx.new_str(name).into());
     [
         ("__slots__", vm.ctx.new_list(slots.into()).into()),
@@ -300,11 +281,11 @@ fn attributes(class: &Py<PyType>, vm: &VirtualMachine) -> [(&'static str, PyObje
 }
 
 fn family(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult {
-    enums::address_family(vm, zelf.socket.family())
+    enums::address_family(&zelf.state, zelf.socket.family(), vm)
 }
 
 fn socket_type(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult {
-    enums::socket_kind(vm, zelf.socket.socket_type())
+    enums::socket_kind(&zelf.state, zelf.socket.socket_type(), vm)
 }
 
 fn io_refs(zelf: PyRef<BaseSocket>) -> i32 {
@@ -335,7 +316,7 @@ fn set_closed(
     Ok(())
 }
 
-/// The new value of an attribute that can be set and not deleted.
+/// Returns the new value of an attribute that can be set and not deleted.
 pub(super) fn settable<T>(name: &str, value: PySetterValue<T>, vm: &VirtualMachine) -> PyResult<T> {
     match value {
         PySetterValue::Assign(value) => Ok(value),
@@ -343,21 +324,21 @@ pub(super) fn settable<T>(name: &str, value: PySetterValue<T>, vm: &VirtualMachi
     }
 }
 
-/// True for a `socket.socket` as the module made it: no subclass, and no method
-/// replaced. Then none has to be looked up. A class that is changed gets
-/// another version, for good: one comparison tells.
+/// Returns true for an unchanged `socket.socket`, that is no subclass and has no
+/// replaced method. Then methods need not be looked up. One comparison is enough,
+/// because a class that is changed gets another version for ever.
 pub(super) fn is_plain(socket: &Py<BaseSocket>) -> bool {
     is_plain_class(socket.class(), &socket.state)
 }
 
-/// The same for a class. Of several copies of the module, the newest one's class
-/// is plain.
+/// Returns true for an unchanged class `socket.socket`. Of several copies of the
+/// module, only the newest one's class is plain.
 pub(super) fn is_plain_class(class: &Py<PyType>, state: &State) -> bool {
     let version = class.tp_version_tag.load(Ordering::Acquire);
     version != 0 && version == state.plain.load(Ordering::Relaxed)
 }
 
-/// The socket that an object is, if it [`is_plain`].
+/// Returns the object as a socket, if it [`is_plain`].
 pub(crate) fn plain(object: &PyObject) -> Option<&Py<BaseSocket>> {
     object.downcast_ref().filter(|socket| is_plain(socket))
 }

@@ -73,8 +73,8 @@ positional {
 }
 }
 
-/// The backlog of `listen()` without one: what most systems allow, but not so
-/// much that a dead server looks alive.
+/// The default backlog of `listen()`. Most systems allow it, and it is not so large
+/// that a dead server seems alive.
 const DEFAULT_BACKLOG: i32 = 128;
 
 /// The argument of `listen()`.
@@ -92,7 +92,7 @@ impl Argument for Backlog {
     }
 }
 
-/// The address argument of `caller`, checked by the gate.
+/// Reads the address argument of `caller`, and asks the gate.
 pub(super) fn destination(
     zelf: &Py<BaseSocket>,
     address: &PyObject,
@@ -108,7 +108,7 @@ pub(super) fn destination(
         caller,
         operation,
         timeout: match zelf.socket.timeout() {
-            // As in CPython, also a socket that never waits looks names up.
+            // As in CPython, a non-blocking socket waits for name look-ups, too.
             Timeout::NonBlocking => Timeout::Blocking,
             timeout => timeout,
         },
@@ -116,7 +116,7 @@ pub(super) fn destination(
     address::parse(&request, address)
 }
 
-/// An address that the kernel gave, as Python has it.
+/// Converts an address from the kernel to Python.
 pub(super) fn address_object(
     zelf: &Py<BaseSocket>,
     address: &SockAddr,
@@ -132,8 +132,8 @@ pub(super) fn bind(zelf: &Py<BaseSocket>, address: &PyObject, vm: &VirtualMachin
 }
 
 pub(super) fn listen(zelf: &Py<BaseSocket>, backlog: Backlog, vm: &VirtualMachine) -> PyResult<()> {
-    // An unbound socket gets a port from the kernel: that is a bind. What
-    // bind() let through is not asked about again.
+    // The kernel gives an unbound socket a port, which is a bind. The policy is not
+    // asked again about an address that bind() has checked.
     let gate = &zelf.state.runtime.gate;
     let may_bind = |address| -> Result<(), Error> {
         if gate.is_guarded() {
@@ -148,7 +148,7 @@ fn accept_descriptor(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(Mo
     call(vm, &zelf.socket, |call| call.accept())
 }
 
-/// `_accept`: the connection's descriptor number.
+/// Accepts a connection; returns the number of its descriptor (`_accept`).
 fn accept_number(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(i32, PyObjectRef)> {
     let (fd, peer) = accept_descriptor(zelf, vm)?;
     zelf.socket.accepted(None, &peer);
@@ -157,8 +157,9 @@ fn accept_number(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(i32, P
     Ok((number, peer))
 }
 
-/// `accept`: an object of the class that the module calls `socket`, whatever the
-/// class of the listener. It has the default timeout; without one it is blocking.
+/// Accepts a connection; returns an object of the class that the module names `socket`,
+/// whatever the class of the listener (`accept`). It has the default timeout, and is
+/// blocking if there is none.
 pub(super) fn accept(
     zelf: &Py<BaseSocket>,
     vm: &VirtualMachine,
@@ -192,7 +193,7 @@ pub(super) fn connect(
     connect_within(zelf, address, &mut deadline, vm)
 }
 
-/// `connect`, within what `deadline` has left.
+/// Connects until `deadline` at most.
 pub(crate) fn connect_within(
     zelf: &Py<BaseSocket>,
     address: &PyObject,
@@ -217,8 +218,8 @@ fn connect_to(
     })
 }
 
-/// `connect_ex`: the errno number of what the system calls did. What goes
-/// wrong before them, and what a signal handler raises, is raised.
+/// Connects; returns the errno number of the system calls (`connect_ex`). Errors before
+/// the system calls, and exceptions of signal handlers, are raised.
 pub(super) fn connect_ex(
     zelf: &Py<BaseSocket>,
     address: &PyObject,

@@ -10,8 +10,8 @@ use nix::errno::Errno;
 use rustpython_vm::{Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::os::fd::{AsFd, OwnedFd};
 
-/// A new `socket.socket` for a descriptor of the host's. It counts, but no limit
-/// is asked.
+/// Makes a `socket.socket` for a descriptor of the host. It counts as open, but is not
+/// limited.
 pub(crate) fn from_host(fd: OwnedFd, vm: &VirtualMachine) -> PyResult<PyObjectRef> {
     let spec = detect(fd.as_fd(), SocketSpec::UNKNOWN).or_raise(vm)?;
     let timeout = if sys::socket::is_nonblocking(fd.as_fd()).or_raise(vm)? {
@@ -34,9 +34,9 @@ fn socket<'a>(object: &'a PyObject, vm: &VirtualMachine) -> PyResult<&'a Py<Base
     })
 }
 
-/// The descriptor of a script's socket, which is closed for the script. It is in
-/// non-blocking mode only if the script's calls on it never waited: what a timeout
-/// takes is undone.
+/// Takes the descriptor of a script's socket, which is closed for the script. The
+/// descriptor is in non-blocking mode only if the timeout was 0; the mode that another
+/// timeout needs is undone.
 pub(crate) fn into_host(object: &PyObject, vm: &VirtualMachine) -> PyResult<OwnedFd> {
     let zelf = socket(object, vm)?;
     let waits = zelf.socket.timeout() != Timeout::NonBlocking;
@@ -48,7 +48,7 @@ pub(crate) fn into_host(object: &PyObject, vm: &VirtualMachine) -> PyResult<Owne
     Ok(fd)
 }
 
-/// The descriptor with a number that is the script's own, or one of its sockets'.
+/// Takes the script's descriptor with a number, or that of one of its sockets.
 pub(crate) fn number_into_host(number: i32, vm: &VirtualMachine) -> PyResult<OwnedFd> {
     let state = state::of(vm);
     let ledger = &state.runtime.control.ledger;
@@ -58,7 +58,7 @@ pub(crate) fn number_into_host(number: i32, vm: &VirtualMachine) -> PyResult<Own
     Ok(own.ok_or(Errno::EBADF).or_raise(vm)?.fd)
 }
 
-/// Another descriptor of a script's socket.
+/// Duplicates the descriptor of a script's socket.
 pub(crate) fn duplicate_for_host(object: &PyObject, vm: &VirtualMachine) -> PyResult<OwnedFd> {
     let call = socket(object, vm)?.socket.acquire().or_raise(vm)?;
     descriptor::duplicate(call.fd()).or_raise(vm)

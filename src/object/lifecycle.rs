@@ -1,4 +1,4 @@
-//! Construction, `fileno=`, dup, detach, close, and the end.
+//! Construction, `fileno=`, dup, detach, close and finalization.
 
 use super::class::{base_class, is_plain_class, socket_class};
 use super::{BaseSocket, is_plain};
@@ -44,7 +44,7 @@ positional {
 }
 }
 
-/// Arguments of socket(); -1 stands for one that is not given.
+/// Arguments of socket(); -1 if not given.
 #[derive(FromArgs)]
 pub(crate) struct InitArgs {
     #[pyarg(any, default = Int(-1), py_default = "-1")]
@@ -58,7 +58,7 @@ pub(crate) struct InitArgs {
 }
 
 impl BaseSocket {
-    /// An object without a descriptor.
+    /// Makes an object without a descriptor.
     pub(super) fn unopened(vm: &VirtualMachine) -> Self {
         let state = state::of(vm);
         Self {
@@ -89,8 +89,8 @@ pub(crate) fn transport(
     .into_ref(&vm.ctx)
 }
 
-/// `socket.__init__`: opens the socket, or takes a descriptor over. An open
-/// socket is closed first, so that calling it twice leaks nothing.
+/// Opens the socket, or takes over a descriptor (`socket.__init__`). An open socket is
+/// closed first, so that calling it twice leaks nothing.
 pub(super) fn init(zelf: &Py<BaseSocket>, args: InitArgs, vm: &VirtualMachine) -> PyResult<()> {
     let InitArgs {
         family: Int(family),
@@ -136,8 +136,8 @@ fn socket_target(spec: SocketSpec) -> Target<'static> {
     Target::socket(spec.family, socket_type, spec.protocol)
 }
 
-/// A descriptor to take over, and what it is: whatever is -1 is asked of the
-/// kernel. The descriptor is not touched when this fails.
+/// Finds a descriptor to take over, and its family, type and protocol; the kernel is
+/// asked for each that is -1. The descriptor is unchanged if this fails.
 fn adopt(
     runtime: &Runtime,
     fd: RawFd,
@@ -148,9 +148,9 @@ fn adopt(
         return Err(vm.new_value_error("negative file descriptor"));
     }
     let ledger = &runtime.control.ledger;
-    // `ssl` makes its sockets from plain ones that still have theirs; a script
-    // that is held to anything may too, but of two sockets with one number either
-    // could close it under the other.
+    // `ssl` makes its socket from a plain socket that still has its descriptor. Under a
+    // policy or a limit the new socket takes the descriptor from the old one, because
+    // otherwise one of them could close it while the other uses it.
     let is_held = runtime.gate.is_guarded() || ledger.permits.are_limited();
     let own = ledger.claim(fd).or_else(|| {
         is_held
@@ -171,7 +171,8 @@ fn adopt(
     Moving::adopt(fd, spec, permit).or_raise(vm)
 }
 
-/// SOCK_NONBLOCK and SOCK_CLOEXEC are flags of the call, not of the type.
+/// Removes SOCK_NONBLOCK and SOCK_CLOEXEC, which are flags of the call and not part of
+/// the type.
 fn without_flags(socket_type: i32) -> i32 {
     socket_type & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC)
 }
@@ -198,8 +199,8 @@ fn open(
     install(zelf, moving, spec, timeout, vm).or_raise(vm)
 }
 
-/// Puts a descriptor into an object, in place of one that it may have. Fails once
-/// the host has stopped the interpreter.
+/// Puts a descriptor into an object, and closes another one that it may have. Fails
+/// once the host has stopped the interpreter.
 pub(super) fn install(
     zelf: &Py<BaseSocket>,
     mut moving: Moving,
@@ -212,7 +213,8 @@ pub(super) fn install(
             Ok(()) => break,
             Err(NotOpened::Stopped) => return Err(Limit::Sockets),
             Err(NotOpened::Busy(back)) => {
-                // Open already, or still in use by calls that close() woke.
+                // The socket is open already, or calls that close() woke still use its
+                // descriptor.
                 vm.allow_threads(|| zelf.socket.close_at_once());
                 moving = back;
             }
@@ -222,14 +224,14 @@ pub(super) fn install(
     Ok(())
 }
 
-/// A `socket.socket` without a descriptor.
+/// Makes a `socket.socket` without a descriptor.
 pub(super) fn unopened(vm: &VirtualMachine) -> PyResult<PyRef<BaseSocket>> {
     BaseSocket::unopened(vm).into_ref_with_type(vm, socket_class(vm)?)
 }
 
-/// Makes an object of a class for a descriptor that a system call returned, as
-/// CPython does by calling the class. What the call is given, the descriptor's
-/// number last, is asked for only where a script's class or method has to see it.
+/// Makes a socket object of `class` for a new descriptor. If a script has replaced the
+/// class or its methods, the class is called with `args(number)`, as CPython calls it;
+/// otherwise `args` is not run.
 pub(super) fn of_named(
     class: &PyObject,
     moving: Moving,
@@ -246,9 +248,9 @@ pub(super) fn of_named(
     }
 }
 
-/// Calls a class with the number of a descriptor. `args` may run any code, so that
-/// the number is not the script's until then; afterwards it is, and is closed if the
-/// class raises before it has taken the descriptor over.
+/// Calls a class with the number of a descriptor. The number becomes the script's only
+/// after `args`, which may run any code. It is closed if the class raises before it has
+/// taken over the descriptor.
 fn call_class(
     class: &PyObject,
     moving: Moving,
@@ -276,7 +278,8 @@ fn of_class(
     Ok(object)
 }
 
-/// `socket.socketpair`: both ends, or neither. `args` as for [`of_named`].
+/// Makes both ends of a pair, or neither (`socket.socketpair`). `args` is as for
+/// [`of_named`].
 pub(crate) fn pair(
     class: &PyObject,
     state: &state::State,
@@ -289,7 +292,7 @@ pub(crate) fn pair(
     Ok((made(a)?, made(b)?))
 }
 
-/// `_socket.socketpair`: both ends, or neither.
+/// Makes both ends of a pair, or neither (`_socket.socketpair`).
 pub(crate) fn base_pair(
     state: &state::State,
     spec: SocketSpec,
@@ -317,8 +320,8 @@ fn pair_of_descriptors(
     Moving::create_pair(spec, permits).or_raise(vm)
 }
 
-/// `socket.fromfd`: a socket on a duplicate; whatever is -1 is asked of the
-/// kernel.
+/// Makes a socket on a duplicate of a descriptor (`socket.fromfd`). The kernel is asked
+/// for each value that is -1.
 pub(crate) fn duplicate(
     class: &PyObject,
     state: &state::State,
@@ -335,7 +338,7 @@ pub(crate) fn duplicate(
     of_named(class, copy, found, state, vm, args)
 }
 
-/// `socket.dup`: a socket of the same class and timeout on a duplicate.
+/// Makes a socket of the same class and timeout on a duplicate (`socket.dup`).
 pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     let socket = &zelf.socket;
     let control = &zelf.state.runtime.control;
@@ -360,8 +363,8 @@ pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     Ok(copy)
 }
 
-/// Returns the arguments with which CPython calls a class for a relative of a socket:
-/// (family, type, proto, fileno=number).
+/// Returns the arguments with which CPython calls a class to copy a socket: (family,
+/// type, proto, fileno=number).
 pub(super) fn named_fileno(
     zelf: &Py<BaseSocket>,
     number: RawFd,
@@ -375,7 +378,7 @@ pub(super) fn named_fileno(
     Ok(FuncArgs::new::<Vec<_>, _>(positional, named))
 }
 
-/// `socket.detach`.
+/// Gives up the descriptor without closing it; returns its number (`socket.detach`).
 pub(super) fn detach(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> RawFd {
     match vm.allow_threads(|| zelf.socket.detach()) {
         Some(moving) => give(&zelf.state.runtime, moving).unwrap_or(-1),
@@ -383,21 +386,22 @@ pub(super) fn detach(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> RawFd {
     }
 }
 
-/// Makes a descriptor the script's own: its number.
+/// Makes a descriptor the script's own; returns its number.
 pub(crate) fn give(runtime: &Runtime, moving: Moving) -> Result<RawFd, Limit> {
     let given = runtime.control.ledger.give(moving)?;
     Ok(given.0)
 }
 
-/// A duplicate, with its permit, of a descriptor that the script may have: its own,
-/// those of its sockets, and what the policy says.
+/// Duplicates a descriptor that the script may use, with a permit for the duplicate:
+/// its own, those of its sockets, and those that the policy allows.
 pub(crate) fn duplicate_number(runtime: &Runtime, fd: RawFd) -> Result<Moving, Error> {
     let permit = runtime.control.permit()?;
     let (fd, bound) = copy_of_number(runtime, fd)?;
     Ok(Moving { fd, bound, permit })
 }
 
-/// The same for as long as one call takes, which needs no permit.
+/// Duplicates a descriptor for one call, which needs no permit. Otherwise like
+/// [`duplicate_number`].
 pub(crate) fn copy_of_number(runtime: &Runtime, fd: RawFd) -> Result<(OwnedFd, bool), Error> {
     if fd < 0 {
         return Err(Errno::EBADF.into());
@@ -411,12 +415,13 @@ pub(crate) fn copy_of_number(runtime: &Runtime, fd: RawFd) -> Result<(OwnedFd, b
     Ok((copy, bound))
 }
 
-/// Closes the descriptor: `_real_close`, and `close` of the base type.
+/// Closes the descriptor (`_real_close`, and `close` of the base type).
 pub(super) fn close_descriptor(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
     call(vm, &zelf.socket, |call| call.close())
 }
 
-/// `socket.close`: at once, or when the last file made from the socket closes.
+/// Closes the socket at once, or when the last file made from it closes
+/// (`socket.close`).
 pub(super) fn close(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
     zelf.closed.store(true, Ordering::Relaxed);
     if zelf.files.load(Ordering::Relaxed) > 0 {
@@ -425,12 +430,12 @@ pub(super) fn close(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> 
     if is_plain(zelf) {
         return close_descriptor(zelf, vm);
     }
-    // `ssl` overrides it.
+    // `ssl` overrides `_real_close`.
     vm.call_method(zelf.as_object(), "_real_close", ())
         .map(drop)
 }
 
-/// A file made from the socket was closed.
+/// Records that a file made from the socket was closed.
 pub(super) fn file_closed(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
     let _ = zelf
         .files
@@ -443,15 +448,15 @@ pub(super) fn file_closed(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResul
     Ok(())
 }
 
-/// One more file is open. A script may have set the count to anything: it stops
-/// at the highest number.
+/// Counts one more open file. A script may have set the count to any number, so the
+/// count stops at the highest.
 pub(super) fn file_opened(zelf: &Py<BaseSocket>) {
     let _ = zelf
         .files
         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_add(1));
 }
 
-/// `close()`, a subclass's if it has one.
+/// Calls `close()`, or a subclass's method of that name.
 pub(super) fn exit(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
     if is_plain(zelf) {
         return close(zelf, vm);
@@ -459,8 +464,8 @@ pub(super) fn exit(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
     vm.call_method(zelf.as_object(), "close", ()).map(drop)
 }
 
-/// The object is going: warns of a socket that nobody closed, then closes it.
-/// The socket is still open while the warning is shown.
+/// Finalizes the object: warns of a socket that was not closed, then closes it. The
+/// socket is still open while the warning is shown.
 pub(super) fn finalize(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
     if zelf.transport.is_some() || zelf.socket.descriptor.number() < 0 {
         return Ok(());
@@ -477,9 +482,9 @@ pub(super) fn finalize(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(
     }
 }
 
-/// False of a VM that is just being made. Without threads all the interpreters
-/// of a thread have one garbage collector, which may run then and find a socket
-/// of an interpreter that is gone; and the VM recurses without end where
+/// Returns false for a VM that is still being made. In a VM without threads all
+/// interpreters of a thread share one garbage collector. It may run at that time and
+/// find a socket of an interpreter that has ended, and the VM recurses endlessly if
 /// `sys.modules` is missing.
 fn is_ready(vm: &VirtualMachine) -> bool {
     let sys = vm.sys_module.as_object().dict();
@@ -499,7 +504,7 @@ fn warn_unclosed(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
     )
 }
 
-/// repr() of the base type.
+/// Returns the repr() of the base type.
 pub(super) fn base_repr(zelf: &Py<BaseSocket>) -> String {
     format!("<socket object, {}>", numbers(zelf))
 }
@@ -516,7 +521,7 @@ fn numbers(zelf: &Py<BaseSocket>) -> String {
     )
 }
 
-/// repr() of a `socket.socket`, with its addresses where it has any.
+/// Returns the repr() of a `socket.socket`, with its addresses, if any.
 pub(super) fn repr(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<String> {
     let is_closed = zelf.closed.load(Ordering::Relaxed);
     let class = zelf.class();
@@ -547,7 +552,7 @@ pub(super) fn repr(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<Strin
     Ok(text)
 }
 
-/// A socket is not a value: it cannot be written down and made again.
+/// Raises TypeError, because a socket cannot be pickled.
 pub(super) fn cannot_pickle(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyBaseExceptionRef {
     vm.new_type_error(format!("cannot pickle '{}' object", zelf.class().name()))
 }

@@ -1,5 +1,5 @@
-//! sendmsg, recvmsg, recvmsg_into, sendmsg_afalg: data in several buffers, and
-//! ancillary data beside it.
+//! sendmsg, recvmsg, recvmsg_into, sendmsg_afalg: data in several buffers, with
+//! ancillary data.
 
 use super::{BaseSocket, connection, copy_of_number, give, stream};
 use crate::bridge::args::{self, Few, Int, Size};
@@ -110,7 +110,7 @@ fn readable_buffers(
     Ok(())
 }
 
-/// The ancillary items of sendmsg() in the kernel's encoding.
+/// Encodes the ancillary items of sendmsg().
 fn control_data(ancdata: &PyObject, vm: &VirtualMachine) -> PyResult<Vec<u8>> {
     const ITEMS: &str = "[sendmsg() ancillary data items]() argument must be";
     let mut control = Vec::new();
@@ -149,8 +149,8 @@ fn push_control(
     Err(errors::plain_os_error("ancillary data item too large", vm))
 }
 
-/// Ancillary data is a door too: descriptors go out with it, and some of it does
-/// for one message what a socket option does for all.
+/// Asks the gate about ancillary data, because it can carry descriptors, and because
+/// some items do for one message what a socket option does for all.
 fn permit_control(zelf: &Py<BaseSocket>, control: &[u8]) -> Result<(), Denied> {
     let runtime = &zelf.state.runtime;
     if !runtime.gate.is_guarded() || control.is_empty() {
@@ -160,7 +160,7 @@ fn permit_control(zelf: &Py<BaseSocket>, control: &[u8]) -> Result<(), Denied> {
     for item in &items {
         let name = match (item.level, item.cmsg_type) {
             (libc::SOL_SOCKET, libc::SCM_RIGHTS | libc::SCM_CREDENTIALS) => continue,
-            // An option says of the socket what these say of one message.
+            // These items do for one message what the option does for the socket.
             (libc::IPPROTO_IP, libc::IP_RETOPTS) => libc::IP_OPTIONS,
             (libc::IPPROTO_IP, libc::IP_PKTINFO) => libc::IP_UNICAST_IF,
             (libc::IPPROTO_SCTP, libc::SCTP_DSTADDRV4 | libc::SCTP_DSTADDRV6) => {
@@ -177,9 +177,9 @@ fn permit_control(zelf: &Py<BaseSocket>, control: &[u8]) -> Result<(), Denied> {
 /// The most descriptors that one message carries (SCM_MAX_FD, net/scm.h).
 const MOST_RIGHTS: usize = 253;
 
-/// The control data with duplicates of the descriptors in it, if there is a policy
-/// that says which may go: while the call waits, another thread could close one,
-/// and the host get the number.
+/// Replaces the descriptors in control data by duplicates, if there is a policy: while
+/// the call waits, another thread could close a permitted descriptor, and the host
+/// could get the number.
 fn hold_rights(zelf: &Py<BaseSocket>, control: Vec<u8>) -> Result<(Vec<u8>, Vec<OwnedFd>), Error> {
     let runtime = &zelf.state.runtime;
     let (items, _) = message::control_messages(&control);
@@ -224,7 +224,7 @@ fn send(
 /// The buffers of one message to send.
 struct Gathered<'a> {
     buffers: &'a [Data],
-    /// Their bytes, where one object's memory is in it twice.
+    /// Copies of the bytes, if one object's memory is used twice.
     copies: Option<Vec<Vec<u8>>>,
 }
 
@@ -269,7 +269,7 @@ impl ReceiveBuffers for Scattered<'_> {
     }
 }
 
-/// The room for ancillary data, in which the kernel writes only what arrives.
+/// Makes room for ancillary data.
 fn control_room(size: isize, vm: &VirtualMachine) -> PyResult<Vec<u8>> {
     let size = usize::try_from(size)
         .ok()
@@ -296,7 +296,7 @@ pub(super) fn recvmsg(
     let (data, received) =
         stream::transfer(zelf, flags, vm, |call| call.recv_msg(size, control, flags))?;
     let arrived = Arrived::of(&received.control);
-    // At most bufsize bytes, MSG_TRUNC or not, as CPython.
+    // At most bufsize bytes, also with MSG_TRUNC, as in CPython.
     let data = vm.ctx.new_bytes(data).into();
     result(zelf, data, arrived, &received, vm)
 }
@@ -341,8 +341,8 @@ fn recvmsg_into(
     result(zelf, len, arrived, &received, vm)
 }
 
-/// True if one object's memory is borrowed twice. Borrowing can mean a lock,
-/// which a thread cannot take twice: such calls go through a copy.
+/// Returns true if one object's memory is borrowed twice. A borrow may take a lock,
+/// which a thread cannot take twice, so such calls use a copy.
 fn share_memory<'a>(sources: impl Iterator<Item = &'a PyObject>) -> bool {
     let mut seen = HashSet::new();
     sources
@@ -350,7 +350,7 @@ fn share_memory<'a>(sources: impl Iterator<Item = &'a PyObject>) -> bool {
         .any(|source| !seen.insert(source.get_id()))
 }
 
-/// Copies what was received to where it belongs.
+/// Copies received bytes into the buffers.
 fn scatter(mut data: &[u8], buffers: &[WritableBuffer], vm: &VirtualMachine) -> PyResult<()> {
     for buffer in buffers {
         let n = buffer.len().min(data.len());
@@ -370,11 +370,11 @@ fn writable(buffer: &PyObjectRef, what: &str, vm: &VirtualMachine) -> PyResult<W
     })
 }
 
-/// The ancillary data of a message that was received. It owns the descriptors that
-/// came with it.
+/// Ancillary data of a received message. It owns the descriptors that came with the
+/// message.
 struct Arrived {
     items: Vec<ArrivedItem>,
-    /// The last item claims to be longer than the buffer.
+    /// True if the last item's length goes beyond the buffer.
     malformed: bool,
 }
 
@@ -402,10 +402,10 @@ impl Arrived {
         }
     }
 
-    /// The items as Python has them. Each descriptor takes a permit of the policy
-    /// and of the limit. Without the first nothing is received (PermissionError);
-    /// without the second the descriptor is closed, as one for which there was no
-    /// room, and MSG_CTRUNC tells of it in `flags`.
+    /// Converts the items to Python. Each descriptor needs the policy's permission and a
+    /// permit of the limit. If the policy refuses, nothing is received (PermissionError).
+    /// If the limit is reached, the descriptor is closed like one for which there was no
+    /// room, and `flags` gets MSG_CTRUNC.
     fn into_python(
         self,
         runtime: &Runtime,
@@ -452,8 +452,8 @@ impl Arrived {
     }
 }
 
-/// The tuple that recvmsg() returns. Descriptors that arrived belong to the
-/// script once it has the tuple; if it does not get it, they are closed.
+/// Makes the tuple that recvmsg() returns. Descriptors that arrived become the script's
+/// with the tuple; if it cannot be made, they are closed.
 fn result(
     zelf: &Py<BaseSocket>,
     data: PyObjectRef,
@@ -473,7 +473,7 @@ fn warn_malformed(vm: &VirtualMachine) -> PyResult<()> {
     warn(vm.ctx.new_str(text).into(), Some(category), 1, None, vm)
 }
 
-/// The arguments of sendmsg_afalg(). Only those that are left out have a default.
+/// The arguments of sendmsg_afalg().
 #[derive(FromArgs)]
 struct AfAlgArgs {
     #[pyarg(any, optional)]
@@ -488,7 +488,8 @@ struct AfAlgArgs {
     flags: Int,
 }
 
-/// An argument that has to be an int, and has no index (format unit `O!`).
+/// Reads an argument that has to be an int; `__index__` is not called (format unit
+/// `O!`).
 fn exact_int(
     given: &PyObject,
     position: usize,
@@ -505,7 +506,8 @@ fn exact_int(
     }
 }
 
-/// `sendmsg_afalg`: what an AF_ALG socket needs to know goes as ancillary data.
+/// Sends to an AF_ALG socket, with the operation and its parameters as ancillary data
+/// (`sendmsg_afalg`).
 pub(super) fn sendmsg_afalg(
     zelf: &Py<BaseSocket>,
     args: FuncArgs,

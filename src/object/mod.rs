@@ -1,12 +1,12 @@
-//! The types `_socket.socket`, whose methods are in [`methods`], and
-//! `socket.socket`: tables of methods, each forwarding to the file that has its
-//! logic.
+//! The types `_socket.socket` and `socket.socket`. Each file declares the methods of
+//! `_socket.socket` whose logic it has, in a table `METHODS`; the methods that
+//! `socket.socket` adds are declared here.
 //!
-//! As in CPython the second is a subclass of the first: the first is the
-//! transliteration of the system calls and is `SocketType`; the second adds
-//! what CPython writes in Python. Both, and every Python subclass, have the
-//! same payload, [`BaseSocket`]. The first is one static type; the second is a
-//! class of each interpreter's own, whose methods its scripts may replace.
+//! As in CPython `socket.socket` is a subclass of `_socket.socket`. The base has the
+//! system calls and is `SocketType`; the subclass adds the methods that CPython writes
+//! in Python. Both, and every Python subclass, have the same payload, [`BaseSocket`].
+//! The base is one static type. Each interpreter has a `socket.socket` of its own,
+//! whose methods its scripts may replace.
 
 mod class;
 mod connection;
@@ -21,7 +21,7 @@ mod stream;
 pub(crate) mod testing;
 
 use class::is_plain;
-pub(crate) use class::{base_class, class_for, name_socket, plain};
+pub(crate) use class::{SocketClass, base_class, class_for, name_socket, plain};
 pub(crate) use connection::connect_within;
 pub(crate) use file::socket_io_type;
 pub(crate) use host::{duplicate_for_host, from_host, into_host, number_into_host};
@@ -50,18 +50,18 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 pub(crate) struct BaseSocket {
     pub(crate) socket: Arc<Socket>,
     pub(super) state: Arc<State>,
-    /// `_io_refs`: how many files made from the socket are open.
+    /// `_io_refs`: the number of open files made from the socket.
     files: AtomicI32,
-    /// `_closed`: whether `close()` was called, though files may keep it open.
+    /// `_closed`: true once `close()` was called, though files may keep the socket open.
     closed: AtomicBool,
-    /// Bytes that TLS has sent through this object, if it is one through which TLS reads
-    /// and writes another socket's connection: it never waits, and does not own the
+    /// Bytes that TLS sends through this object. Only for a transport, through which TLS
+    /// reads and writes another socket's connection: it never waits, and does not own the
     /// descriptor.
     transport: Option<Arc<SendQueue>>,
 }
 
 impl BaseSocket {
-    /// Returns the timeout of its calls.
+    /// Returns the timeout of the socket's calls.
     #[inline]
     pub(super) fn call_timeout(&self) -> Timeout {
         match self.transport {
@@ -80,8 +80,8 @@ impl fmt::Debug for BaseSocket {
 impl Constructor for BaseSocket {
     type Args = FuncArgs;
 
-    /// An object without a descriptor: `__init__` opens it, and a subclass may
-    /// give `__init__` any signature.
+    /// Makes an object without a descriptor; `__init__` opens it. A subclass may give
+    /// `__init__` any signature, so all arguments are accepted.
     fn py_new(_cls: &Py<PyType>, _args: FuncArgs, vm: &VirtualMachine) -> PyResult<Self> {
         Ok(Self::unopened(vm))
     }

@@ -63,10 +63,10 @@ varargs {
 }
 }
 
-/// The most bytes that getsockopt() fetches, as in CPython.
+/// The largest number of bytes that getsockopt() reads, as in CPython.
 const LONGEST_OPTION: usize = 1024;
 
-/// Asks whether the script may read or set an option.
+/// Asks the gate whether the script may read or set an option.
 fn permit(zelf: &Py<BaseSocket>, level: i32, name: i32) -> Result<(), Denied> {
     let target = Target::socket_option(level, name);
     zelf.state.runtime.gate.check(Operation::SetOption, &target)
@@ -109,8 +109,8 @@ fn option_length(buflen: i32, vm: &VirtualMachine) -> PyResult<usize> {
         .ok_or_else(|| errors::plain_os_error("getsockopt buflen out of range", vm))
 }
 
-/// An option whose answer has a new descriptor in it: the script's own, counted,
-/// if the policy lets it be taken over.
+/// Reads an option whose answer has a new descriptor. The descriptor becomes the
+/// script's and is counted, if the policy allows.
 fn get_descriptor(
     zelf: &Py<BaseSocket>,
     level: i32,
@@ -139,7 +139,8 @@ fn get_descriptor(
     }
 }
 
-/// setsockopt(level, option, value) or setsockopt(level, option, None, optlen).
+/// Sets an option: setsockopt(level, option, value) or setsockopt(level, option, None,
+/// optlen).
 pub(super) fn setsockopt(
     zelf: &Py<BaseSocket>,
     given: IntoIter<PyObjectRef>,
@@ -188,9 +189,9 @@ pub(super) fn setsockopt(
     set.or_raise(vm)
 }
 
-/// Asks whether the script may join or leave a multicast group: the kernel tells
-/// the network, and the script hears what is sent to the group. That is to listen
-/// at the address of the group, on the port that the socket has.
+/// Asks the gate whether the script may join or leave a multicast group. This is asked
+/// as a bind to the address of the group and the port of the socket, because the script
+/// then receives what is sent there.
 fn permit_group(zelf: &Py<BaseSocket>, group: IpAddr, port: u16) -> Result<(), Denied> {
     let group = SocketAddr::new(group, port).into();
     let gate = &zelf.state.runtime.gate;
@@ -206,8 +207,8 @@ enum OptionValue {
 }
 
 impl OptionValue {
-    /// An int, or a buffer. As in CPython what cannot be made a C int is taken
-    /// for a buffer that it is not.
+    /// Reads an int or a buffer. As in CPython, an object that is no C int is read as a
+    /// buffer, with the error for a missing buffer.
     fn from_object(family: i32, value: &PyObject, vm: &VirtualMachine) -> PyResult<Self> {
         let number = if family == libc::AF_VSOCK {
             args::unsigned_long(value, vm).map(Self::Long)

@@ -1,8 +1,8 @@
 //! `socket.sendfile`, by the system call or by reading and sending.
 //!
-//! As in CPython the two are methods of their own, which a subclass replaces:
-//! `ssl` sends by the second. A call that gives up raises `_GiveupOnSendfile`
-//! where Python code can see it.
+//! As in CPython the two ways are methods, which a subclass can replace: `ssl` uses the
+//! second. If the system call cannot be used, the first raises `_GiveupOnSendfile` to
+//! Python code.
 
 use super::{BaseSocket, copy_of_number, is_plain, stream};
 use crate::bridge::{Data, args, call, errors};
@@ -19,11 +19,11 @@ use rustpython_vm::{
 };
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// The most that one system call is asked to send; the kernel's own limit is
-/// a little under twice as much.
+/// Largest number of bytes for one system call. The kernel's own limit is a little
+/// under twice as much.
 const BLOCK: usize = 1 << 30;
 
-/// Number of bytes read from a file at a time where send() sends it.
+/// Number of bytes that are read from a file at a time for send().
 const READ_BLOCK: usize = 8192;
 
 /// The arguments of sendfile() and of the two ways to do it.
@@ -61,7 +61,8 @@ impl SendfileArgs {
     }
 }
 
-/// `_GiveupOnSendfile`: the file or the socket is not one for sendfile(2).
+/// Returns `_GiveupOnSendfile`, raised if the file or the socket does not allow
+/// sendfile(2).
 pub(crate) fn giveup_type(vm: &VirtualMachine) -> &'static PyTypeRef {
     static_cell! {
         static GIVEUP: PyTypeRef;
@@ -79,11 +80,11 @@ pub(crate) fn giveup_type(vm: &VirtualMachine) -> &'static PyTypeRef {
 /// Result of the system call.
 enum Outcome {
     Sent(u64),
-    /// Nothing was sent; by send() it may go.
+    /// Nothing was sent; send() may work.
     GaveUp(PyBaseExceptionRef),
 }
 
-/// `socket.sendfile`.
+/// Sends a file by sendfile(2), or else by send() (`socket.sendfile`).
 pub(super) fn sendfile(zelf: &Py<BaseSocket>, args: SendfileArgs, vm: &VirtualMachine) -> PyResult {
     if is_plain(zelf) {
         return match by_system_call(zelf, &args, vm)? {
@@ -105,7 +106,7 @@ pub(super) fn sendfile(zelf: &Py<BaseSocket>, args: SendfileArgs, vm: &VirtualMa
     })
 }
 
-/// `_sendfile_use_sendfile`.
+/// Sends a file by sendfile(2) (`_sendfile_use_sendfile`).
 pub(super) fn use_sendfile(
     zelf: &Py<BaseSocket>,
     args: SendfileArgs,
@@ -122,7 +123,7 @@ pub(super) fn use_sendfile(
     }
 }
 
-/// `_check_sendfile_params`.
+/// Checks the arguments of sendfile() (`_check_sendfile_params`).
 pub(super) fn check_params(
     zelf: &Py<BaseSocket>,
     file: &PyObject,
@@ -135,7 +136,7 @@ pub(super) fn check_params(
     {
         return Err(vm.new_value_error("file should be opened in binary mode"));
     }
-    // One bit of the type's number, as in CPython: SOCK_RAW has it too.
+    // Tests one bit of the type's number, as in CPython. SOCK_RAW has the bit, too.
     if zelf.socket.socket_type() & libc::SOCK_STREAM == 0 {
         return Err(vm.new_value_error("only SOCK_STREAM type sockets are supported"));
     }
@@ -165,8 +166,8 @@ fn check_blocking(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
     Ok(())
 }
 
-/// A file's descriptor; under a policy a duplicate of it. While the call waits,
-/// another thread could close the script's own, and the host get the number.
+/// A file's descriptor. Under a policy it is a duplicate, because another thread could
+/// close the script's own while the call waits, and the host could get the number.
 struct Source {
     number: i32,
     _held: Option<OwnedFd>,
@@ -179,9 +180,9 @@ impl Source {
             let _held = None;
             return Ok(Self { number, _held });
         }
-        // Any object can claim to be a file with any descriptor of the process:
-        // reading from it takes the same permission as making a socket of it.
-        // A file that the script can read is sent by send().
+        // Any object can claim to be a file with any descriptor of the process, so reading
+        // from it needs the same permission as making a socket of it. Without it, send()
+        // sends the file if the script can read it.
         let (held, _) = copy_of_number(&zelf.state.runtime, number)?;
         Ok(Self {
             number: held.as_raw_fd(),
@@ -190,7 +191,7 @@ impl Source {
     }
 }
 
-/// The file's descriptor and size, or why it has none.
+/// Returns the file's descriptor and size, or the reason why it has none.
 fn descriptor_of(
     zelf: &Py<BaseSocket>,
     file: &PyObject,
@@ -255,8 +256,8 @@ fn offset(args: &SendfileArgs, vm: &VirtualMachine) -> PyResult<i64> {
         .map_err(|_| vm.new_overflow_error("Python int too large to convert to C long"))
 }
 
-/// Sends the file from `start` until `most`, its end or an error of the system
-/// call; `total` counts. Each wait may last for the socket's timeout.
+/// Sends the file from `start` until `most` bytes, its end or an error of the system
+/// call. `total` counts the bytes. Each wait may last for the socket's timeout.
 fn send_file(
     zelf: &Py<BaseSocket>,
     file: i32,
@@ -288,7 +289,7 @@ fn send_file(
     })
 }
 
-/// Moves the file's position, if it has one, past what was sent.
+/// Moves the file's position, if it has one, to `position`.
 fn seek(file: &PyObject, position: i128, vm: &VirtualMachine) -> PyResult<()> {
     let position = vm.ctx.new_int(position);
     if let Some(seek) = vm.get_attribute_opt(file, "seek")? {
@@ -297,7 +298,7 @@ fn seek(file: &PyObject, position: i128, vm: &VirtualMachine) -> PyResult<()> {
     Ok(())
 }
 
-/// `_sendfile_use_send`.
+/// Sends a file by reading it and by send() (`_sendfile_use_send`).
 pub(super) fn use_send(zelf: &Py<BaseSocket>, args: SendfileArgs, vm: &VirtualMachine) -> PyResult {
     args.check(zelf, vm)?;
     check_blocking(zelf, vm)?;
@@ -317,8 +318,8 @@ pub(super) fn use_send(zelf: &Py<BaseSocket>, args: SendfileArgs, vm: &VirtualMa
     Ok(vm.ctx.new_int(sent).into())
 }
 
-/// Reads the file where it stands and sends that, until its end or the count
-/// of `args`; `total` counts.
+/// Reads the file from its position and sends the bytes, until its end or the count of
+/// `args`. `total` counts the bytes.
 fn read_and_send(
     zelf: &Py<BaseSocket>,
     args: &SendfileArgs,

@@ -111,7 +111,7 @@ pub(super) fn recv(
 ) -> PyResult {
     let size = size(bufsize, "recv", vm)?;
     if size == 0 {
-        // As CPython: nothing asked for, nothing done, even when closed.
+        // As in CPython, a receive of 0 bytes does nothing, even on a closed socket.
         return Ok(vm.ctx.empty_bytes.to_owned().into());
     }
     let flags = MessageFlags::of_receive(flags);
@@ -132,7 +132,7 @@ pub(super) fn recvfrom(
     Ok((data, connection::address_object(zelf, &sender, vm)?))
 }
 
-/// The buffer, and how much of it to fill: all of it for 0.
+/// Returns the buffer, and the number of bytes to fill; 0 means all.
 fn destination(
     buffer: &PyObjectRef,
     nbytes: isize,
@@ -149,7 +149,7 @@ fn destination(
     Ok((buffer, len))
 }
 
-/// A writable buffer, or CPython's TypeError about `what`.
+/// Reads a writable buffer, or raises CPython's TypeError about `what`.
 pub(super) fn writable(
     value: &PyObjectRef,
     what: &str,
@@ -195,8 +195,8 @@ pub(super) fn recv_into(
     transfer(zelf, flags, vm, |call| call.recv_into(&room, flags))
 }
 
-/// recv_into() of a whole bytearray for which there is something now: it need not
-/// be held still, as for a wait. `None` if anything is out of the ordinary.
+/// Does recv_into() of a whole bytearray if bytes have arrived. Without a wait the
+/// bytearray need not be exported. `None` in all other cases.
 fn recv_at_once(
     zelf: &Py<BaseSocket>,
     buffer: &PyObject,
@@ -249,8 +249,8 @@ pub(super) fn sendall(
     transfer(zelf, flags, vm, |call| call.send_all(data, flags))
 }
 
-/// Returns the operation for which sending to an address needs permission: to connect on
-/// a socket for connections, and with MSG_FASTOPEN.
+/// Returns the operation that sending to an address needs permission for. It is Connect
+/// on connection-based sockets and with MSG_FASTOPEN.
 pub(super) fn send_operation(zelf: &Py<BaseSocket>, flags: i32) -> Operation {
     let connects = flags & libc::MSG_FASTOPEN != 0
         || matches!(
@@ -264,7 +264,7 @@ pub(super) fn send_operation(zelf: &Py<BaseSocket>, flags: i32) -> Operation {
     }
 }
 
-/// sendto(data, address) or sendto(data, flags, address).
+/// Sends to an address: sendto(data, address) or sendto(data, flags, address).
 pub(super) fn sendto(
     zelf: &Py<BaseSocket>,
     given: IntoIter<PyObjectRef>,

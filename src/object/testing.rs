@@ -1,5 +1,5 @@
-//! For the tests of this layer: scripts that have the whole module, on a VM without a
-//! standard library.
+//! Helpers for the tests of this layer: scripts with the whole module, on a VM without
+//! a standard library.
 
 use crate::{SocketModule, testing};
 use rustpython_vm::Interpreter;
@@ -22,7 +22,7 @@ pub(crate) fn run(script: &str) {
     run_with(SocketModule::new(), script);
 }
 
-/// Runs a script under what a host decides.
+/// Runs a script with the settings of a host.
 #[track_caller]
 pub(crate) fn run_with(module: SocketModule, script: &str) {
     let builder = Interpreter::builder(Default::default());

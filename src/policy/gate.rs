@@ -1,4 +1,4 @@
-//! Asks the host's policy: nothing else can make a [`Permitted`].
+//! The gate, which asks the host's policy. Only it can make a [`Permitted`].
 
 use super::resolved_names::ResolvedNames;
 use super::{Denied, Operation, Policy, Target};
@@ -14,24 +14,25 @@ use std::sync::Arc;
 pub(crate) struct Permitted<T>(T);
 
 impl<T> Permitted<T> {
-    /// The value that may be used.
+    /// Returns the value that may be used.
     pub(crate) fn get(&self) -> &T {
         &self.0
     }
 }
 
-/// Proof that a name may be resolved, to be shown again for each of its addresses.
+/// Proof that a name may be resolved. It is needed again for each of the name's
+/// addresses.
 #[derive(Clone, Debug)]
 pub(crate) struct NameGrant(String);
 
-/// Hears of each refusal.
+/// Receiver of each refusal.
 pub(crate) trait ReportRefusal: Send + Sync {
     fn refused(&self, operation: Operation, target: &Target<'_>, denied: &Denied);
 }
 
-/// The check between a script and the system calls of one runtime.
+/// Checks the operations of one runtime's scripts before their system calls.
 ///
-/// Without a policy it lets everything through and remembers nothing.
+/// Without a policy it permits everything and remembers nothing.
 #[derive(Default)]
 pub(crate) struct Gate {
     policy: Option<Arc<dyn Policy>>,
@@ -48,7 +49,7 @@ impl Gate {
         }
     }
 
-    /// Tells `report` of refusals.
+    /// Reports refusals to `report`.
     pub(crate) fn reporting_to(self, report: Arc<dyn ReportRefusal>) -> Self {
         Self {
             report: Some(report),
@@ -56,7 +57,7 @@ impl Gate {
         }
     }
 
-    /// True if there is anything to ask.
+    /// Returns true if there is a policy.
     pub(crate) fn is_guarded(&self) -> bool {
         self.policy.is_some()
     }
@@ -86,9 +87,9 @@ impl Gate {
         Ok(NameGrant(host.to_owned()))
     }
 
-    /// Checks an address; `name` is the grant of the name it came from. An address
-    /// without one is shown with the names that led to it before: what a script connects
-    /// to is mostly what a look-up gave it.
+    /// Checks an address. `name` is the grant of the name that the script gave in its
+    /// place. Without a name, the policy sees the names that led to the address before,
+    /// because scripts mostly connect to addresses from a look-up.
     pub(crate) fn address(
         &self,
         operation: Operation,
@@ -122,9 +123,9 @@ impl Gate {
 /// The refusal of a policy that panicked.
 const PANICKED: &str = "the host's policy panicked";
 
-/// The address that the system call gets. The kernel turns the unspecified
-/// address into loopback, or into the address that the socket is bound to:
-/// under a policy the system call gets the address that was checked in its place.
+/// Returns the address for the system call: loopback for the unspecified address.
+/// Otherwise the kernel would choose loopback, or the address that the socket is bound
+/// to, which no policy has checked.
 fn used(operation: Operation, address: SockAddr) -> SockAddr {
     if !matches!(operation, Operation::Connect | Operation::Send) {
         return address;
@@ -152,7 +153,7 @@ mod tests {
         text.parse::<SocketAddr>().unwrap().into()
     }
 
-    /// Looks a name up that leads to an address.
+    /// Looks up a name that leads to an address.
     fn look_up(gate: &Gate, name: &str, found: &str) -> Result<(), Denied> {
         let grant = gate.name(Operation::Resolve, name, None)?;
         gate.address(Operation::Resolve, address(found), Some(&grant))
@@ -207,7 +208,7 @@ mod tests {
         assert_eq!(gate.resolved_names.lock().len(), MOST_ADDRESSES);
     }
 
-    /// Records what it is asked, as text.
+    /// A policy that records the questions as text.
     #[derive(Clone, Default)]
     struct Asked(Arc<Mutex<Vec<String>>>);
 

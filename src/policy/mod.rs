@@ -1,8 +1,10 @@
-//! Decides what a host allows its scripts to reach: the words of a decision.
+//! Defines what a host decides for its scripts: operations, targets, refusals and the
+//! trait that checks them.
 //!
-//! This layer holds plain data and decisions. It knows neither the VM nor a system call
-//! (of `sys` it uses a lock that survives fork(2)), so that every system call that names a
-//! destination can demand proof of permission ([`Permitted`]) in its signature.
+//! This layer has plain data and decisions. It uses neither the VM nor system calls
+//! (from `sys` it uses only a lock that survives fork(2)). So the layer of system calls
+//! can depend on it: every system call that names a destination demands proof of
+//! permission ([`Permitted`]).
 
 mod gate;
 mod resolved_names;
@@ -31,19 +33,19 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
-    /// Connects: connect(2), and everything built on it.
+    /// Connects: connect(2), and all functions that use it.
     Connect,
     /// Binds: bind(2), listen(2) on a socket that was never bound, and joining or
     /// leaving a multicast group.
     Bind,
     /// Sends a datagram to an address: sendto(2), sendmsg(2).
     Send,
-    /// Looks a name or an address up in the host's databases.
+    /// Looks up a name or an address in the host's databases.
     Resolve,
     /// Creates a socket of some family and type: socket(2), socketpair(2).
     CreateSocket,
-    /// Reads or sets a socket option, or sends what has the same effect as ancillary
-    /// data: getsockopt(2), setsockopt(2), cmsg(3).
+    /// Reads or sets a socket option, or sends ancillary data that has the same effect as
+    /// an option: getsockopt(2), setsockopt(2), cmsg(3).
     SetOption,
     /// Uses a descriptor that is not the script's own, or receives one.
     UseDescriptor,
@@ -93,7 +95,7 @@ pub enum Target<'a> {
     Address {
         /// Exactly the address that the system call will use.
         address: SockAddr,
-        /// The permitted name that the script gave in its place, if it gave one.
+        /// The permitted name that the script gave instead of the address, if any.
         name: Option<&'a str>,
         /// The permitted names that led to the address in earlier look-ups, if the script
         /// gave the address itself (mostly one from `getaddrinfo`). The newest comes last;
@@ -247,7 +249,8 @@ impl fmt::Display for Target<'_> {
     }
 }
 
-/// Text that a script chose, as far as it is worth reading: it may end up in a host's log.
+/// Text that a script chose, escaped and cut, because it may be written to a host's
+/// log.
 pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 /// The longest name that can be looked up (RFC 1035, 2.3.4).
@@ -262,9 +265,9 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// A refusal: why a script may not do what it is about to do, as text for a person.
+/// A refusal of an operation, with a reason as text for people.
 ///
-/// The text is what the script gets as the message of a `PermissionError`.
+/// The script gets the text as the message of a `PermissionError`.
 ///
 /// ```
 /// use rustpython_socket::Denied;
@@ -279,7 +282,8 @@ pub struct Denied {
 }
 
 impl Denied {
-    /// Creates a refusal. The reason best names the operation, the target and the rule.
+    /// Creates a refusal. `reason` should name the operation, the target and the rule,
+    /// because scripts and logs see nothing else.
     ///
     /// ```
     /// # use rustpython_socket::Denied;
@@ -313,15 +317,16 @@ impl std::error::Error for Denied {}
 
 /// Decides what scripts may do; [`Rules`](crate::Rules) serves nearly every host.
 ///
-/// A policy is called on whichever thread runs the script, in the middle of a call. It must
-/// not block, and must not wait for a lock that another thread holds while it calls a
-/// method of [`Handle`](crate::Handle) or runs a script. If it panics, the answer is a
-/// refusal.
+/// A policy is called on the thread that runs the script, in the middle of a call. It
+/// must not block, and must not wait for a lock that another thread holds while it
+/// calls a method of [`Handle`](crate::Handle) or runs a script. If it panics, the
+/// operation is refused.
 ///
 /// # What is asked, and in which order
 ///
-/// Each operation is one question, except that a name is asked about twice: before it is
-/// looked up, when nobody knows where it leads, and with the address that the look-up gave.
+/// The policy is asked once for each operation, except for names: first before the name
+/// is looked up, when its addresses are not known, and again for each address that the
+/// look-up gave.
 ///
 /// | The script | Questions |
 /// |---|---|
@@ -335,10 +340,10 @@ impl std::error::Error for Denied {}
 /// | uses a descriptor that is not its own, or receives one | `UseDescriptor` with `Descriptor` |
 /// | calls a function that concerns the system | `CallSystem` with `System`; `Resolve` with `System` for the databases of services and protocols |
 ///
-/// A host that resolves twice is asked about twice: `gethostbyname_ex`, `gethostbyaddr` and
-/// `getfqdn` make two look-ups. Each refusal ends the call and is one
-/// [`Event::Refused`](crate::Event::Refused), except that addresses which are refused among
-/// the answers of one look-up are left out of its result.
+/// The policy is asked again for each look-up of a name: `gethostbyname_ex`,
+/// `gethostbyaddr` and `getfqdn` make two. Each refusal ends the call and is one
+/// [`Event::Refused`](crate::Event::Refused), with an exception: refused addresses
+/// among the answers of a look-up are left out of its result.
 ///
 /// # Stability
 ///
@@ -365,7 +370,7 @@ pub trait Policy: Send + Sync {
     fn check(&self, operation: Operation, target: &Target<'_>) -> Result<(), Denied>;
 }
 
-/// Implements [`Policy`] for what points to one.
+/// Implements [`Policy`] for pointers to a policy.
 macro_rules! policy_by_reference {
     ($($pointer:ty),*) => {
         $(impl<T: Policy + ?Sized> Policy for $pointer {

@@ -5,16 +5,16 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// The names that led to an address, as far as they are remembered.
+/// The names that led to each address. Old entries are forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct ResolvedNames {
-    /// The name that was last looked up comes last.
+    /// The names of each address. The name that was looked up last comes last.
     names: HashMap<IpAddr, Vec<Arc<str>>>,
     /// The addresses, the oldest first.
     order: VecDeque<IpAddr>,
 }
 
-/// The numbers of addresses, and of names of one, that are remembered.
+/// The largest numbers of addresses, and of names of an address, that are remembered.
 pub(super) const MOST_ADDRESSES: usize = 4096;
 const MOST_NAMES: usize = 8;
 
@@ -43,7 +43,8 @@ impl ResolvedNames {
         }
     }
 
-    /// Returns the names that led to an address, the one that was last looked up last.
+    /// Returns the names that led to an address. The name that was looked up last comes
+    /// last.
     pub(crate) fn names(&self, address: &SockAddr) -> Vec<Arc<str>> {
         reached(address)
             .and_then(|ip| self.names.get(&ip).cloned())
@@ -57,7 +58,8 @@ impl ResolvedNames {
     }
 }
 
-/// The address of the packets: not an IPv4-mapped one.
+/// Returns the address that packets are sent to: IPv4 in place of an IPv4-mapped
+/// address.
 fn reached(address: &SockAddr) -> Option<IpAddr> {
     address.ip().map(|(ip, _)| ip.to_canonical())
 }

@@ -1,5 +1,5 @@
-//! Address families by name, and what rules need of socket types: linux/socket.h,
-//! linux/net.h.
+//! Names of address families, and numbers of socket types that rules need:
+//! linux/socket.h, linux/net.h.
 
 use super::family::AF_QIPCRTR;
 use nix::libc;
@@ -9,13 +9,14 @@ const AF_KCM: i32 = 41;
 const AF_SMC: i32 = 43;
 const AF_MCTP: i32 = 45;
 
-/// SOCK_PACKET (linux/net.h), which libc has as deprecated: the kernel still takes it.
+/// SOCK_PACKET (linux/net.h). libc declares it deprecated, but the kernel still accepts
+/// it.
 pub(crate) const SOCK_PACKET: i32 = 10;
 
-/// The bits of a socket type that are no flags (SOCK_TYPE_MASK of linux/net.h).
+/// The bits of a socket type that are not flags (SOCK_TYPE_MASK of linux/net.h).
 pub(crate) const TYPE_MASK: i32 = 0xf;
 
-/// The families that have a name: the kernel's, in lower case and without `AF_`.
+/// Families with their names: the kernel's, in lower case and without `AF_`.
 const NAMES: &[(&str, i32)] = &[
     ("unspec", libc::AF_UNSPEC),
     ("unix", libc::AF_UNIX),

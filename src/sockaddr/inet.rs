@@ -1,4 +1,4 @@
-//! Internet addresses as text, the way the C library reads and writes them.
+//! Internet addresses as text, read and written like the C library does.
 
 use nix::libc;
 use std::fmt::Write;
@@ -10,9 +10,9 @@ pub(crate) const LONGEST_LABEL: usize = 63;
 /// The host that Python takes for 255.255.255.255.
 pub(crate) const BROADCAST: &[u8] = b"<broadcast>";
 
-/// inet_aton(3): one to four numbers, decimal, octal or hexadecimal, the last
-/// of which fills the bytes that are left. White space ends the address, and
-/// whatever comes after it is ignored.
+/// Reads an IPv4 address like inet_aton(3): one to four numbers, decimal, octal or
+/// hexadecimal; the last fills the remaining bytes. White space ends the address, and
+/// the text after it is ignored.
 pub(crate) fn aton(text: &[u8]) -> Option<Ipv4Addr> {
     let end = text.iter().position(|b| is_space(*b)).unwrap_or(text.len());
     aton_exact(&text[..end])
@@ -35,7 +35,7 @@ fn aton_exact(text: &[u8]) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from(address | last))
 }
 
-/// A number as C writes it, up to 32 bits.
+/// Reads a number in C's notation, up to 32 bits.
 fn number(digits: &[u8]) -> Option<u32> {
     let (radix, digits) = match digits {
         [b'0', b'x' | b'X', digits @ ..] => (16, digits),
@@ -51,22 +51,22 @@ fn number(digits: &[u8]) -> Option<u32> {
     })
 }
 
-/// Returns what comes before the first NUL.
+/// Returns the bytes before the first NUL.
 pub(crate) fn until_nul(text: &[u8]) -> &[u8] {
     text.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
-/// isspace(3) of the C locale.
+/// Returns true for white space, like isspace(3) in the C locale.
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
-/// inet_pton(3) of AF_INET: four decimal numbers without leading zeros.
+/// Reads an IPv4 address like inet_pton(3): four decimal numbers without leading zeros.
 pub(crate) fn pton4(text: &[u8]) -> Option<Ipv4Addr> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// inet_pton(3) of AF_INET6; no zone.
+/// Reads an IPv6 address without a zone, like inet_pton(3).
 pub(crate) fn pton6(text: &[u8]) -> Option<Ipv6Addr> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
@@ -79,7 +79,7 @@ pub(crate) fn family_of(address: IpAddr) -> i32 {
     }
 }
 
-/// inet_ntop(3).
+/// Writes an IP address like inet_ntop(3).
 pub(crate) fn ntop(ip: IpAddr) -> String {
     match ip {
         IpAddr::V4(ip) => ntop4(ip),
@@ -87,8 +87,8 @@ pub(crate) fn ntop(ip: IpAddr) -> String {
     }
 }
 
-/// inet_ntop(3) of AF_INET. Without the machinery of `format!`: scripts get an
-/// address with every datagram and every connection.
+/// Writes an IPv4 address like inet_ntop(3). It does not use `format!`, which is
+/// slower, because scripts get an address with every datagram and connection.
 fn ntop4(ip: Ipv4Addr) -> String {
     let mut text = [0; 15];
     let mut len = 0;
@@ -108,14 +108,14 @@ fn ntop4(ip: Ipv4Addr) -> String {
         }
         push(b'0' + byte % 10);
     }
-    // A string of just its size, for it is kept as it is.
+    // The string has exactly its size, because it is kept unchanged.
     str::from_utf8(&text[..len]).unwrap_or_default().to_owned()
 }
 
-/// inet_ntop(3) of AF_INET6.
+/// Writes an IPv6 address like inet_ntop(3).
 ///
-/// Differs from Rust's own only in the addresses of RFC 4291 2.5.5.1, which
-/// the C library ends in the dotted form: `::1.2.3.4`.
+/// It differs from Rust's text only for the addresses of RFC 4291 2.5.5.1, which the C
+/// library ends in the dotted form: `::1.2.3.4`.
 fn ntop6(ip: Ipv6Addr) -> String {
     match ip.segments() {
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 => {
@@ -131,8 +131,10 @@ fn ntop6(ip: Ipv6Addr) -> String {
 
 /// A host that is an address already and needs no look-up.
 ///
-/// This is the only reader of such hosts. Rules, the resolver and the makers of addresses
-/// all use it, so that no host is checked as an address and then looked up as a name.
+/// Rules, the resolver and the parsers of addresses all decide with this whether a host
+/// is an address, so that no host is checked as an address and then looked up as a
+/// name. Where the answer is numeric in any case, `net::resolve` calls [`pton4`] and
+/// [`pton6`] itself, which this uses too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HostLiteral<'a> {
     pub(crate) ip: IpAddr,
@@ -141,10 +143,10 @@ pub(crate) struct HostLiteral<'a> {
 }
 
 impl<'a> HostLiteral<'a> {
-    /// Reads what getaddrinfo(3) reads with AI_NUMERICHOST: the spellings of
-    /// inet_aton(3) to the last byte, and those of inet_pton(3) for IPv6, which may
-    /// have a zone. Whether there is such a zone is another question. `None` for a
-    /// name; one that ends in a dot is always a name.
+    /// Reads a host like getaddrinfo(3) with AI_NUMERICHOST: all spellings of inet_aton(3),
+    /// without text after them, and those of inet_pton(3) for IPv6, which may have a zone.
+    /// The zone need not exist. `None` for a name; a host that ends in a dot is always a
+    /// name.
     pub(crate) fn parse(host: &'a [u8]) -> Option<Self> {
         if let Some(ip) = pton4(host).or_else(|| aton_exact(host)) {
             let (ip, zone) = (ip.into(), None);
@@ -160,8 +162,8 @@ impl<'a> HostLiteral<'a> {
     }
 }
 
-/// True of the names below `localhost`, which no resolver is asked for (RFC 6761,
-/// 6.3), and of `localhost.`.
+/// Returns true for the names below `localhost`, which no resolver is asked for (RFC
+/// 6761, 6.3), and for `localhost.`.
 pub(crate) fn is_below_localhost(name: &[u8]) -> bool {
     const LOCALHOST: &[u8] = b"localhost";
     let bare = name.strip_suffix(b".").unwrap_or(name);

@@ -1,7 +1,7 @@
 //! Offsets of the fields in the structs of socket addresses.
 //!
-//! The layouts are the compiler's: of libc's structs where libc has them, of a copy of
-//! the kernel's declaration here where it does not.
+//! The compiler computes them: from libc's structs, or from copies here of the kernel's
+//! declarations that libc lacks.
 
 use super::SockAddr;
 use nix::libc;
@@ -96,7 +96,7 @@ mod own {
 
     type bdaddr_t = [u8; 6];
 
-    /// The last three are a union of the address types, each of three numbers.
+    /// The last three fields are a union of the address types, each of three numbers.
     #[repr(C)]
     pub(super) struct sockaddr_tipc {
         family: sa_family_t,

@@ -1,8 +1,7 @@
-//! Socket addresses, the ground floor: their bytes, texts, families and layouts.
+//! Socket addresses: their bytes, texts, families and layouts. The lowest layer.
 //!
-//! Every layer above uses these types; nothing else in the crate knows where a
-//! `struct sockaddr_*` has a field, which number a family has, or how an IP address is
-//! read.
+//! All layers above use these types. Only this layer knows the fields of each `struct
+//! sockaddr_*`, the numbers of families, and how an IP address is read.
 
 pub(crate) mod family;
 #[cfg(feature = "rules")]
@@ -23,8 +22,8 @@ const CAPACITY: usize = size_of::<libc::sockaddr_storage>();
 
 /// A socket address of any family, in the kernel's own encoding (sockaddr(3type)).
 ///
-/// The bytes start with the family in host order. A length of zero is an
-/// address the kernel left out, as `recvfrom` does on a stream socket.
+/// The bytes start with the family in host order. A length of zero means that the
+/// kernel gave no address, as in `recvfrom` on a stream socket.
 ///
 /// ```
 /// use rustpython_socket::SockAddr;
@@ -44,14 +43,14 @@ pub struct SockAddr {
 }
 
 impl SockAddr {
-    /// The most bytes that an address can have.
+    /// The largest number of bytes of an address.
     ///
     /// ```
     /// assert_eq!(rustpython_socket::SockAddr::CAPACITY, 128);
     /// ```
     pub const CAPACITY: usize = CAPACITY;
 
-    /// Creates an address of no bytes at all, to be filled in by the kernel.
+    /// Creates an address without bytes, to be filled in by the kernel.
     ///
     /// ```
     /// assert!(rustpython_socket::SockAddr::empty().is_empty());
@@ -64,7 +63,7 @@ impl SockAddr {
     }
 
     /// Creates the address of a unix socket at `path` (unix(7)). A path that begins with a
-    /// NUL is a name in the abstract namespace; an empty one is no name.
+    /// NUL is an abstract name; an empty path makes an address without a name.
     ///
     /// # Errors
     ///
@@ -107,8 +106,8 @@ impl SockAddr {
         Self::encode(libc::AF_VSOCK, SIZE, &fields)
     }
 
-    /// Creates the address whose encoding, family included, is `bytes`. Returns `None`
-    /// if that is longer than `struct sockaddr_storage`.
+    /// Creates an address from its encoding, family included. Returns `None` if `bytes` is
+    /// longer than `struct sockaddr_storage`.
     ///
     /// ```
     /// use rustpython_socket::SockAddr;
@@ -136,13 +135,12 @@ impl SockAddr {
         &self.bytes[..self.len]
     }
 
-    /// The whole storage, for the kernel to write an address into.
+    /// Returns the whole storage, for the kernel to write an address into.
     pub(crate) fn storage_mut(&mut self) -> &mut [u8; CAPACITY] {
         &mut self.bytes
     }
 
-    /// Records how many bytes the kernel wrote. It reports the length it
-    /// wanted, which can exceed what there was room for.
+    /// Records the length that the kernel reports, which can exceed the room that it had.
     pub(crate) fn set_len(&mut self, len: usize) {
         self.len = len.min(CAPACITY);
     }
@@ -156,7 +154,7 @@ impl SockAddr {
         self.len
     }
 
-    /// Returns true for an address that the kernel left out.
+    /// Returns true if the kernel gave no address.
     ///
     /// ```
     /// assert!(rustpython_socket::SockAddr::empty().is_empty());
@@ -177,7 +175,7 @@ impl SockAddr {
         }
     }
 
-    /// Bytes `at..at + N` of the encoding; zeros where it is shorter.
+    /// Returns the bytes `at..at + N` of the encoding, with zeros after its end.
     pub(crate) fn field<const N: usize>(&self, at: usize) -> [u8; N] {
         let mut out = [0; N];
         if let Some(rest) = self.as_bytes().get(at..) {
@@ -200,19 +198,18 @@ impl SockAddr {
         }
     }
 
-    /// Returns the port of an AF_INET or AF_INET6 address: both structs have it in the
-    /// same place.
+    /// Returns the port of an AF_INET or AF_INET6 address, which both structs have at the
+    /// same offset.
     pub(crate) fn port(&self) -> u16 {
         u16::from_be_bytes(self.field(layout::inet::PORT))
     }
 
-    /// Returns the bytes that are the IPv4 address of an AF_INET address.
+    /// Returns the IPv4 address of an AF_INET address.
     pub(crate) fn v4(&self) -> Ipv4Addr {
         Ipv4Addr::from(self.field::<4>(layout::inet::ADDRESS))
     }
 
-    /// Returns the flow information of an AF_INET6 address, as the number that Python
-    /// scripts pass.
+    /// Returns the flow information of an AF_INET6 address, as the number that Python has.
     pub(crate) fn flowinfo(&self) -> u32 {
         u32::from_be_bytes(self.field(layout::inet6::FLOWINFO))
     }
@@ -222,7 +219,7 @@ impl SockAddr {
         u32::from_ne_bytes(self.field(layout::inet6::SCOPE_ID))
     }
 
-    /// Returns an AF_INET or AF_INET6 address as the standard library has it.
+    /// Converts an AF_INET or AF_INET6 address to the standard library's type.
     ///
     /// ```
     /// use rustpython_socket::SockAddr;
@@ -273,7 +270,7 @@ impl SockAddr {
         }
     }
 
-    /// Returns what an AF_UNIX address names.
+    /// Returns the name in an AF_UNIX address.
     pub(crate) fn as_unix(&self) -> Option<UnixName<'_>> {
         if self.family() != libc::AF_UNIX {
             return None;
@@ -281,7 +278,7 @@ impl SockAddr {
         let path = self.as_bytes().get(layout::unix::PATH..);
         Some(match path.unwrap_or_default() {
             [] => UnixName::Unnamed,
-            // All bytes of an abstract name count, but a path ends at a NUL.
+            // All bytes of an abstract name count; a path ends at its first NUL.
             [0, name @ ..] => UnixName::Abstract(name),
             path => UnixName::Path(inet::until_nul(path)),
         })
@@ -310,8 +307,8 @@ impl SockAddr {
         Some(self)
     }
 
-    /// Creates an address of `size` bytes with `fields` at their offsets in the
-    /// family's struct; the rest is zeros.
+    /// Creates an address of `size` bytes with `fields` at their offsets in the family's
+    /// struct and zeros elsewhere.
     pub(crate) fn encode(family: i32, size: usize, fields: &[(usize, &[u8])]) -> Self {
         let mut address = Self::empty();
         address.place(0, &(family as libc::sa_family_t).to_ne_bytes());
@@ -322,7 +319,7 @@ impl SockAddr {
         address
     }
 
-    /// Puts `field` at its offset, as far as there is room.
+    /// Writes `field` at its offset, as far as there is room.
     fn place(&mut self, at: usize, field: &[u8]) {
         let room = self.bytes.get_mut(at..).unwrap_or_default();
         for (byte, value) in room.iter_mut().zip(field) {
@@ -334,13 +331,13 @@ impl SockAddr {
 /// The name in an address of AF_UNIX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UnixName<'a> {
-    /// Nothing: bind(2) will choose an abstract name.
+    /// No name. bind(2) will choose an abstract name.
     Unnamed,
     Abstract(&'a [u8]),
     Path(&'a [u8]),
 }
 
-/// Writes the address as a rule has it, with what cannot be printed escaped.
+/// Writes the address as in a rule, with unprintable characters escaped.
 impl fmt::Display for UnixName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (prefix, bytes) = match self {
@@ -379,8 +376,8 @@ impl From<SocketAddrV4> for SockAddr {
     }
 }
 
-/// Encodes as `struct sockaddr_in6` (ipv6(7)). The flow information is taken as the
-/// 20-bit number that Python scripts pass, and goes out in network order.
+/// Encodes as `struct sockaddr_in6` (ipv6(7)). The flow information is a 20-bit number,
+/// as in Python, and is encoded in network order.
 impl From<SocketAddrV6> for SockAddr {
     fn from(v6: SocketAddrV6) -> Self {
         use layout::inet6::{ADDRESS, FLOWINFO, PORT, SCOPE_ID, SIZE};
@@ -394,9 +391,8 @@ impl From<SocketAddrV6> for SockAddr {
     }
 }
 
-/// Writes the address on one line, whatever it is: `127.0.0.1:80`, `[::1]:80`,
-/// `unix:/run/a`, `unix:@name`, `vsock:2:1024`, and `family 29` where nothing better is
-/// known.
+/// Writes any address on one line: `127.0.0.1:80`, `[::1]:80`, `unix:/run/a`,
+/// `unix:@name`, `vsock:2:1024`, and `family 29` for other families.
 ///
 /// ```
 /// use rustpython_socket::SockAddr;

@@ -1,14 +1,14 @@
 //! A descriptor that can be closed while other threads use it.
 //!
-//! One atomic word per socket says which descriptor it owns, whether that is being
-//! given up, and how many system calls are using it. There is no lock.
+//! One atomic word per socket has the number of its descriptor, its state, and the
+//! number of system calls that use it. There is no lock.
 //!
-//! [`word`](super::word) has its states and invariants; here they meet the kernel.
-//! [`close`](Descriptor::close) and [`leave`](Descriptor::leave) give a descriptor up:
-//! no guard is acquired any more, and the last one that is dropped closes the descriptor,
-//! or lets go of it. Threads that hold a guard never wait with it for anything but one
-//! system call that they can be interrupted in, so the last one is dropped
-//! ([`net::wake`](crate::net) interrupts them).
+//! [`word`](super::word) describes the states and invariants; this file adds the system
+//! calls. [`close`](Descriptor::close) and [`leave`](Descriptor::leave) give a
+//! descriptor up: no new guard can be acquired, and dropping the last guard closes the
+//! descriptor, or leaves it open for its new owner. A thread holds a guard for one
+//! system call only, in which it can be interrupted ([`net::wake`](crate::net) does
+//! that). So every guard is dropped in time.
 
 use super::fork;
 use super::word::{GiveUp, Word};
@@ -17,7 +17,7 @@ use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
-/// An owned descriptor, or none, with a count of the system calls using it.
+/// An owned descriptor, or none, with a count of the system calls that use it.
 pub(crate) struct Descriptor(Word);
 
 thread_local! {
@@ -25,8 +25,8 @@ thread_local! {
     static HELD: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Tells whether the calling thread holds a guard of any descriptor: then it must
-/// not wait until one is idle, which could be for itself.
+/// Returns true if the calling thread holds a guard of any descriptor. Then it must not
+/// wait until a descriptor is idle, because it could wait for itself.
 pub(crate) fn is_held_by_this_thread() -> bool {
     HELD.try_with(|held| held.get() > 0).unwrap_or(false)
 }
@@ -37,8 +37,8 @@ impl Descriptor {
         Self(Word::none())
     }
 
-    /// Takes `fd` over, which is `bound` to a permitted address or not. Gives it back
-    /// while there is, or still is in use by some call, another one.
+    /// Takes over `fd`, which is `bound` to a permitted address or not. Returns it if there
+    /// is another descriptor, or a call still uses an earlier one.
     pub(crate) fn install(&self, fd: OwnedFd, bound: bool) -> Result<(), OwnedFd> {
         fork::watch();
         if !self.0.install(fd.as_raw_fd(), bound, fork::generation()) {
@@ -48,7 +48,7 @@ impl Descriptor {
         Ok(())
     }
 
-    /// Returns a guard that keeps the descriptor open; `None` if there is none, or
+    /// Returns a guard that keeps the descriptor open. `None` if there is no descriptor, or
     /// it is being given up.
     #[inline]
     pub(crate) fn acquire(&self) -> Option<FdGuard<'_>> {
@@ -62,26 +62,26 @@ impl Descriptor {
         self.0.number()
     }
 
-    /// Tells whether there is a descriptor, or a call still uses one that was given up.
+    /// Returns true if there is a descriptor, or a call still uses one that was given up.
     #[cfg(test)]
     pub(crate) fn is_busy(&self) -> bool {
         !self.0.is_vacant(fork::generation())
     }
 
-    /// Tells whether a call still uses a descriptor that was given up.
+    /// Returns true if a call still uses a descriptor that was given up.
     pub(crate) fn is_given_up(&self) -> bool {
         self.0.is_given_up(fork::generation())
     }
 
-    /// Closes the descriptor: now, or when the last guard is dropped (close(2)).
-    /// False if there was none.
+    /// Closes the descriptor (close(2)), now or when the last guard is dropped. Returns
+    /// false if there was none.
     pub(crate) fn close(&self) -> Result<bool, Errno> {
         self.close_listed(None, |_| {})
     }
 
-    /// Closes the descriptor, if it is number `only` or `only` is `None`. Calls
-    /// `unlist` with the number when no guard can be acquired any more, and before
-    /// the kernel can give the number to anybody else.
+    /// Closes the descriptor, if it is number `only` or `only` is `None`. Calls `unlist`
+    /// with the number after the last guard was acquired, and before the kernel can use the
+    /// number again.
     pub(crate) fn close_listed(
         &self,
         only: Option<RawFd>,
@@ -96,10 +96,9 @@ impl Descriptor {
         }
     }
 
-    /// Gives the number away without closing it, and tells whether it is bound. `only`
-    /// and `unlist` are as for [`close_listed`](Self::close_listed). The guards that
-    /// exist may go on using the number until [`is_given_up`](Self::is_given_up) is
-    /// false.
+    /// Gives the number up without closing it; returns it, and true if it is bound. `only`
+    /// and `unlist` are as for [`close_listed`](Self::close_listed). Existing guards may
+    /// use the number until [`is_given_up`](Self::is_given_up) is false.
     pub(crate) fn leave(
         &self,
         only: Option<RawFd>,
@@ -110,8 +109,8 @@ impl Descriptor {
         Some((guard.fd, guard.is_bound()))
     }
 
-    /// Gives the descriptor up: from here on there are no new guards. The result is
-    /// one, so that the word keeps the number until the caller has ended it.
+    /// Gives the descriptor up: no new guard can be acquired. The result is a guard itself,
+    /// so that the word keeps the number until the caller drops it.
     fn give_up(&self, how: GiveUp, only: Option<RawFd>) -> Option<FdGuard<'_>> {
         let generation = fork::generation();
         let fd = self.0.give_up(how, only, generation)?;
@@ -129,12 +128,12 @@ impl Drop for Descriptor {
 pub(crate) struct FdGuard<'a> {
     descriptor: &'a Descriptor,
     fd: RawFd,
-    /// The process whose use of the descriptor this is.
+    /// The generation of the process in which the guard was acquired.
     generation: u32,
 }
 
 impl<'a> FdGuard<'a> {
-    /// Makes the guard of a use that the word has counted.
+    /// Makes the guard for a use that the word has counted.
     #[inline]
     fn new(descriptor: &'a Descriptor, fd: RawFd, generation: u32) -> Self {
         let _ = HELD.try_with(|held| held.set(held.get() + 1));
@@ -157,18 +156,18 @@ impl<'a> FdGuard<'a> {
         self.fd
     }
 
-    /// Tells whether the descriptor has an address that was permitted.
+    /// Returns true if the descriptor is bound to an address that was permitted.
     pub(crate) fn is_bound(&self) -> bool {
         self.descriptor.0.is_bound()
     }
 
-    /// Records that bind(2) gave the descriptor an address that was permitted. While
-    /// this guard lives, the word is of no other descriptor.
+    /// Records that bind(2) gave the descriptor an address that was permitted. While this
+    /// guard lives, the word has no other descriptor.
     pub(crate) fn set_bound(&self) {
         self.descriptor.0.set_bound();
     }
 
-    /// Drops the guard; returns what close(2) said if that closed the descriptor.
+    /// Drops the guard. Returns the result of close(2) if that closed the descriptor.
     fn end(self) -> Result<(), Errno> {
         ManuallyDrop::new(self).release()
     }
@@ -177,7 +176,7 @@ impl<'a> FdGuard<'a> {
     fn release(&self) -> Result<(), Errno> {
         let _ = HELD.try_with(|held| held.set(held.get().saturating_sub(1)));
         if self.generation != fork::generation() {
-            // Counted in the parent process, for which the child does not count.
+            // The guard was acquired in the parent process, whose count is not the child's.
             return Ok(());
         }
         self.descriptor.0.release(close)
@@ -191,8 +190,9 @@ impl Drop for FdGuard<'_> {
     }
 }
 
-/// close(2), once: EINTR is not retried, since Linux has freed the number by
-/// then, and ECONNRESET only says that the peer was first.
+/// Closes a number (close(2)), once. EINTR is not retried, because Linux has freed the
+/// number by then. ECONNRESET is ignored, because it only says that the peer closed
+/// first.
 pub(crate) fn close(fd: RawFd) -> Result<(), Errno> {
     // SAFETY: closing a number is not a memory matter; a bad one is EBADF.
     match Errno::result(unsafe { nix::libc::close(fd) }) {
@@ -203,21 +203,20 @@ pub(crate) fn close(fd: RawFd) -> Result<(), Errno> {
 
 /// Takes over a descriptor number that a script or a host handed in.
 ///
-/// The number has to be open; from here on this side closes it. That a script
-/// may hand in a number it does not own is `socket(fileno=)`'s nature, and
-/// what `Operation::UseDescriptor` guards.
+/// The number has to be open; the result closes it. A script may pass a number that it
+/// does not own to `socket(fileno=)`; `Operation::UseDescriptor` guards that.
 pub(crate) fn adopt(fd: RawFd) -> OwnedFd {
     debug_assert!(fd >= 0);
     // SAFETY: not −1 (callers check for negative numbers first).
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
-/// A duplicate, close-on-exec (F_DUPFD_CLOEXEC, fcntl(2)).
+/// Duplicates a descriptor, close-on-exec (F_DUPFD_CLOEXEC, fcntl(2)).
 pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(0)).map(adopt)
 }
 
-/// Looks at a descriptor number that somebody else owns.
+/// Calls `look` with a descriptor number that another owner has.
 pub(crate) fn peek<R>(fd: RawFd, look: impl FnOnce(BorrowedFd<'_>) -> R) -> R {
     debug_assert!(fd >= 0);
     // SAFETY: not −1 (callers check); a number that is not open is EBADF.

@@ -6,12 +6,12 @@ use nix::errno::Errno;
 use nix::libc;
 use std::ops::BitOr;
 
-/// Tells whether a send on a family's sockets takes MSG_NOSIGNAL, and heeds it.
+/// Returns true if sends on a family's sockets accept MSG_NOSIGNAL and obey it.
 ///
-/// Most families ignore a flag that says nothing to them. The sends of these refuse
-/// each flag that is not in a list of their own, and MSG_NOSIGNAL is in none of these
-/// lists; ATM takes it, and raises the signal all the same. All of them take
-/// MSG_DONTWAIT, which is the only flag that is added to receives too.
+/// Most families ignore a flag that they do not know. Those in this table refuse every
+/// flag that is not in a list of their own, and MSG_NOSIGNAL is in none of the lists;
+/// ATM accepts it and raises the signal all the same. All families accept MSG_DONTWAIT,
+/// which is the only flag that is also added to receives.
 ///
 /// | family | a send with MSG_NOSIGNAL | in the kernel's source |
 /// |---|---|---|
@@ -36,12 +36,12 @@ fn heeds_nosignal(family: i32) -> bool {
     )
 }
 
-/// Flags without MSG_ZEROCOPY, so that the kernel has read or written a buffer when the
-/// system call returns: every `unsafe` block that sends or receives depends on it.
+/// Flags without MSG_ZEROCOPY, so that the kernel no longer uses a buffer when the
+/// system call returns. Every `unsafe` block that sends or receives depends on this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MessageFlags {
     bits: libc::c_int,
-    /// SIGPIPE is held back around the system call.
+    /// SIGPIPE is suppressed during the system call.
     holds_sigpipe: bool,
 }
 
@@ -58,8 +58,8 @@ impl MessageFlags {
 
     /// Checks the flags that a script gives to a send.
     ///
-    /// With MSG_ZEROCOPY the kernel reads the buffer later, perhaps what the memory is
-    /// used for by then. So that flag is EOPNOTSUPP, as on a kernel without it.
+    /// With MSG_ZEROCOPY the kernel reads the buffer later, when the memory may hold other
+    /// data. So the flag is EOPNOTSUPP, as on a kernel that lacks it.
     #[inline]
     pub(crate) fn of_send(flags: i32) -> Result<Self, Errno> {
         if flags & libc::MSG_ZEROCOPY != 0 {
@@ -68,14 +68,14 @@ impl MessageFlags {
         Ok(Self::new(flags))
     }
 
-    /// Takes the flags that a script gives to a receive, for which MSG_ZEROCOPY means
-    /// nothing.
+    /// Takes the flags that a script gives to a receive. MSG_ZEROCOPY has no meaning there
+    /// and is removed.
     #[inline]
     pub(crate) fn of_receive(flags: i32) -> Self {
         Self::new(flags & !libc::MSG_ZEROCOPY)
     }
 
-    /// Tells whether one of `flags` is among these.
+    /// Returns true if one of `flags` is set.
     #[inline]
     pub(crate) fn has(self, flags: i32) -> bool {
         self.bits & flags != 0
@@ -109,8 +109,8 @@ impl MessageFlags {
         send: impl FnOnce(libc::c_int) -> Result<T, Errno>,
     ) -> Result<T, Errno> {
         if self.holds_sigpipe {
-            // Also in RDS and others, which raise none: a script can say AF_RDS of a
-            // descriptor that is a TCP socket's.
+            // Also for families such as RDS that raise no signal, because a script can say
+            // AF_RDS of a TCP socket's descriptor.
             return without_sigpipe(|| send(self.bits));
         }
         send(self.bits)

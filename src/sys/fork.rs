@@ -1,22 +1,25 @@
 //! Keeps a child process free of what other threads of its parent held at fork(2).
 //!
-//! A child has one thread, the one that called fork(2). A lock that another
-//! thread held at that moment would stay locked for ever, and a count of that
-//! thread's would stay above zero. So:
+//! A child has one thread, the one that called fork(2). A lock that another thread held
+//! at that moment would stay locked for ever, and a count that the thread had raised
+//! would stay raised. So:
 //!
-//! - Counts carry the generation in which they were taken: in a later one they are 0
-//!   (`descriptor`).
+//! - Counts have the generation in which they were taken; in a later generation they
+//!   are 0 (`descriptor`).
 //! - State that belongs to the threads of a process starts anew ([`PerProcess`]).
 //! - State that a child inherits is behind a lock that no thread holds at a fork
 //!   ([`Inherited`]).
 //!
-//! No other lock is held where fork(2) may find it: not by a thread that is detached from
-//! the VM, which os.fork() does not stop, nor by one of another interpreter or of the host.
+//! No other lock is held when fork(2) may happen: not by a thread that is detached from
+//! the VM, which os.fork() does not stop, nor by a thread of another interpreter or of
+//! the host.
 //!
-//! Threads wait here by giving their turn away, since all of it takes a few instructions. A
-//! lock that parks threads in a table of the process, as those of `parking_lot` do, would
-//! not help: another thread may hold a part of the table at the fork.
+//! Threads wait here by yielding the processor, because the locks are held for a few
+//! instructions only. A lock that parks threads in a table of the process, like those
+//! of `parking_lot`, would not help, because another thread may hold a part of the
+//! table at the fork.
 
+use super::signal;
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -25,10 +28,11 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Number of fork(2)s between this process and the one that began to count.
+/// Number of fork(2)s from the process that began to count to this one.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// Number of threads in a [`Section`], and [`FORKING`] from before fork(2) until after.
+/// Number of threads in a [`Section`]; with the bit [`FORKING`] from before fork(2)
+/// until after.
 static SECTIONS: AtomicU32 = AtomicU32::new(0);
 
 const FORKING: u32 = 1 << 31;
@@ -38,18 +42,20 @@ thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-/// The waits of one thread for what takes a few instructions.
+/// Repeated short waits of a thread for another thread's few instructions.
 #[derive(Default)]
 struct Backoff(u32);
 
 impl Backoff {
     fn wait(&mut self) {
-        self.0 += 1;
-        if self.0 < 100 {
+        self.0 = self.0.wrapping_add(1);
+        if self.0 < 100 || !self.0.is_multiple_of(2) {
             thread::yield_now();
         } else {
-            // The other thread may need the processor and have a lower priority.
-            thread::sleep(Duration::from_micros(50));
+            // The other thread may need the processor and have a lower priority. The one that
+            // this thread waits for may also send it signal after signal: then it is woken
+            // while the lock is held, and has to yield before it looks again.
+            signal::pause(Duration::from_micros(50));
         }
     }
 }
@@ -79,7 +85,7 @@ extern "C" fn child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Keeps fork(2) waiting for as long as this lives: a few instructions.
+/// Keeps fork(2) waiting while it lives, which is for a few instructions.
 struct Section(());
 
 impl Section {
@@ -97,7 +103,7 @@ impl Section {
         Self(())
     }
 
-    /// Takes the section back until fork(2) is over.
+    /// Leaves the section again and waits until fork(2) is over.
     #[cold]
     fn wait_for_fork() {
         SECTIONS.fetch_sub(1, Ordering::Release);
@@ -123,29 +129,28 @@ impl Drop for Section {
     }
 }
 
-/// Begins to count (pthread_atfork(3)). Whoever keeps something that depends on the
-/// [`generation`] calls this before.
+/// Begins to count (pthread_atfork(3)). Must be called before anything depends on the
+/// [`generation`].
 pub(crate) fn watch() {
     static WATCH: Once = Once::new();
     WATCH.call_once(|| {
-        // A failure (no memory) leaves the number as it is: locks are then
-        // those of a program without fork(2).
+        // After a failure (no memory) the generation never changes, and locks behave as in
+        // a program without fork(2).
         // SAFETY: the functions read and write atomics and a number of their thread.
         let _ = unsafe { nix::libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
     });
 }
 
-/// Returns the number of this process among its ancestors: a child's is one
-/// more than its parent's.
+/// Returns the generation of this process. A child's is one more than its parent's.
 #[inline]
 pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// A lock whose content a child process inherits: fork(2) waits until no thread has it, so
-/// that the child finds the content whole and the lock free.
+/// A lock whose content a child process inherits. fork(2) waits until no thread has the
+/// lock, so that the child finds the content complete and the lock free.
 ///
-/// Nothing that waits is done under it, and fork(2) is not called there.
+/// Code that has the lock must not wait or call fork(2).
 #[derive(Debug, Default)]
 pub(crate) struct Inherited<T>(Mutex<T>);
 
@@ -159,7 +164,7 @@ impl<T> Inherited<T> {
     }
 }
 
-/// The lock of an [`Inherited`], held. It is released before the section ends.
+/// A held lock of an [`Inherited`]. It is released before the section ends.
 pub(crate) struct InheritedGuard<'a, T> {
     content: MutexGuard<'a, T>,
     #[expect(dead_code, reason = "held, and dropped after the lock")]
@@ -182,11 +187,11 @@ impl<T> DerefMut for InheritedGuard<'_, T> {
 
 /// A lock whose content starts anew in a child process.
 ///
-/// For state that belongs to the threads of one process, such as who waits for
-/// what: in the child those threads do not exist.
+/// It is for state that belongs to the threads of one process, such as lists of waiting
+/// threads, because those threads do not exist in the child.
 pub(crate) struct PerProcess<T> {
-    /// [`UNUSED`], or twice the generation after the one whose content is in place,
-    /// plus [`LOCKED`].
+    /// [`UNUSED`], or twice the number after the content's generation, plus [`LOCKED`] if
+    /// locked.
     state: AtomicU32,
     content: UnsafeCell<T>,
 }
@@ -206,8 +211,7 @@ impl<T: Default> PerProcess<T> {
         }
     }
 
-    /// Locks the content, which is `T::default()` if the process has changed
-    /// since the last time.
+    /// Locks the content. In a new process it is `T::default()`.
     #[inline]
     pub(crate) fn lock(&self) -> Guard<'_, T> {
         let free = (generation() + 1) << 1;
@@ -256,7 +260,7 @@ impl<T> fmt::Debug for PerProcess<T> {
     }
 }
 
-/// The lock of a [`PerProcess`], held.
+/// A held lock of a [`PerProcess`].
 pub(crate) struct Guard<'a, T>(&'a PerProcess<T>);
 
 impl<T> Deref for Guard<'_, T> {
@@ -278,7 +282,7 @@ impl<T> DerefMut for Guard<'_, T> {
 impl<T> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // Nobody else changes what is locked.
+        // No other thread changes the state while it is locked.
         let locked = self.0.state.load(Ordering::Relaxed);
         self.0.state.store(locked & !LOCKED, Ordering::Release);
     }
@@ -295,7 +299,7 @@ pub(crate) mod testing {
     use nix::sys::wait::{WaitStatus, waitpid};
     use nix::unistd::{ForkResult, alarm, fork};
 
-    /// Runs `test` in a child process, which has 20 seconds for it.
+    /// Runs `test` in a child process, for at most 20 seconds.
     #[track_caller]
     pub(crate) fn in_child(test: impl FnOnce() -> bool) {
         // SAFETY: the child runs the test, which takes no lock of others, and leaves.
@@ -324,7 +328,7 @@ mod tests {
         static LOCK: PerProcess<Vec<u8>> = PerProcess::new(Vec::new());
         LOCK.lock().push(1);
         let held = LOCK.lock();
-        // The child's one thread never had the lock: no guard of it is dropped there.
+        // The child's one thread never had the lock, so it drops no guard.
         in_child(|| {
             let is_new = LOCK.lock().is_empty();
             LOCK.lock().push(2);

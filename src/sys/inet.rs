@@ -1,5 +1,5 @@
-//! The texts of IP addresses in `sockaddr::inet`, against the C library's own
-//! (inet(3), inet_pton(3), inet_ntop(3)).
+//! Tests that compare the texts of IP addresses in `sockaddr::inet` with the C
+//! library's (inet(3), inet_pton(3), inet_ntop(3)).
 
 use super::netdb::numeric_host;
 use crate::sockaddr::inet::{HostLiteral, aton, ntop, pton4, pton6};
@@ -8,7 +8,7 @@ use std::ffi::{CStr, CString};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::raw::{c_char, c_int, c_void};
 
-/// Everything that can be made of a few characters, as the C library reads it.
+/// Reads every text of a few characters and compares with the C library.
 #[test]
 fn reading_agrees_with_the_c_library() {
     unsafe extern "C" {
@@ -55,7 +55,7 @@ fn reading_agrees_with_the_c_library() {
     }
 }
 
-/// Every pattern of zero and other groups, as the C library writes it.
+/// Writes every pattern of zero and other groups and compares with the C library.
 #[test]
 fn writing_agrees_with_the_c_library() {
     unsafe extern "C" {
@@ -88,7 +88,7 @@ fn writing_agrees_with_the_c_library() {
     }
 }
 
-/// Hosts that are addresses, and what they are.
+/// Hosts that are addresses, and their addresses.
 const LITERALS: &[(&str, &str)] = &[
     ("127.0.0.1", "127.0.0.1"),
     ("127.1", "127.0.0.1"),
@@ -118,7 +118,7 @@ const LITERALS: &[(&str, &str)] = &[
     ("::ffff:0:127.0.0.1", "::ffff:0:7f00:1"),
 ];
 
-/// Hosts that are names, if of nobody.
+/// Hosts that are names.
 const NAMES: &[&str] = &[
     "",
     " ",
@@ -185,7 +185,8 @@ fn host_literals_are_the_c_librarys() {
                         format!("{a}.{b}.{c}.{d}"),
                         format!("::{a}:{b}{c}{d}"),
                     ] {
-                        // A zone that is not there is nobody's address.
+                        // An address with a zone that does not exist is no address for the
+                        // C library.
                         let parsed = HostLiteral::parse(host.as_bytes());
                         match numeric_host(host.as_bytes()) {
                             Some(ip) => assert_eq!(parsed.map(|own| own.ip), Some(ip), "{host:?}"),

@@ -5,14 +5,17 @@ use nix::libc;
 use nix::net::if_;
 use std::ffi::CStr;
 
-/// if_nametoindex(3). ENODEV if there is no such interface.
+/// Returns the number of an interface (if_nametoindex(3)). ENODEV if there is no such
+/// interface.
 pub(crate) fn index(name: &CStr) -> Result<u32, Errno> {
     if_::if_nametoindex(name)
 }
 
-/// if_indextoname(3). ENXIO if there is no such interface.
+/// Returns the name of an interface (if_indextoname(3)). ENXIO if there is no such
+/// interface.
 ///
-/// Not nix's wrapper, which takes the null pointer of a failure for a success.
+/// nix's wrapper is not used, because it takes the null pointer of a failure for a
+/// success.
 pub(crate) fn name(index: u32) -> Result<Vec<u8>, Errno> {
     let mut name = [0u8; libc::IF_NAMESIZE];
     // SAFETY: the function writes at most IF_NAMESIZE bytes.
@@ -23,7 +26,7 @@ pub(crate) fn name(index: u32) -> Result<Vec<u8>, Errno> {
     Ok(name.into_iter().take_while(|&byte| byte != 0).collect())
 }
 
-/// if_nameindex(3): every interface with its number.
+/// Returns every interface with its number (if_nameindex(3)).
 pub(crate) fn list() -> Result<Vec<(u32, Vec<u8>)>, Errno> {
     let interfaces = if_::if_nameindex()?;
     Ok(interfaces

@@ -1,13 +1,13 @@
-//! A descriptor whose number others know.
+//! A descriptor whose number a script knows.
 
 use nix::sys::stat::fstat;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
-/// An owned descriptor, the number of which a script has.
+/// An owned descriptor whose number a script has.
 ///
-/// A script with `os` can close the number without asking anybody, and the next file of
-/// the process gets it. So this remembers which open file the
-/// number stood for, and leaves one alone that stands for another.
+/// A script with `os` can close the number, and the next file of the process gets it.
+/// So this remembers the file (device and inode), and does not close a number that
+/// stands for another file.
 #[derive(Debug)]
 pub(crate) struct LooseFd {
     fd: Option<OwnedFd>,
@@ -30,7 +30,7 @@ impl LooseFd {
         }
     }
 
-    /// The descriptor, if the number still stands for it.
+    /// Returns the descriptor, if the number still stands for it.
     pub(crate) fn get(&self) -> Option<BorrowedFd<'_>> {
         let fd = self.fd.as_ref()?.as_fd();
         (identity(fd) == self.identity).then_some(fd)
@@ -42,14 +42,14 @@ impl LooseFd {
         self.fd.take()
     }
 
-    /// Leaves the descriptor open: it has another owner.
+    /// Leaves the descriptor open, because it has another owner.
     pub(crate) fn forget(mut self) {
         if let Some(fd) = self.fd.take() {
             let _ = fd.into_raw_fd();
         }
     }
 
-    /// The number, whatever it stands for.
+    /// Returns the number, whatever it stands for.
     pub(crate) fn number(&self) -> i32 {
         self.fd.as_ref().map_or(-1, AsRawFd::as_raw_fd)
     }
@@ -60,7 +60,8 @@ impl Drop for LooseFd {
         if self.get().is_none()
             && let Some(fd) = self.fd.take()
         {
-            // Somebody closed it already: the number is not ours to close.
+            // The script has closed the descriptor already, so the number must not be
+            // closed.
             let _ = fd.into_raw_fd();
         }
     }

@@ -13,7 +13,7 @@ use std::ptr;
 /// `sizeof(struct cmsghdr)`: a length, then level and type.
 const HEADER: usize = size_of::<libc::cmsghdr>();
 
-/// Rounds up to where the kernel puts the next item (CMSG_ALIGN).
+/// Rounds up to the position of the next item (CMSG_ALIGN).
 const fn align(len: usize) -> Option<usize> {
     match len.checked_add(size_of::<usize>() - 1) {
         Some(sum) => Some(sum & !(size_of::<usize>() - 1)),
@@ -24,23 +24,23 @@ const fn align(len: usize) -> Option<usize> {
 /// The longest control message that the system calls can report.
 const LONGEST: usize = i32::MAX as usize;
 
-/// CMSG_LEN(): an item's header and `len` bytes of data; `None` for what no
-/// item can have.
+/// Returns the length of an item's header and `len` bytes of data (CMSG_LEN); `None` if
+/// no item can be so long.
 pub(crate) fn cmsg_len(len: isize) -> Option<usize> {
     let len = usize::try_from(len).ok()?;
     (len <= LONGEST - HEADER).then_some(HEADER + len)
 }
 
-/// CMSG_SPACE(): the same with the padding after it.
+/// Returns the length of an item with the padding after it (CMSG_SPACE).
 pub(crate) fn cmsg_space(len: isize) -> Option<usize> {
     let len = usize::try_from(len).ok()?;
-    // As CPython: the limit leaves room for one more byte with its padding.
+    // As in CPython, the limit leaves room for one more byte with its padding.
     let limit = LONGEST - HEADER - size_of::<usize>();
     (len <= limit).then_some(HEADER + align(len)?)
 }
 
-/// Appends an ancillary item to `control`; false if it becomes too large.
-/// Padding is zero, so that nothing of this process's memory goes out with it.
+/// Appends an ancillary item to `control`; returns false if it becomes too large.
+/// Padding is zero, so that no memory of this process is sent with it.
 pub(crate) fn push_control(control: &mut Vec<u8>, level: i32, cmsg_type: i32, data: &[u8]) -> bool {
     let (Some(len), Some(space)) = (
         cmsg_len(data.len() as isize),
@@ -60,7 +60,7 @@ pub(crate) fn push_control(control: &mut Vec<u8>, level: i32, cmsg_type: i32, da
     true
 }
 
-/// One ancillary item received.
+/// A received ancillary item.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ControlMessage<'a> {
     pub(crate) level: i32,
@@ -68,8 +68,8 @@ pub(crate) struct ControlMessage<'a> {
     pub(crate) data: &'a [u8],
 }
 
-/// The items of a control buffer, and whether it ended in one that claims to be
-/// longer than the buffer: its data is what there is of it.
+/// Returns the items of a control buffer, and true if the last item is cut off: its
+/// header gives a length beyond the buffer, and its data is the part that is there.
 pub(crate) fn control_messages(mut control: &[u8]) -> (Vec<ControlMessage<'_>>, bool) {
     let mut items = Vec::new();
     while let Some((header, rest)) = control.split_at_checked(HEADER) {
@@ -100,16 +100,16 @@ pub(crate) fn control_messages(mut control: &[u8]) -> (Vec<ControlMessage<'_>>, 
     (items, false)
 }
 
-/// The ancillary data that carries a process as a descriptor (linux/socket.h).
+/// Type of ancillary data that has a pidfd (linux/socket.h).
 const SCM_PIDFD: i32 = 4;
 
-/// The descriptors in an SCM_RIGHTS item (unix(7)).
+/// Returns the descriptors in an SCM_RIGHTS item (unix(7)).
 pub(crate) fn rights<'a>(item: &ControlMessage<'a>) -> impl Iterator<Item = RawFd> + use<'a> {
     let is_rights = item.level == libc::SOL_SOCKET && item.cmsg_type == libc::SCM_RIGHTS;
     numbers(if is_rights { item.data } else { &[] })
 }
 
-/// The descriptors that an item which was received brought into the process.
+/// Returns the descriptors that a received item brought into the process.
 pub(crate) fn descriptors<'a>(item: &ControlMessage<'a>) -> impl Iterator<Item = RawFd> + use<'a> {
     let carries =
         item.level == libc::SOL_SOCKET && matches!(item.cmsg_type, libc::SCM_RIGHTS | SCM_PIDFD);
@@ -122,7 +122,7 @@ fn numbers(data: &[u8]) -> impl Iterator<Item = RawFd> + use<'_> {
         .map(|fd| RawFd::from_ne_bytes([fd[0], fd[1], fd[2], fd[3]]))
 }
 
-/// sendmsg(2).
+/// Sends a message (sendmsg(2)).
 pub(crate) fn send(
     fd: BorrowedFd<'_>,
     data: &[IoSlice<'_>],
@@ -158,8 +158,8 @@ pub(crate) struct Received {
     pub(crate) flags: i32,
 }
 
-/// recvmsg(2) into the caller's buffers. `control` ends up with the ancillary
-/// data; its capacity is the room for it.
+/// Receives a message into the caller's buffers (recvmsg(2)). `control` gets the
+/// ancillary data; its capacity is the room for it.
 pub(crate) fn recv(
     fd: BorrowedFd<'_>,
     data: &mut [IoSliceMut<'_>],

@@ -1,8 +1,8 @@
 //! System calls: the only place with `unsafe`.
 //!
-//! nix's safe wrappers where their types let a Python value through; `libc`
-//! behind a function of the same shape where they are closed. Nothing above
-//! can tell which it was. Functions name their man page; errors are errno(3).
+//! Functions use nix's safe wrappers if their types allow every value that a script can
+//! give, and `libc` otherwise. The layers above see no difference. Each function names
+//! its man page; errors are errno(3).
 #![allow(unsafe_code)]
 
 pub(crate) mod descriptor;
@@ -27,5 +27,5 @@ pub(crate) use descriptor::Descriptor;
 pub(crate) use flags::MessageFlags;
 pub(crate) use sigpipe::without_sigpipe;
 
-// For `word`, to which `models/` gives loom's.
+// For `word`; in `models/` it is loom's type.
 use std::sync::atomic::AtomicU64;

@@ -1,6 +1,6 @@
-//! Names and numbers of hosts, services and protocols: getaddrinfo(3) and the
-//! databases of netdb.h. All of it blocks for as long as the resolver likes;
-//! all of it is safe to call from several threads at once.
+//! Names and numbers of hosts, services and protocols: getaddrinfo(3) and the databases
+//! of netdb.h. All functions may block for long, and all are safe to call from several
+//! threads at once.
 
 use super::socket::raw;
 use crate::sockaddr::SockAddr;
@@ -12,16 +12,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::ptr;
 
-/// A question to getaddrinfo(3).
+/// A query for getaddrinfo(3).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query {
     pub(crate) host: Option<CString>,
     pub(crate) service: Option<CString>,
-    /// AF_ number, 0 for any; so are the next two.
+    /// AF_ number, 0 for any.
     pub(crate) family: i32,
-    /// SOCK_ number.
+    /// SOCK_ number, 0 for any.
     pub(crate) socket_type: i32,
-    /// IPPROTO_ number.
+    /// IPPROTO_ number, 0 for any.
     pub(crate) protocol: i32,
     /// AI_ flags.
     pub(crate) flags: i32,
@@ -33,7 +33,7 @@ pub(crate) struct AddrInfo {
     pub(crate) family: i32,
     pub(crate) socket_type: i32,
     pub(crate) protocol: i32,
-    /// Empty where there is none.
+    /// The canonical name; empty if there is none.
     pub(crate) canonical_name: Vec<u8>,
     pub(crate) address: SockAddr,
 }
@@ -70,7 +70,7 @@ pub(crate) struct HostEntry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HostError(pub(crate) i32);
 
-/// getaddrinfo(3).
+/// Looks up the addresses of a host and a service (getaddrinfo(3)).
 pub(crate) fn getaddrinfo(query: &Query) -> Result<Vec<AddrInfo>, AddrInfoError> {
     /// The list that getaddrinfo(3) allocated.
     struct List(*mut libc::addrinfo);
@@ -138,7 +138,7 @@ pub(crate) fn numeric_host(host: &[u8]) -> Option<IpAddr> {
 /// The longest name of a service, its NUL included (netdb.h), which libc lacks on Linux.
 pub(crate) const NI_MAXSERV: usize = 32;
 
-/// getnameinfo(3): the names of a host and a service, by NI_ flags.
+/// Looks up the names of a host and a service, with NI_ flags (getnameinfo(3)).
 pub(crate) fn getnameinfo(
     address: &SockAddr,
     flags: i32,
@@ -161,7 +161,7 @@ pub(crate) fn getnameinfo(
     Ok((until_nul(&host).to_vec(), until_nul(&service).to_vec()))
 }
 
-/// gethostbyname_r(3): the IPv4 entry of a host.
+/// Looks up the IPv4 entry of a host (gethostbyname_r(3)).
 pub(crate) fn gethostbyname(name: &CStr) -> Result<HostEntry, HostError> {
     host_entry(|entry, buf, len, found, h_errno| {
         // SAFETY: a NUL-terminated name; the rest comes from `host_entry`.
@@ -169,7 +169,7 @@ pub(crate) fn gethostbyname(name: &CStr) -> Result<HostEntry, HostError> {
     })
 }
 
-/// gethostbyaddr_r(3).
+/// Looks up the entry of an address (gethostbyaddr_r(3)).
 pub(crate) fn gethostbyaddr(address: IpAddr) -> Result<HostEntry, HostError> {
     let (v4, v6);
     let octets: &[u8] = match address {
@@ -200,7 +200,7 @@ pub(crate) fn gethostbyaddr(address: IpAddr) -> Result<HostEntry, HostError> {
     })
 }
 
-/// getservbyname_r(3): the port of a service, in host byte order.
+/// Looks up the port of a service, in host byte order (getservbyname_r(3)).
 pub(crate) fn getservbyname(name: &CStr, protocol: Option<&CStr>) -> Option<u16> {
     grown(|buf, len| {
         let mut entry = zeroed::<libc::servent>();
@@ -223,7 +223,7 @@ pub(crate) fn getservbyname(name: &CStr, protocol: Option<&CStr>) -> Option<u16>
     .flatten()
 }
 
-/// getservbyport_r(3): the name of the service at a port.
+/// Looks up the name of the service at a port (getservbyport_r(3)).
 pub(crate) fn getservbyport(port: u16, protocol: Option<&CStr>) -> Option<Vec<u8>> {
     grown(|buf, len| {
         let mut entry = zeroed::<libc::servent>();
@@ -247,7 +247,7 @@ pub(crate) fn getservbyport(port: u16, protocol: Option<&CStr>) -> Option<Vec<u8
     .flatten()
 }
 
-/// getprotobyname_r(3): the number of a protocol.
+/// Looks up the number of a protocol (getprotobyname_r(3)).
 pub(crate) fn getprotobyname(name: &CStr) -> Option<i32> {
     grown(|buf, len| {
         let mut entry = zeroed::<libc::protoent>();
@@ -261,12 +261,12 @@ pub(crate) fn getprotobyname(name: &CStr) -> Option<i32> {
     .flatten()
 }
 
-/// gethostname(2).
+/// Returns the host's name (gethostname(2)).
 pub(crate) fn gethostname() -> Result<Vec<u8>, Errno> {
     nix::unistd::gethostname().map(OsStringExt::into_vec)
 }
 
-/// sethostname(2).
+/// Sets the host's name (sethostname(2)).
 pub(crate) fn sethostname(name: &[u8]) -> Result<(), Errno> {
     nix::unistd::sethostname(OsStr::from_bytes(name))
 }
@@ -315,8 +315,8 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-/// Calls a `_r` function with more and more room until it is enough; `None`
-/// if it never is.
+/// Calls a `_r` function with more and more room until it succeeds; `None` if it never
+/// does.
 fn grown<T>(mut call: impl FnMut(*mut c_char, usize) -> (c_int, T)) -> Option<T> {
     const MOST: usize = 1 << 22;
     let mut buf = vec![0u8; 1024];

@@ -1,4 +1,4 @@
-//! recv(2) and recvfrom(2), into memory that is new or the caller's.
+//! recv(2), recvfrom(2) and recvmsg(2), into new memory or the caller's.
 
 use super::MessageFlags;
 use super::message::{self, Received};
@@ -14,14 +14,14 @@ use std::{ptr, slice};
 /// The largest buffer that a thread keeps for its next receive.
 const KEPT: usize = 256 * 1024;
 
-/// Up to so many bytes it costs less to copy what arrived than to make a buffer
-/// for the next receive.
+/// Up to so many bytes, copying the received bytes costs less than a new buffer for the
+/// next receive.
 const COPIED: usize = 1024;
 
-/// New memory for a receive of at most `size` bytes; `None` if it is not to be had.
+/// New memory for a receive of at most `size` bytes.
 ///
-/// A thread keeps one buffer of moderate size, since most receives ask for much
-/// more than arrives.
+/// A thread keeps one buffer of moderate size, because most receives ask for much more
+/// than arrives.
 pub(crate) struct Buffer {
     memory: Vec<u8>,
     size: usize,
@@ -43,9 +43,9 @@ impl Buffer {
         Some(Self { memory, size })
     }
 
-    /// Returns the room behind the first `filled` bytes, which arrived before.
-    /// On a stream socket MSG_TRUNC makes the kernel count bytes and write none
-    /// (tcp(7)): they read as zeros then.
+    /// Returns the room after the first `filled` bytes, which arrived before. With
+    /// MSG_TRUNC the room is zeroed first, because the kernel then counts bytes of a stream
+    /// socket without writing them (tcp(7)).
     fn room(&mut self, filled: usize, flags: MessageFlags) -> &mut [MaybeUninit<u8>] {
         self.memory.truncate(filled);
         let left = self.size - self.memory.len();
@@ -67,9 +67,9 @@ impl Buffer {
         unsafe { self.memory.set_len(end) };
     }
 
-    /// recv(2), behind the `filled` bytes that arrived before. The number of
-    /// bytes that are new; with MSG_TRUNC what the kernel reports, which can be more
-    /// than there was room for.
+    /// Receives after the `filled` bytes that arrived before (recv(2)). Returns the number
+    /// of new bytes; with MSG_TRUNC the kernel's number, which can be more than there was
+    /// room for.
     pub(crate) fn recv(
         &mut self,
         fd: BorrowedFd<'_>,
@@ -84,7 +84,8 @@ impl Buffer {
         Ok(n)
     }
 
-    /// recvfrom(2), with the sender's address. Otherwise as [`recv`](Self::recv).
+    /// Receives with the sender's address (recvfrom(2)). Otherwise like
+    /// [`recv`](Self::recv).
     pub(crate) fn recvfrom(
         &mut self,
         fd: BorrowedFd<'_>,
@@ -100,8 +101,8 @@ impl Buffer {
         Ok(n)
     }
 
-    /// recvmsg(2). Otherwise as [`recv`](Self::recv), and the result has the
-    /// kernel's count.
+    /// Receives a message (recvmsg(2)). Otherwise like [`recv`](Self::recv); the result has
+    /// the kernel's number of bytes.
     pub(crate) fn recvmsg(
         &mut self,
         fd: BorrowedFd<'_>,
@@ -124,9 +125,9 @@ impl Buffer {
         Ok(received)
     }
 
-    /// Makes what arrived `len` bytes long, with zeros behind it: a message that had
-    /// no room has its length, and nothing shows that was in this memory before.
-    /// False if there is no memory for so many.
+    /// Extends the received bytes to `len` with zeros, so that the result of MSG_TRUNC has
+    /// the message's length and shows nothing that was in this memory before. Returns false
+    /// if there is not enough memory.
     pub(crate) fn extend_to(&mut self, len: usize) -> bool {
         let more = len.saturating_sub(self.memory.len());
         let has_room = self.memory.try_reserve_exact(more).is_ok();
@@ -153,13 +154,13 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         if self.memory.capacity() <= KEPT {
-            // A thread that is ending has no place to keep it.
+            // A thread that is ending cannot keep the buffer.
             let _ = SPARE.try_with(|spare| spare.set(std::mem::take(&mut self.memory)));
         }
     }
 }
 
-/// Returns the number of bytes that a receive reports. Only with MSG_TRUNC may that be
+/// Returns the number of bytes that a receive reports, which only with MSG_TRUNC may be
 /// more than there was room for.
 fn reported(n: usize, room: usize, flags: MessageFlags) -> usize {
     if flags.has(libc::MSG_TRUNC) {
@@ -169,8 +170,8 @@ fn reported(n: usize, room: usize, flags: MessageFlags) -> usize {
     }
 }
 
-/// recv(2) into memory that need not hold anything yet. Returns what the kernel
-/// reports; it has written so many of the first bytes, as far as there was room.
+/// Receives into memory that may be uninitialised (recv(2)). Returns the number of bytes
+/// written, which are the first; with MSG_TRUNC the kernel's number.
 fn recv_raw(
     fd: BorrowedFd<'_>,
     room: &mut [MaybeUninit<u8>],
@@ -188,7 +189,7 @@ fn recv_raw(
     Errno::result(n).map(|n| reported(n as usize, room.len(), flags))
 }
 
-/// recvfrom(2), with the sender's address. Otherwise as [`recv_raw`].
+/// Receives like [`recv_raw`], with the sender's address (recvfrom(2)).
 fn recvfrom_raw(
     fd: BorrowedFd<'_>,
     room: &mut [MaybeUninit<u8>],
@@ -217,8 +218,8 @@ fn room_in(buf: &mut [u8]) -> &mut [MaybeUninit<u8>] {
     unsafe { &mut *(ptr::from_mut(buf) as *mut [MaybeUninit<u8>]) }
 }
 
-/// recv(2) into the caller's memory. The number of bytes written; with MSG_TRUNC what
-/// the kernel reports.
+/// Receives into the caller's memory (recv(2)). Returns the number of bytes written;
+/// with MSG_TRUNC the kernel's number.
 pub(crate) fn recv(
     fd: BorrowedFd<'_>,
     buf: &mut [u8],
@@ -227,7 +228,7 @@ pub(crate) fn recv(
     recv_raw(fd, room_in(buf), flags)
 }
 
-/// recvfrom(2) into the caller's memory, with the sender's address.
+/// Receives into the caller's memory, with the sender's address (recvfrom(2)).
 pub(crate) fn recvfrom(
     fd: BorrowedFd<'_>,
     buf: &mut [u8],

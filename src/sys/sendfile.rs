@@ -4,14 +4,14 @@ use nix::errno::Errno;
 use nix::sys::stat::fstat;
 use std::os::fd::BorrowedFd;
 
-/// The size of a file in bytes (fstat(2)); 0 for what has none.
+/// Returns the size of a file in bytes (fstat(2)); 0 for a file without a size.
 pub(crate) fn file_size(file: BorrowedFd<'_>) -> Result<i64, Errno> {
     fstat(file).map(|status| status.st_size)
 }
 
-/// Sends up to `count` bytes of `file`, which start at `offset`; returns how many, 0
-/// at the end of the file. Blocks like send(2) on a socket in blocking mode.
-/// On a broken connection the thread gets SIGPIPE, too: see [`without_sigpipe`].
+/// Sends up to `count` bytes of `file`, which start at `offset`; returns the number of
+/// bytes, 0 at the end of the file. Blocks like send(2) on a socket in blocking mode.
+/// The thread also gets SIGPIPE on a broken connection, except in [`without_sigpipe`].
 ///
 /// [`without_sigpipe`]: super::without_sigpipe
 pub(crate) fn sendfile(
@@ -31,7 +31,7 @@ mod tests {
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
 
-    /// A file of `len` bytes that has no name.
+    /// Makes a file of `len` bytes without a name.
     fn file(len: usize) -> std::fs::File {
         let path =
             std::env::temp_dir().join(format!("sendfile-{:?}-{len}", std::thread::current().id()));

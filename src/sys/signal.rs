@@ -1,21 +1,21 @@
-//! The signal that ends another thread's wait, and how a thread waits so that
-//! none is missed.
+//! The signal that ends another thread's wait, and waits that miss no signal.
 //!
-//! A thread that waits blocks all signals, looks at everything that can end the
-//! wait, and unblocks them only inside ppoll(2): a signal sent in between is
-//! pending and ends the ppoll at once. Nothing of this needs a descriptor.
+//! A thread that waits blocks all signals, checks every reason to end the wait, and
+//! unblocks the signals only inside ppoll(2). A signal that was sent in between is
+//! pending and ends the ppoll at once. None of this needs a descriptor.
 //!
-//! Some system calls cannot be told not to block (accept(2), connect(2),
-//! sendfile(2), and any call that poll(2) called ready in vain). Such a call is
-//! interrupted at intervals by a timer of its thread ([`Interval`]; `net::call` chooses
-//! 20 ms), so that it looks again: a signal that came just before it entered the kernel
-//! delays the end of the call by so much and is not lost.
+//! Some system calls have no flag not to block (accept(2), connect(2), sendfile(2)), or
+//! block although poll(2) reported readiness. A timer of the thread interrupts such a
+//! call at intervals ([`Interval`]; `net::call` chooses 20 ms), and the thread checks
+//! again. So a signal that came just before the call entered the kernel is not lost;
+//! the call ends one interval later at most.
 //!
-//! The signal is SIGURG; the highest free real-time signal where the process handles
-//! SIGURG; or the one that the host chooses. Its handler does nothing but count; its effect
-//! is the EINTR. As in Go's runtime it is SIGURG, because hardly any program uses it, because it is harmless where a program takes the
-//! handler away (it is ignored by default), and because the kernel always takes it:
-//! a real-time signal it refuses at RLIMIT_SIGPENDING.
+//! The signal is SIGURG, or the highest free real-time signal if the process handles
+//! SIGURG, or the signal that the host chooses. Its handler only counts; the effect is
+//! EINTR. As in Go's runtime it is SIGURG for three reasons: hardly any program uses
+//! it; it is harmless if a program removes the handler, because it is ignored by
+//! default; and the kernel always accepts it, while it refuses a real-time signal at
+//! RLIMIT_SIGPENDING.
 
 use nix::errno::Errno;
 use nix::libc;
@@ -46,16 +46,16 @@ pub(crate) fn wake_ups() -> u32 {
     WAKE_UPS.with(|count| count.load(Ordering::Relaxed))
 }
 
-/// Tells, after an EINTR, whether another signal alone has interrupted the thread since
-/// [`wake_ups`] was `before`. False where the program has a handler of its own for the
-/// wake-up signal, because that counts none.
+/// Returns true, after an EINTR, if only other signals have interrupted the thread
+/// since [`wake_ups`] was `before`. False if the program has its own handler for the
+/// wake-up signal, because that handler does not count.
 #[cold]
 pub(crate) fn was_another(before: u32) -> bool {
     before == wake_ups()
         && signal().is_none_or(|signal| handler_of(signal) == Some(address(interrupts)))
 }
 
-/// The address that sigaction(2) has of a handler.
+/// Returns a handler's address for sigaction(2).
 fn address(handler: extern "C" fn(libc::c_int)) -> libc::sighandler_t {
     handler as *const () as libc::sighandler_t
 }
@@ -76,8 +76,8 @@ fn install(signal: i32) -> Result<(), Errno> {
     Errno::result(unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) }).map(drop)
 }
 
-/// Uses `signal` from now on, whatever handler the process has for it. EINVAL
-/// if the process uses another one already, or for a number that is none.
+/// Uses `signal` from now on, and replaces the process's handler for it. EINVAL if
+/// another signal was chosen already, or if the number is no signal.
 pub(crate) fn choose(signal: i32) -> Result<(), Errno> {
     match SIGNAL.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => install(signal).inspect_err(|_| SIGNAL.store(0, Ordering::Release)),
@@ -86,7 +86,8 @@ pub(crate) fn choose(signal: i32) -> Result<(), Errno> {
     }
 }
 
-/// The signal, with its handler in place; `None` if the process uses all of them.
+/// Returns the signal, and chooses it if none was chosen; `None` if the process uses
+/// all of them.
 fn signal() -> Option<i32> {
     match SIGNAL.load(Ordering::Acquire) {
         0 => choose_free(),
@@ -94,8 +95,8 @@ fn signal() -> Option<i32> {
     }
 }
 
-/// Takes SIGURG or else the highest real-time signal that has its default
-/// disposition, apart from the last one, which valgrind keeps for itself.
+/// Chooses SIGURG, or else the highest real-time signal that has its default
+/// disposition, except the last one, which valgrind uses.
 #[cold]
 fn choose_free() -> Option<i32> {
     let real_time = (libc::SIGRTMIN()..libc::SIGRTMAX()).rev();
@@ -111,9 +112,9 @@ fn choose_free() -> Option<i32> {
     None
 }
 
-/// Puts the handler back if the program took it away: sent without one, the
-/// signal would end the process, or nothing. A handler of the program's own stays,
-/// for it interrupts system calls as well.
+/// Installs the handler again if the program removed it, because without it the signal
+/// would end the process or be ignored. A handler of the program itself stays, because
+/// it interrupts system calls, too.
 fn ensure_handler(signal: i32) -> bool {
     match handler_of(signal) {
         Some(libc::SIG_DFL | libc::SIG_IGN) => install(signal).is_ok(),
@@ -138,7 +139,8 @@ impl Thread {
 
     /// Interrupts the system call that the thread is in, or its next [`poll`].
     ///
-    /// The thread must not have ended: callers hold a lock that it takes first.
+    /// The thread must not have ended. Callers hold a lock that the thread takes before it
+    /// ends.
     pub(crate) fn interrupt(self) {
         let Some(signal) = signal() else {
             return;
@@ -148,13 +150,23 @@ impl Thread {
             if ensure_handler(signal) && unsafe { libc::pthread_kill(self.0, signal) } == 0 {
                 return;
             }
-            // The kernel has no room for it (EAGAIN, RLIMIT_SIGPENDING).
-            std::thread::sleep(Duration::from_micros(100));
+            // The kernel has no room for the signal (EAGAIN, RLIMIT_SIGPENDING).
+            pause(Duration::from_micros(100));
         }
     }
 }
 
-/// All signals of the calling thread are blocked while this lives.
+/// Sleeps for `time`, or until a signal comes (nanosleep(2)).
+///
+/// `std::thread::sleep` goes on after a signal with what the kernel says is left. That
+/// includes the timer's slack, so that it never ends while signals come faster.
+pub(crate) fn pause(time: Duration) {
+    let time = timespec(time);
+    // SAFETY: the time is valid, and the rest is not asked for.
+    unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) };
+}
+
+/// Blocks all signals of the calling thread while it lives.
 pub(crate) struct Blocked {
     before: libc::sigset_t,
 }
@@ -169,8 +181,8 @@ impl Blocked {
         Ok(Self { before })
     }
 
-    /// Waits until one of `fds` is ready, `timeout` is over, or a signal comes,
-    /// which may have come since the signals were blocked: EINTR (ppoll(2)).
+    /// Waits until one of `fds` is ready, `timeout` is over, or a signal comes (ppoll(2)).
+    /// EINTR also if the signal came since the signals were blocked.
     pub(crate) fn poll(
         &self,
         fds: &mut [PollFd<'_>],
@@ -216,7 +228,7 @@ pub(super) fn set_of(signal: i32) -> libc::sigset_t {
     set
 }
 
-/// Changes the calling thread's signal mask; returns the one before.
+/// Changes the calling thread's signal mask; returns the former mask.
 pub(super) fn change_mask(how: libc::c_int, set: &libc::sigset_t) -> Result<libc::sigset_t, Errno> {
     let mut before = no_signals();
     // SAFETY: both sets are valid.
@@ -226,8 +238,8 @@ pub(super) fn change_mask(how: libc::c_int, set: &libc::sigset_t) -> Result<libc
     }
 }
 
-/// Puts a signal mask back. That fails only where something injects errors, and must
-/// not leave the thread deaf.
+/// Restores a signal mask. Tries again on failure, because the thread must not be left
+/// with signals blocked; only an injected error makes it fail.
 pub(super) fn restore_mask(before: &libc::sigset_t) {
     for _ in 0..10 {
         // SAFETY: the mask is one that the thread has had.
@@ -253,11 +265,12 @@ thread_local! {
     static TIMER: RefCell<Option<Timer>> = const { RefCell::new(None) };
 }
 
-/// A timer that interrupts the thread which made it (timer_create(2)).
+/// A timer that interrupts the thread that made it (timer_create(2)).
 struct Timer {
     id: libc::timer_t,
     signal: i32,
-    /// Timers are not inherited by a child process.
+    /// Generation of the process that made the timer, because a child does not inherit
+    /// timers.
     generation: u32,
 }
 
@@ -283,7 +296,7 @@ impl Timer {
         })
     }
 
-    /// Interrupts every `interval` from now on; never, if it is zero.
+    /// Interrupts after every `interval` from now on; stops if it is zero.
     fn set(&self, interval: Duration) -> Result<(), Errno> {
         let time = libc::itimerspec {
             it_interval: timespec(interval),
@@ -304,20 +317,19 @@ impl Drop for Timer {
     }
 }
 
-/// Interrupts the system calls of the calling thread at intervals, for as long
-/// as this lives.
+/// Interrupts the system calls of the calling thread at intervals while it lives.
 pub(crate) struct Interval {
-    /// The mask to put back, where the thread blocks the signal.
+    /// The mask to restore, if the thread had blocked the signal.
     before: Option<libc::sigset_t>,
 }
 
-/// The shortest interval: a thread that is interrupted more often than it can return
-/// from the handler would do nothing else.
+/// The shortest interval. With a shorter one a thread might do nothing but run the
+/// handler.
 const SHORTEST: Duration = Duration::from_millis(1);
 
 impl Interval {
-    /// Begins to interrupt, first after `interval`, at least [`SHORTEST`]. EAGAIN and
-    /// its like where the process can have no timer, or no signal for it.
+    /// Begins to interrupt, first after `interval`, but not before [`SHORTEST`]. Fails, for
+    /// example with EAGAIN, if the process can have no timer, or has no free signal.
     pub(crate) fn start(interval: Duration) -> Result<Self, Errno> {
         let interval = interval.max(SHORTEST);
         let signal = signal().ok_or(Errno::EAGAIN)?;
@@ -342,12 +354,12 @@ impl Interval {
 
 impl Drop for Interval {
     fn drop(&mut self) {
-        // A signal that is on its way is delivered before this returns: none is
-        // left to interrupt somebody else's system call.
+        // A signal that was sent is delivered before this returns, so that it cannot
+        // interrupt a later system call.
         TIMER.with_borrow_mut(|timer| {
             let stopped = timer.as_ref().map(|timer| timer.set(Duration::ZERO));
             if matches!(stopped, Some(Err(_))) {
-                // Deleted, it is silent as well.
+                // Deleting the timer stops it, too.
                 *timer = None;
             }
         });
@@ -419,9 +431,28 @@ mod tests {
     }
 
     #[test]
+    fn a_pause_ends_however_fast_signals_come() {
+        let (sender, receiver) = channel();
+        let paused = std::thread::spawn(move || {
+            sender.send(Thread::current()).unwrap();
+            for _ in 0..1000 {
+                pause(Duration::from_micros(50));
+            }
+        });
+        let thread = receiver.recv().unwrap();
+        let start = Instant::now();
+        while !paused.is_finished() {
+            // The thread is there until it is joined.
+            thread.interrupt();
+            assert!(start.elapsed() < Duration::from_secs(60));
+        }
+        paused.join().unwrap();
+    }
+
+    #[test]
     fn a_handler_that_was_taken_away_is_put_back() {
         let signal = signal().unwrap();
-        // In a process of its own: other tests need the handler.
+        // In a process of its own, because other tests need the handler.
         in_child(|| {
             [libc::SIG_DFL, libc::SIG_IGN].into_iter().all(|handler| {
                 // SAFETY: what is tested puts it back.

@@ -1,4 +1,4 @@
-//! SIGPIPE, for system calls that have no flag against it.
+//! Suppresses SIGPIPE for system calls that have no flag against it.
 
 use super::signal;
 use nix::errno::Errno;
@@ -13,8 +13,8 @@ pub(crate) fn without_sigpipe<T>(call: impl FnOnce() -> Result<T, Errno>) -> Res
     if signal::contains(&before, libc::SIGPIPE) {
         return result;
     }
-    // Whatever the result: a call that has sent a part before the connection broke returns
-    // that, and the signal is there all the same.
+    // This is done after success too: a call that had sent a part before the connection
+    // broke returns the part's length, and the signal is pending all the same.
     let now = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
     use crate::sys::fork::testing::in_child;
 
-    /// Sends a part and raises SIGPIPE, as sendfile(2) does on a connection that breaks.
+    /// Sends a part and raises SIGPIPE, like sendfile(2) when the connection breaks.
     fn broken_after_a_part() -> Result<usize, Errno> {
         // SAFETY: the thread is this one.
         unsafe { libc::pthread_kill(libc::pthread_self(), libc::SIGPIPE) };
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn a_part_before_the_connection_broke_leaves_no_signal() {
-        // In a process of its own, which the signal would end.
+        // In a process of its own, because the signal would end the process.
         in_child(|| {
             // SAFETY: the default disposition.
             unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };

@@ -1,4 +1,4 @@
-//! Sockets themselves: socket(2) to getpeername(2).
+//! System calls on sockets: socket(2) to getpeername(2).
 
 use super::MessageFlags;
 use crate::policy::Permitted;
@@ -27,14 +27,14 @@ pub(crate) struct SocketSpec {
 }
 
 impl SocketSpec {
-    /// All of it is to be asked of the kernel.
+    /// Values that the kernel is to be asked for.
     pub(crate) const UNKNOWN: Self = Self {
         family: -1,
         socket_type: -1,
         protocol: -1,
     };
 
-    /// The family's default protocol for the type: 0.
+    /// Makes a specification with the family's default protocol for the type, which is 0.
     #[cfg(test)]
     pub(crate) const fn new(family: i32, socket_type: i32) -> Self {
         Self {
@@ -63,34 +63,34 @@ pub(crate) fn socketpair(spec: SocketSpec) -> Result<(OwnedFd, OwnedFd), Errno> 
     Ok((owned(fds[0])?, owned(fds[1])?))
 }
 
-/// bind(2).
+/// Binds to an address (bind(2)).
 pub(crate) fn bind(fd: BorrowedFd<'_>, address: &Permitted<SockAddr>) -> Result<(), Errno> {
     let (pointer, len) = raw(address.get());
     // SAFETY: pointer and length describe `address`.
     Errno::result(unsafe { libc::bind(fd.as_raw_fd(), pointer, len) }).map(drop)
 }
 
-/// connect(2).
+/// Connects to an address (connect(2)).
 pub(crate) fn connect(fd: BorrowedFd<'_>, address: &Permitted<SockAddr>) -> Result<(), Errno> {
     let (pointer, len) = raw(address.get());
     // SAFETY: pointer and length describe `address`.
     Errno::result(unsafe { libc::connect(fd.as_raw_fd(), pointer, len) }).map(drop)
 }
 
-/// listen(2).
+/// Begins to take connections (listen(2)).
 pub(crate) fn listen(fd: BorrowedFd<'_>, backlog: i32) -> Result<(), Errno> {
     // SAFETY: no pointers.
     Errno::result(unsafe { libc::listen(fd.as_raw_fd(), backlog) }).map(drop)
 }
 
-/// shutdown(2).
+/// Shuts halves of a connection (shutdown(2)).
 pub(crate) fn shutdown(fd: BorrowedFd<'_>, how: i32) -> Result<(), Errno> {
     // SAFETY: no pointers.
     Errno::result(unsafe { libc::shutdown(fd.as_raw_fd(), how) }).map(drop)
 }
 
-/// Accepts a connection to a listener of `family`: accept4(2), close-on-exec; returns
-/// it and the peer's address.
+/// Accepts a connection to a listener of `family`, close-on-exec (accept4(2)); returns
+/// the connection and the peer's address.
 pub(crate) fn accept(fd: BorrowedFd<'_>, family: i32) -> Result<(OwnedFd, SockAddr), Errno> {
     if family == libc::AF_ALG {
         return accept_without_peer(fd);
@@ -104,8 +104,8 @@ pub(crate) fn accept(fd: BorrowedFd<'_>, family: i32) -> Result<(OwnedFd, SockAd
     Ok((owned(connection)?, peer))
 }
 
-/// Accepts an operation socket of AF_ALG, which has no peer, and so an empty address:
-/// asked for it, accept4(2) fails with ECONNABORTED.
+/// Accepts an operation socket of AF_ALG. It has no peer, so the address is empty;
+/// accept4(2) with room for an address fails with ECONNABORTED.
 #[cold]
 fn accept_without_peer(fd: BorrowedFd<'_>) -> Result<(OwnedFd, SockAddr), Errno> {
     let none = std::ptr::null_mut();
@@ -115,7 +115,7 @@ fn accept_without_peer(fd: BorrowedFd<'_>) -> Result<(OwnedFd, SockAddr), Errno>
     Ok((owned(connection)?, SockAddr::empty()))
 }
 
-/// getsockname(2).
+/// Returns the socket's own address (getsockname(2)).
 pub(crate) fn getsockname(fd: BorrowedFd<'_>) -> Result<SockAddr, Errno> {
     // SAFETY: pointer and length describe storage for any address.
     with_storage(|p, len| {
@@ -123,7 +123,7 @@ pub(crate) fn getsockname(fd: BorrowedFd<'_>) -> Result<SockAddr, Errno> {
     })
 }
 
-/// getpeername(2).
+/// Returns the address of the peer (getpeername(2)).
 pub(crate) fn getpeername(fd: BorrowedFd<'_>) -> Result<SockAddr, Errno> {
     // SAFETY: pointer and length describe storage for any address.
     with_storage(|p, len| {
@@ -131,7 +131,7 @@ pub(crate) fn getpeername(fd: BorrowedFd<'_>) -> Result<SockAddr, Errno> {
     })
 }
 
-/// send(2).
+/// Sends bytes (send(2)).
 pub(crate) fn send(fd: BorrowedFd<'_>, data: &[u8], flags: MessageFlags) -> Result<usize, Errno> {
     flags.send_by(|flags| {
         // SAFETY: pointer and length describe `data`.
@@ -140,7 +140,7 @@ pub(crate) fn send(fd: BorrowedFd<'_>, data: &[u8], flags: MessageFlags) -> Resu
     })
 }
 
-/// sendto(2).
+/// Sends bytes to an address (sendto(2)).
 pub(crate) fn sendto(
     fd: BorrowedFd<'_>,
     data: &[u8],
@@ -164,27 +164,28 @@ pub(crate) fn sendto(
     })
 }
 
-/// Puts the descriptor into non-blocking mode or out of it (FIONBIO, ioctl(2)).
+/// Switches the descriptor's non-blocking mode on or off (FIONBIO, ioctl(2)).
 pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> Result<(), Errno> {
     let on = libc::c_int::from(on);
     // SAFETY: the kernel reads one integer.
     Errno::result(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONBIO, &raw const on) }).map(drop)
 }
 
-/// Tells whether the descriptor is in non-blocking mode (F_GETFL, fcntl(2)).
+/// Returns true if the descriptor is in non-blocking mode (F_GETFL, fcntl(2)).
 pub(crate) fn is_nonblocking(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
     nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_GETFL).map(|flags| flags & libc::O_NONBLOCK != 0)
 }
 
-/// Tells whether nothing more will come: the peer has finished, or the connection
-/// failed (POLLRDHUP, poll(2)).
+/// Returns true if nothing more will arrive, because the peer has finished or the
+/// connection failed (POLLRDHUP, poll(2)).
 pub(crate) fn has_ended(fd: BorrowedFd<'_>) -> bool {
     let ends = PollFlags::from_bits_retain(libc::POLLRDHUP);
     poll(&mut [PollFd::new(fd, ends)], PollTimeout::ZERO) != Ok(0)
 }
 
-/// Tells whether there is an error for the next call to report, as of a connection that
-/// was reset (POLLERR, poll(2)). Unlike SO_ERROR, this does not clear it.
+/// Returns true if the next call will report an error, such as that of a reset
+/// connection (POLLERR, poll(2)). Unlike reading SO_ERROR, this does not clear the
+/// error.
 pub(crate) fn has_failed(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::new(fd, PollFlags::empty())];
     let polled = poll(&mut fds, PollTimeout::ZERO);
@@ -192,25 +193,25 @@ pub(crate) fn has_failed(fd: BorrowedFd<'_>) -> bool {
     polled.is_ok() && events.contains(PollFlags::POLLERR)
 }
 
-/// Tells whether there is something to receive or accept (POLLIN, poll(2)).
+/// Returns true if there is something to receive or accept (POLLIN, poll(2)).
 pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> bool {
     poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::ZERO) != Ok(0)
 }
 
-/// Tells whether a system call on the descriptor could block: it is in blocking mode
-/// and ready for nothing (poll(2)).
+/// Returns true if a system call on the descriptor could block, because the descriptor
+/// is in blocking mode and ready for nothing (poll(2)).
 pub(crate) fn may_block(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::new(fd, PollFlags::POLLIN | PollFlags::POLLOUT)];
     is_nonblocking(fd) == Ok(false) && poll(&mut fds, PollTimeout::ZERO) == Ok(0)
 }
 
-/// Tells whether poll(2) reports when a family's sockets are ready. It never does for
-/// the hashes of AF_ALG, and for none of its listeners.
+/// Returns true if poll(2) reports when a family's sockets are ready. For the hashes
+/// and the listeners of AF_ALG it never does.
 pub(crate) fn poll_reports(family: i32) -> bool {
     family != libc::AF_ALG
 }
 
-/// Returns how many bytes were sent and not acknowledged yet (SIOCOUTQ, tcp(7)).
+/// Returns how many bytes were sent and are not acknowledged yet (SIOCOUTQ, tcp(7)).
 pub(crate) fn unacknowledged(fd: BorrowedFd<'_>) -> Result<usize, Errno> {
     let mut n: libc::c_int = 0;
     // SAFETY: the kernel writes one integer. On Linux SIOCOUTQ is TIOCOUTQ.
@@ -218,7 +219,7 @@ pub(crate) fn unacknowledged(fd: BorrowedFd<'_>) -> Result<usize, Errno> {
     Ok(usize::try_from(n).unwrap_or(0))
 }
 
-/// Returns the number of bytes there are to receive (FIONREAD, ioctl(2)).
+/// Returns the number of bytes that can be received (FIONREAD, ioctl(2)).
 pub(crate) fn available(fd: BorrowedFd<'_>) -> Result<usize, Errno> {
     let mut n: libc::c_int = 0;
     // SAFETY: the kernel writes one integer.
@@ -226,14 +227,14 @@ pub(crate) fn available(fd: BorrowedFd<'_>) -> Result<usize, Errno> {
     Ok(usize::try_from(n).unwrap_or(0))
 }
 
-/// The address for a system call that reads one.
+/// Returns the address for a system call that reads one.
 pub(super) fn raw(address: &SockAddr) -> (*const libc::sockaddr, libc::socklen_t) {
     let bytes = address.as_bytes();
     // At most 128 bytes.
     (bytes.as_ptr().cast(), bytes.len() as libc::socklen_t)
 }
 
-/// The address that a system call writes.
+/// Returns the address that a system call writes.
 fn with_storage(
     call: impl FnOnce(*mut libc::sockaddr, *mut libc::socklen_t) -> Result<(), Errno>,
 ) -> Result<SockAddr, Errno> {
@@ -242,8 +243,8 @@ fn with_storage(
     Ok(address)
 }
 
-/// The same into an address that is there: one is too large to be handed on
-/// through the layers of a call for nothing.
+/// Like [`with_storage`], into an existing address: a `SockAddr` (136 bytes) is too
+/// large to be copied through the layers of a call.
 pub(super) fn fill<T>(
     address: &mut SockAddr,
     call: impl FnOnce(*mut libc::sockaddr, *mut libc::socklen_t) -> Result<T, Errno>,

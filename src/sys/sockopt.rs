@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-/// An option that is an integer.
+/// Reads an option that is an integer.
 pub(crate) fn get_int(fd: BorrowedFd<'_>, level: i32, name: i32) -> Result<i32, Errno> {
     let mut value: libc::c_int = 0;
     let mut len = size_of::<libc::c_int>() as libc::socklen_t;
@@ -24,7 +24,7 @@ pub(crate) fn get_int(fd: BorrowedFd<'_>, level: i32, name: i32) -> Result<i32, 
     Ok(value)
 }
 
-/// An option of any kind into `buf`; the number of bytes it has.
+/// Reads an option of any kind into `buf`; returns its length in bytes.
 pub(crate) fn get(
     fd: BorrowedFd<'_>,
     level: i32,
@@ -45,7 +45,7 @@ pub(crate) fn get(
     Ok((len as usize).min(buf.len()))
 }
 
-/// SO_RCVTIMEO or SO_SNDTIMEO; `None` for no timeout.
+/// Reads SO_RCVTIMEO or SO_SNDTIMEO; `None` for no timeout.
 pub(crate) fn get_duration(fd: BorrowedFd<'_>, name: i32) -> Result<Option<Duration>, Errno> {
     let mut value = libc::timeval {
         tv_sec: 0,
@@ -67,7 +67,8 @@ pub(crate) fn get_duration(fd: BorrowedFd<'_>, name: i32) -> Result<Option<Durat
     Ok((!timeout.is_zero()).then_some(timeout))
 }
 
-/// Returns for how long close(2) waits for the peer (SO_LINGER); `None` if it does not.
+/// Returns how long close(2) waits for the peer (SO_LINGER); `None` if it does not
+/// wait.
 pub(crate) fn linger(fd: BorrowedFd<'_>) -> Option<Duration> {
     let mut value = [0; size_of::<libc::linger>()];
     let n = get(fd, libc::SOL_SOCKET, libc::SO_LINGER, &mut value).ok()?;
@@ -78,7 +79,8 @@ pub(crate) fn linger(fd: BorrowedFd<'_>) -> Option<Duration> {
     (n == value.len() && on != 0 && seconds > 0).then_some(Duration::from_secs(seconds))
 }
 
-/// Switches SO_LINGER off: close(2) does not wait, and sends in the background.
+/// Switches SO_LINGER off, so that close(2) does not wait and the kernel sends in the
+/// background.
 pub(crate) fn stop_lingering(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     set(
         fd,
@@ -88,7 +90,7 @@ pub(crate) fn stop_lingering(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     )
 }
 
-/// The options whose answer is a new descriptor, and where that is in it:
+/// Options whose answer has a new descriptor, and its position in the answer:
 /// SO_PEERPIDFD, and two that libc lacks: SCTP_SOCKOPT_PEELOFF and
 /// SCTP_SOCKOPT_PEELOFF_FLAGS (linux/sctp.h).
 const DESCRIPTORS: &[(i32, i32, usize)] = &[
@@ -97,21 +99,21 @@ const DESCRIPTORS: &[(i32, i32, usize)] = &[
     (libc::IPPROTO_SCTP, 122, 4),
 ];
 
-/// True of an option to be read with [`get_descriptor`].
+/// Returns true for an option to be read with [`get_descriptor`].
 pub(crate) fn answers_descriptor(level: i32, name: i32) -> bool {
     let is = |(l, n, _): &(i32, i32, usize)| (*l, *n) == (level, name);
     DESCRIPTORS.iter().any(is)
 }
 
-/// An option whose answer has a descriptor in it, if it came: the number of bytes
-/// in `buf`, and the descriptor, which is also there as a number.
+/// Reads an option whose answer has a descriptor. Returns the length in `buf`, and the
+/// descriptor, if there is one; `buf` also has its number.
 pub(crate) fn get_descriptor(
     fd: BorrowedFd<'_>,
     level: i32,
     name: i32,
     buf: &mut [u8],
 ) -> Result<(usize, Option<OwnedFd>), Errno> {
-    // The kernel makes the descriptor although there is no room for its number.
+    // The kernel makes the descriptor even if there is no room for its number.
     let wanted = DESCRIPTORS
         .iter()
         .find(|(l, n, _)| (*l, *n) == (level, name));
@@ -126,8 +128,8 @@ pub(crate) fn get_descriptor(
     Ok((n, number.map(super::descriptor::adopt)))
 }
 
-/// The multicast group that a value of one of these options joins or leaves; `None`
-/// for all other options, and for a value that is too short.
+/// Returns the multicast group that an option joins or leaves. `None` for all other
+/// options, and for a value that is too short.
 ///
 /// struct ip_mreq, ip_mreqn, ip_mreq_source, ip_msfilter (linux/in.h) and ipv6_mreq
 /// (linux/in6.h) begin with the group; struct group_req, group_source_req and
@@ -176,7 +178,7 @@ pub(crate) fn set(fd: BorrowedFd<'_>, level: i32, name: i32, value: &[u8]) -> Re
     .map(drop)
 }
 
-/// Sets an option that has a length and no value (as ALG_SET_AEAD_AUTHSIZE).
+/// Sets an option that has a length and no value, such as ALG_SET_AEAD_AUTHSIZE.
 pub(crate) fn set_length(fd: BorrowedFd<'_>, level: i32, name: i32, len: u32) -> Result<(), Errno> {
     // SAFETY: a null pointer is what these options are defined to take.
     Errno::result(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, std::ptr::null(), len) })
@@ -212,7 +214,7 @@ mod tests {
             membership(libc::IPPROTO_IPV6, 42, &request),
             Some(v6.into())
         );
-        // Anything else is for the list of options.
+        // The list of options decides about all others.
         assert_eq!(membership(libc::IPPROTO_IP, 35, &v4[..3]), None);
         assert_eq!(membership(libc::IPPROTO_IPV6, 42, &[0; 136]), None);
         assert_eq!(membership(libc::IPPROTO_IP, 34, &v4), None);

@@ -1,10 +1,10 @@
-//! The C library's own words for its error numbers.
+//! The C library's messages for its error numbers.
 
 use nix::libc;
 use std::ffi::CStr;
 use std::os::raw::c_char;
 
-/// strerror_r(3).
+/// Returns the message of an error number (strerror_r(3)).
 pub(crate) fn strerror(errno: i32) -> String {
     let mut buf = [0u8; 256];
     // SAFETY: pointer and length describe `buf`, which ends up NUL-terminated.
@@ -15,13 +15,13 @@ pub(crate) fn strerror(errno: i32) -> String {
     )
 }
 
-/// gai_strerror(3), of an EAI_ number.
+/// Returns the message of an EAI_ number (gai_strerror(3)).
 pub(crate) fn gai_strerror(code: i32) -> String {
     // SAFETY: the function takes any number.
     text(unsafe { libc::gai_strerror(code) })
 }
 
-/// hstrerror(3), of an h_errno number.
+/// Returns the message of an h_errno number (hstrerror(3)).
 pub(crate) fn hstrerror(code: i32) -> String {
     unsafe extern "C" {
         safe fn hstrerror(code: libc::c_int) -> *const c_char;

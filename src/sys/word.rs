@@ -11,61 +11,62 @@
 //!
 //! Invariants:
 //!
-//! - The number is this word's until the state is "none". The `release` that brings the
-//!   count to 0 ends it: in "closing" it closes the number, in "leaving" it lets go of it.
-//!   That happens once, and before the state becomes "none": a thread that waits for
-//!   "none" finds the number free.
-//! - Each use between `acquire` or `give_up` and its `release` is one count: while there is
-//!   one, the number is not closed, and no call uses a number that the kernel has given to
-//!   somebody else.
+//! - The word owns the number until the state is "none". The `release` that brings the
+//!   count to 0 ends that: in "closing" it closes the number, in "leaving" it leaves
+//!   the number to its new owner. That happens once, and before the state becomes
+//!   "none", so that a thread which waits for "none" finds the number free.
+//! - Each use between `acquire` or `give_up` and its `release` adds one to the count.
+//!   While the count is above 0, the number is not closed, so no call uses a number
+//!   that the kernel has given to another file.
 //! - In "closing" and "leaving" the count only falls.
-//! - The count belongs to the threads of one process. The word has the lowest bits of the
-//!   [generation](super::fork) in which it was counted. In a child process the count of an
-//!   earlier generation is 0; a descriptor that the parent was closing is given up once
-//!   more, since its last user does not exist; one that was "ending" or leaving is gone.
+//! - The count belongs to the threads of one process. The word has the lowest bits of
+//!   the [generation](super::fork) in which it was counted. In a child process a count
+//!   of an earlier generation is 0. A descriptor that the parent was closing can be
+//!   given up again, because its last user does not exist in the child. In a child, a
+//!   word that was "ending" or "leaving" has no number.
 //!
 //! `models/` includes this file, with an `AtomicU64` that runs every interleaving.
 
 use super::AtomicU64;
 use std::sync::atomic::Ordering;
 
-/// The number of a descriptor, or none, with a count of the uses.
+/// The number of a descriptor, or none, with a count of its uses.
 pub(super) struct Word(AtomicU64);
 
 /// The end of a descriptor that is given up, once nobody uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum GiveUp {
-    /// It is closed.
+    /// The descriptor is closed.
     Close,
-    /// It stays open: the number is somebody else's from then on.
+    /// The descriptor stays open, because the number has a new owner.
     Leave,
 }
 
 const CLOSING: u64 = 1 << 31;
 const LEAVING: u64 = 1 << 30;
 const GIVEN_UP: u64 = CLOSING | LEAVING;
-/// bind(2) gave the descriptor an address that the gate let through, or the host
-/// bound it. The flag is in the word so that no other descriptor inherits it.
+/// Flag of a descriptor that bind(2) gave a permitted address, or that the host bound.
+/// It is in the word so that no other descriptor inherits it.
 const BOUND: u64 = 1 << 29;
-/// The generation's bits.
+/// Position of the generation's bits.
 const GENERATION_SHIFT: u32 = 21;
 const GENERATION: u64 = 0xff << GENERATION_SHIFT;
 const COUNT: u64 = (1 << GENERATION_SHIFT) - 1;
-/// No number, in the upper half.
+/// The upper half of a word without a number.
 const NONE: u64 = 0xffff_ffff << 32;
 
 fn number(word: u64) -> i32 {
     (word >> 32) as u32 as i32
 }
 
-/// Returns the bits that a word counted in `generation` has.
+/// Returns the bits of a word that is counted in `generation`.
 #[inline]
 fn bits(generation: u32) -> u64 {
     u64::from(generation & 0xff) << GENERATION_SHIFT
 }
 
-/// Returns the word as a process of `generation` has to see it: without the counts of
-/// an earlier one.
+/// Returns the word for a process of `generation`: without the counts of an earlier
+/// generation.
 #[inline]
 fn current(word: u64, generation: u32) -> u64 {
     if word & GENERATION == bits(generation) {
@@ -75,8 +76,9 @@ fn current(word: u64, generation: u32) -> u64 {
     }
 }
 
-/// Tells whether a word has no number, or one that is not its own any more: the parent
-/// process was giving it away at the fork, or was in close(2), which may have freed it.
+/// Returns true if a word has no number, or does not own it any more: at the fork the
+/// parent process was giving the number to a new owner, or was in close(2), which may
+/// have freed it.
 fn is_vacant(word: u64, generation: u32) -> bool {
     let is_leaving = word & LEAVING != 0;
     let is_ending = word & CLOSING != 0 && word & COUNT == 0;
@@ -89,7 +91,8 @@ impl Word {
         Self(AtomicU64::new(NONE))
     }
 
-    /// Takes `number` over, unless there is, or still is in use by some call, another one.
+    /// Takes over `number`, unless there is another number, or a call still uses an earlier
+    /// one.
     pub(super) fn install(&self, number: i32, bound: bool, generation: u32) -> bool {
         let bound = if bound { BOUND } else { 0 };
         let word = u64::from(number as u32) << 32 | bound | bits(generation);
@@ -99,7 +102,7 @@ impl Word {
             .is_ok()
     }
 
-    /// Begins a use of the number; `None` if there is none, or it was given up.
+    /// Begins a use of the number. `None` if there is no number, or it was given up.
     #[inline]
     pub(super) fn acquire(&self, generation: u32) -> Option<i32> {
         let mut word = self.0.load(Ordering::Acquire);
@@ -129,10 +132,11 @@ impl Word {
         Ok(())
     }
 
-    /// Ends the state "ending", which nobody else changes.
+    /// Ends the state "ending", which no other thread changes.
     #[cold]
     fn end<E>(&self, word: u64, close: impl FnOnce(i32) -> Result<(), E>) -> Result<(), E> {
-        // First the number, for which others wait until the word has none.
+        // The number first, because other threads wait until the word has none and expect
+        // it to be free.
         let closed = if word & CLOSING != 0 {
             close(number(word))
         } else {
@@ -142,9 +146,9 @@ impl Word {
         closed
     }
 
-    /// Gives the number up, if it is `only` or `only` is `None`: from here on no use
-    /// begins. The result is a use, so that the word keeps the number until its
-    /// `release`; `None` if there is no number, or it was given up.
+    /// Gives the number up, if it is `only` or `only` is `None`: no new use can begin.
+    /// Counts a use for the caller, so that the word keeps the number until `release`.
+    /// `None` if there is no number, or it was given up.
     pub(super) fn give_up(&self, how: GiveUp, only: Option<i32>, generation: u32) -> Option<i32> {
         let flag = match how {
             GiveUp::Close => CLOSING,
@@ -173,25 +177,25 @@ impl Word {
         number(word)
     }
 
-    /// Tells whether the word can take a number over.
+    /// Returns true if the word can take over a number.
     #[cfg(test)]
     pub(super) fn is_vacant(&self, generation: u32) -> bool {
         is_vacant(self.0.load(Ordering::Acquire), generation)
     }
 
-    /// Tells whether a use goes on of a number that was given up.
+    /// Returns true if a number that was given up is still in use.
     pub(super) fn is_given_up(&self, generation: u32) -> bool {
         let word = self.0.load(Ordering::Acquire);
         word & GIVEN_UP != 0 && word & GENERATION == bits(generation)
     }
 
-    /// Tells whether the number is bound to an address that was permitted.
+    /// Returns true if the number is bound to an address that was permitted.
     pub(super) fn is_bound(&self) -> bool {
         self.0.load(Ordering::Acquire) & BOUND != 0
     }
 
-    /// Records that the number is bound to an address that was permitted. The caller
-    /// uses the number, so that the word is of no other.
+    /// Records that the number is bound to an address that was permitted. The caller must
+    /// have a use of the number, so that the word has no other number.
     pub(super) fn set_bound(&self) {
         self.0.fetch_or(BOUND, Ordering::AcqRel);
     }
@@ -202,7 +206,7 @@ mod tests {
     use super::*;
     use std::cell::Cell;
 
-    /// A word with the number 7 that the parent process uses twice.
+    /// Makes a word with the number 7 that the parent process uses twice.
     fn used_by_parent() -> Word {
         let word = Word::none();
         assert!(word.install(7, true, PARENT));

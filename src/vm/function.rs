@@ -1,12 +1,14 @@
-//! Functions that get the module that they are a name of as their first argument,
-//! as CPython's have its dictionary as their globals.
+//! Module functions that get their own module as the first argument, as the globals of
+//! CPython's functions are the dictionary of their module.
 //!
-//! **What RustPython 0.6 lacks:** `PyNativeFunction` keeps a function's module
-//! (rustpython-vm `src/builtins/builtin_func.rs:20`) and does not pass it to the Rust
-//! function. A function that is bound to its module would get it, and would call itself
+//! **What RustPython 0.6 lacks:** a native function's access to its module.
+//! `PyNativeFunction` keeps the module (rustpython-vm
+//! `src/builtins/builtin_func.rs:20`) and does not pass it to the Rust function. A
+//! function that is bound to its module would get it, but its name would be
 //! "module.create_connection" as long as the module is of `lazy_module`'s class.
 //! **To delete this file:** declare the functions with `#[pyfunction]` and take the
-//! module from the VM. `py_tests/test_module.py` calls them in copies of the module.
+//! module from the VM. **Test:** `test_a_second_copy` in `py_tests/test_module.py`
+//! calls the functions in copies of the module.
 
 use crate::module::helpers::connection_signature;
 use rustpython_vm::builtins::{PyGetSet, PyModule, PyType, PyTypeRef};
@@ -14,8 +16,8 @@ use rustpython_vm::function::{Callee, FromArgs, FuncArgs, PyMethodDef};
 use rustpython_vm::types::{PyTypeFlags, PyTypeSlots};
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyPayload, PyResult, VirtualMachine};
 
-/// Declares such a function: `of_module!(NAME, DOC, Arguments, function)`, where
-/// `function` takes the module, the arguments and the VM.
+/// Declares a function that gets its module: `of_module!(NAME, DOC, Arguments,
+/// function)`, where `function` takes the module, the arguments and the VM.
 macro_rules! of_module {
     ($name:literal, $doc:expr, $args:ty, $function:expr) => {
         &::rustpython_vm::function::PyMethodDef::new_raw_const(
@@ -35,7 +37,7 @@ macro_rules! of_module {
 }
 pub(crate) use of_module;
 
-/// Reads the arguments behind the module.
+/// Reads the arguments after the module.
 pub(crate) fn bind<T: FromArgs>(
     name: &'static str,
     mut args: FuncArgs,
@@ -64,8 +66,8 @@ pub(crate) fn install(
     Ok(())
 }
 
-/// The class of the functions: that of all native functions, but for how they are
-/// called.
+/// Makes the class of the functions. It differs from that of all native functions only
+/// in how a function is called.
 fn class(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     let base = vm.ctx.types.builtin_function_or_method_type;
     let class = PyType::new_heap(
@@ -87,8 +89,9 @@ fn class(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     Ok(class)
 }
 
-/// `__signature__`, which `inspect` asks for: of what a text signature cannot say, the
-/// object that stands for no timeout. AttributeError has `inspect` read the text.
+/// Returns `__signature__` for `inspect`. Only create_connection has one, because the
+/// default of its timeout is an object; for all others AttributeError makes `inspect`
+/// read the text signature.
 fn signature(zelf: PyObjectRef, vm: &VirtualMachine) -> PyResult {
     let name = zelf.get_attr("__name__", vm)?;
     let function = function(PyMethodDef::to_function, &zelf);
@@ -124,8 +127,8 @@ fn vectorcall(
     )
 }
 
-/// The native function that an object is. Its type has no public name; `_maker`
-/// returns one.
+/// Returns an object as a native function. The type has no public name; `_maker`
+/// returns a value of it.
 fn function<T: PyPayload>(
     _maker: fn(&'static PyMethodDef) -> T,
     object: &PyObject,

@@ -1,16 +1,19 @@
-//! Names that come into a module at the first use of one of them: those of the
+//! Adds some names to a module when one of them is first used: those of the
 //! enumerations, `SocketIO`, and the modules that CPython's `socket` has because it
 //! imports them.
 //!
-//! What they need of the standard library takes many times as long as the rest of
-//! `import socket`, and not every script uses it.
+//! The reason is time: importing the parts of the standard library behind these names
+//! takes many times as long as the rest of `import socket`, and not every script uses
+//! them.
 //!
 //! **What RustPython 0.6 lacks:** a module-level `__getattr__` (PEP 562) that can be
-//! taken away while threads look names up. It is found by a look into the module's
-//! dictionary after every miss (rustpython-vm `src/builtins/module.rs:158`), which a
-//! thread may just have begun, and `vars(socket)` would not have the names.
+//! removed while threads look names up. After every miss the VM looks for it in the
+//! module's dictionary (rustpython-vm `src/builtins/module.rs:158`), so that a thread
+//! may be about to call it when it is removed. Also `vars(socket)` would not have the
+//! names.
 //! **To delete this file:** make the enums at import once `import enum` costs less than
-//! 0.5 ms.
+//! 0.5 ms. **Tests:** `the_names_come_when_they_are_used` and its neighbours in this
+//! file; `test_first_use` in `py_tests/test_module.py`.
 
 use crate::constants::enums;
 use crate::object;
@@ -24,7 +27,7 @@ use rustpython_vm::{
     AsObject, Py, PyObject, PyObjectRef, PyPayload, PyResult, VirtualMachine, pyclass,
 };
 
-/// Declares a class of modules without some names, of which `$lacks` tells.
+/// Declares a class of modules without the names for which `$lacks` is true.
 macro_rules! incomplete {
     ($class:ident, $lacks:path) => {
         #[pyclass(module = false, name = "module", base = PyModule)]
@@ -32,7 +35,8 @@ macro_rules! incomplete {
         #[repr(transparent)]
         struct $class(PyModule);
 
-        // Without HAS_DICT, which is inherited: it would add a `__dict__` to be deleted.
+        // HAS_DICT is not set, because the flag is inherited; here it would add a second
+        // `__dict__`.
         #[pyclass(flags(BASETYPE))]
         impl $class {
             #[pyslot]
@@ -58,22 +62,23 @@ macro_rules! incomplete {
     };
 }
 
-// The class of a module until it has the names. Then it gets the class of every
-// other module, in which the VM looks names up faster.
+// The class of a module that does not have the names yet. A complete module has the
+// class of every other module, in which the VM looks up names faster.
 //
-// A module-level `__getattr__` (PEP 562) would make that as slow for ever: to take
-// it away is not safe while another thread, which missed a name, is about to ask
-// for it. A thread that is in a method of this class stays in it.
+// A module-level `__getattr__` (PEP 562) would keep look-ups slow for ever: it cannot
+// be removed safely while another thread, which missed a name, is about to call it. A
+// method of this class that is running is not affected when the module gets another
+// class.
 //
-// Rust's `Py<PyModule>::get_attr` asks no class: before the names are there, only
-// `as_object().get_attr` finds them. (These lines would be the class's `__doc__`,
-// were they its documentation.)
+// Rust's `Py<PyModule>::get_attr` does not ask the class, so before the names are added
+// only `as_object().get_attr` finds them. (These lines are no doc comment, because it
+// would become the class's `__doc__`.)
 incomplete!(LazyModule, is_ours);
 
-// The class of a module that has the names, but for some of `MODULES`.
+// The class of a module that has the names except some of `MODULES`.
 incomplete!(LateModule, is_module);
 
-/// Makes a module get the names when they are needed, unless it has them.
+/// Makes a module add the names when they are needed, unless it has them.
 pub(crate) fn begin(module: &Py<PyModule>, vm: &VirtualMachine) {
     let dict = module.dict();
     if names().any(|name| !dict.contains_key(name, vm)) {
@@ -104,7 +109,7 @@ fn getattro(
             complete_modules(module, vm)?;
         }
     }
-    // Finds it, or says what is wrong.
+    // Finds the name, or raises the AttributeError.
     PyModule::slot_getattro(module, name, vm)
 }
 
@@ -115,8 +120,8 @@ fn setattro(
     lacks: impl Fn(&str) -> bool,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
-    // A name that is deleted must not come back, and a script's own class of
-    // modules knows nothing of them.
+    // A deleted name must not come back, and a script's own class of modules does not
+    // add the names.
     if name
         .to_str()
         .is_some_and(|name| name == "__class__" || lacks(name))
@@ -127,7 +132,7 @@ fn setattro(
     module.generic_setattr(name, value, vm)
 }
 
-/// `type(socket)(...)` makes a plain module.
+/// Makes a plain module for `type(socket)(...)`.
 fn new(own: &Py<PyType>, class: PyTypeRef, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
     if class.is(own) {
         return vm.ctx.types.module_type.as_object().call(args, vm);
@@ -135,7 +140,7 @@ fn new(own: &Py<PyType>, class: PyTypeRef, args: FuncArgs, vm: &VirtualMachine) 
     Ok(PyModule::new().into_ref_with_type(vm, class)?.into())
 }
 
-/// Names through which a script reaches the others past the methods of the class.
+/// Names through which a script reaches all others without the methods of the class.
 const SEES_ALL: [&str; 4] = ["__dict__", "__getattribute__", "__setattr__", "__delattr__"];
 
 #[inline]
@@ -143,13 +148,13 @@ fn sees_all(name: &str) -> bool {
     name.starts_with("__") && SEES_ALL.contains(&name)
 }
 
-/// Puts the names into a module, once, and makes it one like any other, or one that
-/// still lacks some modules.
+/// Puts the names into a module, once, and changes its class: to that of every module,
+/// or to [`LateModule`] if some modules are still missing.
 fn complete(module: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
     if !module.class().is(LazyModule::static_type()) {
         return Ok(());
     }
-    // Runs Python, and another thread may do the same.
+    // This runs Python code, and another thread may do the same at the same time.
     let mut values = enums::values(vm)?;
     let state = state::of(vm);
     let socket_io = object::socket_io_type(&state, vm)?;
@@ -176,7 +181,7 @@ fn complete_modules(module: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
     store(module, LateModule::static_type(), values, next, vm)
 }
 
-/// Puts values into a module of the class `from`, which becomes one of `to`.
+/// Puts values into a module of the class `from`, and changes its class to `to`.
 fn store(
     module: &PyObject,
     from: &Py<PyType>,
@@ -188,7 +193,7 @@ fn store(
     let _storing = state.storing.lock();
     if let Some(dict) = module.dict().filter(|_| module.class().is(from)) {
         for (name, value) in values {
-            // Not over what the script has put there.
+            // A value that the script has put there is kept.
             if !dict.contains_key(name, vm) {
                 dict.set_item(name, value, vm)?;
             }
@@ -198,7 +203,7 @@ fn store(
     Ok(())
 }
 
-/// True of `socket`, false of `_socket`.
+/// Returns true for `socket`, false for `_socket`.
 fn is_socket(module: &PyObject) -> bool {
     let module = module.downcast_ref::<PyModule>();
     module
@@ -206,9 +211,9 @@ fn is_socket(module: &PyObject) -> bool {
         .is_some_and(|name| name.as_str() == "socket")
 }
 
-/// Adds what CPython's `socket.py` imports, as many a script writes
-/// `from socket import errno`. True if modules are missing that nobody has imported
-/// yet: `selectors` takes as long as all the rest.
+/// Adds the modules that CPython's `socket.py` imports, because scripts write `from
+/// socket import errno`. Modules that were not imported before are left out, because
+/// `selectors` takes as long as all others together; returns true if there are any.
 fn add_imported(
     values: &mut Vec<(&'static PyStrInterned, PyObjectRef)>,
     vm: &VirtualMachine,
@@ -243,7 +248,7 @@ fn add_imported(
     Ok(is_missing)
 }
 
-/// A module, `None` where the VM has no such module.
+/// Imports a module; `None` if the VM has no such module.
 fn import(name: &'static str, vm: &VirtualMachine) -> PyResult<Option<PyObjectRef>> {
     match vm.import(name, 0) {
         Ok(module) => Ok(Some(module)),
@@ -257,7 +262,7 @@ const MODULES: [&str; 7] = ["_socket", "array", "errno", "io", "os", "selectors"
 const ENUM_CLASSES: [&str; 2] = ["IntEnum", "IntFlag"];
 const BLOCKING_ERRNOS: &str = "_blocking_errnos";
 
-/// Every name that a module starts without.
+/// Returns every name that is added later.
 fn names() -> impl Iterator<Item = &'static str> {
     enums::names()
         .chain([SOCKET_IO, BLOCKING_ERRNOS])

@@ -1,12 +1,14 @@
 //! Methods of a native type, declared with [`methods!`].
 //!
-//! **What RustPython 0.6 lacks:** its `#[pymethod]` takes the arguments off a list one
-//! by one (rustpython-vm `src/function/argument.rs:263`), which is a tenth of a short
-//! call, and words errors about them in its own way. Here they are read in one go, with
-//! the messages of `PyArg_ParseTuple` about their number and names, and the signature
-//! that `help()` shows comes from the same declaration.
-//! **To delete this file:** declare `object::methods` with `#[pymethod]` once that costs
-//! no more and `py_tests/test_arguments.py` passes.
+//! **What RustPython 0.6 lacks:** fast arguments of methods, and CPython's messages
+//! about them. `#[pymethod]` takes the arguments off a list one by one (rustpython-vm
+//! `src/function/argument.rs:263`), which is a tenth of a short call, and has messages
+//! of its own. This file reads them in place, with the messages of `PyArg_ParseTuple`
+//! about their number and names, and makes the signature that `help()` shows from the
+//! same declaration.
+//! **To delete this file:** declare the methods in the tables `METHODS` of `object`
+//! with `#[pymethod]` once that costs no more and `py_tests/test_arguments.py` passes.
+//! **Test:** that file.
 
 use crate::bridge::Data;
 use crate::bridge::args::{Int, Size};
@@ -14,7 +16,7 @@ use rustpython_vm::function::{DefaultRepr, FuncArgs, Param, ParamKind};
 use rustpython_vm::{PyObjectRef, PyPayload, PyResult, VirtualMachine};
 use std::vec::IntoIter;
 
-/// One argument: how it is read, and what stands for one that is left out.
+/// A type of argument: how it is read, and its default.
 pub(crate) trait Argument: Sized {
     /// Default that `help()` shows; `None` if the argument is required.
     const DEFAULT: Option<DefaultRepr> = None;
@@ -48,7 +50,7 @@ impl Argument for PyObjectRef {
     }
 }
 
-/// An object that may be left out, for which None can be given.
+/// An object that may be left out or None.
 impl Argument for Option<PyObjectRef> {
     const DEFAULT: Option<DefaultRepr> = Some(DefaultRepr::None);
 
@@ -63,7 +65,7 @@ impl Argument for Option<PyObjectRef> {
     }
 }
 
-/// A number that is 0 where it is left out.
+/// A number that is 0 if it is left out.
 pub(crate) struct OrZero<T>(pub(crate) T);
 
 impl<T: Argument + Default> Argument for OrZero<T> {
@@ -80,7 +82,7 @@ impl<T: Argument + Default> Argument for OrZero<T> {
     }
 }
 
-/// Several objects, of which there are none where they are left out.
+/// Several objects; none if the argument is left out.
 pub(crate) struct OrNone(pub(crate) Option<PyObjectRef>);
 
 impl Argument for OrNone {
@@ -120,13 +122,13 @@ const fn required(params: &[Param]) -> usize {
 
 /// The arguments of one call.
 pub(crate) enum BoundArgs {
-    Listed(IntoIter<PyObjectRef>),
-    /// Some by their names.
+    Positional(IntoIter<PyObjectRef>),
+    /// Some arguments were given by name.
     Named(IntoIter<Option<PyObjectRef>>),
 }
 
 impl BoundArgs {
-    /// Checks their number and their names. `self` is returned separately.
+    /// Checks the number and the names of the arguments. `self` is returned separately.
     #[inline]
     pub(crate) fn new(
         method: &str,
@@ -140,16 +142,16 @@ impl BoundArgs {
         }
         let mut arguments = args.args.into_iter();
         match arguments.next() {
-            Some(zelf) => Ok((zelf, Self::Listed(arguments))),
+            Some(zelf) => Ok((zelf, Self::Positional(arguments))),
             None => Err(no_instance(method, vm)),
         }
     }
 
-    /// The next one.
+    /// Reads the next argument.
     #[inline]
     pub(crate) fn next<T: Argument>(&mut self, vm: &VirtualMachine) -> PyResult<T> {
         let value = match self {
-            Self::Listed(arguments) => arguments.next(),
+            Self::Positional(arguments) => arguments.next(),
             Self::Named(arguments) => arguments.next().flatten(),
         };
         match value {
@@ -159,14 +161,14 @@ impl BoundArgs {
     }
 }
 
-/// The object on which a method is called.
+/// Returns the object on which a method is called.
 #[inline]
 pub(crate) fn instance<'a, T: PyPayload>(
     zelf: &'a PyObjectRef,
     method: &str,
     vm: &VirtualMachine,
 ) -> PyResult<&'a rustpython_vm::Py<T>> {
-    // The descriptor has seen to it.
+    // The method descriptor has checked the type.
     zelf.downcast_ref::<T>()
         .ok_or_else(|| no_instance(method, vm))
 }
@@ -178,7 +180,7 @@ fn no_instance(method: &str, vm: &VirtualMachine) -> rustpython_vm::builtins::Py
     ))
 }
 
-/// Arguments with names, or too many or too few of them.
+/// Binds arguments that have names, or makes the error for a wrong number of them.
 #[cold]
 fn bind_slow(
     method: &str,
@@ -258,7 +260,7 @@ fn check_number(
     Ok(())
 }
 
-/// CPython's words for it, which differ by how a method declares its arguments.
+/// Returns CPython's message, which depends on how a method declares its arguments.
 fn wrong_number(method: &str, params: &[Param], given: usize) -> String {
     let least = required(params);
     let (bound, limit) = match params.len() {
@@ -274,8 +276,8 @@ fn wrong_number(method: &str, params: &[Param], given: usize) -> String {
     format!("{method}() takes {bound} {limit} argument{plural} ({given} given)")
 }
 
-/// The arguments of a method that reads them itself, behind the object it is
-/// called on. It takes no names.
+/// Returns the object and the arguments of a method that reads its arguments itself. It
+/// takes no named arguments.
 #[inline]
 pub(crate) fn varargs(
     method: &str,
@@ -290,7 +292,8 @@ pub(crate) fn varargs(
     }
 }
 
-/// Doc comments have a space before each line, and a line end after the last.
+/// Removes the space before each line of a doc comment, and the line end after the
+/// last.
 pub(crate) const fn dedent<const N: usize>(text: &str) -> [u8; N] {
     let bytes = text.as_bytes();
     let mut out = [0; N];
@@ -307,7 +310,7 @@ pub(crate) const fn dedent<const N: usize>(text: &str) -> [u8; N] {
     out
 }
 
-/// The text of a constant made of a text; evaluated by the compiler alone.
+/// Converts a constant's bytes to text. Only the compiler evaluates it.
 pub(crate) const fn utf8(bytes: &[u8]) -> &str {
     match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -331,9 +334,9 @@ pub(crate) const fn dedented(text: &str) -> usize {
 
 /// Declares methods of a native type as a table of `PyMethodDef`s.
 ///
-/// Each is written like a function of the object, the VM and the [`Argument`]s;
-/// those under `named` can be given by name. One under `varargs` gets the
-/// list of its arguments, and has no signature, as its like in CPython.
+/// Each method is written like a function of the object, the VM and the [`Argument`]s.
+/// Arguments of methods under `named` can be given by name. A method under `varargs`
+/// gets the list of its arguments, and has no signature, as in CPython.
 macro_rules! methods {
     (
         $vis:vis const $table:ident: $payload:ty;

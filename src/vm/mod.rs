@@ -1,18 +1,19 @@
-//! Everything that leans on the inside of RustPython 0.6, to be deleted piece by piece.
+//! Code that depends on internals of RustPython 0.6, to be deleted file by file.
 //!
-//! Each file begins with what the VM lacks, where, and how to delete the file once the
-//! VM has it. Each has a test that fails when the VM changes.
+//! The head of each file says what the VM lacks and where, how to delete the file once
+//! the VM has it, and which test fails if a change of the VM breaks the file. No test
+//! tells that the VM has what it lacked: look that up at each new version.
 //!
 //! | file | instead of |
 //! |---|---|
 //! | `state` | state of a native module for each interpreter (`PyModule_GetState`) |
 //! | `method` | `#[pymethod]` that reads its arguments in one go, with CPython's messages |
 //! | `function` | a native function that can ask for its own module |
-//! | `lazy_module` | a module-level `__getattr__` that can be taken away again |
+//! | `lazy_module` | a module-level `__getattr__` that can be removed again |
 //! | `io_classes` | public types for four classes of `_io` |
 //! | `native_enums` | `enum` on a VM without the standard library |
 //! | `ssl` | an `_ssl` that works over any socket |
-//! | `withheld` | a way not to give modules to an interpreter |
+//! | `withheld` | a way to leave out modules of the VM |
 
 pub(crate) mod function;
 pub(crate) mod io_classes;

@@ -1,10 +1,12 @@
-//! The enums of `constants` for a VM without the standard library. They behave the
-//! same, but there is no `enum.IntEnum` that they could be subclasses of.
+//! The enums of `constants` for a VM without the standard library. They behave like the
+//! standard library's, but there is no `enum.IntEnum` that they could be subclasses of.
 //!
-//! **What RustPython 0.6 lacks:** `enum` is Python code of the standard library, which an
-//! embedded VM often has none of. **To delete this file and its folder:** have
-//! `constants::enums` give plain integers where `import enum` fails; scripts that print
-//! `socket.AF_INET` or read its `name` there then see a number.
+//! **What RustPython 0.6 lacks:** a native `enum`. It is Python code of the standard
+//! library, which an embedded VM often does not have. **To delete this file and its
+//! folder:** have `constants::enums` give plain integers where `import enum` fails;
+//! scripts that print `socket.AF_INET` there then see a number, which has no `name`.
+//! **Tests:** `members_are_ints_with_a_name` and its neighbours in
+//! `constants/enums.rs`.
 
 mod class;
 mod member;
@@ -17,7 +19,7 @@ use rustpython_vm::class::PyClassImpl;
 use rustpython_vm::types::PyTypeSlots;
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyPayload, PyResult, VirtualMachine};
 
-/// The classes, in the order of [`ENUMERATIONS`].
+/// Returns the classes, in the order of [`ENUMERATIONS`].
 pub(crate) fn classes(vm: &VirtualMachine) -> PyResult<Vec<PyObjectRef>> {
     let class = |enumeration| class(enumeration, vm).map(Into::into);
     ENUMERATIONS.iter().map(class).collect()
@@ -25,7 +27,7 @@ pub(crate) fn classes(vm: &VirtualMachine) -> PyResult<Vec<PyObjectRef>> {
 
 fn class(enumeration: &'static Enumeration, vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     let metaclass = EnumType::make_static_type();
-    // Before IntFlag, whose base it is.
+    // Made before IntFlag, because it is IntFlag's base.
     let int_enum = IntEnum::make_static_type();
     let base = match enumeration.kind {
         Kind::Int => int_enum,
@@ -63,12 +65,12 @@ fn class(enumeration: &'static Enumeration, vm: &VirtualMachine) -> PyResult<PyT
 /// Data of a class: the table of its members.
 struct Table(&'static Enumeration);
 
-/// The table of a class; None for the bases of the four.
+/// Returns the table of a class; None for the base classes.
 fn table(class: &Py<PyType>) -> Option<&'static Enumeration> {
     class.get_type_data::<Table>().map(|table| table.0)
 }
 
-/// The name of the member with a value.
+/// Returns the name of the member with a value.
 fn name_of(enumeration: &Enumeration, value: &PyInt) -> Option<&'static str> {
     let value = i64::try_from(value.as_bigint()).ok()?;
     let mut members = enumeration.canonical();
@@ -77,7 +79,7 @@ fn name_of(enumeration: &Enumeration, value: &PyInt) -> Option<&'static str> {
         .map(|member| member.0)
 }
 
-/// The members of a class, in the order of their values, without the aliases.
+/// Returns the members of a class, in the order of their values, without the aliases.
 fn members(class: &Py<PyType>, vm: &VirtualMachine) -> Vec<PyObjectRef> {
     let names = table(class).into_iter().flat_map(Enumeration::canonical);
     names
@@ -85,7 +87,7 @@ fn members(class: &Py<PyType>, vm: &VirtualMachine) -> Vec<PyObjectRef> {
         .collect()
 }
 
-/// The member of a class with a value. A flag has one for any int.
+/// Returns the member of a class with a value. A flag class has a member for any int.
 fn member(class: &Py<PyType>, value: &PyObject, vm: &VirtualMachine) -> PyResult {
     if value.class().is(class) {
         return Ok(value.to_owned());
@@ -118,8 +120,8 @@ fn member(class: &Py<PyType>, value: &PyObject, vm: &VirtualMachine) -> PyResult
     Err(vm.new_value_error(format!("{value} is not a valid {}", enumeration.name)))
 }
 
-/// The value of a flag. A negative one stands for all bits but some, in the
-/// fewest bits that hold both it and every member.
+/// Returns the value of a flag. A negative value means all bits except some; it is
+/// converted within the fewest bits that hold it and every member.
 fn non_negative(value: &PyInt, enumeration: &Enumeration) -> PyInt {
     let value = value.as_bigint();
     if *value >= Default::default() {

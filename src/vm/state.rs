@@ -1,13 +1,16 @@
-//! The state of one interpreter, and what its host decided.
+//! State of the module for each interpreter, and the host's decisions for it.
 //!
 //! **What RustPython 0.6 lacks:** a place for the state of a native module in an
-//! interpreter (`PyModule_GetState`). Its `PyGlobalState` has public numbers for the
-//! interpreter and its root (rustpython-vm `src/vm/mod.rs:806`), by which the state is
-//! found here, and a list of functions that it drops with the interpreter (`:835`), where
-//! an object tells that the interpreter has ended. **To delete this file's tables:** keep
-//! [`State`] in the module, and ask the VM for it.
+//! interpreter (`PyModule_GetState`). This file finds the state by the public numbers
+//! of the interpreter and its root in `PyGlobalState` (rustpython-vm
+//! `src/vm/mod.rs:806`). It learns that an interpreter has ended from an object in a
+//! list of functions that the VM drops with the interpreter (`:835`). **To delete this
+//! file's table:** keep [`State`] in the module, and ask the VM for it. **Tests:**
+//! `a_state_goes_with_its_interpreter` in this file; `tests/isolation.rs`.
 
+use crate::constants::enums::Enums;
 use crate::net::{Control, Timeout};
+use crate::object::SocketClass;
 use crate::policy::{Denied, Gate, Operation, Policy, Target};
 use crate::sys::fork::{Inherited, PerProcess};
 use rustpython_vm::builtins::PyBaseExceptionRef;
@@ -25,22 +28,22 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering}
 use std::sync::{Arc, Weak};
 
 /// Decisions of the host for a top-level interpreter, shared by its subinterpreters.
-/// Scripts reach none of it.
+/// Scripts cannot reach them.
 #[derive(Default)]
 pub(crate) struct Runtime {
-    /// The policy, and what it permitted.
+    /// The policy and its gate.
     pub(crate) gate: Gate,
     /// Interrupts, limits and counters.
     pub(crate) control: Arc<Control>,
     /// Makes the exception of an interrupted call, if not KeyboardInterrupt.
     pub(crate) interruption: Option<Box<Interruption>>,
-    /// The `_ssl` that the interpreter came with.
+    /// The `_ssl` that the interpreter had before.
     #[cfg(feature = "ssl")]
     pub(crate) tls: Option<&'static PyModuleDef>,
 }
 
 impl Runtime {
-    /// The state of an interpreter whose host is not known any more.
+    /// Makes the state of an interpreter whose host is not known any more.
     fn refusing() -> Self {
         let runtime = Self {
             gate: Gate::new(Some(Arc::new(DenyAll))),
@@ -71,9 +74,15 @@ pub(crate) struct State {
     pub(crate) runtime: Arc<Runtime>,
     /// The version of the class `socket.socket` as long as no script changed it.
     pub(crate) plain: AtomicU32,
-    /// SocketIO is registered with the abstract classes of `io`.
+    /// True once SocketIO is registered with the abstract classes of `io`.
     pub(crate) io_told: AtomicBool,
-    /// Held while names go into a module that starts without them.
+    /// The classes `socket.socket`, the newest last. There are several if a script
+    /// removed the module from `sys.modules` and imported it again.
+    pub(crate) classes: Inherited<Vec<SocketClass>>,
+    /// The enum classes, made with this interpreter's `enum`. The modules own them, so that
+    /// they end with their interpreter.
+    pub(crate) enums: Inherited<Weak<Enums>>,
+    /// Lock that is held while names are added to a module.
     pub(crate) storing: PerProcess<()>,
     default_timeout: DefaultTimeout,
 }
@@ -94,20 +103,20 @@ impl State {
         }
     }
 
-    /// `socket.getdefaulttimeout()`.
+    /// Returns the timeout of new sockets (`socket.getdefaulttimeout()`).
     pub(crate) fn default_timeout(&self) -> Timeout {
         Timeout::from_nanos(self.default_timeout.0.load(Ordering::Relaxed))
     }
 
-    /// `socket.setdefaulttimeout()`.
+    /// Sets the timeout of new sockets (`socket.setdefaulttimeout()`).
     pub(crate) fn set_default_timeout(&self, timeout: Timeout) {
         let nanos = timeout.as_nanos();
         self.default_timeout.0.store(nanos, Ordering::Relaxed);
     }
 }
 
-/// The interpreters of one root, as the objects that they keep see them: when the
-/// last of them is gone, everything that its scripts had open is closed.
+/// Shared by the interpreters of one root. When the last of them drops it, all sockets
+/// and descriptors of their scripts are closed.
 #[derive(Debug)]
 struct Tenancy {
     control: Arc<Control>,
@@ -119,8 +128,8 @@ impl Drop for Tenancy {
     }
 }
 
-/// An object that one interpreter keeps for as long as it lives, out of the reach
-/// of scripts: among the functions that it calls in a child after fork(2).
+/// An object that an interpreter keeps as long as it lives. It is in the list of
+/// functions to call in a child after fork(2), where scripts cannot reach it.
 #[pyclass(module = false, name = "socket_keeper")]
 #[derive(Debug, PyPayload)]
 struct Keeper {
@@ -136,7 +145,7 @@ impl Drop for Keeper {
         let entry = runtimes.get_mut(&self.root);
         let state = entry.and_then(|entry| entry.states.remove(&self.interpreter));
         drop(runtimes);
-        // It may be the last owner of values that the host gave.
+        // This may be the last owner of values that the host gave.
         drop(state);
     }
 }
@@ -152,7 +161,8 @@ impl Callable for Keeper {
     }
 }
 
-/// Lets the interpreter of `vm` keep the descriptors of its root open, and its own state.
+/// Makes the interpreter of `vm` keep the descriptors of its root open, and its own
+/// state.
 fn keep(tenancy: Arc<Tenancy>, vm: &VirtualMachine) {
     let _ = Keeper::make_static_type();
     let keeper = Keeper {
@@ -168,18 +178,18 @@ fn keep(tenancy: Arc<Tenancy>, vm: &VirtualMachine) {
 /// their parent.
 struct Entry {
     runtime: Arc<Runtime>,
-    /// By `interpreter_id`.
+    /// The states by `interpreter_id`.
     states: BTreeMap<i64, Arc<State>>,
     tenancy: Weak<Tenancy>,
 }
 
 static_cell! {
-    /// A VM without threads numbers its interpreters on each thread anew: then
-    /// this table, too, is one for each thread.
+    /// A VM without threads numbers its interpreters on each thread anew; this table is
+    /// then one for each thread, too.
     static RUNTIMES: Inherited<BTreeMap<i64, Entry>>;
-    /// The module that [`register`] found under the name `socket`, as an address.
-    /// A subinterpreter has the definitions of its parent: who has this one was
-    /// registered, or its root was.
+    /// The address of the definition of `socket` that [`register`] found. Subinterpreters
+    /// inherit their parent's definitions, so an interpreter that has this one was
+    /// registered itself or through its root.
     static REGISTERED: AtomicUsize;
 }
 
@@ -188,7 +198,7 @@ fn definition(vm: &VirtualMachine) -> usize {
     definition.map_or(0, |definition| ptr::from_ref(*definition).addr())
 }
 
-/// Gives an interpreter what its host decided, before any script runs in it.
+/// Registers the host's decisions for an interpreter, before any script runs in it.
 pub(crate) fn register(vm: &VirtualMachine, runtime: Arc<Runtime>) {
     let registered = REGISTERED.get_or_init(AtomicUsize::default);
     registered.store(definition(vm), Ordering::Relaxed);
@@ -204,12 +214,13 @@ pub(crate) fn register(vm: &VirtualMachine, runtime: Arc<Runtime>) {
     let replaced = runtimes.insert(vm.state.runtime_root_id, entry);
     drop(runtimes);
     keep(tenancy, vm);
-    // Values that the host gave them may have a Drop of their own.
+    // They are dropped without the lock, because values of the host may have a Drop of
+    // their own.
     drop((ended, replaced));
 }
 
 impl Entry {
-    /// An entry, and what an interpreter has to keep for it.
+    /// Makes an entry, and the object that an interpreter has to keep for it.
     fn new(runtime: Arc<Runtime>) -> (Self, Arc<Tenancy>) {
         let control = runtime.control.clone();
         let tenancy = Arc::new(Tenancy { control });
@@ -222,7 +233,7 @@ impl Entry {
     }
 }
 
-/// The roots of all interpreters that there are.
+/// Returns the roots of all existing interpreters.
 fn live_roots() -> BTreeSet<i64> {
     let all = runtime::list_interpreters().into_iter();
     all.filter_map(|info| runtime::lookup_interpreter(info.id))
@@ -230,10 +241,10 @@ fn live_roots() -> BTreeSet<i64> {
         .collect()
 }
 
-/// The state of the interpreter that `vm` runs.
+/// Returns the state of the interpreter that `vm` runs.
 ///
-/// A VM that was never registered has a state that permits everything. One whose
-/// root was, and has no entry any more, is refused everything.
+/// A VM that was never registered has a state that permits everything. If its root was
+/// registered and has no entry any more, the state refuses everything.
 pub(crate) fn of(vm: &VirtualMachine) -> Arc<State> {
     thread_local! {
         /// The last answer: a thread rarely runs more than one interpreter.
@@ -272,7 +283,7 @@ fn look_up(vm: &VirtualMachine) -> Arc<State> {
     }
     let state = Arc::new(State::new(entry.runtime.clone()));
     entry.states.insert(id, state.clone());
-    // The root keeps what it got when it was registered.
+    // The root keeps the object that it got when it was registered.
     let tenancy = match new {
         None if id != vm.state.runtime_root_id => entry.tenancy.upgrade(),
         new => new,
@@ -289,6 +300,7 @@ mod tests {
     use super::*;
     use crate::SocketModule;
     use rustpython_vm::Interpreter;
+    use std::time::{Duration, Instant};
 
     fn interpreter(module: SocketModule) -> Interpreter {
         module
@@ -300,6 +312,21 @@ mod tests {
     fn states(root: i64) -> usize {
         let runtimes = RUNTIMES.get_or_init(Default::default).lock();
         runtimes.get(&root).map_or(0, |entry| entry.states.len())
+    }
+
+    /// Another test's thread may look at the interpreter while that ends, and then is the
+    /// last to let go of it.
+    #[track_caller]
+    fn wait_for_states(root: i64, expected: usize) {
+        let start = Instant::now();
+        while states(root) != expected {
+            assert!(
+                start.elapsed() < Duration::from_secs(30),
+                "{}",
+                states(root)
+            );
+            std::thread::yield_now();
+        }
     }
 
     #[test]
@@ -314,10 +341,10 @@ mod tests {
             child.enter(|vm| drop(of(vm)));
             assert_eq!(states(id), 2);
             child.finalize(None);
-            assert_eq!(states(id), 1);
+            wait_for_states(id, 1);
         }
         root.finalize(None);
-        assert_eq!(states(id), 0);
+        wait_for_states(id, 0);
     }
 
     /// A policy whose destructor needs the table of runtimes.
@@ -347,12 +374,13 @@ mod tests {
         interpreter.enter(|vm| {
             register(vm, runtime());
             of(vm);
-            // The one before goes.
+            // This replaces and drops the entry before.
             register(vm, runtime());
             of(vm);
         });
         interpreter.finalize(None);
-        // Those of interpreters that have ended go with the next one.
+        // Registering another interpreter drops the entries of interpreters that have
+        // ended.
         self::interpreter(SocketModule::new()).enter(|vm| drop(of(vm)));
     }
 }

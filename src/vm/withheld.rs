@@ -1,18 +1,21 @@
-//! Modules of the VM that an interpreter with a policy or a limit does not get.
+//! Withholds modules of the VM from an interpreter with a policy or a limit.
 //!
-//! **What RustPython 0.6 lacks:** a way to leave a module of its own out. It adds all of
-//! them to whatever a host names (rustpython-vm `src/vm/interpreter.rs:99`); a definition
-//! with the same name replaces one. **To delete this file:** leave them out by that way.
+//! **What RustPython 0.6 lacks:** a way to leave out modules of the VM. It adds all of
+//! them to those that the host names (rustpython-vm `src/vm/interpreter.rs:99`); only a
+//! definition with the same name replaces one. **To delete this file:** leave the
+//! modules out once there is a way. **Test:**
+//! `no_script_reaches_the_subinterpreter_of_another_host` in `tests/isolation.rs`.
 
 use rustpython_vm::builtins::{PyModule, PyModuleDef, PyModuleSlots};
 use rustpython_vm::common::static_cell;
 use rustpython_vm::{Context, Py, PyResult, VirtualMachine};
 
-/// They name interpreters of the process by number, whoever made those: what runs
-/// there is held to the policy of another host, or to none.
+/// These modules take the number of any interpreter in the process, so that a script
+/// could run code under the policy of another host, or under none.
 const NAMES: [&str; 3] = ["_interpreters", "_interpchannels", "_interpqueues"];
 
-/// Definitions with the names of those modules, the import of which fails.
+/// Returns definitions with the names of those modules. Importing them raises
+/// ImportError.
 pub(crate) fn definitions(ctx: &Context) -> [&'static PyModuleDef; 3] {
     static_cell! {
         static DEFINITIONS: [PyModuleDef; 3];

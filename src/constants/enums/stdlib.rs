@@ -1,15 +1,14 @@
-//! The classes as the standard library's `enum` makes them.
+//! Makes the classes with the standard library's `enum`.
 
 use crate::constants::{ENUMERATIONS, Enumeration, Kind};
 use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::function::{FuncArgs, KwArgs};
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
 
-/// The classes, in the order of [`ENUMERATIONS`]; None if there is no `enum` to
-/// make them with.
+/// Returns the classes, in the order of [`ENUMERATIONS`]; None if there is no `enum`.
 ///
-/// `_simple_enum` is what the standard library makes its own enums of integers
-/// with, CPython's `socket` among them. It takes a third of the time of `IntEnum(...)`.
+/// Uses `_simple_enum`, like the standard library for its own enums of integers,
+/// because it takes a third of the time of `IntEnum(...)`.
 pub(super) fn classes(vm: &VirtualMachine) -> PyResult<Option<Vec<PyObjectRef>>> {
     let library = match vm.import("enum", 0) {
         Ok(library) => library,
@@ -17,7 +16,7 @@ pub(super) fn classes(vm: &VirtualMachine) -> PyResult<Option<Vec<PyObjectRef>>>
         Err(error) => return Err(error),
     };
     let Some(simple_enum) = vm.get_attribute_opt(&library, "_simple_enum")? else {
-        // A script's own module of that name.
+        // A script's own module named `enum`.
         return Ok(None);
     };
     let class = |enumeration| class(enumeration, &library, &simple_enum, vm);
@@ -49,7 +48,7 @@ fn class(
         Kind::Int => "IntEnum",
         Kind::Flag => "IntFlag",
     };
-    // Bits without a name stay.
+    // Bits without a name are kept.
     let boundary = ("boundary".to_owned(), library.get_attr("KEEP", vm)?);
     let args = FuncArgs::new(
         vec![library.get_attr(base, vm)?],

@@ -4,13 +4,13 @@
 //! The VM's own reader has no `readline()`: a line is read byte by byte through
 //! Python calls. Here a line is found in the buffer that the file owns.
 //!
-//! The buffer belongs to the raw file, since an instance of a class of `_io`
-//! has no room for it; `raw`, `close()`, `detach()` and whatever else does not
-//! read is `_io`'s. An attempt (see `net::call`) looks into the buffer,
-//! receives what there is, and takes the result out at once or not at all. So
-//! threads share a reader without mixing their data up although none holds a
-//! lock while it waits, and a call that fails, by a timeout or a signal
-//! handler, leaves what it has received for the next one.
+//! The buffer belongs to the raw file, because an instance of a class of `_io` has no
+//! room for it. Everything that does not read, such as `raw`, `close()` and `detach()`,
+//! is `_io`'s. An attempt (see `net::call`) searches the buffer, receives the bytes
+//! that have arrived, and takes its whole result out at once, or nothing. So threads
+//! can share a reader without mixing their data, although none holds a lock while it
+//! waits. A call that fails, by a timeout or a signal handler, leaves the bytes that it
+//! has received for the next call.
 
 use super::raw::{Sock, SocketIo, exact, sock};
 use super::{READER_SIZE, call_inherited, get_inherited, optional_size};
@@ -40,9 +40,9 @@ pub(super) struct ReadBuffer {
     memory: Vec<u8>,
     start: usize,
     end: usize,
-    /// Number of bytes after `start` that are known to hold no line's end.
+    /// Number of bytes after `start` that are known to contain no end of a line.
     searched: usize,
-    /// Number of bytes that the reader was made to keep.
+    /// Size of the buffer that the reader was made with.
     size: usize,
 }
 
@@ -55,12 +55,12 @@ impl ReadBuffer {
         self.end - self.start
     }
 
-    /// The first `n` bytes, no longer kept; fewer if there are not as many.
+    /// Removes and returns the first `n` bytes, or all if there are fewer.
     fn take(&mut self, n: usize) -> Vec<u8> {
         let n = n.min(self.len());
         self.searched = 0;
         if self.start == 0 && n == self.end && n > self.size {
-            // Memory that grew for this result becomes the result.
+            // Memory that grew for this result is returned as the result.
             let mut bytes = std::mem::take(&mut self.memory);
             bytes.truncate(n);
             self.end = 0;
@@ -71,7 +71,7 @@ impl ReadBuffer {
         bytes
     }
 
-    /// Copies into `out` as much as there is; the number of bytes.
+    /// Moves bytes into `out`; returns their number.
     fn take_into(&mut self, out: &mut [u8]) -> usize {
         let n = out.len().min(self.len());
         if let (Some(out), Some(bytes)) = (out.get_mut(..n), self.bytes().get(..n)) {
@@ -92,8 +92,8 @@ impl ReadBuffer {
         }
     }
 
-    /// Room to receive, towards `wanted` bytes in all. The buffer grows with
-    /// what arrives, not with what somebody asks for.
+    /// Returns room to receive, towards `wanted` bytes in all. The buffer grows with the
+    /// bytes that arrive, not with the number that is asked for.
     fn room(&mut self, wanted: usize) -> Result<&mut [u8], Error> {
         let limit = wanted.max(self.size);
         if self.start > 0
@@ -113,8 +113,7 @@ impl ReadBuffer {
         Ok(self.memory.get_mut(self.end..).unwrap_or_default())
     }
 
-    /// Receives once (recv(2)): the number of bytes, 0 when
-    /// the peer has finished.
+    /// Receives once (recv(2)). Returns the number of bytes, 0 when the peer has finished.
     fn receive(
         &mut self,
         receive: &Receive<'_>,
@@ -124,7 +123,7 @@ impl ReadBuffer {
         Ok(receive.receive(room).inspect(|n| self.end += n))
     }
 
-    /// Adds bytes that came by another way.
+    /// Adds bytes that were not received by [`receive`](Self::receive).
     fn push(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let wanted = self.len() + bytes.len();
         let mut rest = bytes;
@@ -141,7 +140,7 @@ impl ReadBuffer {
         Ok(())
     }
 
-    /// The length of the first line, if all of it is here, or `limit`.
+    /// Returns the length of the first line, if it is complete; `limit` if it is longer.
     fn line(&mut self, limit: usize) -> Option<usize> {
         let bytes = self.bytes();
         let bytes = bytes.get(..limit).unwrap_or(bytes);
@@ -157,18 +156,18 @@ impl ReadBuffer {
     }
 }
 
-/// Reason why a read got no more.
+/// Reason why a read got no more bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum EndOfData {
     /// The peer has finished.
     End,
-    /// The socket does not wait.
+    /// No more bytes now, on a non-blocking socket.
     NotNow,
 }
 
-/// Receives until `take` has its result, or until there is no more: then
-/// `rest` makes the best of what there is. `wanted` is how many bytes are
-/// needed at most.
+/// Receives until `take` returns a result. If no more bytes come, `rest` makes the
+/// result from those that are there. `wanted` is the largest number of bytes that may
+/// be needed.
 fn fill_until<T>(
     file: &Py<SocketIo>,
     wanted: usize,
@@ -216,8 +215,8 @@ fn receive_natively<T>(
 ) -> PyResult<Filled<T>> {
     call(vm, socket, |call| {
         let filled = call.recv_by(|receive| {
-            // Held over receives that do not wait, and never over a wait:
-            // what comes off the socket first goes into the buffer first.
+            // The lock is held during receives, which do not wait, so that bytes enter the
+            // buffer in their order. It is never held during a wait.
             let mut read_buffer = file.read_buffer.lock();
             loop {
                 if let Some(taken) = take(&mut read_buffer) {
@@ -238,8 +237,8 @@ fn receive_natively<T>(
     })
 }
 
-/// Receives once from a socket that is not native, as a script can put one
-/// under a file that is open.
+/// Receives once from a socket that is not native. A script can put one under an open
+/// file.
 fn receive_otherwise(file: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult<Option<usize>> {
     let size = file.read_buffer.lock().size;
     let buffer = PyByteArray::from(vec![0; size]).into_ref(&vm.ctx);
@@ -260,7 +259,7 @@ fn receive_otherwise(file: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult<Optio
     Ok(Some(received.len()))
 }
 
-/// A reader over `raw` that keeps `size` bytes.
+/// Makes a reader over `raw` with a buffer of `size` bytes.
 pub(super) fn open(raw: &PyObject, size: Option<PyObjectRef>, vm: &VirtualMachine) -> PyResult {
     let file = exact(raw).filter(|file| matches!(sock(file, vm), Ok(Sock::Native(_))));
     let Some(file) = file else {
@@ -288,8 +287,8 @@ pub(super) fn open(raw: &PyObject, size: Option<PyObjectRef>, vm: &VirtualMachin
         .call((raw.to_owned(), 1), vm)
 }
 
-/// The raw file of a reader. `None` if the reader is not over a socket, or was
-/// detached: then `_io`'s own method is the one to call.
+/// Returns the raw file of a reader. `None` if the reader is not over a socket, or was
+/// detached; then `_io`'s own method has to be called.
 fn file(zelf: &PyObject, vm: &VirtualMachine) -> PyResult<Option<PyRef<SocketIo>>> {
     static_cell! {
         static RAW: Option<PyObjectRef>;
@@ -302,7 +301,7 @@ fn file(zelf: &PyObject, vm: &VirtualMachine) -> PyResult<Option<PyRef<SocketIo>
     Ok(raw.downcast().ok())
 }
 
-/// The raw file of a reader that is not closed.
+/// Returns the raw file of a reader that is not closed.
 fn open_file(
     zelf: &PyObject,
     what: &'static str,
@@ -320,7 +319,7 @@ fn inherited_attribute(name: &'static str, vm: &VirtualMachine) -> Option<PyObje
     BufferedReader::static_type().get_attr(vm.ctx.intern_str(name))
 }
 
-/// `_io`'s method of that name.
+/// Calls `_io`'s method of that name.
 fn inherited(zelf: &PyObject, name: &'static str, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
     call_inherited(BufferedReader::static_type(), zelf, name, args, vm)
 }
@@ -346,7 +345,7 @@ impl Iterable for SocketReader {
     }
 
     fn iter(_zelf: PyRef<Self>, vm: &VirtualMachine) -> PyResult {
-        // No object has this payload; the slot answers for the type.
+        // No object has this payload; the slot does the work.
         Err(vm.new_not_implemented_error("iter"))
     }
 }
@@ -541,12 +540,12 @@ fn peek(zelf: &PyObject, vm: &VirtualMachine) -> PyResult {
     Ok(bytes(data, vm))
 }
 
-/// A writable buffer of `caller`.
+/// Reads a writable buffer, an argument of `caller`.
 fn writable(buffer: &PyObjectRef, caller: &str, vm: &VirtualMachine) -> PyResult<WritableBuffer> {
     stream::writable(buffer, &format!("{caller}() argument"), vm)
 }
 
-/// Moves bytes into `buffer`, none if it has become smaller.
+/// Moves bytes into `buffer`, but none if it has become smaller.
 fn take_into(read_buffer: &mut ReadBuffer, buffer: &WritableBuffer) -> usize {
     match buffer.borrow_mut() {
         Ok(mut room) => read_buffer.take_into(&mut room),

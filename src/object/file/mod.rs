@@ -25,18 +25,18 @@ use text::SocketText;
 
 /// Number of bytes that a reader asks the socket for, and keeps, at a time.
 ///
-/// Less than a file on disk has: most protocols read lines, a server has a
-/// reader a connection, and a `read()` of more goes around it.
+/// It is less than for a file on disk because most protocols read lines, a server has a
+/// reader for each connection, and a larger `read()` bypasses the buffer.
 const READER_SIZE: usize = 8192;
 
-/// `_io`, which every VM has.
+/// Returns `_io`, which every VM has.
 fn io(vm: &VirtualMachine) -> PyResult {
     vm.import("_io", 0)
 }
 
-/// `SocketIO`, known as a raw file to whoever asks `io`.
+/// Returns `SocketIO`, registered as a raw file with `io`.
 ///
-/// Not asked for by `import socket`: `io` would double the time that it takes.
+/// `import socket` does not call it, because `io` would double its time.
 pub(crate) fn socket_io_type(state: &State, vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     let class = static_type(vm)?.to_owned();
     if !state.io_told.load(Ordering::Relaxed) {
@@ -46,24 +46,25 @@ pub(crate) fn socket_io_type(state: &State, vm: &VirtualMachine) -> PyResult<PyT
     Ok(class)
 }
 
-/// `io.RawIOBase` is an abstract class written in Python: it is told, as it is of
-/// `_io`'s own classes. Where there is no standard library, nobody can ask for it.
+/// Registers a class with `io.RawIOBase`, an abstract class written in Python, as `io`
+/// does with the classes of `_io`. Without the standard library there is no such class,
+/// and nothing to do.
 fn tell_io(class: &Py<PyType>, vm: &VirtualMachine) -> PyResult<()> {
     let library = match vm.import("io", 0) {
         Ok(library) => library,
         Err(raised) if raised.fast_isinstance(vm.ctx.exceptions.import_error) => return Ok(()),
         Err(raised) => return Err(raised),
     };
-    // None in a script's own module of that name.
+    // A script's own module named `io` may have no such class.
     if let Some(abstract_base) = vm.get_attribute_opt(&library, "RawIOBase")? {
         vm.call_method(&abstract_base, "register", (class.to_owned(),))?;
     }
     Ok(())
 }
 
-/// `SocketIO` itself, made together with the classes of the files over it.
+/// Returns `SocketIO`, and makes it together with the classes of the files over it.
 fn static_type(vm: &VirtualMachine) -> PyResult<&'static Py<PyType>> {
-    // The last one made.
+    // This class is made last.
     if SocketText::static_cell().get().is_none() {
         io_classes::resolve(vm)?;
         let _ = SocketIo::make_static_type();
@@ -89,7 +90,7 @@ pub(crate) struct MakefileArgs {
     newline: Option<PyObjectRef>,
 }
 
-/// `socket.makefile`.
+/// Makes a file from a socket (`socket.makefile`).
 pub(super) fn makefile(zelf: &Py<BaseSocket>, args: MakefileArgs, vm: &VirtualMachine) -> PyResult {
     let mode = args.mode.unwrap_or_else(|| vm.ctx.new_str("r").into());
     let letters = Letters::of(&mode, vm)?;
@@ -109,12 +110,12 @@ pub(super) fn makefile(zelf: &Py<BaseSocket>, args: MakefileArgs, vm: &VirtualMa
         mode,
     };
     layers.over(&raw, vm).inspect_err(|_| {
-        // Whatever layer failed, the socket does not wait for this file.
+        // Whatever layer failed, the socket must not wait for this file to be closed.
         let _ = vm.call_method(raw.as_object(), "close", ());
     })
 }
 
-/// Letters r, w and b that a mode has.
+/// The letters r, w and b in a mode.
 #[derive(Default)]
 struct Letters {
     r: bool,
@@ -148,7 +149,7 @@ impl Letters {
     }
 }
 
-/// ValueError for a letter that no mode has.
+/// Makes the ValueError for an invalid mode.
 fn invalid_mode(mode: &PyObject, vm: &VirtualMachine) -> PyResult<PyBaseExceptionRef> {
     let mode = mode.repr(vm)?;
     Ok(vm.new_value_error(format!(
@@ -157,7 +158,7 @@ fn invalid_mode(mode: &PyObject, vm: &VirtualMachine) -> PyResult<PyBaseExceptio
     )))
 }
 
-/// Layers that makefile() puts over the raw file.
+/// The layers that makefile() puts over the raw file.
 struct Layers {
     /// [`READING`], [`WRITING`] or both.
     access: u8,
@@ -204,7 +205,7 @@ impl Layers {
     }
 }
 
-/// `_io`'s writer over `raw`, which keeps `size` bytes.
+/// Makes `_io`'s writer over `raw`, with a buffer of `size` bytes.
 fn writer(raw: &PyObject, size: Option<PyObjectRef>, vm: &VirtualMachine) -> PyResult {
     let io = io(vm)?;
     let size = match size {
@@ -243,7 +244,7 @@ fn get_inherited(
     Err(vm.new_attribute_error(name))
 }
 
-/// The size argument of a read, -1 for none or None.
+/// Reads the size argument of a read; -1 if it is left out or None.
 fn optional_size(size: OptionalArg<PyObjectRef>, vm: &VirtualMachine) -> PyResult<isize> {
     let OptionalArg::Present(size) = size else {
         return Ok(-1);

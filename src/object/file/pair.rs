@@ -1,11 +1,10 @@
 //! The result of `makefile('rwb')`: an `io.BufferedRWPair` whose halves have nothing in
 //! common but the raw file.
 //!
-//! The VM's own asks its writing half, before each read as well, whether it is closed. That
-//! half holds its lock over a send that waits: a thread that reads would wait for one that
-//! writes, and that one for a peer which waits to be read from. In CPython the question
-//! takes no lock. Here the raw file answers it, and the reading half is the reader of
-//! `makefile('rb')`.
+//! Before each read, the VM's own asks its writing half whether it is closed. That half
+//! is locked while a send waits, so a reader would wait for a writer whose peer waits
+//! to be read. In CPython the question takes no lock. Here the raw file answers,
+//! without a lock, and the reading half is the reader of `makefile('rb')`.
 
 use super::buffered;
 use super::raw::SocketIo;
@@ -37,7 +36,7 @@ impl fmt::Debug for SocketPair {
     }
 }
 
-/// A pair over `raw`, each half of which keeps `size` bytes.
+/// Makes a pair over `raw`. Each half has a buffer of `size` bytes.
 pub(super) fn open(
     raw: PyRef<SocketIo>,
     size: Option<PyObjectRef>,
@@ -56,7 +55,7 @@ pub(super) fn open(
 impl Constructor for SocketPair {
     type Args = FuncArgs;
 
-    /// A script that calls the class gets `_io`'s own.
+    /// Makes `_io`'s own pair if a script calls the class.
     fn slot_new(_class: PyTypeRef, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
         BufferedRwPair::static_type().as_object().call(args, vm)
     }
@@ -121,7 +120,7 @@ impl SocketPair {
     fn close(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<()> {
         let written = vm.call_method(&zelf.writer, "close", ());
         let read = vm.call_method(&zelf.reader, "close", ());
-        // A write that failed says more than what came of it.
+        // The error of the write is reported, because the other one follows from it.
         written.and(read).map(drop)
     }
 

@@ -40,9 +40,9 @@ const CLOSED: u8 = 8;
 pub(crate) struct SocketIo {
     #[pytraverse(skip)]
     _base: RawIoBase,
-    /// The one reference to the socket, of whatever class: `_sock`. The garbage
-    /// collector follows it, so that a socket that keeps its own file can be
-    /// collected. `None` once closed, absent until `__init__` has run.
+    /// `_sock`: the file's only reference to its socket, of any class. The garbage
+    /// collector follows it, so that a socket that keeps its own file can be collected.
+    /// `None` before `__init__` and after `close()`.
     sock: PyRwLock<Option<PyObjectRef>>,
     #[pytraverse(skip)]
     state: AtomicU8,
@@ -61,7 +61,7 @@ impl fmt::Debug for SocketIo {
 pub(super) enum Sock {
     /// The socket of a `socket.socket`, not of a subclass.
     Native(Arc<Socket>),
-    /// Anything else: `ssl.SSLSocket`, a mock.
+    /// Any other object, such as an `ssl.SSLSocket` or a mock.
     Other(PyObjectRef),
 }
 
@@ -75,7 +75,7 @@ impl SocketIo {
         }
     }
 
-    /// `SocketIO(sock, mode)` of the class itself, for [`READING`], [`WRITING`] or both.
+    /// Makes a `SocketIO` of the class itself, for [`READING`], [`WRITING`] or both.
     pub(super) fn open(
         sock: PyObjectRef,
         access: u8,
@@ -109,7 +109,7 @@ impl SocketIo {
         Ok(())
     }
 
-    /// The check of the methods that ask what the file can do.
+    /// Raises ValueError if the file is closed. For methods that tell what the file can do.
     fn check_socket_open(&self, vm: &VirtualMachine) -> PyResult<()> {
         if self.is_closed() {
             return Err(vm.new_value_error("I/O operation on closed socket."));
@@ -117,8 +117,8 @@ impl SocketIo {
         Ok(())
     }
 
-    /// An error of a receive or send: `None` for one that says "not now". A
-    /// timeout is remembered.
+    /// Converts an error of a receive or send. `None` if the call would have to wait.
+    /// Remembers a timeout.
     pub(super) fn failed<T>(&self, error: Error) -> Result<Option<T>, Error> {
         match error {
             Error::Errno(Errno::EAGAIN) => return Ok(None),
@@ -128,7 +128,7 @@ impl SocketIo {
         Err(error)
     }
 
-    /// A file that timed out has perhaps lost data half-way: it reads no more.
+    /// Raises OSError if the file has timed out, because data may have been lost.
     pub(super) fn check_in_time(&self, vm: &VirtualMachine) -> PyResult<()> {
         if self.has(TIMED_OUT) {
             let text = "cannot read from timed out object";
@@ -144,7 +144,8 @@ fn init(zelf: &Py<SocketIo>, sock: PyObjectRef, access: u8) {
 }
 
 fn set_sock(zelf: &Py<SocketIo>, sock: PyObjectRef) {
-    // The socket before goes after the lock: its finalizer may ask for it.
+    // The former socket is dropped after the lock, because its finalizer may take the
+    // lock.
     let before = zelf.sock.write().replace(sock);
     drop(before);
 }
@@ -167,18 +168,19 @@ pub(super) fn sock(zelf: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult<Sock> {
     sock_object(zelf, vm).map(Sock::Other)
 }
 
-/// The socket for a method that needs an open file.
+/// Returns the socket for a method that needs an open file.
 fn open_sock(zelf: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult<Sock> {
     zelf.check_open(vm)?;
     sock(zelf, vm)
 }
 
-/// False if the file may have methods of a subclass in place of native ones.
+/// Returns false if the file may have a subclass's methods in place of native ones.
 fn is_exact(zelf: &Py<SocketIo>) -> bool {
     zelf.class().is(SocketIo::static_type())
 }
 
-/// readable() or writable() of a subclass, or UnsupportedOperation.
+/// Raises UnsupportedOperation unless readable() or writable(), perhaps a subclass's,
+/// is true.
 fn check_able(
     zelf: &Py<SocketIo>,
     flag: u8,
@@ -200,8 +202,8 @@ fn check_able(
     Err(raised.try_into_value::<PyBaseExceptionRef>(vm)?)
 }
 
-/// Passes on what a method of a socket that is not native raised; returns `None` if it
-/// said "not now".
+/// Returns the exception of a method of a socket that is not native; `None` if the
+/// method would have to wait.
 fn foreign_failure(raised: PyBaseExceptionRef, vm: &VirtualMachine) -> PyResult {
     let exceptions = &vm.ctx.exceptions;
     let timed_out = raised.fast_isinstance(exceptions.timeout_error);
@@ -309,7 +311,7 @@ impl SocketIo {
     fn read(zelf: &Py<Self>, args: SizeArg, vm: &VirtualMachine) -> PyResult {
         let size = super::optional_size(args.size, vm)?;
         let direct = match usize::try_from(size) {
-            // A subclass has perhaps a readinto() of its own.
+            // A subclass may have a readinto() of its own.
             Ok(size) if is_exact(zelf) => match open_sock(zelf, vm)? {
                 Sock::Native(socket) => Some((size, socket)),
                 Sock::Other(_) => None,
@@ -399,7 +401,7 @@ impl SocketIo {
         } else {
             vm.call_method(zelf.as_object(), "flush", ()).map(drop)
         };
-        // Of two threads that close it only one goes on.
+        // Of two threads that close the file, only one goes on.
         if zelf.state.fetch_or(CLOSED, Ordering::Relaxed) & CLOSED != 0 {
             return flushed;
         }
@@ -493,7 +495,7 @@ impl SocketIo {
     }
 }
 
-/// The SocketIO that an object is, if it is one and not of a subclass.
+/// Returns the object as a SocketIO, if it is one and not of a subclass.
 pub(super) fn exact(object: &PyObject) -> Option<&Py<SocketIo>> {
     object
         .class()

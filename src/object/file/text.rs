@@ -1,15 +1,15 @@
 //! The text file that `makefile('rw')` returns: an `io.TextIOWrapper` that reads and
 //! writes at the same time.
 //!
-//! The VM's own holds a lock over each call, and so over the wait of a read: a thread
-//! that writes the request on whose answer another thread waits would wait, too. CPython
-//! has no such lock. Here a second `TextIOWrapper` over the same pair of buffers does the
-//! writing, and answers what does not depend on what was read. The two have no state in
-//! common: one encodes, the other decodes.
+//! The VM's own holds a lock for the whole of each call. A thread that waits for a line
+//! would keep another thread from writing the request that the line answers. CPython
+//! has no such lock. Here a second `TextIOWrapper` over the same pair of buffers does
+//! the writing, and serves the attributes that do not depend on what was read. The two
+//! have no state in common: one encodes, the other decodes.
 //!
-//! The second one is `_writer` in the dict of the file, since an instance of a class of
-//! `_io` has no room for it. A file that a script makes by calling the class has none:
-//! there `_io`'s own methods write.
+//! The second wrapper is `_writer` in the dict of the file, because an instance of a
+//! class of `_io` has no room for it. A file that a script makes by calling the class
+//! has no `_writer`; `_io`'s own methods write there.
 
 use super::{call_inherited, get_inherited};
 use crate::vm::io_classes::TextIoWrapper;
@@ -22,10 +22,11 @@ use rustpython_vm::{
 };
 use std::fmt;
 
-/// Key of the file that writes, in the dict.
+/// Key of the second wrapper in the dict.
 const WRITER: &str = "_writer";
 
-/// Makes the file of the arguments of `TextIOWrapper`: buffer, encoding, errors, newline.
+/// Makes the file from the arguments of `TextIOWrapper`: buffer, encoding, errors,
+/// newline.
 pub(super) fn open(
     args: (PyObjectRef, PyObjectRef, PyObjectRef, PyObjectRef),
     mode: PyObjectRef,
@@ -42,7 +43,7 @@ pub(super) fn open(
     Ok(text)
 }
 
-/// Calls the method of the file that writes.
+/// Calls the method of the second wrapper.
 fn of_writer(
     zelf: &PyObject,
     name: &'static str,
@@ -68,7 +69,7 @@ fn inherited(zelf: &PyObject, name: &'static str, args: FuncArgs, vm: &VirtualMa
     call_inherited(TextIoWrapper::static_type(), zelf, name, args, vm)
 }
 
-/// Reads an attribute of the file that writes, whose lock no read holds.
+/// Reads an attribute of the second wrapper, whose lock no read holds.
 fn attribute(zelf: &PyObject, name: &'static str, vm: &VirtualMachine) -> PyResult {
     if let Some(writer) = writer(zelf, vm)? {
         return writer.get_attr(name, vm);
@@ -98,7 +99,7 @@ impl Representable for SocketText {
     }
 
     fn repr_str(_zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<String> {
-        // No object has this payload; the slot answers for the type.
+        // No object has this payload; the slot does the work.
         Err(vm.new_not_implemented_error("repr"))
     }
 }

@@ -1,15 +1,15 @@
-//! Refusals that are only reported.
+//! A policy whose refusals are only reported.
 
 use crate::policy::{Denied, Operation, Policy, Target};
 use std::fmt;
 
-/// The host's function that is told of refusals.
+/// The host's function that gets the refusals.
 type Report = dyn Fn(Operation, &Target<'_>, &Denied) + Send + Sync;
 
 /// Allows everything, and reports what another policy would have refused.
 ///
-/// It shows what rules a script needs before they are enforced. The report is
-/// made on the thread that runs the script, before what was asked for happens.
+/// It shows which rules a script needs before they are enforced. The report is made on
+/// the thread that runs the script, before the operation.
 ///
 /// ```
 /// use rustpython_socket::{AuditOnly, Operation, Policy, Rules, Target};

@@ -1,4 +1,4 @@
-//! Methods that put a rule list together.
+//! Methods that build a rule list.
 
 use super::index::List;
 use super::operations::Operations;
@@ -36,9 +36,9 @@ impl Rules {
     /// `localhost` and the names below it; denies everything else that no rule
     /// allows.
     ///
-    /// Loopback is `127.0.0.0/8` and `::1`, and `0.0.0.0` and `::` to connect
-    /// and send to; bound to, those would be all interfaces. Whatever the names
-    /// lead to, no other address is open.
+    /// Loopback is `127.0.0.0/8` and `::1`. For connecting and sending it includes
+    /// `0.0.0.0` and `::`; binding to these would mean all interfaces. No other address is
+    /// open, whatever the names lead to.
     ///
     /// ```
     /// use rustpython_socket::{Operation, Policy, Rules, Target};
@@ -93,7 +93,7 @@ impl Rules {
 
     /// Adds a rule that allows, as text.
     ///
-    /// Without operations it is for all that its target has but `bind`.
+    /// Without operations the rule is for all operations of its target except `bind`.
     ///
     /// # Errors
     ///
@@ -112,7 +112,7 @@ impl Rules {
 
     /// Adds a rule that denies, as text.
     ///
-    /// Without operations it is for all that its target has.
+    /// Without operations the rule is for all operations of its target.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The text that a refusal has for what a script asked for.
+//! Text of a refusal that describes the script's request.
 
 use super::families::Name;
 use super::options::OptionPattern;
@@ -8,9 +8,9 @@ use crate::sockaddr::SockAddr;
 use std::fmt;
 use std::net::SocketAddr;
 
-/// An operation and its target, to begin a sentence with.
+/// An operation and its target, as the beginning of a sentence.
 ///
-/// Text that a script chose is escaped: it may end up in a host's log.
+/// Text that a script chose is escaped, because it may be written to a host's log.
 pub(super) struct Described<'a> {
     pub(super) operation: Operation,
     pub(super) target: &'a Target<'a>,
@@ -53,7 +53,7 @@ impl fmt::Display for Described<'_> {
 impl Described<'_> {
     fn address(&self, f: &mut fmt::Formatter<'_>, address: &SockAddr) -> fmt::Result {
         if let Some((ip, port)) = address.ip() {
-            // A look-up without a port gives addresses with port 0.
+            // After a look-up without a port the addresses have port 0.
             return match (self.operation, port) {
                 (Operation::Resolve, 0) => write!(f, "{ip}"),
                 _ => write!(f, "{}", SocketAddr::new(ip, port)),

@@ -3,7 +3,7 @@
 use crate::policy::Quoted;
 use std::fmt;
 
-/// A rule that could not be read: what is wrong, and where.
+/// Error in the text of a rule, with its position.
 ///
 /// Printed, an error is one line; [`render`](Self::render) points at the character.
 ///
@@ -32,7 +32,7 @@ impl RuleError {
         }
     }
 
-    /// Returns the text that was to be a rule.
+    /// Returns the text that could not be read as a rule.
     ///
     /// ```
     /// # use rustpython_socket::Rule;
@@ -43,7 +43,7 @@ impl RuleError {
         &self.text
     }
 
-    /// Returns where it went wrong, as an index of a byte of the text; its length if
+    /// Returns the position of the error, as a byte index of the text; the text's length if
     /// something is missing at the end.
     ///
     /// ```
@@ -55,7 +55,7 @@ impl RuleError {
         self.position
     }
 
-    /// Returns what is wrong, without the text and the place.
+    /// Returns the message, without the text and the position.
     ///
     /// ```
     /// # use rustpython_socket::Rule;
@@ -78,7 +78,7 @@ impl RuleError {
     /// );
     /// ```
     pub fn render(&self) -> String {
-        // One column for each character, or the caret would be off.
+        // Each character must take one column, otherwise the caret would be misplaced.
         let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
         let text: String = self.text.chars().map(shown).collect();
         let before = self.text.get(..self.position).unwrap_or_default();
@@ -118,10 +118,10 @@ pub(super) struct ParseError {
     message: String,
 }
 
-/// Something that was read, or what is wrong with it.
+/// Result of reading a part of a rule.
 pub(super) type Parsed<T> = Result<T, ParseError>;
 
-/// A part of a rule, and at which byte of the rule it begins.
+/// A part of a rule, and the byte index at which it begins.
 #[derive(Clone, Copy)]
 pub(super) struct Part<'a> {
     pub(super) text: &'a str,
@@ -133,7 +133,7 @@ impl<'a> Part<'a> {
         Self { text, at: 0 }
     }
 
-    /// The parts before and after the first `separator`.
+    /// Returns the parts before and after the first `separator`.
     pub(super) fn split_once(self, separator: char) -> Option<(Self, Self)> {
         let (before, after) = self.text.split_once(separator)?;
         let at = self.at + before.len() + separator.len_utf8();
@@ -146,14 +146,14 @@ impl<'a> Part<'a> {
         ))
     }
 
-    /// The part after `prefix`, if it begins so.
+    /// Returns the part after `prefix`, if this part begins with it.
     pub(super) fn strip_prefix(self, prefix: &str) -> Option<Self> {
         let text = self.text.strip_prefix(prefix)?;
         let at = self.at + prefix.len();
         Some(Self { text, at })
     }
 
-    /// The part before `suffix`, if it ends so.
+    /// Returns the part before `suffix`, if this part ends with it.
     pub(super) fn strip_suffix(self, suffix: char) -> Option<Self> {
         let text = self.text.strip_suffix(suffix)?;
         Some(Self { text, ..self })
@@ -172,7 +172,8 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// A decimal number up to `highest`; `what` begins with its article.
+    /// Reads a decimal number up to `highest`; `what` names it in the message, with an
+    /// article.
     pub(super) fn number(self, what: &str, highest: u32) -> Parsed<u32> {
         if self.text.is_empty() {
             return Err(self.error(format!("{what} is missing")));

@@ -43,11 +43,11 @@ impl Policy for Rules {
     }
 }
 
-/// An address, and those that it stands for.
+/// An address, and the addresses that it stands for.
 type Addresses = SmallVec<[IpAddr; 3]>;
 
 impl AccessRequest<'_> {
-    /// The name and the addresses by which rules for hosts are found.
+    /// Returns the name and the addresses by which the index finds rules for hosts.
     fn hosts(&self, operation: Operation) -> (Option<&str>, Addresses) {
         match self {
             Self::Name(name) => (Some(name.host), Addresses::new()),
@@ -65,7 +65,7 @@ impl AccessRequest<'_> {
         }
         let covered = rule.covers(operation, Deny);
         match (self, &rule.pattern) {
-            // Whatever a name is for, it is looked up.
+            // A name is looked up whatever the operation is.
             (Self::Name(name), Pattern::Host(host, ports)) => {
                 (covered || rule.covers(Resolve, Deny))
                     && ports.matches(name.port, Deny)
@@ -85,12 +85,12 @@ impl AccessRequest<'_> {
         }
     }
 
-    /// True if a rule that denies `family` applies to this request.
+    /// Returns true if a rule that denies `family` applies to this request.
     fn is_of(&self, family: Family) -> bool {
         let own = |number: i32| matches!(family, Family::Any) || family == Family::Number(number);
         match self {
             Self::Socket(socket_type) => socket_type.is_denied_by(family),
-            // An IPv4-mapped address is of both families.
+            // An IPv4-mapped address belongs to both families.
             Self::Ip(ip) => own(ip.family) || ip.ip.is_ipv4() && own(libc::AF_INET),
             Self::Unix(_) => own(libc::AF_UNIX),
             Self::Vsock { .. } => own(libc::AF_VSOCK),
@@ -99,7 +99,8 @@ impl AccessRequest<'_> {
         }
     }
 
-    /// Tells whether the rule matches, where rules that allow and that deny do not differ.
+    /// Returns true if the rule matches. For targets that rules that allow and rules that
+    /// deny match in the same way.
     fn is_matched_by(&self, operation: Operation, rule: &Rule, effect: Effect) -> bool {
         let covered = rule.covers(operation, effect);
         match (self, &rule.pattern) {
@@ -134,7 +135,7 @@ impl Rules {
         }
     }
 
-    /// The first rule that denies it.
+    /// Returns the first rule that denies the request.
     fn denies(&self, operation: Operation, request: &AccessRequest<'_>) -> Option<&Rule> {
         let denied = |rule: &&Rule| request.is_denied_by(operation, rule);
         let (name, addresses) = request.hosts(operation);
@@ -150,8 +151,8 @@ impl Rules {
         }
     }
 
-    /// True of what could reach an address that a rule denies, without the address
-    /// being checked: options, and sockets whose headers the script writes.
+    /// Returns true for requests by which a script could reach a denied address without a
+    /// check of the address: options, and sockets whose headers the script writes.
     fn is_way_around(&self, request: &AccessRequest<'_>) -> bool {
         let is_wide = match request {
             AccessRequest::Option { .. } => true,
@@ -166,11 +167,12 @@ impl Rules {
                 Pattern::Host(..) | Pattern::Unix(_) | Pattern::Vsock { .. }
             )
         };
-        // Nearly always the first one does.
+        // Nearly always the first rule denies an address.
         is_wide && self.deny.iter().any(denies_address)
     }
 
-    /// True if the base or a rule allows it; the rules that deny are done with.
+    /// Returns true if the base or a rule allows the request. `denies` has been asked
+    /// before.
     fn allows(&self, operation: Operation, request: &AccessRequest<'_>) -> bool {
         match request {
             AccessRequest::Name(name) => self.allows_name(operation, name),
@@ -212,7 +214,7 @@ impl Rules {
             .any(|(rule, host, ports)| {
                 let fits = match operation {
                     Resolve => opens_look_ups(rule, host),
-                    // The address that the look-up gives will be checked for itself.
+                    // Each address that the look-up gives will be checked, too.
                     _ => {
                         (rule.covers(operation, Allow) || rule.covers(Resolve, Allow))
                             && ports.matches(name.port, Allow)
@@ -235,7 +237,7 @@ impl Rules {
                 .any(|(rule, host, ports)| {
                     rule.covers(operation, Allow)
                     && ports.matches(ip.port, Allow)
-                    // Whoever writes the unspecified address means it.
+                    // A rule that names the unspecified address allows it.
                     && (ip.ip.is_unspecified() && host.is_exactly(ip.ip)
                         || ip.name.is_some_and(|name| host.matches_name(name, Allow)))
                 })
@@ -249,7 +251,8 @@ impl Rules {
             })
     }
 
-    /// Tells whether scripts may see an address that a look-up gave, or look one up.
+    /// Returns true if scripts may see an address from a look-up, or look up the name of an
+    /// address.
     fn allows_answer(&self, ip: &Ip<'_>) -> bool {
         if let Some(host) = ip.name {
             let name = Name {
@@ -272,8 +275,8 @@ impl Rules {
         let addresses: Addresses = reached.iter().copied().chain([ip.ip]).collect();
         self.host_rules(None, &addresses).any(|(rule, host, _)| {
             if unspecified {
-                // It is asked for to listen, or to reach loopback: nobody else
-                // hears of it.
+                // The unspecified address is looked up to listen, or to reach loopback. The
+                // look-up asks no other machine.
                 host.matches_ip(ip.ip) || reached.iter().any(|ip| host.matches_ip(*ip))
             } else {
                 opens_look_ups(rule, host) && host.matches_ip(ip.ip)
@@ -281,8 +284,8 @@ impl Rules {
         })
     }
 
-    /// The rules that allow hosts, of which those that match this name or these
-    /// addresses must be there.
+    /// Returns rules that allow hosts, among them all that match this name or these
+    /// addresses.
     fn host_rules(
         &self,
         name: Option<&str>,
@@ -296,16 +299,16 @@ impl Rules {
     }
 }
 
-/// True of an allowed host that may be looked up. A rule for any operation allows the
-/// look-up, except one that lets scripts listen on a port of every host: it must not open
-/// the look-up of all of them.
+/// Returns true if a rule that allows a host also allows looking it up. Every rule
+/// does, except a rule only for `bind` on every host, because it must not open the
+/// look-up of all names.
 fn opens_look_ups(rule: &Rule, host: &HostPattern) -> bool {
     let other = [Connect, Send, Resolve];
     !host.is_everyone() || other.into_iter().any(|other| rule.covers(other, Allow))
 }
 
-/// True of `localhost` and the names below it (RFC 6761, 6.3). `name` is without a final
-/// dot; another one makes it nobody's name.
+/// Returns true for `localhost` and the names below it (RFC 6761, 6.3). A caller has
+/// removed one final dot; a name that still ends in a dot is not valid.
 fn is_localhost(name: &str) -> bool {
     let below = is_below_localhost(name.as_bytes()) && !name.ends_with('.');
     below || name.eq_ignore_ascii_case("localhost")

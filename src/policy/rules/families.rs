@@ -58,8 +58,7 @@ pub(super) struct SocketKind {
 impl SocketKind {
     pub(super) fn new(family: i32, socket_type: i32) -> Self {
         let socket_type = socket_type & TYPE_MASK;
-        // The kernel still turns this old way to ask for a packet socket into
-        // the new one.
+        // The kernel still converts this old way to ask for a packet socket.
         let family = match (family, socket_type) {
             (AF_INET, SOCK_PACKET) => AF_PACKET,
             _ => family,
@@ -70,12 +69,12 @@ impl SocketKind {
         }
     }
 
-    /// True of a socket whose protocol headers the script would write.
+    /// Returns true for a socket whose protocol headers the script would write.
     pub(super) fn is_raw(self) -> bool {
         matches!(self.family, AF_INET | AF_INET6) && self.socket_type == SOCK_RAW
     }
 
-    /// True of a socket that reaches nothing until its addresses are checked.
+    /// Returns true for a socket that reaches nothing until its addresses are checked.
     pub(super) fn is_ordinary(self) -> bool {
         let known = matches!(
             self.socket_type,
@@ -88,7 +87,8 @@ impl SocketKind {
         match rule {
             Family::Any => true,
             Family::Raw => self.is_raw(),
-            // A raw socket is more than its family: it takes a rule that says so.
+            // A rule for the family does not cover raw sockets: they need `socket:raw` or
+            // `socket:*`.
             Family::Number(number) => number == self.family && !self.is_raw(),
         }
     }

@@ -1,4 +1,4 @@
-//! A list of rules, in which those for a host are found without a search.
+//! A list of rules with an index of the rules for hosts.
 
 use super::Rule;
 use super::pattern::{HostPattern, Pattern};
@@ -11,21 +11,21 @@ use std::ops::Deref;
 
 /// Rules in the order in which they were added.
 ///
-/// A rule for one host is in a map, by the name, the suffix or the subnet, so that
-/// a request costs a look into each map for every label of its name, and for
-/// every length of prefix that occurs. All other rules are gone through.
+/// A rule for one host is in a map, by the name, the suffix or the subnet. So a request
+/// costs one look into a map for every label of its name and for every prefix length
+/// that occurs. All other rules are searched one by one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct List {
     rules: Vec<Rule>,
     names: Places<Box<str>>,
     suffixes: Places<Box<str>>,
     nets: Places<IpNet>,
-    /// A bit for each length of prefix that a subnet has.
+    /// A bit for each prefix length of the subnets.
     lengths4: u64,
     lengths6: [u128; 2],
-    /// For every host.
+    /// Rules for every host.
     everyone: Vec<u32>,
-    /// For no host.
+    /// Rules for targets other than hosts.
     others: Vec<u32>,
 }
 
@@ -34,7 +34,8 @@ type Places<K> = HashMap<K, SmallVec<[u32; 2]>>;
 /// The places of rules, in order.
 type Found = SmallVec<[u32; 16]>;
 
-/// A list so short is gone through: that costs less than the maps.
+/// Length up to which a list is searched one by one, because that costs less than the
+/// maps.
 const SHORT: usize = 8;
 
 impl PartialEq for List {
@@ -55,7 +56,7 @@ impl Deref for List {
 
 impl List {
     pub(super) fn push(&mut self, rule: Rule) {
-        // More rules than that would not fit the memory.
+        // More rules than `u32::MAX` would not fit the memory.
         let place = self.rules.len() as u32;
         match &rule.pattern {
             Pattern::Host(HostPattern::Any, _) => self.everyone.push(place),
@@ -78,13 +79,13 @@ impl List {
         self.rules.push(rule);
     }
 
-    /// The rules that are for no host: families, paths, options and so on.
+    /// Returns the rules for targets other than hosts: families, paths, options and so on.
     pub(super) fn others(&self) -> impl Iterator<Item = &Rule> {
         self.others.iter().map(|place| &self.rules[*place as usize])
     }
 
-    /// At least the rules for hosts that match the name or one of the addresses, in
-    /// order. `name` is without a final dot, and no address is an IPv4-mapped one.
+    /// Returns, in order, at least all rules for hosts that match the name or one of the
+    /// addresses. `name` must not end in a dot, and no address may be IPv4-mapped.
     pub(super) fn for_host(
         &self,
         name: Option<&str>,
@@ -110,7 +111,7 @@ impl List {
     }
 
     fn find_name(&self, name: &str, found: &mut Found) {
-        // Before the last so many bytes no rule's name can begin.
+        // A rule's name is not longer than this many last bytes.
         let mut begin = name.len().saturating_sub(LONGEST_NAME + 1);
         while !name.is_char_boundary(begin) {
             begin += 1;
@@ -162,7 +163,7 @@ mod tests {
 
     fn list(rules: &[&str]) -> List {
         let mut list = List::default();
-        // Enough not to be gone through.
+        // Enough rules to use the maps.
         for n in 0..=SHORT {
             list.push(format!("filler{n}.test").parse().unwrap());
         }
@@ -172,7 +173,7 @@ mod tests {
         list
     }
 
-    /// The index finds, in order, every rule that a search through all of them finds.
+    /// The index finds, in order, every rule that a search through all rules finds.
     #[test]
     fn nothing_that_matches_is_missed() {
         let list = list(&[
@@ -262,7 +263,7 @@ mod tests {
         assert_eq!(list.for_host(Some("nobody.test"), &[]).count(), 0);
     }
 
-    /// For the eye: what a request costs with few rules and with many.
+    /// Prints the cost of a request with few rules and with many.
     #[test]
     fn the_time_of_a_question() {
         use crate::policy::{Operation, Policy, Rules, Target};

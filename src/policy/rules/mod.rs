@@ -1,7 +1,7 @@
-//! The rule list that serves nearly every host.
+//! Rule lists, which serve nearly every host.
 //!
-//! [`Rule`] documents the grammar. A rule is read by `parse` and `parse_host`
-//! into a `pattern`; `request` reads what a script asks; `eval` compares them.
+//! [`Rule`] documents the grammar. `parse` and `parse_host` read a rule into a
+//! `pattern`; `request` reads a script's request; `eval` compares the two.
 
 mod audit;
 mod builder;
@@ -52,53 +52,53 @@ use index::List;
 /// # Ok::<(), rustpython_socket::RuleError>(())
 /// ```
 ///
-/// [`Rule`] says how a rule is written. The order of the rules does not matter,
-/// and one that denies beats all that allow. A list can also be read from text
-/// ([`FromStr`](std::str::FromStr)), such as a line of a configuration or a file, and
-/// collected from rules, which allow then.
+/// [`Rule`] says how a rule is written. The order of the rules does not matter, and a
+/// rule that denies beats all that allow. A list can also be read from text
+/// ([`FromStr`](std::str::FromStr)), such as a line of a configuration or a file, or
+/// collected from rules that allow.
 ///
 /// # Names and addresses
 ///
-/// A name is checked before it is looked up, and so is each address that the look-up
-/// gives. Rules for addresses and subnets do not match names: what a
-/// name leads to is not known yet, and the request itself can carry data out.
-/// So a name takes a rule by name, `*` or `:port`.
+/// A name is checked before it is looked up, and then each address that the look-up
+/// gives. Rules for addresses and subnets do not match names, because the addresses are
+/// not known yet, and the look-up itself can carry data out. So a name needs a rule by
+/// name, `*` or `:port`.
 ///
-/// - A host that is a number (`2130706433`, `0x7f.1`) is the address it means, and
-///   is used as that address. One that ends in a dot is a name.
-/// - Names below `localhost` lead to loopback, and nobody is asked for them.
-/// - A look-up is allowed by any rule that allows the name for any operation,
-///   on whatever port. Of the rules that are for every host, those for `bind`
-///   alone open no look-ups.
-/// - `resolve=` rules allow the look-up that `connect((name, port))` makes too;
-///   the address it gives needs a rule of its own then.
-/// - An address that an allowed name led to is open, on the ports of the rule
-///   and unless a rule denies it. Whoever runs the name can have it lead to
-///   addresses of the host's own network; deny those that matter.
+/// - A host that is a number (`2130706433`, `0x7f.1`) is checked and used as the
+///   address that it means. A host that ends in a dot is a name.
+/// - Names below `localhost` lead to loopback without asking a name server.
+/// - Any rule that allows the name, for any operation and port, allows the look-up.
+///   Rules for `bind` alone on every host are the exception.
+/// - `resolve=` rules also allow the look-up of `connect((name, port))`; then each
+///   address needs a rule of its own.
+/// - An address that an allowed name led to is open on the ports of the rule, unless a
+///   rule denies the address. The owner of the name can make it lead to addresses of
+///   the host's own network; deny those that matter.
 /// - A rule that denies a name does not deny its addresses, and they may have
 ///   other names. To keep scripts from a machine, deny its addresses.
 /// - A rule that denies ports does not deny look-ups that concern no port.
-/// - Connecting to `0.0.0.0` or `::` connects to loopback and is checked as that.
-///   To bind to them is to listen on all interfaces, and takes a rule for them.
+/// - Connecting to `0.0.0.0` or `::` connects to loopback and is checked as loopback.
+///   Binding to them means listening on all interfaces, and needs a rule for them.
 ///
 /// # What needs no rule
 ///
-/// Unless a `socket:` rule denies it, scripts can create sockets of IPv4, IPv6
-/// and AF_UNIX, raw ones apart: what they reach is checked when they reach it. Sockets
-/// of vsock can be created if a rule allows any vsock address. Other families
-/// need a `socket:` rule, which is then for their addresses too; a rule that
-/// denies a family is always for its addresses as well.
+/// Unless a `socket:` rule denies it, scripts can create sockets of IPv4, IPv6 and
+/// AF_UNIX, except raw sockets, because their addresses are checked later. Sockets of
+/// vsock can be created if a rule allows any vsock address. Other families need a
+/// `socket:` rule, which then also covers their addresses; a rule that denies a family
+/// always covers its addresses, too.
 ///
-/// Options that concern a socket alone, such as `SO_KEEPALIVE` or `TCP_NODELAY`,
-/// can be read and set, and sent as ancillary data. All others need an `option:`
-/// rule, such as `option:SO_BINDTODEVICE` or `option:6:200`: they redirect traffic,
-/// carry addresses, hand out descriptors, reach memory, change privileges, or are
-/// not known here. To join or leave a multicast group takes what it takes to bind
-/// to the group's address: `bind=239.1.2.3`.
+/// Options that concern a socket alone, such as `SO_KEEPALIVE` or `TCP_NODELAY`, can be
+/// read and set, and sent as ancillary data. All others need an `option:` rule, such as
+/// `option:SO_BINDTODEVICE` or `option:6:200`, because they redirect traffic, carry
+/// addresses, hand out descriptors, reach memory, change privileges, or are unknown.
+/// Joining or leaving a multicast group needs a rule to bind to the group's address:
+/// `bind=239.1.2.3`.
 ///
-/// `allow_all()` with a rule that denies an address is as strict with options, raw sockets
-/// and packet sockets, because these could go around that rule. Of the functions that
-/// concern the machine, only those that change it or list its interfaces need a rule.
+/// `allow_all()` with a rule that denies an address is as strict with options, raw
+/// sockets and packet sockets, because these could circumvent that rule. Among the
+/// functions that concern the machine, only those that change it or list its interfaces
+/// need a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Rules {
@@ -107,7 +107,7 @@ pub struct Rules {
     deny: List,
 }
 
-/// The starting point: what is allowed without any rule.
+/// The starting point of a list: everything that is allowed without any rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Base {
     Everything,

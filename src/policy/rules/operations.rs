@@ -3,7 +3,8 @@
 use crate::policy::Operation;
 use std::fmt;
 
-/// The effect of a rule, by which what it leaves out is read.
+/// Effect of a rule. It decides which operations a rule without any covers, and whether
+/// a request without a port matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     Allow,
@@ -28,7 +29,8 @@ impl Operations {
     pub(super) const SEND: Self = Self(4);
     pub(super) const RESOLVE: Self = Self(8);
 
-    /// The set of one operation; empty for those that no rule is written with.
+    /// Returns the set of one operation; empty for an operation that cannot be written in a
+    /// rule.
     pub(super) const fn of(operation: Operation) -> Self {
         match operation {
             Operation::Connect => Self::CONNECT,
@@ -42,7 +44,7 @@ impl Operations {
         }
     }
 
-    /// The set of the operation with this name.
+    /// Returns the set of the operation with this name.
     pub(super) fn named(name: &str) -> Option<Self> {
         Some(match name {
             "connect" => Self::CONNECT,
@@ -65,7 +67,7 @@ impl Operations {
         self.0 == 0
     }
 
-    /// True if there is an operation that both sets have.
+    /// Returns true if both sets have some operation.
     pub(super) const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }

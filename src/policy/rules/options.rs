@@ -1,15 +1,16 @@
-//! Socket options, by whether they need a rule.
+//! Socket options that need a rule, and those that need none.
 //!
-//! Those of [`ORDINARY`] need none: what they do concerns the socket alone, and its
-//! traffic with addresses that are checked. Everything else does, since the kernel's
-//! list grows every year: options that redirect traffic, connect or bind without an
-//! address being checked, hand out descriptors, reach memory, or change privileges.
+//! Options in [`ORDINARY`] need no rule, because they concern the socket alone, and its
+//! traffic with addresses that are checked. All other options need one, also unknown
+//! ones, because the kernel's list grows every year: options can redirect traffic,
+//! connect or bind without a check of the address, hand out descriptors, reach memory,
+//! or change privileges.
 
 use crate::sockaddr::family::SCTP_SOCKOPT_CONNECTX;
 use nix::libc;
 use std::fmt;
 
-/// An option that a rule can name, or a range of them; none is ordinary.
+/// An option, or a range of options, that a rule can name. None is ordinary.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Guarded {
     name: &'static str,
@@ -18,7 +19,7 @@ pub(super) struct Guarded {
     last: i32,
 }
 
-/// The end of the numbers that an open range holds.
+/// The end of an open range.
 const LAST: i32 = i32::MAX;
 
 /// Builds [`GUARDED`]: for each level the options that libc names, then those
@@ -43,8 +44,8 @@ macro_rules! guarded {
 /// netfilter.
 const GUARDED: &[Guarded] = guarded! {
     // Another interface, route or packet filter; more memory than the limits
-    // of the system; programs that the kernel runs on what is received. A unix
-    // socket gets a name by being told to pass credentials.
+    // of the system; programs that the kernel runs on what is received. SO_PASSCRED
+    // gives a unix socket a name without a bind.
     libc::SOL_SOCKET => {
         SO_ATTACH_BPF SO_ATTACH_FILTER SO_ATTACH_REUSEPORT_CBPF SO_ATTACH_REUSEPORT_EBPF
         SO_BINDTODEVICE SO_BINDTOIFINDEX SO_DEBUG SO_DETACH_FILTER SO_DETACH_REUSEPORT_BPF
@@ -60,8 +61,8 @@ const GUARDED: &[Guarded] = guarded! {
         IP_LOCAL_PORT_RANGE = 51,
         IP_NETFILTER = 64..=LAST,
     }
-    // The same for IPv6. IPV6_PKTINFO sets the source address and interface
-    // that no bind has named, IPV6_2292PKTOPTIONS that and all headers at once.
+    // Like the options of IPv4. IPV6_PKTINFO sets a source address and interface
+    // without a bind, IPV6_2292PKTOPTIONS these and all headers at once.
     libc::IPPROTO_IPV6 => {
         IPV6_2292PKTOPTIONS IPV6_DSTOPTS IPV6_FREEBIND IPV6_HDRINCL IPV6_HOPOPTS
         IPV6_IPSEC_POLICY IPV6_JOIN_ANYCAST IPV6_NEXTHOP IPV6_PKTINFO IPV6_ROUTER_ALERT
@@ -69,13 +70,14 @@ const GUARDED: &[Guarded] = guarded! {
         IPV6_NETFILTER = 64..=65,
         IPV6_MROUTE = 200..=211,
     }
-    // A connection from nothing, and another protocol on top of one.
+    // A connection without a handshake (TCP_REPAIR), and another protocol on top of a
+    // connection (TCP_ULP).
     libc::IPPROTO_TCP => {
         TCP_QUEUE_SEQ TCP_REPAIR TCP_REPAIR_OPTIONS TCP_REPAIR_QUEUE TCP_REPAIR_WINDOW TCP_ULP;
     }
-    // The kernel takes packets for IPsec or a tunnel out of the socket.
+    // With this option the kernel takes packets for IPsec or a tunnel from the socket.
     libc::IPPROTO_UDP => { UDP_ENCAP; }
-    // Addresses in the value: to bind, to connect, to talk to.
+    // Options with addresses in the value, to bind, connect or send to.
     libc::IPPROTO_SCTP => {
         SCTP_PRIMARY_ADDR SCTP_SET_PEER_PRIMARY_ADDR;
         SCTP_SOCKOPT_BINDX_ADD = 100,
@@ -92,8 +94,8 @@ macro_rules! each {
     ($($name:ident)*) => { &[$((libc::$name, libc::$name)),*] };
 }
 
-/// The options that need no rule, by level: single numbers and ranges. As ancillary
-/// data the same numbers are as harmless; `object::message` names the exceptions.
+/// Options that need no rule, by level: single numbers and ranges. As ancillary data
+/// the same numbers need no rule either; `object::message` has the exceptions.
 const ORDINARY: &[(i32, &[(i32, i32)])] = &[
     (
         libc::SOL_SOCKET,
@@ -173,7 +175,7 @@ const ORDINARY: &[(i32, &[(i32, i32)])] = &[
     // ICMP_FILTER and ICMPV6_FILTER: what a raw socket hears.
     (255, &[(1, 1)]),
     (libc::IPPROTO_ICMPV6, &[(1, 1)]),
-    // Of families whose sockets need a rule already.
+    // Options of families whose sockets need a rule already.
     (libc::SOL_ALG, &[(1, 7)]),
     (libc::SOL_CAN_RAW, &[(1, 9)]),
     (libc::SOL_NETLINK, &[(1, 12)]),
@@ -182,7 +184,7 @@ const ORDINARY: &[(i32, &[(i32, i32)])] = &[
     (libc::AF_VSOCK, &[(0, 2), (6, 8)]),
 ];
 
-/// True of an option that needs no rule.
+/// Returns true for an option that needs no rule.
 pub(super) fn is_ordinary(level: i32, number: i32) -> bool {
     let mut of_level = ORDINARY.iter().filter(|(own, _)| *own == level);
     of_level.any(|(_, ranges)| {
@@ -192,7 +194,7 @@ pub(super) fn is_ordinary(level: i32, number: i32) -> bool {
     })
 }
 
-/// The entry of an option that has a name.
+/// Returns the entry of an option that has a name.
 pub(super) fn guarded(level: i32, number: i32) -> Option<&'static Guarded> {
     GUARDED.iter().find(|option| option.holds(level, number))
 }
@@ -227,7 +229,7 @@ impl OptionPattern {
         known.map(Self::Named)
     }
 
-    /// The option with a number, by its name if that is the name of it alone.
+    /// Returns the pattern of an option, by its name if no other option has the name.
     pub(super) fn numbered(level: i32, number: i32) -> Self {
         match guarded(level, number) {
             Some(option) if option.first == option.last => Self::Named(option),
@@ -355,7 +357,7 @@ mod tests {
             (libc::SOL_PACKET, 1),
             (283, 4),
             (276, 2),
-            // What no kernel has yet.
+            // An option that no kernel has yet.
             (libc::SOL_SOCKET, 200),
             (libc::IPPROTO_TCP, 200),
             (12345, 1),

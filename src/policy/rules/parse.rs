@@ -10,7 +10,7 @@ use super::ports::Ports;
 use super::unix::{CleanPath, LONGEST, UnixPattern};
 use super::{Rule, RuleError};
 
-/// A whole rule.
+/// Reads a whole rule.
 pub(super) fn rule(text: &str) -> Result<Rule, RuleError> {
     read(text, |whole| {
         // A path may have a `=` in it.
@@ -26,7 +26,7 @@ pub(super) fn rule(text: &str) -> Result<Rule, RuleError> {
     })
 }
 
-/// The target of a rule whose operation is known.
+/// Reads the target of a rule whose operations are known.
 pub(super) fn target(text: &str, operations: Operations) -> Result<Rule, RuleError> {
     read(text, |whole| with_operations(Some(operations), whole))
 }
@@ -91,7 +91,7 @@ fn with_operations(operations: Option<Operations>, target: Part<'_>) -> Parsed<R
 /// Reads what comes after a keyword and its colon.
 type Reader = fn(Part<'_>) -> Parsed<Pattern>;
 
-/// The words that begin a target which is no host.
+/// Words that begin a target other than a host.
 const KEYWORDS: [(&str, Reader); 6] = [
     ("unix", |path| unix(path).map(Pattern::Unix)),
     ("vsock", vsock),
@@ -151,7 +151,7 @@ fn unix(path: Part<'_>) -> Parsed<UnixPattern> {
     }
     let too_long = || path.error(format!("a path has at most {LONGEST} bytes"));
     let clean = CleanPath::new(path.text.as_bytes()).ok_or_else(too_long)?;
-    // Only whole components were removed: it is text still.
+    // Only whole components were removed, so the rest is still valid text.
     let clean = String::from_utf8_lossy(clean.as_bytes()).into_owned();
     if clean.len() > LONGEST {
         return Err(too_long());

@@ -14,13 +14,14 @@ const HIGHEST_PORT: u32 = 0xffff;
 /// The length of the prefix of IPv4-mapped addresses.
 const MAPPED_BITS: u8 = 96;
 
-/// An IPv6 address or subnet without brackets, if it begins as one.
+/// Reads an IPv6 address or subnet without brackets; `None` if the target does not
+/// begin like one.
 pub(super) fn bare_ipv6(target: Part<'_>) -> Option<Parsed<HostPattern>> {
     let address = target.text.split('/').next()?;
     address.parse::<Ipv6Addr>().ok().map(|_| ipv6(target))
 }
 
-/// Any target that begins with no keyword and is not [`bare_ipv6`].
+/// Reads any target that begins with no keyword and is not [`bare_ipv6`].
 pub(super) fn host_and_ports(target: Part<'_>) -> Parsed<Pattern> {
     if let Some((scheme, _)) = target.text.split_once("://") {
         let message = "a rule has no scheme, only a host and ports";
@@ -43,7 +44,7 @@ pub(super) fn host_and_ports(target: Part<'_>) -> Parsed<Pattern> {
     // A final dot does not matter in a name, and is not printed.
     let bare = name.text.strip_suffix('.').unwrap_or(name.text);
     if is_keyword(bare) {
-        // A host of that name would print as something else.
+        // A host with that name would print as another kind of target.
         return Err(
             name.error("this word is written in lower case; a host of that name has no ports")
         );
@@ -58,12 +59,12 @@ pub(super) fn host_and_ports(target: Part<'_>) -> Parsed<Pattern> {
     Ok(Pattern::Host(host, ports(numbers, HIGHEST_PORT)?))
 }
 
-/// True of what was meant to be IPv6, by what is before and after a colon.
+/// Returns true if the text before and after the first colon looks like IPv6.
 fn looks_like_ipv6(first: &str, rest: &str) -> bool {
     rest.contains(':') && first.len() <= 4 && first.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Reads what comes after the colon.
+/// Reads the ports after the colon.
 pub(super) fn ports(numbers: Part<'_>, highest: u32) -> Parsed<Ports> {
     if numbers.text == "*" {
         return Ok(Ports::ANY);
@@ -80,7 +81,7 @@ pub(super) fn ports(numbers: Part<'_>, highest: u32) -> Parsed<Ports> {
     Ok(Ports::range(low, high, highest))
 }
 
-/// `*`, a name or IPv4.
+/// Reads `*`, a name, or an IPv4 address or subnet.
 fn host(host: Part<'_>) -> Parsed<HostPattern> {
     if host.text == "*" {
         return Ok(HostPattern::Any);
@@ -103,7 +104,7 @@ fn host(host: Part<'_>) -> Parsed<HostPattern> {
     }
 }
 
-/// The IPv4 address that a host is in any spelling.
+/// Returns the IPv4 address that a host means in any spelling.
 fn literal4(host: &str) -> Option<Ipv4Addr> {
     match HostLiteral::parse(host.as_bytes())?.ip {
         IpAddr::V4(ip) => Some(ip),
@@ -119,7 +120,8 @@ fn ipv4(address: Part<'_>) -> Parsed<Ipv4Addr> {
     address.text.parse().map_err(|_| wrong())
 }
 
-/// Rules have one spelling, so that who reads them sees what they are for.
+/// Makes the error for another spelling of an address. Rules have one spelling, so that
+/// readers see what they mean.
 fn other_spelling(host: Part<'_>, ip: Ipv4Addr) -> ParseError {
     host.error(format!(
         "write this address as {ip}, or a port with a colon before it"
@@ -140,8 +142,8 @@ fn bits_behind(host: Part<'_>, net: IpNet) -> ParseError {
     ))
 }
 
-/// An IPv6 address or subnet. One of IPv4-mapped addresses is one of IPv4, as
-/// it is when it is used.
+/// Reads an IPv6 address or subnet. A subnet of IPv4-mapped addresses becomes an IPv4
+/// subnet, because the kernel uses IPv4 for them.
 fn ipv6(text: Part<'_>) -> Parsed<HostPattern> {
     let (address, bits) = match text.split_once('/') {
         Some((address, bits)) => (address, Some(bits)),
@@ -167,7 +169,7 @@ fn ipv6(text: Part<'_>) -> Parsed<HostPattern> {
     Ok(HostPattern::Net(net.into()))
 }
 
-/// Points at the first character that IPv6 does not have, if there is one.
+/// Makes an error at the first character that IPv6 does not have, if there is one.
 fn ipv6_error(address: Part<'_>) -> ParseError {
     let strange = |c: char| !(c.is_ascii_hexdigit() || matches!(c, ':' | '.'));
     match address.text.char_indices().find(|(_, c)| strange(*c)) {
@@ -178,7 +180,7 @@ fn ipv6_error(address: Part<'_>) -> ParseError {
     }
 }
 
-/// A name in lower case, without a final dot.
+/// Reads a name; returns it in lower case, without a final dot.
 fn name(name: Part<'_>) -> Parsed<Box<str>> {
     if let Some(at) = name.text.find(|c: char| !is_of_name(c)) {
         let message = match name.text.get(at..).and_then(|rest| rest.chars().next()) {
@@ -207,7 +209,7 @@ fn name(name: Part<'_>) -> Parsed<Box<str>> {
     if text.len() > LONGEST_NAME {
         return Err(name.error(format!("a name has at most {LONGEST_NAME} characters")));
     }
-    // No domain ends in a number; this was to be an address.
+    // No domain ends in a number, so the text was meant to be an address.
     let last = text.rsplit('.').next().unwrap_or_default();
     if last.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(name.error("neither a name nor an address"));

@@ -1,4 +1,4 @@
-//! The pattern of a rule: all of it but its operations.
+//! Pattern of a rule: everything except its operations.
 
 use super::families::Family;
 use super::operations::{Effect, Operations};
@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use std::fmt;
 use std::net::IpAddr;
 
-/// The functions that a `system:` rule can name, and whether they are allowed
-/// without one: those read tables that every system has, and its name.
+/// Functions that a `system:` rule can name. True: allowed without a rule, because the
+/// function only reads the host's name or tables that every system has.
 const FUNCTIONS: &[(&str, bool)] = &[
     ("gethostname", true),
     ("getprotobyname", true),
@@ -22,19 +22,19 @@ const FUNCTIONS: &[(&str, bool)] = &[
     ("sethostname", false),
 ];
 
-/// A function of the table, by its name.
+/// Returns the table's copy of a function's name.
 pub(super) fn function(name: &str) -> Option<&'static str> {
     let known = FUNCTIONS.iter().find(|(known, _)| *known == name);
     known.map(|(name, _)| *name)
 }
 
-/// All names of functions, for a message.
+/// Returns all names of functions, for a message.
 pub(super) fn functions() -> String {
     let names: Vec<_> = FUNCTIONS.iter().map(|(name, _)| *name).collect();
     names.join(", ")
 }
 
-/// True of a function that needs no rule.
+/// Returns true for a function that needs no rule.
 pub(super) fn is_harmless(function: &str) -> bool {
     FUNCTIONS.contains(&(function, true))
 }
@@ -56,21 +56,22 @@ pub(super) enum Pattern {
 pub(super) enum HostPattern {
     Any,
     Name(Box<str>),
-    /// All names that end in a dot and this.
+    /// All names that end in a dot and this text.
     Suffix(Box<str>),
-    /// An address is a subnet of one.
+    /// A subnet. A single address is a subnet with the longest prefix.
     Net(IpNet),
 }
 
 impl HostPattern {
-    /// `name` is without a final dot.
+    /// Returns true if the host matches `name`, which must not end in a dot.
     pub(super) fn matches_name(&self, name: &str, effect: Effect) -> bool {
         let pattern = match self {
             Self::Any => return true,
             Self::Net(_) => return false,
             Self::Name(pattern) | Self::Suffix(pattern) => pattern,
         };
-        // DNS also writes `a` as `\097` (RFC 1035, 5.1): it could be any name.
+        // DNS also writes `a` as `\097` (RFC 1035, 5.1), so a name with a backslash could
+        // be any name.
         if name.contains('\\') {
             return effect == Effect::Deny;
         }
@@ -89,7 +90,7 @@ impl HostPattern {
         head_fits && tail.eq_ignore_ascii_case(pattern)
     }
 
-    /// `ip` is not an IPv4-mapped one.
+    /// Returns true if the host matches `ip`, which must not be an IPv4-mapped address.
     pub(super) fn matches_ip(&self, ip: IpAddr) -> bool {
         match self {
             Self::Any => true,
@@ -98,7 +99,7 @@ impl HostPattern {
         }
     }
 
-    /// True of a rule for all hosts, or for all that have an address of one version.
+    /// Returns true for a rule for all hosts, or for all addresses of one IP version.
     pub(super) fn is_everyone(&self) -> bool {
         match self {
             Self::Any => true,
@@ -107,14 +108,14 @@ impl HostPattern {
         }
     }
 
-    /// True of a rule for exactly this address.
+    /// Returns true for a rule for exactly this address.
     pub(super) fn is_exactly(&self, ip: IpAddr) -> bool {
         matches!(self, Self::Net(net) if *net == IpNet::from(ip))
     }
 }
 
 impl Pattern {
-    /// The operations that can be written before a target of this kind.
+    /// Returns the operations that can be written before a target of this kind.
     pub(super) fn operations(&self) -> Operations {
         let sockets = Operations::CONNECT
             .and(Operations::BIND)
@@ -128,8 +129,9 @@ impl Pattern {
         }
     }
 
-    /// The operations of a rule that names none. Who is allowed to reach a
-    /// target need not listen on it; what is denied is denied altogether.
+    /// Returns the operations of a rule that names none. A rule that allows does not
+    /// include `bind`, because a script that may reach a target need not listen on it. A
+    /// rule that denies includes all operations.
     pub(super) fn default_operations(&self, effect: Effect) -> Operations {
         match effect {
             Effect::Allow => self.operations().without(Operations::BIND),
@@ -137,7 +139,7 @@ impl Pattern {
         }
     }
 
-    /// The kind of target, with its article.
+    /// Returns the kind of target, with its article.
     pub(super) fn what(&self) -> &'static str {
         match self {
             Self::Host(..) => "a host",

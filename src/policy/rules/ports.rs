@@ -10,13 +10,15 @@ pub(super) struct Ports(Option<(u32, u32)>);
 impl Ports {
     pub(super) const ANY: Self = Self(None);
 
-    /// From `first` to `last`, of a protocol whose highest port is `highest`.
+    /// Makes the ports from `first` to `last`, of a protocol whose highest port is
+    /// `highest`.
     pub(super) fn range(first: u32, last: u32, highest: u32) -> Self {
         Self((first > 0 || last < highest).then_some((first, last)))
     }
 
-    /// Tells whether the ports match. A request without a port (`None`) is allowed by a rule
-    /// for some port, but denied only by a rule for all of them: `:25` denies no look-up of a host.
+    /// Returns true if the ports match. A request without a port (`None`) is allowed by a
+    /// rule for some port, but denied only by a rule for all ports: `:25` denies no look-up
+    /// of a host.
     pub(super) fn matches(self, port: Option<u32>, effect: Effect) -> bool {
         match (self.0, port) {
             (None, _) => true,
@@ -30,7 +32,7 @@ impl Ports {
     }
 }
 
-/// With the colon before them; nothing for all ports.
+/// Writes the ports after a colon; nothing for all ports.
 impl fmt::Display for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {

@@ -7,7 +7,7 @@ use crate::sockaddr::{SockAddr, UnixName};
 use nix::libc;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A target as the rules see it. Reading it allocates nothing.
+/// A target in the form that rules are compared with. Reading it allocates nothing.
 pub(super) enum AccessRequest<'a> {
     Name(Name<'a>),
     Ip(Ip<'a>),
@@ -29,17 +29,17 @@ pub(super) enum AccessRequest<'a> {
 
 /// A name that is about to be looked up.
 pub(super) struct Name<'a> {
-    /// Without a final dot.
+    /// The name, without a final dot.
     pub(super) host: &'a str,
     pub(super) port: Option<u32>,
 }
 
 /// An address of IPv4 or IPv6.
 pub(super) struct Ip<'a> {
-    /// The address of the packets: not an IPv4-mapped one.
+    /// The address that packets are sent to: IPv4 in place of an IPv4-mapped address.
     pub(super) ip: IpAddr,
     pub(super) port: Option<u32>,
-    /// The name that led to it, without a final dot.
+    /// The name that led to the address, without a final dot.
     pub(super) name: Option<&'a str>,
     /// The family that the address is written in.
     pub(super) family: i32,
@@ -87,15 +87,14 @@ impl<'a> AccessRequest<'a> {
         let family = address.family();
         let (ip, port) = match family {
             libc::AF_INET | libc::AF_INET6 => match address.ip() {
-                // The address whose packets are sent: an IPv4-mapped one goes out over
-                // IPv4. No other IPv6 address does: the kernel routes
-                // IPv4-compatible, NAT64 and 6to4 addresses as IPv6, and where a
-                // gateway turns them into IPv4 a rule can name those subnets.
+                // The address that packets are sent to. For an IPv4-mapped address that is
+                // IPv4. The kernel routes IPv4-compatible, NAT64 and 6to4 addresses as
+                // IPv6; if a gateway turns them into IPv4, a rule can name those subnets.
                 Some((ip, port)) => (ip.to_canonical(), port),
                 None => return Self::Family(family),
             },
-            // To bind or send to, the kernel takes it for an IPv4 address: it
-            // has the same fields. To connect to, it ends the connection.
+            // For bind and send the kernel reads it as an IPv4 address, which has the same
+            // fields. A connect to it ends the connection.
             libc::AF_UNSPEC => (address.v4().into(), address.port()),
             _ => {
                 return if let Some(name) = address.as_unix() {
@@ -107,7 +106,7 @@ impl<'a> AccessRequest<'a> {
                 };
             }
         };
-        // A look-up without a port gives addresses with port 0.
+        // After a look-up without a port the addresses have port 0.
         let no_port = operation == Operation::Resolve && port == 0;
         Self::Ip(Ip {
             ip,
@@ -119,11 +118,12 @@ impl<'a> AccessRequest<'a> {
 }
 
 impl Ip<'_> {
-    /// Returns what is reached instead of the unspecified address; empty for others.
+    /// Returns the addresses that the unspecified address may reach; empty for all other
+    /// addresses.
     ///
-    /// The kernel turns it into loopback for whoever connects or sends to it.
-    /// `::` becomes the IPv4 one if the socket is bound to an IPv4-mapped
-    /// address, which is not known here: both have to be allowed.
+    /// The kernel replaces it by loopback for connect and send. `::` becomes IPv4 loopback
+    /// if the socket is bound to an IPv4-mapped address. This is not known here, so both
+    /// have to be allowed.
     pub(super) fn stands_for(&self, operation: Operation) -> &'static [IpAddr] {
         const V4: &[IpAddr] = &[IpAddr::V4(Ipv4Addr::LOCALHOST)];
         const V6: &[IpAddr] = &[

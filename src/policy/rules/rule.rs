@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 /// One rule of [`Rules`](super::Rules): some operations on some target.
 ///
-/// It is written as the target, or as operations joined by `+`, a `=` and the
+/// A rule is written as the target, or as operations joined by `+`, a `=` and the
 /// target:
 ///
 /// | Target | What it is for |
@@ -47,10 +47,10 @@ use std::str::FromStr;
 /// | `send` | hosts, unix, vsock | send datagrams to it |
 /// | `resolve` | hosts | look its name or address up |
 ///
-/// A rule without operations that allows is for all but `bind`:
-/// `example.com:443` lets scripts look up the host and talk to it, not listen.
-/// One that denies is for all of them, `bind` too. Sockets, options,
-/// functions and descriptors take no operations.
+/// A rule without operations that allows is for all operations except `bind`:
+/// `example.com:443` lets scripts look up the host, connect and send, but not listen. A
+/// rule without operations that denies is for all operations, also `bind`. Sockets,
+/// options, functions and descriptors take no operations.
 ///
 /// | Rule | Meaning where it allows |
 /// |---|---|
@@ -61,13 +61,13 @@ use std::str::FromStr;
 /// | `resolve=*` | look up every name, connect to none |
 ///
 /// International names are written in their ASCII form (`xn--bcher-kva.example`),
-/// addresses in their usual one, subnets without bits behind the prefix.
-/// IPv4-mapped IPv6 addresses are the IPv4 addresses they contain. An IPv6
-/// address without brackets takes all that follows: `::1:80` has no port.
+/// addresses in their usual form, and subnets without bits after the prefix. An
+/// IPv4-mapped IPv6 address means the IPv4 address in it. An IPv6 address without
+/// brackets has no port: `::1:80` is an address.
 ///
-/// Unix paths are compared as text, after `.`, `..` and doubled slashes are
-/// worked out; where a symbolic link leads is the kernel's affair. A relative
-/// path matches relative rules and `unix:*` only.
+/// Unix paths are compared as text, after `.`, `..` and doubled slashes are removed;
+/// symbolic links are not followed. A relative path matches relative rules and `unix:*`
+/// only.
 ///
 /// Printed, a rule has one spelling, which reads as the same rule:
 ///
@@ -89,8 +89,8 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// True if the rule is for this operation. Operations that have no word before `=` are
-    /// decided by the target alone.
+    /// Returns true if the rule is for this operation. For an operation that cannot be
+    /// written before `=`, the target alone decides.
     pub(super) fn covers(&self, operation: Operation, effect: Effect) -> bool {
         let own = self.operations;
         own.unwrap_or_else(|| self.pattern.default_operations(effect))

@@ -4,7 +4,7 @@ use super::{Base, Rule, RuleError, Rules};
 use std::fmt;
 use std::str::FromStr;
 
-/// The first lines of the lists, by what they start from.
+/// The first lines of lists, and their starting points.
 const BASES: [(&str, Base); 3] = [
     ("allow all", Base::Everything),
     ("deny all", Base::Nothing),
@@ -40,8 +40,9 @@ impl fmt::Display for Rules {
 /// - The first line may be `deny all`, `allow all` or `allow loopback only`, which the rules
 ///   start from; without it they start from `deny all`.
 /// - A line `allow RULE` or `deny RULE` is one rule.
-/// - Any other line is rules that allow, with commas between them. (The path of a unix
-///   socket may have a comma: after `allow` it is not cut there.)
+/// - Any other line has rules that allow, with commas between them. (The path of a unix
+///   socket may contain a comma; write such a rule after `allow`, where commas do not
+///   separate rules.)
 /// - Empty lines, and those that begin with `#`, are left out.
 ///
 /// ```

@@ -10,8 +10,8 @@ pub(super) const LONGEST: usize = UNIX_ROOM - 1;
 
 /// A path without `.`, empty and, as far as possible, `..` components.
 ///
-/// That is lexical: where a symbolic link leads is not known here. An absolute
-/// path begins with `/` and nothing else does; the current directory is empty.
+/// Cleaning works on the text: symbolic links are not followed. An absolute path begins
+/// with `/`, a relative path does not; the current directory is the empty path.
 #[derive(Clone, Copy)]
 pub(super) struct CleanPath {
     bytes: [u8; SockAddr::CAPACITY],
@@ -19,7 +19,7 @@ pub(super) struct CleanPath {
 }
 
 impl CleanPath {
-    /// `None` if the path is longer than any address.
+    /// Cleans a path. `None` if it is longer than any address.
     pub(super) fn new(path: &[u8]) -> Option<Self> {
         let mut clean = Self {
             bytes: [0; SockAddr::CAPACITY],
@@ -57,7 +57,7 @@ impl CleanPath {
         Some(())
     }
 
-    /// Removes the last component; false if there is none that `..` undoes.
+    /// Removes the last component for a `..`; returns false if there is none to remove.
     fn pop(&mut self) -> bool {
         let path = self.as_bytes();
         let start = path.iter().rposition(|byte| *byte == b'/');
@@ -79,7 +79,7 @@ pub(super) enum UnixPattern {
     Directory(Box<str>),
     Abstract {
         name: Box<str>,
-        /// True of a rule for all names that begin so.
+        /// True for a rule for all names that begin with this one.
         prefix: bool,
     },
 }
@@ -103,7 +103,7 @@ impl UnixPattern {
     }
 }
 
-/// True of a clean path below a clean directory.
+/// Returns true for a clean path below a clean directory.
 fn is_below(directory: &[u8], path: &[u8]) -> bool {
     let rest = match directory {
         b"" if path.starts_with(b"/") => None,
@@ -113,7 +113,7 @@ fn is_below(directory: &[u8], path: &[u8]) -> bool {
             .strip_prefix(directory)
             .and_then(|rest| rest.strip_prefix(b"/")),
     };
-    // `..` remains only where it leads out of a relative directory.
+    // A `..` remains only if it leads out of a relative directory.
     rest.is_some_and(|rest| {
         !rest.is_empty() && rest.split(|byte| *byte == b'/').next() != Some(b"..")
     })
@@ -134,7 +134,7 @@ impl fmt::Display for UnixPattern {
     }
 }
 
-/// Returns the prefix that keeps a path from being read as something else.
+/// Returns the prefix, if any, without which a path would be read as another pattern.
 fn dot(path: &str) -> &'static str {
     match path.bytes().next() {
         Some(b'@') => "./",

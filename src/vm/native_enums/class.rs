@@ -43,7 +43,7 @@ impl EnumType {
     }
 }
 
-/// An iterator over objects that are there already.
+/// Makes an iterator over existing objects.
 pub(super) fn iterator(members: Vec<PyObjectRef>, vm: &VirtualMachine) -> PyResult {
     let members: PyObjectRef = vm.ctx.new_tuple(members).into();
     members.get_iter(vm).map(Into::into)

@@ -75,7 +75,7 @@ fn name(class: &Py<PyType>, value: &PyInt, vm: &VirtualMachine) -> PyResult<Opti
     Ok(Some(name))
 }
 
-/// The members that a flag is composed of, and the bits that have no name.
+/// Returns the members that a flag is composed of, and the bits that have no name.
 fn parts(flag: &PyInt, enumeration: &Enumeration) -> (Vec<&'static str>, PyInt) {
     let mut rest = flag.as_bigint().clone();
     let mut names = Vec::new();
@@ -92,7 +92,7 @@ fn parts(flag: &PyInt, enumeration: &Enumeration) -> (Vec<&'static str>, PyInt) 
 impl Constructor for IntEnum {
     type Args = (PyObjectRef,);
 
-    /// Looks the value up: a class has no members but those it came with.
+    /// Looks up the member with the value, because a class gets no new members.
     fn slot_new(class: PyTypeRef, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
         let (value,): Self::Args = args.bind(vm)?;
         member(&class, &value, vm)
@@ -123,7 +123,7 @@ pub(super) struct IntFlag(IntEnum);
 #[pyclass(with(AsNumber, AsSequence, Iterable))]
 impl IntFlag {}
 
-/// A flag and any other int make a flag.
+/// Combines a flag with any int to a flag.
 fn combined(
     left: &PyObject,
     right: &PyObject,

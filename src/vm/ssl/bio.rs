@@ -1,5 +1,5 @@
-//! `_ssl._SSLSocket` between two `MemoryBIO`: what `ssl.SSLObject`, and so
-//! asyncio, works with. Nothing waits here.
+//! `_ssl._SSLSocket` between two `MemoryBIO`s. `ssl.SSLObject` uses it, and so does
+//! asyncio. Nothing waits here.
 
 use super::corrections;
 use super::library::encrypt;
@@ -7,7 +7,8 @@ use crate::bridge::Data;
 use rustpython_vm::types::{GetAttr, SetAttr};
 use rustpython_vm::{Py, PyObjectRef, PyPayload, PyResult, Traverse, VirtualMachine, pyclass};
 
-/// Result of `SSLContext._wrap_bio`: the TLS library's own object but for two methods.
+/// Result of `SSLContext._wrap_bio`: the TLS library's own object with two methods
+/// replaced.
 #[pyclass(module = "_ssl", name = "_SSLSocket", traverse)]
 #[derive(Debug, PyPayload)]
 pub(super) struct BioConnection {

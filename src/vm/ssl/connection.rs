@@ -1,4 +1,4 @@
-//! `_ssl._SSLSocket`: a TLS connection that waits as a socket does.
+//! `_ssl._SSLSocket`: a TLS connection that waits like a socket.
 
 use super::corrections;
 use super::library::encrypt;
@@ -32,12 +32,12 @@ const WRITE_TIMED_OUT: &str = "The write operation timed out";
 const WANT_WRITE: i32 = 3;
 
 /// Result of `SSLContext._wrap_socket`. It has the methods that may have to wait; all
-/// others are those of the TLS library's own object, which it keeps.
+/// others are those of the TLS library's object, which is a field.
 #[pyclass(module = "_ssl", name = "_SSLSocket", traverse)]
 #[derive(PyPayload)]
 pub(super) struct Connection {
-    /// The TLS library's `_SSLSocket`. It never waits: where it would, it
-    /// raises SSLWantReadError. What it sends goes into `send_queue`.
+    /// The TLS library's `_SSLSocket`. It never waits, but raises SSLWantReadError instead.
+    /// The bytes that it sends go into `send_queue`.
     pub(super) library: PyObjectRef,
     want_read: PyTypeRef,
     want_write: PyTypeRef,
@@ -47,16 +47,16 @@ pub(super) struct Connection {
     socket: Arc<Socket>,
     #[pytraverse(skip)]
     send_queue: Arc<SendQueue>,
-    /// Held while the library works, which takes bytes out of one buffer and
-    /// puts them into the next: two threads at once would mix their records.
-    /// It moves bytes and never waits for any. A child process has another one.
+    /// Lock that is held while the library works, because two threads at once would mix
+    /// their records in its buffers. The library never waits. A child process has a new
+    /// lock.
     #[pytraverse(skip)]
     working: PerProcess<Arc<PyThreadMutex<()>>>,
-    /// The write that is under way, whose pieces belong together.
+    /// The write in progress, whose pieces must be sent together.
     #[pytraverse(skip)]
     writing: Writing,
-    /// On a socket that does not wait: the number of bytes of a write that raised
-    /// SSLWantWriteError because not all of them had been sent.
+    /// On a non-blocking socket, the number of bytes of a write that raised
+    /// SSLWantWriteError because not all of them were sent.
     #[pytraverse(skip)]
     taken: AtomicUsize,
 }
@@ -97,8 +97,8 @@ impl Connection {
         })
     }
 
-    /// Calls the library's method, for as long as the socket may wait. Then
-    /// TimeoutError says `timed_out`.
+    /// Calls the library's method, and waits with the socket's timeout. `timed_out` is the
+    /// message of the TimeoutError.
     fn run(
         &self,
         method: &str,
@@ -120,8 +120,8 @@ impl Connection {
         }
     }
 
-    /// Does one piece of work; returns its result and whether everything was sent. A
-    /// socket that waits waits for both, and first for `is_turn`.
+    /// Does one piece of work; returns its result, and true if everything was sent. A
+    /// blocking call waits for both, and before that for `is_turn`.
     fn work<T>(
         &self,
         call: &mut Call<'_, impl VmContext>,
@@ -137,7 +137,7 @@ impl Connection {
             if waits && !is_turn() {
                 return Ok(Step::Wait(Ready::Unknown));
             }
-            // None in a callback of the library's: it knows what may be called.
+            // No lock in a callback of the library, which knows what may be called there.
             let working = self.working.lock().clone();
             let _working = match working.try_lock() {
                 Ok(guard) => Some(guard),
@@ -146,7 +146,7 @@ impl Connection {
             let result = finished.take().unwrap_or_else(&mut *act);
             let all_sent = match self.flush(vm_context) {
                 Ok(all_sent) => all_sent,
-                // There may still be something to be read, an alert perhaps.
+                // There may still be something to read, such as an alert.
                 Err(Error::Errno(_)) if done == Completion::AtOnce || result.is_err() => true,
                 Err(error) => return Err(error),
             };
@@ -166,8 +166,8 @@ impl Connection {
         })
     }
 
-    /// Sends what the kernel takes at once: whether nothing is left. What can
-    /// no longer be sent is forgotten.
+    /// Sends the bytes that the kernel takes at once; returns true if none are left. Bytes
+    /// that cannot be sent any more are dropped.
     fn flush(&self, context: &impl VmContext) -> Result<bool, Error> {
         if self.send_queue.is_empty() {
             return Ok(true);
@@ -196,8 +196,7 @@ impl Connection {
             .unwrap_or_else(|raised| raised)
     }
 
-    /// Sends all of `data`, as OpenSSL does unless told otherwise; without
-    /// waiting, one piece of it.
+    /// Sends all of `data`, like OpenSSL by default. A non-blocking call sends one piece.
     fn send(&self, data: &Data, vm: &VirtualMachine) -> PyResult<usize> {
         if self.socket.timeout() == Timeout::NonBlocking {
             return self.send_at_once(data, vm);
@@ -222,8 +221,8 @@ impl Connection {
         })?
     }
 
-    /// SSLWantWriteError until all that was encrypted has gone, and then, when
-    /// asked to send the same bytes again, how many they were.
+    /// Sends without waiting. Raises SSLWantWriteError until all encrypted bytes are sent.
+    /// When the script then sends the same bytes again, returns their number.
     fn send_at_once(&self, data: &Data, vm: &VirtualMachine) -> PyResult<usize> {
         let taken = self.taken.swap(0, Ordering::Relaxed);
         let (taken, all_sent) = waiting(WRITE_TIMED_OUT, vm, |context| match taken {
@@ -243,12 +242,12 @@ impl Connection {
     }
 }
 
-/// Returns the range of `data` that comes next after `sent` bytes.
+/// Returns the range of the piece of `data` after `sent` bytes.
 fn piece(data: &Data, sent: usize) -> Range<usize> {
     sent..data.len().min(sent + PIECE)
 }
 
-/// Runs `call`, which may wait. TimeoutError says `timed_out`.
+/// Runs `call`, which may wait. `timed_out` is the message of the TimeoutError.
 fn waiting<'a, T>(
     timed_out: &str,
     vm: &'a VirtualMachine,
@@ -265,12 +264,12 @@ fn waiting<'a, T>(
     }
 }
 
-/// The thread that writes, if it is of this process: 0, or the generation of the thread's process
-/// and 1. In a child the write of another thread is nobody's.
+/// 0, or the generation of the writing thread's process plus 1. In a child process a
+/// write that another thread began does not count.
 #[derive(Default)]
 struct Writing(AtomicU32);
 
-/// One thread's turn to write, until this is dropped.
+/// One thread's right to write, until this is dropped.
 struct WriteLock<'a> {
     writing: &'a Writing,
     mine: bool,
@@ -284,7 +283,7 @@ impl<'a> WriteLock<'a> {
         }
     }
 
-    /// Takes it unless another thread has it; tells whether it is this thread's.
+    /// Takes the lock unless another thread has it; returns true if this thread has it.
     fn take(&mut self) -> bool {
         let own = fork::generation() + 1;
         let take = |writing| (writing != own).then_some(own);

@@ -1,6 +1,6 @@
-//! Corrections around the TLS library of RustPython 0.6, where it differs from CPython's.
-//! `py_tests/test_tls.py` has a test for each, and one that tells when the library needs
-//! it no longer.
+//! Corrections around the TLS library of RustPython 0.6, where it differs from
+//! CPython's. `py_tests/test_corrections.py` has a test for each (`Certificates`),
+//! which fails without the correction.
 
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyBytes, PyStr};
 use rustpython_vm::function::FuncArgs;
@@ -13,7 +13,7 @@ const SSL_ERROR_SSL: i32 = 1;
 const NO_LOCAL_ISSUER: i32 = 20;
 const NO_LOCAL_ISSUER_TEXT: &str = "unable to get local issuer certificate";
 
-/// Makes str or bytes of the arguments that are paths, the first ones: the library
+/// Converts the first arguments, which are paths, to str or bytes, because the library
 /// refuses `pathlib.Path`.
 pub(super) fn with_paths(
     names: &[&str],
@@ -45,8 +45,9 @@ fn path(value: PyObjectRef, vm: &VirtualMachine) -> PyResult {
     Ok(value)
 }
 
-/// Gives an exception of the library's the number that it lacks, and what a handshake
-/// raises for want of any certificate authority its class.
+/// Completes an exception of the library: adds the number that it lacks. A handshake
+/// that fails because there is no certificate authority gets an exception of CPython's
+/// class.
 pub(super) fn exception(raised: PyBaseExceptionRef, vm: &VirtualMachine) -> PyBaseExceptionRef {
     completed(raised, vm).unwrap_or_else(|other| other)
 }
@@ -75,8 +76,8 @@ fn completed(raised: PyBaseExceptionRef, vm: &VirtualMachine) -> PyResult<PyBase
     Ok(raised)
 }
 
-/// A server that demands certificates and has no authority to check them by: the
-/// library calls that a ValueError.
+/// Returns the exception of a server that demands certificates and has no authority to
+/// check them by, which is a ValueError in the library.
 fn without_authorities(
     raised: PyBaseExceptionRef,
     vm: &VirtualMachine,

@@ -1,5 +1,4 @@
-//! Operations of both kinds of TLS objects on the TLS library's object for which they
-//! stand.
+//! Operations of both kinds of TLS objects on the TLS library's object that they wrap.
 
 use super::NAME;
 use super::bio::BioConnection;
@@ -13,8 +12,8 @@ use std::any::Any;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Number of bytes that the library is given at first: a record of the largest size
-/// (RFC 8446, 5.1). It may have room for fewer.
+/// Number of bytes that the library gets at first, which is the largest record (RFC
+/// 8446, 5.1). The library may have room for fewer.
 const RECORD: usize = 16 * 1024;
 
 /// Advice to a host about a library that is refused.
@@ -30,7 +29,7 @@ pub(super) fn start(
     definition: &'static PyModuleDef,
     vm: &VirtualMachine,
 ) -> PyResult<PyRef<PyModule>> {
-    // What the panic leaves half made is the module, which is dropped.
+    // Only the module may be left incomplete by a panic, and it is dropped.
     let made = catch_unwind(AssertUnwindSafe(|| {
         let library = definition.create_module(vm)?;
         definition.exec_module(vm, &library)?;
@@ -62,8 +61,8 @@ fn message(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("it panicked")
 }
 
-/// Gives TLS objects the attributes of the library's objects, which they keep. What is
-/// set or deleted is the library's.
+/// Gives TLS objects the attributes of the library's objects: one that they lack is read
+/// there, and all are set and deleted there.
 macro_rules! library_attributes {
     ($($class:ty),*) => {$(
         impl GetAttr for $class {
@@ -93,8 +92,8 @@ macro_rules! library_attributes {
 
 library_attributes!(BioConnection, Connection);
 
-/// Has a part of `data` encrypted: how many bytes of it, all unless the library
-/// has to do something else first. It takes a few KiB at a time.
+/// Encrypts a part of `data`; returns the number of bytes, which are all unless the
+/// library has to do something else first. The library takes a few KiB at a time.
 pub(super) fn encrypt(
     library: &PyObject,
     data: &Data,
@@ -115,7 +114,7 @@ pub(super) fn encrypt(
                 taken += written;
                 room = written;
             }
-            // The bytes taken before are on their way.
+            // The bytes that were taken before are already in the send queue.
             Err(_) if taken > part.start => return Ok(taken - part.start),
             Err(exception) => return Err(exception),
         }

@@ -1,20 +1,24 @@
 //! TLS over the sockets of this crate.
 //!
-//! **What RustPython 0.6 lacks:** an `_ssl` that works over any socket. Its own takes none
-//! but that of its own `_socket` wherever it waits (rustpython-stdlib `src/ssl.rs:2460`,
-//! `src/openssl.rs:2261`), and never waits on one that does not block. **To delete this
-//! folder:** add the VM's `_ssl` unchanged once it calls a socket's methods.
+//! **What RustPython 0.6 lacks:** an `_ssl` that works over any socket. Its own can
+//! wait only on sockets of its own `_socket` (rustpython-stdlib `src/ssl.rs:2460`,
+//! `src/openssl.rs:2261`), and never waits on a non-blocking socket. **To delete this
+//! folder:** add the VM's `_ssl` unchanged once it calls a socket's methods. **Tests:**
+//! `vm/ssl/tests.rs`, and with rustls `interpreter/tests/tls.rs` and
+//! `py_tests/test_tls.py`.
 //!
-//! So the `_ssl` here is RustPython's with two methods replaced.
-//! `SSLContext._wrap_socket` gives it a [`transport`](crate::object::transport),
-//! a socket that never waits and takes any number of bytes, and puts a
-//! [`Connection`] before the result, which sends those bytes and does the
-//! waiting, where interrupts, deadlines and limits hold. `_wrap_bio` puts a
-//! [`BioConnection`] before its result, which writes as much as OpenSSL would.
+//! So the `_ssl` here is RustPython's with two methods replaced:
 //!
-//! This crate does not depend on any TLS library: it takes the `_ssl` that the
-//! host has added to the interpreter, if there is one. [`library::start`] says which of
-//! RustPython's it refuses, and why.
+//! - `SSLContext._wrap_socket` gives RustPython's method a
+//!   [`transport`](crate::object::transport), a socket that never waits and takes any
+//!   number of bytes. It wraps the result in a [`Connection`], which sends those bytes
+//!   and waits, so that interrupts, deadlines and limits apply.
+//! - `_wrap_bio` wraps its result in a [`BioConnection`], which writes as much as
+//!   OpenSSL would.
+//!
+//! This crate depends on no TLS library: it takes the `_ssl` that the host has added to
+//! the interpreter, if there is one. [`library::start`] refuses some of RustPython's,
+//! and says why.
 
 mod bio;
 mod connection;
@@ -38,8 +42,8 @@ use std::sync::Arc;
 
 const NAME: &str = "_ssl";
 
-/// Puts the `_ssl` of this crate in the place of the one that the VM has, which
-/// is returned for [`state::Runtime`] to keep. Nothing happens if it has none.
+/// Replaces the VM's `_ssl` by that of this crate, and returns the VM's for
+/// [`state::Runtime`] to keep. Does nothing if the VM has none.
 pub(crate) fn install(vm: &mut VirtualMachine) -> Option<&'static PyModuleDef> {
     let ours = _ssl::module_def(&vm.ctx);
     let definitions = &mut PyRc::get_mut(&mut vm.state)?.module_defs;
@@ -47,7 +51,7 @@ pub(crate) fn install(vm: &mut VirtualMachine) -> Option<&'static PyModuleDef> {
     Some(std::mem::replace(place, ours))
 }
 
-/// The methods that `_SSLContext` of this crate has instead of the library's.
+/// The methods of `_SSLContext` that replace the library's.
 const METHODS: &[PyMethodDef] = &[
     PyMethodDef::new_const(
         "_wrap_socket",
@@ -124,8 +128,8 @@ fn wrap_bio(context: PyObjectRef, args: FuncArgs, vm: &VirtualMachine) -> PyResu
     Ok(BioConnection { library }.into_ref(&vm.ctx).into())
 }
 
-/// Calls the library's own method: the one of the class furthest from
-/// `context`'s, above the one that has ours.
+/// Calls the library's own method, found in the classes above the one with this crate's
+/// methods.
 fn original(
     name: &'static str,
     context: PyObjectRef,
@@ -181,7 +185,7 @@ mod _ssl {
         dict.set_item("__module__", vm.ctx.new_str(NAME).into(), vm)?;
         dict.set_item("__slots__", vm.ctx.empty_tuple.clone().into(), vm)?;
         for method in METHODS {
-            // Of the type that lives for ever, as a method's class has to.
+            // A method's class has to live for ever, as `object` does.
             let object = method.to_proper_method(vm.ctx.types.object_type, &vm.ctx);
             dict.set_item(method.name, object, vm)?;
         }
