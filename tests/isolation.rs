@@ -474,3 +474,46 @@ a.close()
     assert_eq!(count_of("fd"), descriptors);
     assert_eq!(count_of("task"), threads);
 }
+
+/// The classes of exceptions are the process's, so that no script can leave anything there.
+#[test]
+fn exception_classes_cannot_be_changed() {
+    Lean::new(SocketModule::new()).run(
+        "
+import socket
+for c in (socket.gaierror, socket.herror, socket._GiveupOnSendfile):
+    for name in ('mark', '__str__'):
+        try: setattr(c, name, lambda *_: 'left')
+        except TypeError as e: assert 'immutable' in str(e), e
+        else: assert False
+assert issubclass(socket.gaierror, OSError) and socket.gaierror(1, 'x').errno == 1
+class mine(socket.gaierror): mark = 1
+assert mine(2, 'y').strerror == 'y'
+",
+    );
+}
+
+/// A key of the script's with the hash of a name of the module's.
+#[test]
+fn a_key_that_uses_the_module_while_names_are_added() {
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        Lean::new(SocketModule::new()).run(
+            "
+import socket, gc
+class Key(str):
+    asked = 0
+    def __hash__(self): return hash('AF_INET')
+    def __eq__(self, other):
+        Key.asked += 1
+        if Key.asked == 1: socket.SocketIO
+        return False
+names = [d for d in gc.get_referents(socket) if type(d) is dict and 'getaddrinfo' in d]
+names[0][Key('of the script')] = 1
+assert socket.AF_INET == 2 and Key.asked
+",
+        );
+        done.send(()).unwrap();
+    });
+    ended.recv_timeout(Duration::from_secs(30)).unwrap();
+}

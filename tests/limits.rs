@@ -3,8 +3,9 @@
 mod support;
 
 use rustpython_socket::{Rules, SocketModule};
-use std::time::Duration;
-use support::Lean;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+use support::{Lean, set_int};
 
 const PRELUDE: &str = "
 import socket
@@ -149,13 +150,12 @@ fn descriptors_received_take_places() {
             "
 a, b = socket.socketpair()
 def send(): socket.send_fds(a, [b'x'], [a.fileno()] * 10)
-send()
+send(); send()
 data, items, flags, _ = b.recvmsg(1, 1024)
 assert data == b'x' and flags & socket.MSG_CTRUNC, flags
 assert [len(item[2]) for item in items] == [8], items
 kept = [int.from_bytes(items[0][2][n:n + 4], 'little') for n in (0, 4)]
 fails(EMFILE, 'the host', socket.socket)
-send()
 data, items, flags, _ = b.recvmsg_into([bytearray(1)], 1024)
 assert data == 1 and items == [] and flags & socket.MSG_CTRUNC, items
 socket.close(kept.pop())
@@ -168,6 +168,26 @@ socket.socket().close()
         );
         assert!(lean.handle.descriptors().is_empty());
     }
+}
+
+/// Under a policy a call that sends descriptors has duplicates of them, which count.
+#[test]
+fn descriptors_being_sent_take_places() {
+    run(
+        SocketModule::new()
+            .max_sockets(3)
+            .policy(Rules::loopback_only()),
+        "
+a, b = socket.socketpair()
+# One duplicate, however often the message has it.
+socket.send_fds(a, [b'x'], [a.fileno()] * 253)
+last = socket.socket()
+fails(EMFILE, 'the host', lambda: socket.send_fds(a, [b'x'], [a.fileno()]))
+last.close()
+fails(EMFILE, 'the host', lambda: socket.send_fds(a, [b'x'], [a.fileno(), b.fileno()]))
+socket.socket().close()
+",
+    );
 }
 
 #[test]
@@ -462,5 +482,58 @@ for _ in range(100):
     n = 0
     while n < 10000: n += len(b.recv(65536))
 ",
+    );
+}
+
+/// SO_LINGER holds neither the host nor a close that is no call of the socket's.
+#[test]
+fn a_close_that_lingers_holds_nobody() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    let start = Instant::now();
+    let lean = Lean::new(SocketModule::new().policy(Rules::loopback_only()));
+    let script = format!(
+        "{PRELUDE}
+LINGER = bytes([1, 0, 0, 0, 60, 0, 0, 0])
+def stuck():
+    s = socket.create_connection(('127.0.0.1', PORT))
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
+    s.setblocking(False)
+    try:
+        while True: s.send(bytes(65536))
+    except BlockingIOError: pass
+    return s
+def lingers(s): return s.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8) == LINGER
+# A duplicate, and then what is left.
+s = stuck(); copy = s.dup()
+assert lingers(copy)
+copy.close()
+assert lingers(s)
+socket.close(s.fileno())
+# By number.
+socket.close(stuck().detach())
+# As garbage.
+stuck()
+# The option goes where the descriptor goes, and connections have their listener's.
+s = stuck(); s = socket.socket(fileno=s.detach()); assert lingers(s)
+server = socket.create_server(('127.0.0.1', 0))
+server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
+client = socket.create_connection(server.getsockname())
+assert lingers(server.accept()[0]) and not lingers(client)
+# In a message that nobody receives.
+a, b = socket.socketpair()
+sent = stuck()
+socket.send_fds(a, [b'x'], [sent.fileno()])
+socket.close(sent.fileno())
+socket.kept = s, a, b, client, server
+"
+    );
+    lean.try_run(&script, |vm, scope| set_int(vm, scope, "PORT", port.into()))
+        .unwrap();
+    lean.handle.close_all();
+    assert!(
+        start.elapsed() < Duration::from_secs(30),
+        "{:?}",
+        start.elapsed()
     );
 }

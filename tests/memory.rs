@@ -2,7 +2,7 @@
 
 mod support;
 
-use rustpython_socket::SocketModule;
+use rustpython_socket::{Rules, SocketModule};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 use support::Lean;
@@ -93,4 +93,84 @@ assert len(called) == 1, called
         done.send(()).unwrap();
     });
     ended.recv_timeout(Duration::from_secs(30)).unwrap();
+}
+
+/// Memory that is locked while bytes go into it: one object twice in a message, and two
+/// objects in both orders at the same time.
+#[test]
+fn buffers_of_one_message_are_locked_one_after_the_other() {
+    let (done, ended) = channel();
+    std::thread::spawn(move || {
+        let lean = Lean::new(SocketModule::new().policy(Rules::deny_all()));
+        lean.run(
+            "
+import socket
+a, b = socket.socketpair()
+x = bytearray(10)
+class B:
+    def __buffer__(self, flags): return memoryview(x)
+for call in (
+    lambda: a.recvmsg_into([B(), B()])[0], lambda: a.recvmsg_into([x, memoryview(x)[5:]])[0],
+    lambda: b.sendmsg([B(), B(), x]) // 10,
+):
+    b.send(b'abc')
+    assert call() == 3
+",
+        );
+        #[cfg(feature = "threading")]
+        lean.run(
+            "
+import socket, _thread
+x, y = bytearray(10), bytearray(10)
+left = [2]
+def receive(buffers):
+    s, peer = socket.socketpair(); s.setblocking(False)
+    for n in range(5000):
+        if n % 2: peer.send(b'abc' * 6)
+        try: s.recvmsg_into(buffers)
+        except BlockingIOError: pass
+    left.pop() if len(left) > 1 else left.clear()
+for buffers in ([x, y], [y, x]): _thread.start_new_thread(receive, (buffers,))
+while left: socket.getdefaulttimeout()
+",
+        );
+        lean.handle.close_all();
+        done.send(()).unwrap();
+    });
+    ended.recv_timeout(Duration::from_secs(60)).unwrap();
+}
+
+/// A thread that waits for ever for memory that it has locked itself, by a fault of the
+/// VM, holds no descriptor meanwhile.
+#[cfg(feature = "threading")]
+#[test]
+fn a_thread_that_waits_for_memory_does_not_hold_the_host() {
+    let (begin, begun) = channel();
+    let thread = std::thread::spawn(move || {
+        let lean = Lean::new(SocketModule::new());
+        begin.send(lean.handle.clone()).unwrap();
+        lean.run(
+            "
+import socket
+a, b = socket.socketpair()
+b.send(b'abc')
+x = bytearray(10)
+class T:
+    def __buffer__(self, flags):
+        a.recv_into(memoryview(x))
+        return memoryview(bytes(256))
+x.translate(T())
+",
+        );
+    });
+    let handle = begun.recv().unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    let (done, ended) = channel();
+    std::thread::spawn(move || {
+        handle.close_all();
+        done.send(()).unwrap();
+    });
+    ended.recv_timeout(Duration::from_secs(30)).unwrap();
+    // It may wait for ever: then it ends with the process.
+    drop(thread);
 }

@@ -78,10 +78,28 @@ pub(super) fn resolve_ip(
         }
         _ => {}
     }
-    if let Some(address) = numeric(host, family) {
-        return Ok((address.or_raise(vm)?, None));
+    match numeric(host, family) {
+        Some(Ok(address)) => Ok((address, None)),
+        Some(Err(error)) => {
+            check_without_zone(request, host, port)?;
+            Err(error).or_raise(vm)
+        }
+        None => look_up(request, host, port),
     }
-    look_up(request, host, port)
+}
+
+/// Asks the gate about an address before the error of its zone tells which interfaces
+/// there are.
+fn check_without_zone(request: &Request<'_>, host: &[u8], port: Option<u16>) -> PyResult<()> {
+    let gate = &request.state.runtime.gate;
+    match HostLiteral::parse(host) {
+        Some(HostLiteral { ip, zone: Some(_) }) if gate.is_guarded() => {
+            let address = SocketAddr::new(ip, port.unwrap_or(0)).into();
+            let permitted = gate.address(request.operation, address, None);
+            permitted.map(drop).or_raise(request.vm)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The address that a numeric host is, with port 0: `None` for a name.

@@ -33,7 +33,7 @@ fn read(buffer: &PyBuffer) -> Result<BorrowedValue<'_, [u8]>, Errno> {
 pub(crate) enum Data {
     Bytes(PyRef<PyBytes>),
     /// Boxed, because it is six times as large as the other variant.
-    Buffer(Box<(PyBuffer, PyObjectRef)>),
+    Buffer(Box<PyBuffer>),
 }
 
 impl Data {
@@ -41,7 +41,7 @@ impl Data {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.as_bytes().len(),
-            Self::Buffer(buffer) => buffer.0.desc.len,
+            Self::Buffer(buffer) => buffer.desc.len,
         }
     }
 
@@ -51,7 +51,7 @@ impl Data {
     pub(crate) fn borrow(&self) -> Result<Borrowed<'_>, Errno> {
         match self {
             Self::Bytes(bytes) => Ok(Borrowed::Bytes(bytes.as_bytes())),
-            Self::Buffer(buffer) => read(&buffer.0).map(Borrowed::Buffer),
+            Self::Buffer(buffer) => read(buffer).map(Borrowed::Buffer),
         }
     }
 
@@ -61,11 +61,11 @@ impl Data {
         Ok(borrowed.to_vec())
     }
 
-    /// Returns the object whose memory has to be locked to be read, if any.
-    pub(crate) fn locked(&self) -> Option<&PyObject> {
+    /// Returns true if the memory has to be locked to be read.
+    pub(crate) fn is_locked(&self) -> bool {
         match self {
-            Self::Buffer(buffer) if buffer.0.obj_bytes().is_locked() => Some(&buffer.1),
-            _ => None,
+            Self::Buffer(buffer) => buffer.obj_bytes().is_locked(),
+            Self::Bytes(_) => false,
         }
     }
 }
@@ -182,8 +182,7 @@ impl TryFromObject for Data {
             Ok(bytes) => Ok(Self::Bytes(bytes.into_pyref())),
             Err(object) => {
                 let buffer = ArgBytesLike::try_from_borrowed_object(vm, &object)?;
-                let source = buffer.source_object().to_owned();
-                Ok(Self::Buffer(Box::new((buffer.into(), source))))
+                Ok(Self::Buffer(Box::new(buffer.into())))
             }
         }
     }

@@ -8,6 +8,7 @@ use rustpython_vm::builtins::{PyBaseExceptionRef, PyType, PyTypeRef};
 use rustpython_vm::common::static_cell;
 use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::function::ItemDoc;
+use rustpython_vm::types::PyTypeFlags;
 use rustpython_vm::{Py, PyResult, VirtualMachine};
 
 /// Converts an error of the layers below to its Python exception.
@@ -142,12 +143,24 @@ pub(crate) fn herror(vm: &VirtualMachine) -> &'static PyTypeRef {
 }
 
 fn subclass(vm: &VirtualMachine, name: &str, doc: &'static str) -> PyTypeRef {
-    vm.ctx.new_exception_type_with_doc(
-        "socket",
-        name,
-        Some(vec![vm.ctx.exceptions.os_error.to_owned()]),
-        ItemDoc::static_text(doc),
-    )
+    exception_class(vm, name, vm.ctx.exceptions.os_error, doc)
+}
+
+/// Makes an exception class of the module. All interpreters of the process have the same
+/// one, so that scripts cannot change it.
+pub(crate) fn exception_class(
+    vm: &VirtualMachine,
+    name: &str,
+    base: &'static Py<PyType>,
+    doc: &'static str,
+) -> PyTypeRef {
+    let bases = Some(vec![base.to_owned()]);
+    let doc = ItemDoc::static_text(doc);
+    let class = vm
+        .ctx
+        .new_exception_type_with_doc("socket", name, bases, doc);
+    class.slots.flags.insert(PyTypeFlags::IMMUTABLETYPE);
+    class
 }
 
 /// Converts the error of a result: `result.or_raise(vm)?`.

@@ -11,7 +11,7 @@ mod link;
 mod options;
 mod resolver;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use rustpython_vm::builtins::PyModule;
 use rustpython_vm::{Py, PyResult, VirtualMachine};

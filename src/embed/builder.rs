@@ -95,8 +95,10 @@ impl SocketModule {
     /// Limits how many sockets may be open at once. One more raises OSError EMFILE.
     /// Descriptors that a script has outside its sockets count too, until it closes them
     /// with `socket.close()`: those that it detached, duplicated by number, received over a
-    /// unix socket, or got from a socket option. Each descriptor is counted before the
-    /// system call that makes it.
+    /// unix socket, or got from a socket option, and under a policy the duplicates that a
+    /// call makes of descriptors to send. Each descriptor is counted before the system call
+    /// that makes it. One that is on its way between unix sockets has no number and does
+    /// not count.
     ///
     /// ```
     /// let module = rustpython_socket::SocketModule::new().max_sockets(64);

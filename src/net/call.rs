@@ -7,7 +7,7 @@
 //!
 //! | state | VM | descriptor | signals | ends by |
 //! |---|---|---|---|---|
-//! | attempt (MSG_DONTWAIT) | attached | guard | open | the system call |
+//! | attempt (MSG_DONTWAIT) | attached | guard, inside of any lock | open | the system call |
 //! | short poll | detached | guard | open | readiness, any signal, [`INTERVAL`] |
 //! | bounded call | detached | guard | open | the system call, any signal, [`INTERVAL`] |
 //! | poll | detached | guard | blocked but for ppoll(2) | readiness, any signal, time |
@@ -29,7 +29,8 @@
 //! 3. A call that can block in the kernel, and a short poll, end after [`INTERVAL`] at
 //!    most, even if the signal was lost. Then invariant 1 holds again.
 //! 4. A thread that closes or detaches a descriptor waits until no guard is left (never
-//!    for guards of its own) and repeats the wake-up meanwhile.
+//!    for guards of its own) and repeats the wake-up meanwhile. So no lock of a Python
+//!    object is taken while a guard is held: its owner may never release it.
 //! 5. This crate never has a descriptor of its own, such as a wake-up pipe.
 //!
 //! # When a blocking socket's call ends
@@ -210,22 +211,19 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// Runs `attempt` until it succeeds or fails for good.
     ///
     /// The attempt is a system call that takes the flags given to it: either
-    /// MSG_DONTWAIT or none. Between attempts the call waits for `ready`.
+    /// MSG_DONTWAIT or none. It takes the descriptor by [`Socket::with`], after any lock
+    /// that it needs. Between attempts the call waits for `ready`.
     #[inline]
     pub(super) fn retry<T>(
         &mut self,
         ready: Ready,
-        mut attempt: impl FnMut(BorrowedFd<'_>, MessageFlags) -> Result<T, Blocked>,
+        mut attempt: impl FnMut(&Socket, MessageFlags) -> Result<T, Blocked>,
     ) -> Result<T, Error> {
         self.permit(ready)?;
-        let blocked = {
-            let guard = self.socket.acquire()?;
-            match attempt(guard.fd(), MessageFlags::DONT_WAIT) {
-                Ok(done) => return Ok(done),
-                Err(blocked) => blocked,
-            }
-        };
-        self.retry_slow(ready, blocked, &mut attempt)
+        match attempt(self.socket, MessageFlags::DONT_WAIT) {
+            Ok(done) => Ok(done),
+            Err(blocked) => self.retry_slow(ready, blocked, &mut attempt),
+        }
     }
 
     /// Continues [`retry`](Self::retry) after a first attempt that did not finish.
@@ -234,7 +232,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         &mut self,
         ready: Ready,
         mut blocked: Blocked,
-        attempt: &mut dyn FnMut(BorrowedFd<'_>, MessageFlags) -> Result<T, Blocked>,
+        attempt: &mut dyn FnMut(&Socket, MessageFlags) -> Result<T, Blocked>,
     ) -> Result<T, Error> {
         let mut wait = Wait::new(ready);
         let mut has_part = false;
@@ -258,10 +256,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             }
             self.look_around()?;
             let done = match mode {
-                Mode::DontWait => {
-                    let guard = self.acquire()?;
-                    attempt(guard.fd(), MessageFlags::DONT_WAIT)
-                }
+                Mode::DontWait => attempt(self.socket, MessageFlags::DONT_WAIT),
                 Mode::Bounded => self.attempt_bounded(has_part, attempt)?,
             };
             match done {
@@ -279,10 +274,10 @@ impl<'a, V: VmContext> Call<'a, V> {
     fn attempt_bounded<T>(
         &mut self,
         has_part: bool,
-        attempt: &mut dyn FnMut(BorrowedFd<'_>, MessageFlags) -> Result<T, Blocked>,
+        attempt: &mut dyn FnMut(&Socket, MessageFlags) -> Result<T, Blocked>,
     ) -> Result<Result<T, Blocked>, Error> {
         let wake_ups = signal::wake_ups();
-        match self.bounded(|fd| attempt(fd, MessageFlags::NONE))? {
+        match self.bounded_attempt(|socket| attempt(socket, MessageFlags::NONE))? {
             // The kernel's own mode or timeout, whoever set it.
             Err(blocked) if blocked.errno == Errno::EAGAIN && !blocked.progress => {
                 Err(Errno::EAGAIN.into())
@@ -346,9 +341,18 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// Runs one system call that may block, detached from the VM. After [`INTERVAL`] it
     /// fails with EINTR or returns its partial result. If the socket is closed meanwhile, a
     /// failure is EBADF.
-    pub(super) fn bounded<T, E: From<Errno>>(
+    pub(super) fn bounded<T>(
         &mut self,
-        call: impl FnOnce(BorrowedFd<'_>) -> Result<T, E>,
+        call: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
+    ) -> Result<Result<T, Errno>, Error> {
+        self.bounded_attempt(|socket| socket.with(call))
+    }
+
+    /// Like [`bounded`](Self::bounded), for a system call that needs a lock before it takes
+    /// the descriptor.
+    fn bounded_attempt<T, E: From<Errno>>(
+        &mut self,
+        attempt: impl FnOnce(&Socket) -> Result<T, E>,
     ) -> Result<Result<T, E>, Error> {
         let left = match self.deadline.timeout() {
             Timeout::NonBlocking => None,
@@ -358,16 +362,12 @@ impl<'a, V: VmContext> Call<'a, V> {
         let interval = left.map_or(INTERVAL, |left| INTERVAL.min(left));
         let socket = self.socket;
         let _registered = register(&socket.waiters, &socket.control);
-        let guard = self.acquire()?;
-        let result = self.vm.detached(move || {
-            let result = match Interval::start(interval) {
-                Ok(_interval) => call(guard.fd()),
-                // Without a timer, only a call that cannot block is made.
-                Err(_) if sys::socket::may_block(guard.fd()) => Err(Errno::EINTR.into()),
-                Err(_) => call(guard.fd()),
-            };
-            drop(guard);
-            result
+        let may_block = || socket.with(|fd| Ok(sys::socket::may_block(fd)));
+        let result = self.vm.detached(move || match Interval::start(interval) {
+            Ok(_interval) => attempt(socket),
+            // Without a timer, only a call that cannot block is made.
+            Err(_) if may_block() == Ok(true) => Err(Errno::EINTR.into()),
+            Err(_) => attempt(socket),
         });
         if result.is_err() {
             drop(self.acquire()?);
@@ -419,6 +419,11 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// may be the error of a connect in the background.
     #[cold]
     fn failed(&self, errno: Errno) -> Error {
+        if errno == Errno::EBADF
+            && let Err(error) = self.acquire()
+        {
+            return error;
+        }
         self.socket.saw_error(errno);
         errno.into()
     }

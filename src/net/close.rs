@@ -1,45 +1,37 @@
-//! close(2) of a socket that lingers (SO_LINGER, socket(7)).
-//!
-//! close(2) of a connection with SO_LINGER waits until the peer has all data, for as
-//! many seconds as the option says, and nothing ends that wait. So the call waits here
-//! first, where signals, `close()` in another thread and the host can end the wait.
-//! Then the option is switched off, so that close(2) itself does not wait. Remaining
-//! data is sent in the background, as after the kernel's own wait.
+//! close(2), and the wait for the peer of a socket that lingers ([`linger`](super::linger)).
 
 use super::call::{Call, Nap};
-use super::{Deadline, Error, Socket, Timeout, VmContext, rare_options};
+use super::{Deadline, Error, Timeout, VmContext};
 use crate::sys::{self, sockopt};
-use nix::errno::Errno;
+use nix::libc;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 impl<V: VmContext> Call<'_, V> {
     /// Closes the socket (close(2)). The calls that use it fail with EBADF; returns when
-    /// the number is free. The socket is closed even if something ended the wait of a
-    /// lingering socket.
+    /// the number is free again. A socket that lingers waits for its peer first, as long as
+    /// SO_LINGER says, and is closed whatever ends that wait.
     pub(crate) fn close(&mut self) -> Result<(), Error> {
         let lingered = match self.linger() {
             Some(time) => self.wait_for_peer(time),
             None => Ok(()),
         };
-        if lingered.is_err() {
-            // The wait ended early, so close(2) must not wait again.
-            self.socket.stop_lingering();
-        }
         let closed = self.vm().detached(|| self.socket.close());
         match lingered {
             Err(error @ (Error::Raised | Error::Interrupted)) => Err(error),
-            // The time is up, or somebody else has closed the socket.
+            // The time is up, or another call has closed the socket.
             _ => Ok(closed?),
         }
     }
 
+    /// Returns how long close() waits. Only connections over IP do.
     fn linger(&self) -> Option<Duration> {
-        if !rare_options::may_linger() {
+        let is_ip = matches!(self.socket.family(), libc::AF_INET | libc::AF_INET6);
+        if !is_ip || !self.socket.lingers_at_close() {
             return None;
         }
         let guard = self.socket.acquire().ok()?;
-        sockopt::linger(guard.fd())
+        sockopt::linger(guard.fd()).map(|(_, time)| time)
     }
 
     /// Waits until the peer has all data (SIOCOUTQ, tcp(7)).
@@ -66,36 +58,10 @@ fn is_sending(fd: BorrowedFd<'_>) -> bool {
         && sys::socket::available(fd) == Ok(0)
 }
 
-impl Socket {
-    /// Closes the socket without waiting for the peer, and returns when no call uses the
-    /// descriptor any more. The calling thread must be detached from the VM.
-    pub(crate) fn close_at_once(&self) {
-        self.stop_lingering();
-        let _ = self.close();
-        self.wait_until_idle();
-    }
-
-    /// Keeps close(2) from waiting if the socket lingers.
-    pub(super) fn stop_lingering(&self) {
-        if rare_options::may_linger()
-            && let Ok(guard) = self.acquire()
-        {
-            stop_lingering(guard.fd());
-        }
-    }
-}
-
-/// Keeps close(2) of a descriptor from waiting if it lingers.
-pub(super) fn stop_lingering(fd: BorrowedFd<'_>) {
-    if sockopt::linger(fd).is_some() {
-        let _: Result<(), Errno> = sockopt::stop_lingering(fd);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{Moving, NoVm};
+    use crate::net::{Moving, NoVm, Socket};
     use crate::sys::MessageFlags;
     use crate::sys::socket::SocketSpec;
     use nix::libc;
@@ -112,11 +78,11 @@ mod tests {
         let linger = [1i32, 60].map(i32::to_ne_bytes).concat();
         let fd = connection.as_fd();
         sockopt::set(fd, libc::SOL_SOCKET, libc::SO_LINGER, &linger).unwrap();
-        rare_options::note_descriptor(fd);
         let flags = MessageFlags::DONT_WAIT;
         while sys::socket::send(fd, &[0; 65536], flags).is_ok() {}
         let socket = Arc::new(Socket::new(Arc::default()));
-        let moving = Moving::new(connection.into(), socket.control.permit().unwrap());
+        let permit = socket.control.permit().unwrap();
+        let moving = Moving::of_others(connection.into(), false, permit);
         let spec = SocketSpec::new(libc::AF_INET, libc::SOCK_STREAM);
         socket.open(moving, spec, Timeout::Blocking).unwrap();
         (socket, peer)

@@ -2,6 +2,7 @@
 
 use super::ledger::Ledger;
 use super::limits::Limits;
+use super::linger::Lingers;
 use super::lookups::Lookups;
 use super::wake::Waiters;
 use super::{Error, Observer, Resolver};
@@ -28,6 +29,7 @@ pub(crate) struct Control {
     pub(super) waiters: Waiters,
     pub(crate) limits: Limits,
     pub(crate) ledger: Ledger,
+    pub(super) lingers: Lingers,
     pub(crate) lookups: Lookups,
     pub(crate) observer: Arc<Observer>,
     /// The host's resolver, if names do not come from the system.
@@ -52,6 +54,7 @@ impl Default for Control {
             waiters: Waiters::new(),
             limits: Limits::default(),
             ledger: Ledger::default(),
+            lingers: Lingers::default(),
             lookups: Lookups::default(),
             observer: Arc::default(),
             resolver: OnceLock::new(),

@@ -37,14 +37,15 @@
 //! 6. Nothing is dropped under the lock, and no call that may wait is made there.
 //!    `fcntl(F_DUPFD)` and `fstat` do not wait.
 
+use super::linger::Linger;
 use super::observer::SocketId;
-use super::{Control, Event, Limit, Socket, close};
+use super::{Control, Event, Limit, Socket};
 use crate::sys::descriptor;
 use crate::sys::fork::{Inherited, InheritedGuard};
 use crate::sys::loose::LooseFd;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
-use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::{array, mem, ptr};
@@ -148,18 +149,51 @@ pub(crate) struct Moving {
     /// The descriptor is bound to an address that was permitted.
     pub(crate) bound: bool,
     pub(crate) permit: Permit,
+    pub(crate) linger: Linger,
 }
 
 impl Moving {
     /// Makes a new descriptor's, which is not bound.
     pub(crate) fn new(fd: OwnedFd, permit: Permit) -> Self {
-        let bound = false;
-        Self { fd, bound, permit }
+        Self {
+            fd,
+            bound: false,
+            permit,
+            linger: Linger::default(),
+        }
     }
 
     /// Closes the descriptor (close(2)).
     pub(crate) fn close(self) -> Result<(), Errno> {
+        // It may be another process's, which set the option.
+        let _ = Linger::take(self.fd.as_fd());
         descriptor::close(self.fd.into_raw_fd())
+    }
+}
+
+/// A duplicate of a script's descriptor.
+#[derive(Debug)]
+pub(crate) struct Duplicate {
+    pub(crate) fd: OwnedFd,
+    pub(crate) bound: bool,
+    pub(crate) linger: Linger,
+}
+
+impl Duplicate {
+    /// Duplicates a descriptor (F_DUPFD_CLOEXEC, fcntl(2)).
+    pub(crate) fn of(fd: BorrowedFd<'_>, bound: bool, linger: Linger) -> Result<Self, Errno> {
+        let fd = descriptor::duplicate(fd)?;
+        Ok(Self { fd, bound, linger })
+    }
+
+    /// Returns the duplicate with its permit.
+    pub(crate) fn with(self, permit: Permit) -> Moving {
+        Moving {
+            fd: self.fd,
+            bound: self.bound,
+            permit,
+            linger: self.linger,
+        }
     }
 }
 
@@ -169,14 +203,18 @@ struct Loose {
     fd: LooseFd,
     bound: bool,
     permit: Permit,
+    linger: Linger,
     ticket: Ticket,
 }
 
 impl Loose {
     fn into_moving(self) -> Option<Moving> {
-        let (bound, permit) = (self.bound, self.permit);
-        let fd = self.fd.into_inner()?;
-        Some(Moving { fd, bound, permit })
+        Some(Moving {
+            fd: self.fd.into_inner()?,
+            bound: self.bound,
+            permit: self.permit,
+            linger: self.linger,
+        })
     }
 }
 
@@ -275,7 +313,12 @@ impl Ledger {
     /// from later descriptors with that number. Drops the descriptor if the permits are
     /// withdrawn.
     pub(crate) fn give(&self, moving: Moving) -> Result<(RawFd, Ticket), Limit> {
-        let Moving { fd, bound, permit } = moving;
+        let Moving {
+            fd,
+            bound,
+            permit,
+            linger,
+        } = moving;
         let fd = LooseFd::new(fd);
         let number = fd.number();
         // Without a policy a script can make two objects of one number, as `ssl` does. If
@@ -296,6 +339,7 @@ impl Ledger {
             fd,
             bound,
             permit,
+            linger,
             ticket,
         };
         let before = entries.loose.insert(number, loose);
@@ -350,23 +394,20 @@ impl Ledger {
         let Some(socket) = sockets.iter().find(|socket| socket.id == id) else {
             return false;
         };
-        socket.stop_lingering();
         // After an error of close(2) the socket is closed, too.
-        let closed = socket.begin_to_close(None).unwrap_or(true);
-        socket.wait_until_idle();
-        closed
+        socket.close_number(None).unwrap_or(true)
     }
 
     /// Duplicates the script's descriptor with this number. The boolean says whether it is
     /// bound to an address that was permitted. `None` if the number is not a script's.
-    pub(crate) fn duplicate(&self, fd: RawFd) -> Option<Result<(OwnedFd, bool), Errno>> {
+    pub(crate) fn duplicate(&self, fd: RawFd) -> Option<Result<Duplicate, Errno>> {
         let socket = {
             let entries = self.lock();
             if let Some(loose) = entries.loose.get(&fd)
                 && let Some(own) = loose.fd.get()
             {
-                let copy = descriptor::duplicate(own);
-                return Some(copy.map(|copy| (copy, loose.bound)));
+                let linger = loose.linger.clone();
+                return Some(Duplicate::of(own, loose.bound, linger));
             }
             entries.get(fd)?.upgrade()?
         };
@@ -374,8 +415,11 @@ impl Ledger {
         if guard.number() != fd {
             return None;
         }
-        let copy = descriptor::duplicate(guard.fd());
-        Some(copy.map(|copy| (copy, guard.is_bound())))
+        Some(Duplicate::of(
+            guard.fd(),
+            guard.is_bound(),
+            socket.share_linger(),
+        ))
     }
 
     /// Closes all descriptors, and ends the calls that use them.
@@ -384,19 +428,20 @@ impl Ledger {
         // The guards keep the descriptors open until all sockets are closed for the script,
         // so that a call that waits on one end of a pair does not see the other end close.
         let guards: Vec<_> = sockets.iter().map(|socket| socket.acquire()).collect();
-        for socket in &sockets {
-            socket.stop_lingering();
-            let _ = socket.begin_to_close(None);
-        }
+        let permits: Vec<_> = sockets
+            .iter()
+            .map(|socket| socket.begin_to_close(None))
+            .collect();
         drop(guards);
         for socket in &sockets {
             socket.wait_until_idle();
         }
         let loose = mem::take(&mut self.lock().loose);
+        // One that came from another process can have what `linger` keeps from sockets.
         for descriptor in loose.values().filter_map(|loose| loose.fd.get()) {
-            close::stop_lingering(descriptor);
+            let _ = Linger::take(descriptor);
         }
-        drop(loose);
+        drop((loose, permits));
     }
 }
 
@@ -563,11 +608,11 @@ mod tests {
         let socket = opened(&control, moving);
         socket.acquire().unwrap().set_bound();
         let number = socket.descriptor.number();
-        assert!(control.ledger.duplicate(number).unwrap().unwrap().1);
+        assert!(control.ledger.duplicate(number).unwrap().unwrap().bound);
         let moving = control.ledger.take_from_socket(number).unwrap();
         assert!(moving.bound);
         control.ledger.give(moving).unwrap();
-        assert!(control.ledger.duplicate(number).unwrap().unwrap().1);
+        assert!(control.ledger.duplicate(number).unwrap().unwrap().bound);
         let (other, _far) = pair(&control);
         socket.open(other, UNIX, Timeout::Blocking).unwrap();
         assert!(!socket.acquire().unwrap().is_bound());
@@ -647,9 +692,8 @@ mod tests {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
                     for number in 0..256 {
-                        if let Some(Ok((copy, _))) = control.ledger.duplicate(number) {
-                            let of =
-                                crate::sys::socket::getsockname(std::os::fd::AsFd::as_fd(&copy));
+                        if let Some(Ok(copy)) = control.ledger.duplicate(number) {
+                            let of = crate::sys::socket::getsockname(copy.fd.as_fd());
                             assert_eq!(of.unwrap().family(), libc::AF_UNIX);
                         }
                     }

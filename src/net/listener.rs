@@ -29,7 +29,17 @@ impl<V: VmContext> Call<'_, V> {
                 }
             };
             match sys::socket::accept(fd, family) {
-                Ok((fd, peer)) => Ok((Moving::new(fd, permit), peer)),
+                Ok((fd, peer)) => {
+                    let linger = self.socket.inherited_linger();
+                    let connection = Moving::new(fd, permit);
+                    Ok((
+                        Moving {
+                            linger,
+                            ..connection
+                        },
+                        peer,
+                    ))
+                }
                 // At the limit of open files accept(2) fails even if there is no
                 // connection. poll(2) tells whether there is one.
                 Err(Errno::EMFILE | Errno::ENFILE) if !sys::socket::is_readable(fd) && waits => {

@@ -11,11 +11,12 @@ mod deadline;
 mod error;
 mod ledger;
 mod limits;
+mod linger;
 mod listener;
 mod lookups;
+pub(crate) mod low_water;
 mod observer;
 mod opening;
-pub(crate) mod rare_options;
 pub(crate) mod resolve;
 mod resolver;
 #[cfg(feature = "ssl")]

@@ -1,7 +1,8 @@
 //! Making and adopting descriptors for sockets.
 
-use super::ledger::Permit;
-use super::{Moving, Socket, SocketSpec, rare_options};
+use super::ledger::{Duplicate, Permit};
+use super::linger::Linger;
+use super::{Moving, Socket, SocketSpec, low_water};
 use crate::sys::{self, descriptor, sockopt};
 use nix::errno::Errno;
 use nix::libc;
@@ -34,7 +35,18 @@ impl Moving {
             detect(fd, spec).map(|found| (found, has_port(fd)))
         })?;
         let fd = descriptor::adopt(fd);
-        Ok((Self { fd, bound, permit }, found))
+        Ok((Self::of_others(fd, bound, permit), found))
+    }
+
+    /// Takes over a descriptor that another owner may have changed.
+    pub(crate) fn of_others(fd: OwnedFd, bound: bool, permit: Permit) -> Self {
+        let linger = Linger::take(fd.as_fd());
+        Self {
+            fd,
+            bound,
+            permit,
+            linger,
+        }
     }
 
     /// Returns `spec` with the kernel's answer in place of each -1.
@@ -52,9 +64,8 @@ impl Socket {
     /// Makes another descriptor of the same socket (F_DUPFD_CLOEXEC, fcntl(2)).
     pub(crate) fn duplicate(&self, permit: Permit) -> Result<Moving, Errno> {
         let guard = self.acquire()?;
-        let fd = descriptor::duplicate(guard.fd())?;
-        let bound = guard.is_bound();
-        Ok(Moving { fd, bound, permit })
+        let copy = Duplicate::of(guard.fd(), guard.is_bound(), self.share_linger())?;
+        Ok(copy.with(permit))
     }
 }
 
@@ -85,7 +96,7 @@ pub(crate) fn detect(fd: BorrowedFd<'_>, spec: SocketSpec) -> Result<SocketSpec,
     };
     let socket_type = or_ask(spec.socket_type, libc::SO_TYPE)?;
     let protocol = or_ask(spec.protocol, libc::SO_PROTOCOL)?;
-    rare_options::note_descriptor(fd);
+    low_water::note_descriptor(fd);
     Ok(SocketSpec {
         family,
         socket_type,

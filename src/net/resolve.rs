@@ -237,10 +237,13 @@ fn resolver_of(control: &Control, name: Option<&CStr>) -> Option<Arc<dyn Resolve
 }
 
 /// Returns the resolver that is asked for an address instead of the system, if any: the
-/// host's, or under a policy [`Localhost`] for loopback addresses, because the system
-/// would ask its name servers for those that are not in /etc/hosts.
+/// host's, or under a policy [`Localhost`] for loopback and unspecified addresses, because
+/// the system would ask its name servers for those that are not in /etc/hosts.
 fn resolver_at(control: &Control, ip: Option<IpAddr>) -> Option<Arc<dyn Resolver>> {
-    let is_local = || control.is_guarded() && ip.is_some_and(|ip| ip.to_canonical().is_loopback());
+    let is_local = || {
+        let ip = ip.map(|ip| ip.to_canonical());
+        control.is_guarded() && ip.is_some_and(|ip| ip.is_loopback() || ip.is_unspecified())
+    };
     let resolver = control.resolver();
     resolver.or_else(|| is_local().then(|| Arc::new(Localhost) as _))
 }
@@ -517,6 +520,25 @@ mod tests {
         let failed = addresses(&NoVm, &control, &mut never(), Query::default());
         assert!(matches!(failed, Err(Error::AddrInfo(libc::EAI_NONAME))));
         let failed = gethostbyaddr(&NoVm, &control, &mut never(), [240, 0, 0, 1].into());
+        assert!(matches!(failed, Err(Error::HostDb(1))));
+    }
+
+    #[test]
+    fn under_a_policy_no_name_server_is_asked_about_own_addresses() {
+        let control = Control::default();
+        control.guard();
+        for ip in [
+            "127.0.0.9",
+            "::1",
+            "::ffff:127.0.0.1",
+            "0.0.0.0",
+            "::",
+            "::ffff:0.0.0.0",
+        ] {
+            assert!(resolver_at(&control, ip.parse().ok()).is_some(), "{ip}");
+        }
+        assert!(resolver_at(&control, "192.0.2.1".parse().ok()).is_none());
+        let failed = gethostbyaddr(&NoVm, &control, &mut never(), [0, 0, 0, 0].into());
         assert!(matches!(failed, Err(Error::HostDb(1))));
     }
 }

@@ -162,7 +162,10 @@ impl Resolver for Localhost {
         Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
     }
 
-    fn name(&self, _: IpAddr) -> Result<String, ResolveError> {
+    fn name(&self, ip: IpAddr) -> Result<String, ResolveError> {
+        if ip.to_canonical().is_unspecified() {
+            return Err(ResolveError::NotFound);
+        }
         Ok("localhost".to_owned())
     }
 }

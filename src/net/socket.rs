@@ -1,7 +1,7 @@
 //! The state of a socket that all calls on it share.
 
 use super::busy_poll::BusyPoll;
-use super::ledger::Moving;
+use super::ledger::{Moving, Permit};
 use super::observer::SocketId;
 use super::wake::Waiters;
 use super::{Control, Deadline, Event, Timeout};
@@ -12,7 +12,7 @@ use crate::sys::socket::SocketSpec;
 use crate::sys::{self, Descriptor};
 use nix::errno::Errno;
 use nix::libc;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
@@ -50,6 +50,10 @@ const CONNECTING: u8 = 4;
 /// Mark that the host was told of the end of that connect.
 const TOLD: u8 = 8;
 
+/// Marks of SO_REUSEADDR and SO_REUSEPORT, which the kernel gets with bind(2).
+const REUSE_ADDRESS: u8 = 16;
+const REUSE_PORT: u8 = 32;
+
 impl Socket {
     /// Makes a socket without a descriptor.
     pub(crate) fn new(control: Arc<Control>) -> Self {
@@ -73,16 +77,28 @@ impl Socket {
     /// [`ledger`](super::ledger) for the order.
     pub(crate) fn open(
         self: &Arc<Self>,
-        Moving { fd, bound, permit }: Moving,
+        moving: Moving,
         spec: SocketSpec,
         timeout: Timeout,
     ) -> Result<(), NotOpened> {
+        let Moving {
+            fd,
+            bound,
+            permit,
+            linger,
+        } = moving;
         let number = fd.as_raw_fd();
         self.control.list(number, self);
         if let Err(fd) = self.descriptor.install(fd, bound) {
             self.control.unlist(number, self);
-            return Err(NotOpened::Busy(Moving { fd, bound, permit }));
+            return Err(NotOpened::Busy(Moving {
+                fd,
+                bound,
+                permit,
+                linger,
+            }));
         }
+        self.put_linger(linger);
         self.family.store(spec.family, Ordering::Relaxed);
         self.socket_type.store(spec.socket_type, Ordering::Relaxed);
         self.protocol.store(spec.protocol, Ordering::Relaxed);
@@ -104,10 +120,18 @@ impl Socket {
         self.descriptor.acquire().ok_or(Errno::EBADF)
     }
 
+    /// Runs a system call on the descriptor. EBADF once the socket is closed.
+    #[inline]
+    pub(crate) fn with<T>(
+        &self,
+        call: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        call(self.acquire()?.fd())
+    }
+
     /// Closes the descriptor, ends the calls that use it with EBADF, and returns when the
-    /// number is free.
-    ///
-    /// May block (SO_LINGER, close(2)), so the caller must be detached from the VM.
+    /// number is free. Does not wait for the peer, nor for calls of this thread. The caller
+    /// must be detached from the VM.
     pub(crate) fn close(&self) -> Result<(), Errno> {
         self.close_number(None).map(drop)
     }
@@ -115,16 +139,21 @@ impl Socket {
     /// Like [`close`](Self::close), if the descriptor is number `only` or `only` is `None`.
     /// Returns false if there is no such descriptor.
     pub(super) fn close_number(&self, only: Option<RawFd>) -> Result<bool, Errno> {
-        let closed = self.begin_to_close(only)?;
+        let permit = self.begin_to_close(only);
         self.wait_until_idle();
-        Ok(closed)
+        Ok(permit?.is_some())
     }
 
     /// Like [`close_number`](Self::close_number), without waiting for the calls that
-    /// use the descriptor: the last of them closes it.
-    pub(super) fn begin_to_close(&self, only: Option<RawFd>) -> Result<bool, Errno> {
-        self.descriptor
-            .close_listed(only, |number| drop(self.control.closed(number, self)))
+    /// use the descriptor: the last of them closes it. Returns the permit, which is to be
+    /// dropped when they have ended; `None` if there was no descriptor.
+    pub(super) fn begin_to_close(&self, only: Option<RawFd>) -> Result<Option<Permit>, Errno> {
+        let mut permit = None;
+        let closed = self.descriptor.close_listed(only, |number| {
+            permit = Some(self.control.closed(number, self));
+            drop(self.take_linger());
+        });
+        closed.map(|_| permit)
     }
 
     /// Shuts halves of the connection (shutdown(2)). Wakes the calls that wait on the
@@ -170,6 +199,14 @@ impl Socket {
         }
     }
 
+    /// Takes note of the result of a receive.
+    pub(crate) fn saw_received(&self, received: Result<usize, Errno>) {
+        match received {
+            Ok(bytes) => self.count_received(bytes),
+            Err(errno) => self.saw_error(errno),
+        }
+    }
+
     /// Counts bytes that the kernel took.
     #[inline]
     pub(super) fn count_sent(&self, bytes: usize) {
@@ -185,6 +222,25 @@ impl Socket {
     /// Sets CONNECTING. Returns false if it was set.
     pub(super) fn mark_connecting(&self) -> bool {
         self.marks.fetch_or(CONNECTING, Ordering::Relaxed) & CONNECTING == 0
+    }
+
+    /// Marks an option that [`defers`](Self::defers), or takes the mark away.
+    pub(super) fn defer(&self, mark: u8, on: bool) {
+        if on {
+            self.marks.fetch_or(mark, Ordering::Relaxed);
+        } else {
+            self.marks.fetch_and(!mark, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the mark of an option that may be deferred, and whether it is set.
+    pub(super) fn deferred(&self, level: i32, name: i32) -> Option<(u8, bool)> {
+        let mark = match (level, name) {
+            (libc::SOL_SOCKET, libc::SO_REUSEADDR) => REUSE_ADDRESS,
+            (libc::SOL_SOCKET, libc::SO_REUSEPORT) => REUSE_PORT,
+            _ => return None,
+        };
+        Some((mark, self.marks.load(Ordering::Relaxed) & mark != 0))
     }
 
     /// Sets TOLD. The next connect(2) may report the end of the connect once more.
@@ -226,14 +282,20 @@ impl Socket {
     /// `None`.
     pub(super) fn detach_number(&self, only: Option<RawFd>) -> Option<Moving> {
         let mut permit = None;
+        let mut linger = None;
         let left = self.descriptor.leave(only, |number| {
-            permit = Some(self.control.closed(number, self))
+            permit = Some(self.control.closed(number, self));
+            linger = Some(self.take_linger());
         });
         let (number, bound) = left?;
         self.wait_until_idle();
-        let permit = permit?;
-        let fd = descriptor::adopt(number);
-        Some(Moving { fd, bound, permit })
+        let linger = linger?;
+        Some(Moving {
+            permit: permit?,
+            fd: descriptor::adopt(number),
+            bound,
+            linger,
+        })
     }
 
     /// Waits until no call uses the descriptor that was closed or moved out, and interrupts
@@ -324,5 +386,26 @@ mod tests {
     #[test]
     fn a_socket_fits_96_bytes_with_the_counts_of_its_arc() {
         assert_eq!(size_of::<Socket>() + 2 * size_of::<usize>(), 96);
+    }
+
+    #[test]
+    fn the_permit_comes_back_after_the_descriptor() {
+        let spec = SocketSpec::new(libc::AF_INET, libc::SOCK_DGRAM);
+        let socket = Arc::new(Socket::new(Arc::default()));
+        let permits = &socket.control.ledger.permits;
+        let permit = socket.control.permit().unwrap();
+        let moving = Moving::create(spec, permit).unwrap();
+        socket.open(moving, spec, Timeout::Blocking).unwrap();
+        let guard = socket.acquire().unwrap();
+        std::thread::scope(|scope| {
+            let closing = scope.spawn(|| socket.close());
+            while !socket.descriptor.is_given_up() {
+                std::thread::yield_now();
+            }
+            assert_eq!(permits.taken(), 1);
+            drop(guard);
+            closing.join().unwrap().unwrap();
+        });
+        assert_eq!(permits.taken(), 0);
     }
 }

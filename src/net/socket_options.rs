@@ -1,8 +1,9 @@
 //! Addresses, options and flags of a socket: system calls that never wait.
 
-use super::{Socket, rare_options};
+use super::{Socket, low_water};
 use crate::policy::Permitted;
 use crate::sockaddr::SockAddr;
+use crate::sys::descriptor::FdGuard;
 use crate::sys::{self, sockopt};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -10,13 +11,47 @@ use nix::libc;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
+/// Options of SOL_SOCKET that a policy defers until bind(2).
+const REUSE: [i32; 2] = [libc::SO_REUSEADDR, libc::SO_REUSEPORT];
+
 impl Socket {
     /// Gives the socket an address (bind(2)).
     pub(crate) fn bind(&self, target: &Permitted<SockAddr>) -> Result<(), Errno> {
         let guard = self.acquire()?;
-        sys::socket::bind(guard.fd(), target)?;
-        guard.set_bound();
-        Ok(())
+        let deferred = REUSE.map(|name| (name, self.deferred(libc::SOL_SOCKET, name)));
+        let set = |on: bool| {
+            deferred
+                .into_iter()
+                .filter(|(_, deferred)| matches!(deferred, Some((_, true))))
+                .try_for_each(|(name, _)| {
+                    let on = i32::from(on).to_ne_bytes();
+                    sockopt::set(guard.fd(), libc::SOL_SOCKET, name, &on)
+                })
+        };
+        set(true)?;
+        let bound = sys::socket::bind(guard.fd(), target);
+        if bound.is_err() {
+            set(false)?;
+        } else {
+            guard.set_bound();
+            for (mark, _) in deferred.into_iter().filter_map(|(_, deferred)| deferred) {
+                self.defer(mark, false);
+            }
+        }
+        bound
+    }
+
+    /// Returns true if an option of this socket is deferred until bind(2), if it is one of
+    /// those that are ([`deferred`](Self::deferred)).
+    ///
+    /// The kernel would also heed it for the port that it chooses when a socket without an
+    /// address sends: the socket could then share the port of another one, and its
+    /// datagrams, without a bind that a policy was asked about.
+    fn defers(&self, guard: &FdGuard<'_>) -> bool {
+        self.control.is_guarded()
+            && !guard.is_bound()
+            && sockopt::get_int(guard.fd(), libc::SOL_SOCKET, libc::SO_TYPE)
+                != Ok(libc::SOCK_STREAM)
     }
 
     /// Begins to take connections (listen(2)). The kernel binds a socket without an address
@@ -51,12 +86,23 @@ impl Socket {
         Ok(peer)
     }
 
+    /// Returns true if an option is on, and the kernel does not have it.
+    fn keeps(&self, level: i32, name: i32) -> bool {
+        match (level, name) {
+            (libc::SOL_SOCKET, libc::SO_LINGER) => self.is_lingering(),
+            _ => matches!(self.deferred(level, name), Some((_, true))),
+        }
+    }
+
     /// Returns an option that is an integer (getsockopt(2)).
     pub(crate) fn option_int(&self, level: i32, name: i32) -> Result<i32, Errno> {
         let guard = self.acquire()?;
         let value = sockopt::get_int(guard.fd(), level, name)?;
         if (level, name) == (libc::SOL_SOCKET, libc::SO_ERROR) {
             self.saw_socket_error(guard.fd(), value);
+        }
+        if self.keeps(level, name) {
+            return Ok(1);
         }
         Ok(value)
     }
@@ -69,6 +115,11 @@ impl Socket {
             && let Some(value) = buffer[..len].first_chunk()
         {
             self.saw_socket_error(guard.fd(), i32::from_ne_bytes(*value));
+        }
+        if self.keeps(level, name) {
+            let on = 1i32.to_ne_bytes();
+            let n = len.min(on.len());
+            buffer[..n].copy_from_slice(&on[..n]);
         }
         Ok(len)
     }
@@ -101,8 +152,19 @@ impl Socket {
             let port = own.and_then(|own| own.ip()).map_or(0, |(_, port)| port);
             Some((group, port))
         })?;
-        rare_options::note_option(level, name);
-        Ok(sockopt::set(guard.fd(), level, name, value)?)
+        if let Some((mark, _)) = self.deferred(level, name)
+            && self.defers(&guard)
+        {
+            let value = value.first_chunk().ok_or(Errno::EINVAL)?;
+            self.defer(mark, i32::from_ne_bytes(*value) != 0);
+            return Ok(());
+        }
+        low_water::note_option(level, name);
+        sockopt::set(guard.fd(), level, name, value)?;
+        if (level, name) == (libc::SOL_SOCKET, libc::SO_LINGER) {
+            self.linger_was_set(guard.fd());
+        }
+        Ok(())
     }
 
     /// Sets an option that has a length and no value (setsockopt(2)).
@@ -123,5 +185,71 @@ impl Socket {
         let mut flags = FdFlag::from_bits_retain(fcntl(guard.fd(), FcntlArg::F_GETFD)?);
         flags.set(FdFlag::FD_CLOEXEC, !on);
         fcntl(guard.fd(), FcntlArg::F_SETFD(flags)).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Moving, SocketSpec, Timeout};
+    use crate::policy::{Gate, Operation};
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+
+    fn socket(socket_type: i32) -> Arc<Socket> {
+        let socket = Arc::new(Socket::new(Arc::default()));
+        socket.control.guard();
+        let spec = SocketSpec::new(libc::AF_INET, socket_type);
+        let moving = Moving::create(spec, socket.control.permit().unwrap()).unwrap();
+        socket.open(moving, spec, Timeout::Blocking).unwrap();
+        socket
+    }
+
+    fn at(address: &str) -> Permitted<SockAddr> {
+        let address: SocketAddr = address.parse().unwrap();
+        let gate = Gate::default();
+        gate.address(Operation::Bind, address.into(), None).unwrap()
+    }
+
+    fn set(socket: &Socket, name: i32, value: i32) {
+        let value = value.to_ne_bytes();
+        let set = socket.set_option(libc::SOL_SOCKET, name, &value, |_| Ok::<_, Errno>(()));
+        set.unwrap();
+    }
+
+    fn kernel_has(socket: &Socket, name: i32) -> bool {
+        let guard = socket.acquire().unwrap();
+        sockopt::get_int(guard.fd(), libc::SOL_SOCKET, name) == Ok(1)
+    }
+
+    #[test]
+    fn a_datagram_socket_shares_no_port_that_the_kernel_chooses() {
+        for name in REUSE {
+            let socket = socket(libc::SOCK_DGRAM);
+            set(&socket, name, 1);
+            assert!(!kernel_has(&socket, name));
+            assert_eq!(socket.option_int(libc::SOL_SOCKET, name), Ok(1));
+            let mut buffer = [0; 4];
+            assert_eq!(socket.option(libc::SOL_SOCKET, name, &mut buffer), Ok(4));
+            assert_eq!(i32::from_ne_bytes(buffer), 1);
+            // An address that is no one of this machine.
+            assert_eq!(socket.bind(&at("192.0.2.1:0")), Err(Errno::EADDRNOTAVAIL));
+            assert!(!kernel_has(&socket, name));
+            set(&socket, name, 0);
+            assert_eq!(socket.option_int(libc::SOL_SOCKET, name), Ok(0));
+            set(&socket, name, 1);
+            socket.bind(&at("127.0.0.1:0")).unwrap();
+            assert!(kernel_has(&socket, name));
+            set(&socket, name, 0);
+            assert!(!kernel_has(&socket, name));
+            assert_eq!(socket.option_int(libc::SOL_SOCKET, name), Ok(0));
+        }
+    }
+
+    #[test]
+    fn a_stream_socket_has_its_options_at_once() {
+        let socket = socket(libc::SOCK_STREAM);
+        set(&socket, libc::SO_REUSEADDR, 1);
+        assert!(kernel_has(&socket, libc::SO_REUSEADDR));
     }
 }

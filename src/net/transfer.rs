@@ -2,7 +2,7 @@
 //! bytes.
 
 use super::call::{Blocked, Call, Ready};
-use super::{Error, Limit, Socket, Timeout, VmContext, rare_options};
+use super::{Error, Limit, Socket, Timeout, VmContext, low_water};
 use crate::policy::Permitted;
 use crate::sockaddr::SockAddr;
 use crate::sys::descriptor::adopt;
@@ -10,6 +10,7 @@ use crate::sys::receive::{self, Buffer};
 use crate::sys::{self, MessageFlags, message, sendfile};
 use nix::errno::Errno;
 use nix::libc;
+use std::cell::Cell;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{BorrowedFd, RawFd};
 
@@ -48,16 +49,6 @@ pub(crate) trait SendBuffers {
         &self,
         sent: usize,
         attempt: impl FnOnce(&[IoSlice<'_>]) -> Result<R, Errno>,
-    ) -> Result<R, Errno>;
-}
-
-/// Several [`ReceiveBuffer`]s for one message.
-pub(crate) trait ReceiveBuffers {
-    /// Lends what follows the first `filled` bytes.
-    fn lend<R>(
-        &self,
-        filled: usize,
-        attempt: impl FnOnce(&mut [IoSliceMut<'_>]) -> Result<R, Errno>,
     ) -> Result<R, Errno>;
 }
 
@@ -129,8 +120,9 @@ impl<'a, V: VmContext> Call<'a, V> {
     #[inline]
     pub(crate) fn recv(&mut self, size: usize, flags: MessageFlags) -> Result<Vec<u8>, Error> {
         let mut buffer = Buffer::new(size).ok_or(Error::NoMemory)?;
-        let len = self.receive(size, flags, |fd, filled, flags| {
-            buffer.recv(fd, filled, flags).map(Part::from)
+        let len = self.receive(size, flags, |socket, filled, flags| {
+            let received = socket.with(|fd| buffer.recv(fd, filled, flags));
+            received.map(Part::from)
         })?;
         received_bytes(buffer, len, flags)
     }
@@ -142,8 +134,10 @@ impl<'a, V: VmContext> Call<'a, V> {
         memory: &impl ReceiveBuffer,
         flags: MessageFlags,
     ) -> Result<usize, Error> {
-        self.receive(memory.len(), flags, |fd, filled, flags| {
-            let received = memory.lend(filled, |room| receive::recv(fd, room, flags));
+        self.receive(memory.len(), flags, |socket, filled, flags| {
+            let received = memory.lend(filled, |room| {
+                socket.with(|fd| receive::recv(fd, room, flags))
+            });
             received.map(Part::from)
         })
     }
@@ -156,8 +150,8 @@ impl<'a, V: VmContext> Call<'a, V> {
     ) -> Result<(Vec<u8>, SockAddr), Error> {
         let mut buffer = Buffer::new(size).ok_or(Error::NoMemory)?;
         let mut sender = SockAddr::empty();
-        let len = self.receive(size, flags, |fd, filled, flags| {
-            let received = buffer.recvfrom(fd, filled, flags, &mut sender);
+        let len = self.receive(size, flags, |socket, filled, flags| {
+            let received = socket.with(|fd| buffer.recvfrom(fd, filled, flags, &mut sender));
             received.map(Part::from)
         })?;
         Ok((received_bytes(buffer, len, flags)?, sender))
@@ -170,9 +164,9 @@ impl<'a, V: VmContext> Call<'a, V> {
         flags: MessageFlags,
     ) -> Result<(usize, SockAddr), Error> {
         let mut sender = SockAddr::empty();
-        let len = self.receive(memory.len(), flags, |fd, filled, flags| {
+        let len = self.receive(memory.len(), flags, |socket, filled, flags| {
             let received = memory.lend(filled, |room| {
-                receive::recvfrom(fd, room, flags, &mut sender)
+                socket.with(|fd| receive::recvfrom(fd, room, flags, &mut sender))
             });
             received.map(Part::from)
         })?;
@@ -188,24 +182,23 @@ impl<'a, V: VmContext> Call<'a, V> {
         flags: MessageFlags,
     ) -> Result<(Vec<u8>, Received), Error> {
         let mut buffer = Buffer::new(size).ok_or(Error::NoMemory)?;
-        let received = self.receive_message(size, control, flags, |fd, room| {
-            buffer.recvmsg(fd, room.control, room.filled, room.flags, room.sender)
+        let received = self.receive_message(size, control, flags, |socket, room| {
+            socket.with(|fd| buffer.recvmsg(fd, room.control, room.filled, room.flags, room.sender))
         })?;
         Ok((buffer.into_bytes(), received))
     }
 
-    /// Receives up to `size` bytes into `memory`. Otherwise like
-    /// [`recv_msg`](Self::recv_msg).
+    /// Receives into `memory`. Otherwise like [`recv_msg`](Self::recv_msg).
     pub(crate) fn recv_msg_into(
         &mut self,
-        memory: &impl ReceiveBuffers,
-        size: usize,
+        memory: &impl ReceiveBuffer,
         control: Vec<u8>,
         flags: MessageFlags,
     ) -> Result<Received, Error> {
-        self.receive_message(size, control, flags, |fd, room| {
-            memory.lend(room.filled, |slices| {
-                message::recv(fd, slices, room.control, room.flags, room.sender)
+        self.receive_message(memory.len(), control, flags, |socket, room| {
+            memory.lend(room.filled, |bytes| {
+                let slices = &mut [IoSliceMut::new(bytes)];
+                socket.with(|fd| message::recv(fd, slices, room.control, room.flags, room.sender))
             })
         })
     }
@@ -215,9 +208,17 @@ impl<'a, V: VmContext> Call<'a, V> {
         &mut self,
         mut attempt: impl FnMut(&Receive<'_>) -> Result<T, Errno>,
     ) -> Result<T, Error> {
-        let socket = self.socket;
-        self.retry(Ready::Read, |fd, flags| {
-            Ok(attempt(&Receive { socket, fd, flags })?)
+        self.retry(Ready::Read, |socket, flags| {
+            let receive = Receive {
+                socket,
+                flags,
+                received: Cell::new(None),
+            };
+            let result = attempt(&receive);
+            if let Some(bytes) = receive.received.get() {
+                socket.count_received(bytes);
+            }
+            Ok(result?)
         })
     }
 
@@ -230,8 +231,10 @@ impl<'a, V: VmContext> Call<'a, V> {
     ) -> Result<usize, Error> {
         let transfer = self.sends(data.len());
         let flags = self.socket.send_flags(flags);
-        transfer.run(self, |fd, sent, dont_wait| {
-            let sent = data.lend(sent, |data| sys::socket::send(fd, data, flags | dont_wait));
+        transfer.run(self, |socket, sent, dont_wait| {
+            let sent = data.lend(sent, |data| {
+                socket.with(|fd| sys::socket::send(fd, data, flags | dont_wait))
+            });
             sent.map(Part::from)
         })
     }
@@ -250,8 +253,10 @@ impl<'a, V: VmContext> Call<'a, V> {
             returns_part: false,
         };
         let flags = self.socket.send_flags(flags);
-        transfer.complete(self, &mut 0, |fd, sent, dont_wait| {
-            let sent = data.lend(sent, |data| sys::socket::send(fd, data, flags | dont_wait));
+        transfer.complete(self, &mut 0, |socket, sent, dont_wait| {
+            let sent = data.lend(sent, |data| {
+                socket.with(|fd| sys::socket::send(fd, data, flags | dont_wait))
+            });
             sent.map(Part::from)
         })
     }
@@ -266,9 +271,11 @@ impl<'a, V: VmContext> Call<'a, V> {
         self.may_begin(flags)?;
         let mut fast_open = FastOpen::new(self, self.socket.send_flags(flags));
         let transfer = self.sends(data.len());
-        transfer.run(self, |fd, sent, dont_wait| {
+        transfer.run(self, |socket, sent, dont_wait| {
             let flags = fast_open.flags | dont_wait;
-            let sent = data.lend(sent, |data| sys::socket::sendto(fd, data, flags, target));
+            let sent = data.lend(sent, |data| {
+                socket.with(|fd| sys::socket::sendto(fd, data, flags, target))
+            });
             fast_open.begun(sent).map(Part::from)
         })
     }
@@ -287,12 +294,12 @@ impl<'a, V: VmContext> Call<'a, V> {
         }
         let mut fast_open = FastOpen::new(self, self.socket.send_flags(flags));
         let transfer = self.sends(size);
-        transfer.run(self, |fd, sent, dont_wait| {
+        transfer.run(self, |socket, sent, dont_wait| {
             // The ancillary data goes with the first byte, once.
             let control = if sent == 0 { parts.control } else { &[] };
             let flags = fast_open.flags | dont_wait;
             let sent = data.lend(sent, |slices| {
-                message::send(fd, slices, control, flags, parts.target)
+                socket.with(|fd| message::send(fd, slices, control, flags, parts.target))
             });
             fast_open.begun(sent).map(Part::from)
         })
@@ -302,7 +309,9 @@ impl<'a, V: VmContext> Call<'a, V> {
     #[cfg(feature = "ssl")]
     pub(crate) fn flush(&mut self, queue: &super::SendQueue) -> Result<(), Error> {
         let flags = self.socket.send_flags(MessageFlags::NONE);
-        let sent = self.retry(Ready::Write, |fd, _| Ok(queue.send(fd, flags)?))?;
+        let sent = self.retry(Ready::Write, |socket, _| {
+            Ok(socket.with(|fd| queue.send(fd, flags))?)
+        })?;
         self.socket.count_sent(sent);
         Ok(())
     }
@@ -365,11 +374,11 @@ impl<'a, V: VmContext> Call<'a, V> {
         &mut self,
         size: usize,
         flags: MessageFlags,
-        mut attempt: impl FnMut(BorrowedFd<'_>, usize, MessageFlags) -> Result<Part, Errno>,
+        mut attempt: impl FnMut(&Socket, usize, MessageFlags) -> Result<Part, Errno>,
     ) -> Result<usize, Error> {
         let transfer = self.receives(size, flags)?;
-        transfer.run(self, |fd, filled, dont_wait| {
-            attempt(fd, filled, flags | dont_wait)
+        transfer.run(self, |socket, filled, dont_wait| {
+            attempt(socket, filled, flags | dont_wait)
         })
     }
 
@@ -381,7 +390,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         let mut enough = 0;
         if flags.has(libc::MSG_WAITALL) {
             enough = if self.fills(peeks) { size } else { 0 };
-        } else if rare_options::may_have_low_water() {
+        } else if low_water::may_be_set() {
             enough = self.low_water(peeks)?.min(size);
         }
         Ok(Transfer {
@@ -423,19 +432,21 @@ impl<'a, V: VmContext> Call<'a, V> {
         size: usize,
         mut control: Vec<u8>,
         flags: MessageFlags,
-        mut attempt: impl FnMut(BorrowedFd<'_>, Room<'_>) -> Result<message::Received, Errno>,
+        mut attempt: impl FnMut(&Socket, Room<'_>) -> Result<message::Received, Errno>,
     ) -> Result<Received, Error> {
         let capacity = control.capacity();
         let mut sender = SockAddr::empty();
         let mut message_flags = 0;
-        let received = self.receive(size, flags, |fd, filled, flags| {
+        let received = self.receive(size, flags, |socket, filled, flags| {
             // Ancillary data of the first part is kept unless more comes.
             let mut later = Vec::new();
             let room = Room {
                 control: match filled {
                     0 => &mut control,
                     _ => {
-                        later.reserve_exact(capacity);
+                        later
+                            .try_reserve_exact(capacity)
+                            .map_err(|_| Errno::ENOMEM)?;
                         &mut later
                     }
                 },
@@ -443,7 +454,7 @@ impl<'a, V: VmContext> Call<'a, V> {
                 flags,
                 sender: &mut sender,
             };
-            let received = attempt(fd, room)?;
+            let received = attempt(socket, room)?;
             message_flags = received.flags;
             if !later.is_empty() {
                 control = later;
@@ -490,39 +501,32 @@ fn descriptors(control: &[u8]) -> Vec<RawFd> {
 /// One attempt of a call to receive.
 pub(crate) struct Receive<'a> {
     socket: &'a Socket,
-    fd: BorrowedFd<'a>,
     flags: MessageFlags,
+    /// Number of bytes received, which are counted after the attempt: it may have a lock
+    /// that the host's hook must not run under.
+    received: Cell<Option<usize>>,
 }
 
 impl Receive<'_> {
     /// Receives once (recv(2)); returns the number of bytes.
     pub(crate) fn receive(&self, room: &mut [u8]) -> Result<usize, Errno> {
-        let received = receive::recv(self.fd, room, self.flags);
-        received.inspect(|n| self.socket.count_received(*n))
+        let bytes = self.socket.with(|fd| receive::recv(fd, room, self.flags))?;
+        let before = self.received.get().unwrap_or(0);
+        self.received.set(Some(before + bytes));
+        Ok(bytes)
     }
 }
 
 impl Socket {
-    /// Receives the bytes that have arrived (recv(2)). `None` if a receive may have to do
-    /// more, and `recv` has to do it.
+    /// Receives the bytes that have arrived (recv(2)), which [`saw`](Self::saw_received) has
+    /// to be told. `None` if a receive may have to do more, and `recv` has to do it.
     #[inline]
     pub(crate) fn recv_at_once(&self, room: &mut [u8]) -> Option<Result<usize, Errno>> {
-        if room.is_empty() || rare_options::may_have_low_water() {
+        if room.is_empty() || low_water::may_be_set() {
             return None;
         }
         self.control.limits.may_receive().ok()?;
-        let guard = self.acquire().ok()?;
-        let received = receive::recv(guard.fd(), room, MessageFlags::DONT_WAIT);
-        Some(match received {
-            Ok(n) => {
-                self.count_received(n);
-                Ok(n)
-            }
-            Err(errno) => {
-                self.saw_error(errno);
-                Err(errno)
-            }
-        })
+        Some(self.with(|fd| receive::recv(fd, room, MessageFlags::DONT_WAIT)))
     }
 }
 
@@ -575,15 +579,15 @@ impl Transfer {
     fn run<V: VmContext>(
         self,
         call: &mut Call<'_, V>,
-        mut attempt: impl FnMut(BorrowedFd<'_>, usize, MessageFlags) -> Result<Part, Errno>,
+        mut attempt: impl FnMut(&Socket, usize, MessageFlags) -> Result<Part, Errno>,
     ) -> Result<usize, Error> {
         let mut moved = 0;
-        let done = self.complete(call, &mut moved, |fd, before, dont_wait| {
-            if before > 0 && self.leaves_error(fd) {
+        let done = self.complete(call, &mut moved, |socket, before, dont_wait| {
+            if before > 0 && socket.with(|fd| Ok(self.leaves_error(fd)))? {
                 // Any error ends the call with the bytes that have moved.
                 return Err(Errno::ECONNRESET);
             }
-            attempt(fd, before, dont_wait)
+            attempt(socket, before, dont_wait)
         });
         match done {
             Ok(()) => Ok(moved),
@@ -600,12 +604,11 @@ impl Transfer {
         self,
         call: &mut Call<'_, V>,
         moved: &mut usize,
-        mut attempt: impl FnMut(BorrowedFd<'_>, usize, MessageFlags) -> Result<Part, Errno>,
+        mut attempt: impl FnMut(&Socket, usize, MessageFlags) -> Result<Part, Errno>,
     ) -> Result<(), Error> {
-        let socket = call.socket;
-        call.retry(self.ready, |fd, dont_wait| {
+        call.retry(self.ready, |socket, dont_wait| {
             let before = if self.peeks { 0 } else { *moved };
-            let part = attempt(fd, before, dont_wait)?;
+            let part = attempt(socket, before, dont_wait)?;
             let known = if self.peeks { *moved } else { 0 };
             *moved = before + part.bytes;
             self.count(socket, part.bytes.saturating_sub(known));
@@ -614,7 +617,7 @@ impl Transfer {
             if *moved >= self.enough || part.is_last || is_end {
                 return Ok(());
             }
-            if self.peeks && sys::socket::has_ended(fd) {
+            if self.peeks && socket.with(|fd| Ok(sys::socket::has_ended(fd)))? {
                 return Ok(());
             }
             // The kernel returned early: there was no more, or its wait was interrupted.

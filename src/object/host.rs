@@ -22,7 +22,7 @@ pub(crate) fn from_host(fd: OwnedFd, vm: &VirtualMachine) -> PyResult<PyObjectRe
     let object = lifecycle::unopened(vm)?;
     let permit = object.state.runtime.control.permit_of_host().or_raise(vm)?;
     let bound = has_port(fd.as_fd());
-    let moving = Moving { fd, bound, permit };
+    let moving = Moving::of_others(fd, bound, permit);
     lifecycle::install(&object, moving, spec, timeout, vm).or_raise(vm)?;
     Ok(object.into())
 }

@@ -19,7 +19,7 @@ use rustpython_vm::warn::warn;
 use rustpython_vm::{
     AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine,
 };
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
@@ -215,7 +215,7 @@ pub(super) fn install(
             Err(NotOpened::Busy(back)) => {
                 // The socket is open already, or calls that close() woke still use its
                 // descriptor.
-                vm.allow_threads(|| zelf.socket.close_at_once());
+                let _ = vm.allow_threads(|| zelf.socket.close());
                 moving = back;
             }
         }
@@ -395,24 +395,20 @@ pub(crate) fn give(runtime: &Runtime, moving: Moving) -> Result<RawFd, Limit> {
 /// Duplicates a descriptor that the script may use, with a permit for the duplicate:
 /// its own, those of its sockets, and those that the policy allows.
 pub(crate) fn duplicate_number(runtime: &Runtime, fd: RawFd) -> Result<Moving, Error> {
-    let permit = runtime.control.permit()?;
-    let (fd, bound) = copy_of_number(runtime, fd)?;
-    Ok(Moving { fd, bound, permit })
-}
-
-/// Duplicates a descriptor for one call, which needs no permit. Otherwise like
-/// [`duplicate_number`].
-pub(crate) fn copy_of_number(runtime: &Runtime, fd: RawFd) -> Result<(OwnedFd, bool), Error> {
     if fd < 0 {
         return Err(Errno::EBADF.into());
     }
+    let permit = runtime.control.permit()?;
     if let Some(copy) = runtime.control.ledger.duplicate(fd) {
-        return Ok(copy?);
+        return Ok(copy?.with(permit));
     }
     runtime.gate.descriptor(fd)?;
-    let copy = net::duplicate(fd)?;
-    let bound = runtime.gate.is_guarded() && has_port(copy.as_fd());
-    Ok((copy, bound))
+    let fd = net::duplicate(fd)?;
+    let bound = runtime.gate.is_guarded() && has_port(fd.as_fd());
+    Ok(Moving {
+        bound,
+        ..Moving::new(fd, permit)
+    })
 }
 
 /// Closes the descriptor (`_real_close`, and `close` of the base type).
@@ -475,11 +471,9 @@ pub(super) fn finalize(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(
     } else {
         Ok(())
     };
-    match call(vm, &zelf.socket, |call| call.close()) {
-        // An exception that a signal handler raised meanwhile is not lost.
-        Err(raised) if !raised.fast_isinstance(vm.ctx.exceptions.os_error) => Err(raised),
-        _ => warned,
-    }
+    // Without waiting for the peer (SO_LINGER): nobody asked for the end of the object.
+    let _ = vm.allow_threads(|| zelf.socket.close());
+    warned
 }
 
 /// Returns false for a VM that is still being made. In a VM without threads all

@@ -1,11 +1,11 @@
 //! sendmsg, recvmsg, recvmsg_into, sendmsg_afalg: data in several buffers, with
 //! ancillary data.
 
-use super::{BaseSocket, connection, copy_of_number, give, stream};
+use super::{BaseSocket, connection, duplicate_number, give, stream};
 use crate::bridge::args::{self, Few, Int, Size};
 use crate::bridge::errors::{self, OrRaise};
-use crate::bridge::{Data, WritableBuffer, audit, text};
-use crate::net::transfer::{MessageParts, ReceiveBuffers, Received, SendBuffers};
+use crate::bridge::{Data, Room, WritableBuffer, audit, text};
+use crate::net::transfer::{MessageParts, Received, SendBuffers};
 use crate::net::{Error, Moving};
 use crate::policy::{Denied, Operation, Target};
 use crate::sockaddr::family::SCTP_SOCKOPT_CONNECTX;
@@ -22,9 +22,10 @@ use rustpython_vm::{
     AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, TryFromObject,
     VirtualMachine,
 };
-use std::collections::HashSet;
-use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::io::IoSlice;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 methods! {
 pub(super) const METHODS: BaseSocket;
@@ -159,7 +160,9 @@ fn permit_control(zelf: &Py<BaseSocket>, control: &[u8]) -> Result<(), Denied> {
     let (items, _) = message::control_messages(control);
     for item in &items {
         let name = match (item.level, item.cmsg_type) {
-            (libc::SOL_SOCKET, libc::SCM_RIGHTS | libc::SCM_CREDENTIALS) => continue,
+            (libc::SOL_SOCKET, libc::SCM_RIGHTS) => continue,
+            // A privileged process can send the credentials of any other.
+            (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => libc::SO_PASSCRED,
             // These items do for one message what the option does for the socket.
             (libc::IPPROTO_IP, libc::IP_RETOPTS) => libc::IP_OPTIONS,
             (libc::IPPROTO_IP, libc::IP_PKTINFO) => libc::IP_UNICAST_IF,
@@ -177,26 +180,32 @@ fn permit_control(zelf: &Py<BaseSocket>, control: &[u8]) -> Result<(), Denied> {
 /// The most descriptors that one message carries (SCM_MAX_FD, net/scm.h).
 const MOST_RIGHTS: usize = 253;
 
-/// Replaces the descriptors in control data by duplicates, if there is a policy: while
+/// Replaces the descriptors in control data by duplicates, one for each, which are counted
+/// as the script's, if there is a policy: while
 /// the call waits, another thread could close a permitted descriptor, and the host
 /// could get the number.
-fn hold_rights(zelf: &Py<BaseSocket>, control: Vec<u8>) -> Result<(Vec<u8>, Vec<OwnedFd>), Error> {
+fn hold_rights(
+    zelf: &Py<BaseSocket>,
+    control: Vec<u8>,
+) -> Result<(Vec<u8>, BTreeMap<RawFd, Moving>), Error> {
     let runtime = &zelf.state.runtime;
     let (items, _) = message::control_messages(&control);
     let count = items.iter().flat_map(message::rights).count();
     if !runtime.gate.is_guarded() || count == 0 {
-        return Ok((control, Vec::new()));
+        return Ok((control, BTreeMap::new()));
     }
     if count > MOST_RIGHTS {
         return Err(Errno::EINVAL.into());
     }
-    let (mut held, mut rights) = (Vec::new(), Vec::new());
+    let (mut held, mut rights) = (Vec::new(), BTreeMap::new());
     for item in &items {
         let mut data = item.data.to_vec();
         for (fd, number) in message::rights(item).zip(data.chunks_exact_mut(4)) {
-            let (copy, _) = copy_of_number(runtime, fd)?;
-            number.copy_from_slice(&copy.as_raw_fd().to_ne_bytes());
-            rights.push(copy);
+            let copy = match rights.entry(fd) {
+                Entry::Occupied(copy) => copy.into_mut(),
+                Entry::Vacant(place) => place.insert(duplicate_number(runtime, fd)?),
+            };
+            number.copy_from_slice(&copy.fd.as_raw_fd().to_ne_bytes());
         }
         message::push_control(&mut held, item.level, item.cmsg_type, &data);
     }
@@ -211,7 +220,7 @@ fn send(
     vm: &VirtualMachine,
 ) -> PyResult<usize> {
     let total: usize = buffers.iter().map(Data::len).sum();
-    let copies = share_memory(buffers.iter().filter_map(Data::locked))
+    let copies = (buffers.iter().filter(|data| data.is_locked()).count() > 1)
         .then(|| buffers.iter().map(|data| data.to_vec(vm)).collect())
         .transpose()?;
     let data = Gathered { buffers, copies };
@@ -224,7 +233,7 @@ fn send(
 /// The buffers of one message to send.
 struct Gathered<'a> {
     buffers: &'a [Data],
-    /// Copies of the bytes, if one object's memory is used twice.
+    /// Copies of the bytes, if several buffers have to be locked.
     copies: Option<Vec<Vec<u8>>>,
 }
 
@@ -247,24 +256,6 @@ impl SendBuffers for Gathered<'_> {
         if sent > 0 {
             IoSlice::advance_slices(&mut rest, sent);
         }
-        attempt(rest)
-    }
-}
-
-/// The buffers that one message is received into.
-struct Scattered<'a>(&'a [WritableBuffer]);
-
-impl ReceiveBuffers for Scattered<'_> {
-    fn lend<R>(
-        &self,
-        filled: usize,
-        attempt: impl FnOnce(&mut [IoSliceMut<'_>]) -> Result<R, Errno>,
-    ) -> Result<R, Errno> {
-        let borrowed = self.0.iter().map(WritableBuffer::borrow_mut);
-        let mut borrowed = borrowed.collect::<Result<Few<_>, _>>()?;
-        let mut slices: Few<_> = borrowed.iter_mut().map(|m| IoSliceMut::new(m)).collect();
-        let mut rest = slices.as_mut_slice();
-        IoSliceMut::advance_slices(&mut rest, filled);
         attempt(rest)
     }
 }
@@ -319,17 +310,20 @@ fn recvmsg_into(
     }
     let control = control_room(ancbufsize, vm)?;
     let flags = MessageFlags::of_receive(flags);
-    let (received, arrived) = if share_memory(memory.iter().map(WritableBuffer::source_object)) {
+    let (received, arrived) = if let [memory] = memory.as_slice() {
+        let len = total;
+        let received = stream::transfer(zelf, flags, vm, |call| {
+            call.recv_msg_into(&Room { memory, len }, control, flags)
+        })?;
+        let arrived = Arrived::of(&received.control);
+        (received, arrived)
+    } else {
+        // Each buffer is locked while it is written to, and never two at a time: they may be
+        // one object's memory, or another thread may lock them in the other order.
         let (data, received) =
             stream::transfer(zelf, flags, vm, |call| call.recv_msg(total, control, flags))?;
         let arrived = Arrived::of(&received.control);
         scatter(&data, &memory, vm)?;
-        (received, arrived)
-    } else {
-        let received = stream::transfer(zelf, flags, vm, |call| {
-            call.recv_msg_into(&Scattered(&memory), total, control, flags)
-        })?;
-        let arrived = Arrived::of(&received.control);
         (received, arrived)
     };
     let len = if flags.has(libc::MSG_TRUNC) {
@@ -339,15 +333,6 @@ fn recvmsg_into(
     };
     let len = vm.ctx.new_int(len).into();
     result(zelf, len, arrived, &received, vm)
-}
-
-/// Returns true if one object's memory is borrowed twice. A borrow may take a lock,
-/// which a thread cannot take twice, so such calls use a copy.
-fn share_memory<'a>(sources: impl Iterator<Item = &'a PyObject>) -> bool {
-    let mut seen = HashSet::new();
-    sources
-        .into_iter()
-        .any(|source| !seen.insert(source.get_id()))
 }
 
 /// Copies received bytes into the buffers.

@@ -27,7 +27,7 @@ pub(crate) use file::socket_io_type;
 pub(crate) use host::{duplicate_for_host, from_host, into_host, number_into_host};
 #[cfg(feature = "ssl")]
 pub(crate) use lifecycle::transport;
-pub(crate) use lifecycle::{base_pair, copy_of_number, duplicate, duplicate_number, give, pair};
+pub(crate) use lifecycle::{base_pair, duplicate, duplicate_number, give, pair};
 pub(crate) use sendfile::giveup_type;
 
 use crate::bridge::args;

@@ -280,6 +280,20 @@ assert s.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 3) == linger[:3]
     }
 
     #[test]
+    fn credentials_of_others_need_a_rule() {
+        run_with(
+            SocketModule::new().policy(Rules::loopback_only()),
+            "
+a, b = socket.socketpair()
+SCM_CREDENTIALS = 2
+try: a.sendmsg([b'x'], [(socket.SOL_SOCKET, SCM_CREDENTIALS, bytes([1] + [0] * 11))])
+except PermissionError as e: assert 'not allowed' in str(e), e
+else: assert False
+",
+        );
+    }
+
+    #[test]
     fn bad_options() {
         run("
 s = socket.socket()

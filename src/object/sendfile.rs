@@ -4,20 +4,19 @@
 //! second. If the system call cannot be used, the first raises `_GiveupOnSendfile` to
 //! Python code.
 
-use super::{BaseSocket, copy_of_number, is_plain, stream};
+use super::{BaseSocket, duplicate_number, is_plain, stream};
 use crate::bridge::{Data, args, call, errors};
-use crate::net::{Error, Timeout};
+use crate::net::{Error, Moving, Timeout};
 use crate::sys::{descriptor, sendfile as sys_sendfile};
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyInt, PySlice, PyTypeRef};
 use rustpython_vm::common::static_cell;
-use rustpython_vm::function::ItemDoc;
 use rustpython_vm::{
     AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyResult, TryFromObject,
     VirtualMachine,
 };
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 
 /// Largest number of bytes for one system call. The kernel's own limit is a little
 /// under twice as much.
@@ -68,12 +67,9 @@ pub(crate) fn giveup_type(vm: &VirtualMachine) -> &'static PyTypeRef {
         static GIVEUP: PyTypeRef;
     }
     GIVEUP.get_or_init(|| {
-        vm.ctx.new_exception_type_with_doc(
-            "socket",
-            "_GiveupOnSendfile",
-            None,
-            ItemDoc::static_text("Nothing was sent, and sendfile(2) is not the way to send it."),
-        )
+        let doc = "Nothing was sent, and sendfile(2) is not the way to send it.";
+        let base = vm.ctx.exceptions.exception_type;
+        errors::exception_class(vm, "_GiveupOnSendfile", base, doc)
     })
 }
 
@@ -170,7 +166,7 @@ fn check_blocking(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
 /// close the script's own while the call waits, and the host could get the number.
 struct Source {
     number: i32,
-    _held: Option<OwnedFd>,
+    _held: Option<Moving>,
 }
 
 impl Source {
@@ -183,9 +179,9 @@ impl Source {
         // Any object can claim to be a file with any descriptor of the process, so reading
         // from it needs the same permission as making a socket of it. Without it, send()
         // sends the file if the script can read it.
-        let (held, _) = copy_of_number(&zelf.state.runtime, number)?;
+        let held = duplicate_number(&zelf.state.runtime, number)?;
         Ok(Self {
-            number: held.as_raw_fd(),
+            number: held.fd.as_raw_fd(),
             _held: Some(held),
         })
     }

@@ -203,8 +203,10 @@ fn recv_at_once(
     vm: &VirtualMachine,
 ) -> Option<Result<usize, Errno>> {
     let array = buffer.downcast_ref_if_exact::<PyByteArray>(vm)?;
-    let mut room = array.borrow_buf_mut();
-    zelf.socket.recv_at_once(&mut room)
+    let received = zelf.socket.recv_at_once(&mut array.borrow_buf_mut())?;
+    // The host's hook runs without the lock.
+    zelf.socket.saw_received(received);
+    Some(received)
 }
 
 fn recvfrom_into(

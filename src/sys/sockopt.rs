@@ -67,27 +67,21 @@ pub(crate) fn get_duration(fd: BorrowedFd<'_>, name: i32) -> Result<Option<Durat
     Ok((!timeout.is_zero()).then_some(timeout))
 }
 
-/// Returns how long close(2) waits for the peer (SO_LINGER); `None` if it does not
-/// wait.
-pub(crate) fn linger(fd: BorrowedFd<'_>) -> Option<Duration> {
+/// Returns the time of SO_LINGER, and whether it is on (socket(7)).
+pub(crate) fn linger(fd: BorrowedFd<'_>) -> Option<(bool, Duration)> {
     let mut value = [0; size_of::<libc::linger>()];
     let n = get(fd, libc::SOL_SOCKET, libc::SO_LINGER, &mut value).ok()?;
     let (on, seconds) = value.split_at(size_of::<libc::c_int>());
-    let on = i32::from_ne_bytes(on.try_into().ok()?);
+    let on = i32::from_ne_bytes(on.try_into().ok()?) != 0;
     let seconds = i32::from_ne_bytes(seconds.try_into().ok()?);
-    let seconds = u64::try_from(seconds).ok()?;
-    (n == value.len() && on != 0 && seconds > 0).then_some(Duration::from_secs(seconds))
+    let time = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    (n == value.len()).then_some((on, time))
 }
 
-/// Switches SO_LINGER off, so that close(2) does not wait and the kernel sends in the
-/// background.
+/// Switches SO_LINGER off. The kernel keeps the time.
 pub(crate) fn stop_lingering(fd: BorrowedFd<'_>) -> Result<(), Errno> {
-    set(
-        fd,
-        libc::SOL_SOCKET,
-        libc::SO_LINGER,
-        &[0; size_of::<libc::linger>()],
-    )
+    let off = [0; size_of::<libc::linger>()];
+    set(fd, libc::SOL_SOCKET, libc::SO_LINGER, &off)
 }
 
 /// Options whose answer has a new descriptor, and its position in the answer:

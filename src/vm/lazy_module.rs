@@ -189,15 +189,19 @@ fn store(
     to: PyTypeRef,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
-    let state = state::of(vm);
-    let _storing = state.storing.lock();
-    if let Some(dict) = module.dict().filter(|_| module.class().is(from)) {
-        for (name, value) in values {
-            // A value that the script has put there is kept.
-            if !dict.contains_key(name, vm) {
-                dict.set_item(name, value, vm)?;
-            }
+    let Some(dict) = module.dict() else {
+        return Ok(());
+    };
+    for (name, value) in values {
+        // Another thread may do the same. No lock keeps it away, because keys of the script's
+        // can be compared here, by a method of the script's.
+        if !module.class().is(from) {
+            return Ok(());
         }
+        // A value that the script has put there is kept.
+        dict.get_or_insert(vm, name.as_object(), || value)?;
+    }
+    if module.class().is(from) {
         module.set_class(to, vm);
     }
     Ok(())

@@ -12,7 +12,7 @@ use crate::constants::enums::Enums;
 use crate::net::{Control, Timeout};
 use crate::object::SocketClass;
 use crate::policy::{Denied, Gate, Operation, Policy, Target};
-use crate::sys::fork::{Inherited, PerProcess};
+use crate::sys::fork::Inherited;
 use rustpython_vm::builtins::PyBaseExceptionRef;
 #[cfg(feature = "ssl")]
 use rustpython_vm::builtins::PyModuleDef;
@@ -24,7 +24,7 @@ use rustpython_vm::{Py, PyPayload, PyResult, VirtualMachine, pyclass, runtime};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
 /// Decisions of the host for a top-level interpreter, shared by its subinterpreters.
@@ -82,8 +82,6 @@ pub(crate) struct State {
     /// The enum classes, made with this interpreter's `enum`. The modules own them, so that
     /// they end with their interpreter.
     pub(crate) enums: Inherited<Weak<Enums>>,
-    /// Lock that is held while names are added to a module.
-    pub(crate) storing: PerProcess<()>,
     default_timeout: DefaultTimeout,
 }
 
@@ -190,18 +188,18 @@ static_cell! {
     /// The address of the definition of `socket` that [`register`] found. Subinterpreters
     /// inherit their parent's definitions, so an interpreter that has this one was
     /// registered itself or through its root.
-    static REGISTERED: AtomicUsize;
+    static REGISTERED: Inherited<BTreeSet<usize>>;
 }
 
-fn definition(vm: &VirtualMachine) -> usize {
-    let definition = vm.state.module_defs.get("socket");
-    definition.map_or(0, |definition| ptr::from_ref(*definition).addr())
+fn definition(vm: &VirtualMachine) -> Option<usize> {
+    let definition = vm.state.module_defs.get("socket")?;
+    Some(ptr::from_ref(*definition).addr())
 }
 
 /// Registers the host's decisions for an interpreter, before any script runs in it.
 pub(crate) fn register(vm: &VirtualMachine, runtime: Arc<Runtime>) {
-    let registered = REGISTERED.get_or_init(AtomicUsize::default);
-    registered.store(definition(vm), Ordering::Relaxed);
+    let registered = REGISTERED.get_or_init(Default::default);
+    registered.lock().extend(definition(vm));
     let live = live_roots();
     let mut runtimes = RUNTIMES.get_or_init(Default::default).lock();
     let (entry, tenancy) = Entry::new(runtime);
@@ -264,12 +262,13 @@ pub(crate) fn of(vm: &VirtualMachine) -> Arc<State> {
 
 fn look_up(vm: &VirtualMachine) -> Arc<State> {
     let id = vm.state.interpreter_id;
-    let registered = REGISTERED.get_or_init(AtomicUsize::default);
-    let registered = registered.load(Ordering::Relaxed);
+    let registered = REGISTERED.get_or_init(Default::default);
+    let was_registered =
+        definition(vm).is_some_and(|definition| registered.lock().contains(&definition));
     let mut runtimes = RUNTIMES.get_or_init(Default::default).lock();
     let mut new = None;
     let entry = runtimes.entry(vm.state.runtime_root_id).or_insert_with(|| {
-        let runtime = if registered != 0 && registered == definition(vm) {
+        let runtime = if was_registered {
             Runtime::refusing()
         } else {
             Runtime::default()
@@ -382,5 +381,26 @@ mod tests {
         // Registering another interpreter drops the entries of interpreters that have
         // ended.
         self::interpreter(SocketModule::new()).enter(|vm| drop(of(vm)));
+    }
+
+    #[test]
+    fn without_an_entry_an_interpreter_is_refused_everything() {
+        let refuses = |interpreter: &Interpreter| {
+            interpreter.enter(|vm| {
+                let mut runtimes = RUNTIMES.get_or_init(Default::default).lock();
+                let entry = runtimes.remove(&vm.state.runtime_root_id);
+                drop(runtimes);
+                drop(entry);
+                let target = Target::socket(2, 1, 0);
+                let gate = &of(vm).runtime.gate;
+                gate.check(Operation::CreateSocket, &target).is_err()
+            })
+        };
+        let registered = interpreter(SocketModule::new());
+        // Another host has another module of this name.
+        let other = crate::constants::testing::interpreter();
+        other.enter(|vm| register(vm, Arc::default()));
+        assert!(refuses(&registered) && refuses(&other));
+        assert!(!refuses(&Interpreter::builder(Default::default()).build()));
     }
 }

@@ -176,7 +176,8 @@ const ORDINARY: &[(i32, &[(i32, i32)])] = &[
     (255, &[(1, 1)]),
     (libc::IPPROTO_ICMPV6, &[(1, 1)]),
     // Options of families whose sockets need a rule already.
-    (libc::SOL_ALG, &[(1, 7)]),
+    // The next one, ALG_SET_KEY_BY_KEY_SERIAL, uses the keys of the process.
+    (libc::SOL_ALG, &[(1, 6)]),
     (libc::SOL_CAN_RAW, &[(1, 9)]),
     (libc::SOL_NETLINK, &[(1, 12)]),
     (libc::SOL_TIPC, &[(127, 134), (138, 138)]),

@@ -1,0 +1,127 @@
+//! SO_LINGER with a time (socket(7)), which the kernel never has of a script's socket.
+//!
+//! The kernel's close(2) of a connection with the option waits until the peer has all data,
+//! and nothing ends that wait: not a signal, and not the host that closes everything. So a
+//! socket keeps for itself that the option is on, and close() waits as any other call does.
+//! What is not sent by then is sent in the background, as after the kernel's own wait.
+//! The kernel has the time, and the option with a time of 0, which makes close(2) reset the
+//! connection and not wait.
+//!
+//! The duplicates of a socket that were made here share what it keeps, as they share the
+//! kernel's options, and only the last that is closed waits. A descriptor that leaves this
+//! crate does not linger.
+
+use super::Socket;
+use super::observer::SocketId;
+use crate::sys::fork::Inherited;
+use crate::sys::sockopt;
+use std::collections::BTreeMap;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether SO_LINGER is on. `None` stands for off in a socket without duplicates.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Linger(Option<Arc<AtomicBool>>);
+
+impl Linger {
+    fn on() -> Self {
+        MAY_LINGER.store(true, Ordering::Relaxed);
+        Self(Some(Arc::new(AtomicBool::new(true))))
+    }
+
+    /// Takes the option over from the kernel.
+    pub(crate) fn take(fd: BorrowedFd<'_>) -> Self {
+        match sockopt::linger(fd) {
+            Some((true, time)) if !time.is_zero() && sockopt::stop_lingering(fd).is_ok() => {
+                Self::on()
+            }
+            _ => Self::default(),
+        }
+    }
+
+    fn is_on(&self) -> bool {
+        let on = self.0.as_ref();
+        on.is_some_and(|on| on.load(Ordering::Relaxed))
+    }
+
+    fn is_shared(&self) -> bool {
+        let on = self.0.as_ref();
+        on.is_some_and(|on| Arc::strong_count(on) > 1)
+    }
+}
+
+/// True once a socket of the process has lingered or has been duplicated. Until then no
+/// lock is taken.
+static MAY_LINGER: AtomicBool = AtomicBool::new(false);
+
+/// The [`Linger`] of each socket that has one, by the id of the socket.
+#[derive(Debug, Default)]
+pub(super) struct Lingers(Inherited<BTreeMap<SocketId, Linger>>);
+
+/// SO_LINGER of a socket.
+impl Socket {
+    /// Puts what came with a descriptor.
+    pub(super) fn put_linger(&self, linger: Linger) {
+        if linger.0.is_some() {
+            self.control.lingers.0.lock().insert(self.id, linger);
+        }
+    }
+
+    /// Takes what goes with the descriptor.
+    pub(super) fn take_linger(&self) -> Linger {
+        if !MAY_LINGER.load(Ordering::Relaxed) {
+            return Linger::default();
+        }
+        let taken = self.control.lingers.0.lock().remove(&self.id);
+        taken.unwrap_or_default()
+    }
+
+    /// Returns it for a duplicate of the descriptor.
+    pub(super) fn share_linger(&self) -> Linger {
+        MAY_LINGER.store(true, Ordering::Relaxed);
+        let mut lingers = self.control.lingers.0.lock();
+        let linger = lingers.entry(self.id).or_default();
+        linger.0.get_or_insert_default();
+        linger.clone()
+    }
+
+    /// Returns that of a connection which this listener accepts.
+    pub(super) fn inherited_linger(&self) -> Linger {
+        if self.is_lingering() {
+            Linger::on()
+        } else {
+            Linger::default()
+        }
+    }
+
+    /// Records that a script has set the option of `fd`.
+    pub(super) fn linger_was_set(&self, fd: BorrowedFd<'_>) {
+        let is_on = Linger::take(fd).is_on();
+        let shared = self.share_linger();
+        if let Some(on) = &shared.0 {
+            on.store(is_on, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns true if the option is on.
+    pub(super) fn is_lingering(&self) -> bool {
+        self.linger_is(Linger::is_on)
+    }
+
+    /// Returns true if close() waits: the option is on, and there is no duplicate.
+    pub(super) fn lingers_at_close(&self) -> bool {
+        self.linger_is(|linger| linger.is_on() && !linger.is_shared())
+    }
+
+    fn linger_is(&self, what: impl FnOnce(&Linger) -> bool) -> bool {
+        MAY_LINGER.load(Ordering::Relaxed)
+            && self
+                .control
+                .lingers
+                .0
+                .lock()
+                .get(&self.id)
+                .is_some_and(what)
+    }
+}
