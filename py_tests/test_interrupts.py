@@ -151,20 +151,6 @@ class FullUnixListener(SocketTest):
         self.assertGreater(len(ticks), 3)
         self.assertEqual(client.getpeername(), self.address)
 
-    @only_ours("with a timeout connect raises EAGAIN at once instead of waiting for room")
-    def test_timeout_waits_for_room(self):
-        client = self.make(socket.AF_UNIX)
-        client.settimeout(LONG)
-        with alarms(0.1, lambda *_: self.accept_some()):
-            client.connect(self.address)
-        self.assertEqual(client.getpeername(), self.address)
-
-    @only_ours("with a timeout connect raises EAGAIN at once instead of waiting for room")
-    def test_timeout_expires(self):
-        client = self.make(socket.AF_UNIX)
-        client.settimeout(0.1)
-        self.assertRaises(TimeoutError, client.connect, self.address)
-
 
 if __name__ == "__main__":
     main()
