@@ -234,6 +234,10 @@ impl<'a, V: VmContext> Call<'a, V> {
         mut blocked: Blocked,
         attempt: &mut dyn FnMut(&Socket, MessageFlags) -> Result<T, Blocked>,
     ) -> Result<T, Error> {
+        if blocked.errno == Errno::EBADF {
+            // The socket was closed before the call began, whatever closed it.
+            return Err(Errno::EBADF.into());
+        }
         let mut wait = Wait::new(ready);
         let mut has_part = false;
         loop {
