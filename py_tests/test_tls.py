@@ -305,6 +305,25 @@ class Nonblocking(TlsTest):
         self.assertEqual(self.drive(lambda: client.send(data), client), len(data))
         self.assertEqual(received.result(), data * (pieces + 1))
 
+    def test_a_write_goes_on_in_the_mode_in_which_it_began(self):
+        data = os.urandom(1 << 23)
+        for timeout in (None, LONG):
+            client, server = self.tls_pair()
+            client.settimeout(timeout)
+            call = self.background(client.sendall, data)
+            call.wait_blocked()
+            client.setblocking(False)
+            time.sleep(0.05)
+            self.assertEqual(receive_exactly(server, len(data)), data)
+            call.result()
+
+    def test_a_read_goes_on_in_the_mode_in_which_it_began(self):
+        client, server = self.tls_pair()
+        client.settimeout(LONG)
+        with alarms(0.05, lambda *_: client.setblocking(False)):
+            threading.Timer(0.2, server.sendall, (b"late",)).start()
+            self.assertEqual(client.recv(10), b"late")
+
     def test_nothing_to_read(self):
         client, _ = self.tls_pair()
         client.setblocking(False)

@@ -13,7 +13,8 @@ import threading
 import time
 
 from support import (
-    LONG, SocketTest, alarms, descriptors, fill, full_listener, main, only_ours, python)
+    LONG, SocketTest, alarms, descriptors, fill, full_listener, main, only_ours, python,
+    receive_exactly)
 
 MOMENT = 0.05
 
@@ -491,6 +492,73 @@ class AsTheKernel(SocketTest):
         os.set_blocking(listener.fileno(), False)
         self.assertErrno(errno.EAGAIN, listener.accept)
         self.assertFalse(os.get_blocking(listener.fileno()))
+
+    def made_nonblocking_by_others(self, fd):
+        """Changes the mode while a call waits, as another process that shares the socket."""
+        time.sleep(2 * MOMENT)
+        os.set_blocking(fd, False)
+        time.sleep(MOMENT)
+
+    def test_a_mode_that_others_change_meanwhile_is_for_the_next_call(self):
+        for name, (one, other) in (("unix", self.pair()), ("tcp", self.tcp_pair())):
+            for send in (one.sendall, one.send, lambda data: one.sendmsg([data])):
+                with self.subTest(name):
+                    os.set_blocking(one.fileno(), True)
+                    full = fill(one)
+                    call = self.background(send, bytes(1_000_000))
+                    call.wait_blocked()
+                    self.made_nonblocking_by_others(one.fileno())
+                    receive_exactly(other, full + 1_000_000)
+                    self.assertIn(call.result(), (None, 1_000_000))
+            for receive in (lambda: one.recv(10, socket.MSG_WAITALL),
+                            lambda: one.recvmsg(10, 0, socket.MSG_WAITALL)[0]):
+                with self.subTest(name):
+                    os.set_blocking(one.fileno(), True)
+                    call = self.background(receive)
+                    call.wait_blocked()
+                    self.made_nonblocking_by_others(one.fileno())
+                    other.sendall(b"01234")
+                    time.sleep(MOMENT)
+                    other.sendall(b"56789")
+                    self.assertEqual(call.result(), b"0123456789")
+
+    def test_accept_and_connect_under_a_mode_that_others_change(self):
+        listener = self.listener()
+        call = self.background(listener.accept)
+        call.wait_blocked()
+        self.made_nonblocking_by_others(listener.fileno())
+        client = self.make()
+        client.connect(listener.getsockname())
+        call.result()[0].close()
+        full = self.full_unix_listener()
+        client = self.make(socket.AF_UNIX)
+        call = self.background(client.connect, full.getsockname())
+        call.wait_blocked()
+        self.made_nonblocking_by_others(client.fileno())
+        self.assertTrue(call.is_running())
+        full.accept()[0].close()
+        call.result()
+
+    def test_sendfile_waits_on_a_socket_that_others_made_nonblocking(self):
+        one, other = self.pair()
+        os.set_blocking(one.fileno(), False)
+        with open(os.path.join(self.folder(), "file"), "w+b") as file:
+            file.write(bytes(1_000_000))
+            file.seek(0)
+            call = self.background(one.sendfile, file)
+            receive_exactly(other, 1_000_000)
+            self.assertEqual(call.result(), 1_000_000)
+
+    def test_a_call_with_a_timeout_keeps_it_when_a_handler_changes_the_mode(self):
+        one, other = self.pair()
+        one.settimeout(4 * MOMENT)
+        with alarms(MOMENT, lambda *_: one.setblocking(False)):
+            self.assertRaises(TimeoutError, one.recv, 1)
+        self.assertEqual(one.gettimeout(), 0)
+        one.settimeout(LONG)
+        threading.Timer(4 * MOMENT, other.send, (b"x",)).start()
+        with alarms(MOMENT, lambda *_: one.setblocking(False)):
+            self.assertEqual(one.recv(1), b"x")
 
     def test_connect_leaves_the_mode_alone(self):
         listener = self.listener(backlog=100)

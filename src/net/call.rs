@@ -15,7 +15,10 @@
 //! | signal handlers of the script | attached | nothing | open | |
 //!
 //! (A signal can arrive after the last check for signals and before signals are
-//! blocked. Its handler then runs with signals blocked.)
+//! blocked. Its handler then runs with signals blocked. A signal for the process that
+//! comes between the check and the poll goes to another thread, if there is one: the
+//! handler runs when that thread, if it waits here, has woken all that wait, or else when
+//! the poll ends.)
 //!
 //! # Invariants
 //!
@@ -45,7 +48,8 @@
 //! - poll(2) does not report a unix socket whose sending half was shut, even through
 //!   another descriptor. A send on a unix socket is therefore tried again at intervals.
 //! - The descriptor's own mode and timeouts (O_NONBLOCK, SO_RCVTIMEO, SO_SNDTIMEO)
-//!   count, also when another owner set them.
+//!   count, also when another owner set them. They are read once, when the call has waited
+//!   for [`INTERVAL`]; what changes later is for the next call.
 //! - A signal of the script ends a call that has sent or received some bytes; the call
 //!   returns their number, and the signal's handler runs afterwards. A call that has
 //!   moved nothing goes on (PEP 475).
@@ -165,6 +169,13 @@ pub(crate) struct Call<'a, V> {
     pub(crate) deadline: Deadline,
     /// The socket's timeout when the call began or its mode was last read.
     timeout: Timeout,
+    /// The mode with which the call began holds until its end.
+    keeps_mode: bool,
+    /// The descriptor's own mode and timeouts have been read: as in the kernel's blocking
+    /// call, what others change afterwards does not concern this one.
+    pub(super) is_heeded: bool,
+    /// A system call has waited, so that the descriptor was in blocking mode.
+    has_blocked: bool,
 }
 
 impl<'a, V: VmContext> Call<'a, V> {
@@ -182,6 +193,18 @@ impl<'a, V: VmContext> Call<'a, V> {
             socket,
             deadline,
             timeout: socket.timeout(),
+            keeps_mode: false,
+            is_heeded: false,
+            has_blocked: false,
+        }
+    }
+
+    /// Lets the mode with which the call began hold until its end, as in calls that CPython
+    /// makes of several system calls: of TLS, and sendfile().
+    pub(crate) fn keeping_mode(self) -> Self {
+        Self {
+            keeps_mode: true,
+            ..self
         }
     }
 
@@ -261,7 +284,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             self.look_around()?;
             let done = match mode {
                 Mode::DontWait => attempt(self.socket, MessageFlags::DONT_WAIT),
-                Mode::Bounded => self.attempt_bounded(has_part, attempt)?,
+                Mode::Bounded => self.attempt_bounded(&mut wait, has_part, attempt)?,
             };
             match done {
                 Ok(done) => return Ok(done),
@@ -277,14 +300,18 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// to be made again (EAGAIN), unless there is a part with which a signal ends the call.
     fn attempt_bounded<T>(
         &mut self,
+        wait: &mut Wait,
         has_part: bool,
         attempt: &mut dyn FnMut(&Socket, MessageFlags) -> Result<T, Blocked>,
     ) -> Result<Result<T, Blocked>, Error> {
         let wake_ups = signal::wake_ups();
         match self.bounded_attempt(|socket| attempt(socket, MessageFlags::NONE))? {
-            // The kernel's own mode or timeout, whoever set it.
+            // Another owner has made the descriptor non-blocking since the call began, or
+            // the kernel's own timeout is over, which the deadline tells.
             Err(blocked) if blocked.errno == Errno::EAGAIN && !blocked.progress => {
-                Err(Errno::EAGAIN.into())
+                wait.sleep(self)?;
+                self.look_around()?;
+                Ok(Err(blocked))
             }
             Err(blocked) if blocked.errno == Errno::EINTR => {
                 if (has_part || blocked.has_part) && signal::was_another(wake_ups) {
@@ -323,8 +350,12 @@ impl<'a, V: VmContext> Call<'a, V> {
             match self.bounded(&mut attempt)? {
                 Ok(done) => return Ok(done),
                 // The descriptor's own mode or timeout, whoever set it.
-                Err(Errno::EAGAIN) if self.is_blocking() => return Err(Errno::EAGAIN.into()),
-                Err(Errno::EAGAIN | Errno::EINTR) => {}
+                Err(Errno::EAGAIN) if self.is_blocking() && !self.is_heeded => {
+                    return Err(Errno::EAGAIN.into());
+                }
+                Err(Errno::EAGAIN) => {}
+                // Time to look again: this wait was not in vain.
+                Err(Errno::EINTR) => wait.was_ready = false,
                 Err(errno) => return Err(self.failed(errno)),
             }
             self.look_around()?;
@@ -332,10 +363,7 @@ impl<'a, V: VmContext> Call<'a, V> {
                 return Err(Errno::EAGAIN.into());
             }
             if self.is_blocking() {
-                if mem::take(&mut wait.is_unheeded) {
-                    self.heed_the_descriptor(ready)?;
-                }
-                wait.was_ready = false;
+                self.heed_the_descriptor(ready)?;
             }
             wait.once(self)?;
             self.look_around()?;
@@ -349,7 +377,9 @@ impl<'a, V: VmContext> Call<'a, V> {
         &mut self,
         call: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
     ) -> Result<Result<T, Errno>, Error> {
-        self.bounded_attempt(|socket| socket.with(call))
+        let result = self.bounded_attempt(|socket| socket.with(call))?;
+        self.has_blocked |= matches!(result, Err(Errno::EINTR));
+        Ok(result)
     }
 
     /// Like [`bounded`](Self::bounded), for a system call that needs a lock before it takes
@@ -447,10 +477,10 @@ impl<'a, V: VmContext> Call<'a, V> {
     pub(super) fn look_around(&mut self) -> Result<(), Error> {
         self.vm.check_signals()?;
         let timeout = self.socket.timeout();
-        if timeout != self.timeout {
+        if timeout != self.timeout && !self.keeps_mode {
             self.timeout = timeout;
             // A deadline is kept: a call that began with one ends then.
-            if self.deadline.timeout() == Timeout::Blocking || timeout == Timeout::NonBlocking {
+            if self.deadline.timeout() == Timeout::Blocking {
                 self.deadline.set_timeout(timeout);
             }
         }
@@ -480,8 +510,11 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// Applies the descriptor's own settings to a blocking call: EAGAIN if another owner
     /// made it non-blocking; SO_RCVTIMEO or SO_SNDTIMEO as the deadline.
     pub(super) fn heed_the_descriptor(&mut self, ready: Ready) -> Result<(), Error> {
+        if mem::replace(&mut self.is_heeded, true) {
+            return Ok(());
+        }
         let guard = self.acquire()?;
-        if sys::socket::is_nonblocking(guard.fd())? {
+        if !self.has_blocked && sys::socket::is_nonblocking(guard.fd())? {
             return Err(Errno::EAGAIN.into());
         }
         let option = match ready {
@@ -509,8 +542,6 @@ struct Wait {
     ready: Ready,
     /// The next poll is the first, short one.
     is_short: bool,
-    /// The descriptor's own mode and timeouts are still to be read.
-    is_unheeded: bool,
     /// poll(2) reported the socket ready. Another wait means that the attempt failed all
     /// the same.
     was_ready: bool,
@@ -527,7 +558,6 @@ impl Wait {
         Self {
             ready,
             is_short: true,
-            is_unheeded: true,
             was_ready: false,
             has_signal: false,
             pause: Duration::ZERO,
@@ -548,9 +578,7 @@ impl Wait {
             }
         }
         if call.is_blocking() {
-            if mem::take(&mut self.is_unheeded) {
-                call.heed_the_descriptor(self.ready)?;
-            }
+            call.heed_the_descriptor(self.ready)?;
             if mem::take(&mut self.was_ready) {
                 // poll(2) was wrong, so a blocking attempt decides.
                 return Ok(Mode::Bounded);
@@ -577,7 +605,12 @@ impl Wait {
             self.poll(call)?
         };
         self.was_ready = wake == Wake::Ready;
-        self.has_signal |= wake == Wake::Signal;
+        if wake == Wake::Signal {
+            self.has_signal = true;
+            // The signal may have been for the thread that runs handlers, while that had it
+            // blocked.
+            call.socket.control.waiters.wake_all();
+        }
         Ok(wake)
     }
 

@@ -14,14 +14,13 @@
 //! When SO_SNDTIMEO ends the wait, the result is the kernel's: EINPROGRESS, or EAGAIN
 //! for unix sockets.
 
-use super::call::{Call, Ready};
+use super::call::{Call, Nap, Ready};
 use super::{Error, Event, Socket, Timeout, VmContext};
 use crate::policy::Permitted;
 use crate::sockaddr::SockAddr;
 use crate::sys::{self, sockopt};
 use nix::errno::Errno;
 use nix::libc;
-use std::mem;
 use std::os::fd::BorrowedFd;
 
 impl<V: VmContext> Call<'_, V> {
@@ -44,12 +43,16 @@ impl<V: VmContext> Call<'_, V> {
         match self.bounded(|fd| sys::socket::connect(fd, target))? {
             Err(Errno::EINTR) if !waits => Err(Errno::EINPROGRESS.into()),
             Err(Errno::EALREADY) if !self.is_blocking() => Err(Errno::EALREADY.into()),
-            Err(Errno::EINTR | Errno::EINPROGRESS | Errno::EALREADY) if waits => {
+            Err(errno @ (Errno::EINTR | Errno::EINPROGRESS | Errno::EALREADY)) if waits => {
                 if self.socket.control.observer.is_hooked() {
                     self.socket.begin_connect(target.get());
                 }
                 self.look_around()?;
-                self.finish_connect(target)
+                let goes_on = match errno {
+                    Errno::EALREADY => Errno::EALREADY,
+                    _ => Errno::EINPROGRESS,
+                };
+                self.finish_connect(target, goes_on)
             }
             Ok(()) => Ok(()),
             Err(errno) => Err(errno.into()),
@@ -60,15 +63,19 @@ impl<V: VmContext> Call<'_, V> {
     /// With a timeout the result is EAGAIN, because poll(2) cannot report when there is
     /// room.
     fn connect_unix(&mut self, target: &Permitted<SockAddr>, waits: bool) -> Result<(), Error> {
-        let mut is_unheeded = true;
+        let mut nap = Nap::default();
         loop {
             match self.bounded(|fd| sys::socket::connect(fd, target))? {
                 // Nothing has begun.
                 Err(Errno::EINTR) if waits => {
                     self.look_around()?;
-                    if mem::take(&mut is_unheeded) && self.is_blocking() {
+                    if self.is_blocking() {
                         self.heed_the_descriptor(Ready::Write)?;
                     }
+                }
+                // Another owner has made the descriptor non-blocking meanwhile.
+                Err(Errno::EAGAIN) if self.is_blocking() && self.is_heeded => {
+                    self.sleep(&mut nap)?;
                 }
                 Err(Errno::EINTR) => return Err(Errno::EAGAIN.into()),
                 connected => return connected.map_err(Error::from),
@@ -76,16 +83,21 @@ impl<V: VmContext> Call<'_, V> {
         }
     }
 
-    /// Waits for the end of a connect that has begun.
-    fn finish_connect(&mut self, target: &Permitted<SockAddr>) -> Result<(), Error> {
+    /// Waits for the end of a connect that has begun. `goes_on` is the error if the wait
+    /// ends before.
+    fn finish_connect(
+        &mut self,
+        target: &Permitted<SockAddr>,
+        goes_on: Errno,
+    ) -> Result<(), Error> {
         if self.is_blocking() {
             match self.heed_the_descriptor(Ready::Write) {
-                Err(Error::Errno(Errno::EAGAIN)) => return Err(Errno::EINPROGRESS.into()),
+                Err(Error::Errno(Errno::EAGAIN)) => return Err(goes_on.into()),
                 heeded => heeded?,
             }
         }
         match self.wait_until_ready(Ready::Write) {
-            Err(Error::Errno(Errno::EAGAIN)) => return Err(Errno::EINPROGRESS.into()),
+            Err(Error::Errno(Errno::EAGAIN)) => return Err(goes_on.into()),
             waited => waited?,
         }
         let guard = self.acquire()?;

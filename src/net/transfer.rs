@@ -208,6 +208,9 @@ impl<'a, V: VmContext> Call<'a, V> {
         &mut self,
         mut attempt: impl FnMut(&Receive<'_>) -> Result<T, Errno>,
     ) -> Result<T, Error> {
+        if low_water::may_be_set() && self.low_water(false)? > 1 {
+            self.wait_until_ready(Ready::Read)?;
+        }
         self.retry(Ready::Read, |socket, flags| {
             let receive = Receive {
                 socket,
@@ -325,6 +328,8 @@ impl<'a, V: VmContext> Call<'a, V> {
         count: usize,
     ) -> Result<usize, Error> {
         let raises_sigpipe = self.socket.control.raises_sigpipe();
+        // As in CPython, a send waits on whatever made the descriptor non-blocking.
+        self.is_heeded = true;
         let sent = self.retry_bounded(Ready::Write, |fd| {
             let send = || sendfile::sendfile(fd, file, offset, count);
             if raises_sigpipe {

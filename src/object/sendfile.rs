@@ -5,8 +5,8 @@
 //! Python code.
 
 use super::{BaseSocket, duplicate_number, is_plain, stream};
-use crate::bridge::{Data, args, call, errors};
-use crate::net::{Error, Moving, Timeout};
+use crate::bridge::{Data, args, blocking, errors};
+use crate::net::{Call, Error, Moving, Timeout};
 use crate::sys::{descriptor, sendfile as sys_sendfile};
 use nix::errno::Errno;
 use nix::libc;
@@ -262,7 +262,8 @@ fn send_file(
     total: &mut u64,
     vm: &VirtualMachine,
 ) -> PyResult<Option<Errno>> {
-    call(vm, &zelf.socket, |call| {
+    blocking(vm, |context| {
+        let mut call = Call::new(context, &zelf.socket).keeping_mode();
         loop {
             let left = most.map_or(u64::MAX, |most| most - *total);
             let block = usize::try_from(left).map_or(BLOCK, |left| left.min(BLOCK));

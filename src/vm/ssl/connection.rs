@@ -109,7 +109,7 @@ impl Connection {
     ) -> PyResult {
         let mut act = || vm.call_method(&self.library, method, args.clone());
         let (result, all_sent) = waiting(timed_out, vm, |context| {
-            let mut call = Call::new(context, &self.socket);
+            let mut call = Call::new(context, &self.socket).keeping_mode();
             self.work(&mut call, done, || true, &mut act, vm)
         })?;
         let result = result.map_err(|raised| corrections::exception(raised, vm));
@@ -204,14 +204,20 @@ impl Connection {
         let mut turn = WriteLock::new(&self.writing);
         let mut sent = 0;
         waiting(WRITE_TIMED_OUT, vm, |context| {
-            let mut call = Call::new(context, &self.socket);
+            let mut call = Call::new(context, &self.socket).keeping_mode();
             loop {
                 let mut encrypt = || encrypt(&self.library, data, piece(data, sent), vm);
                 let is_turn = || turn.take();
                 let work = self.work(&mut call, Completion::WhenSent, is_turn, &mut encrypt, vm);
-                match work?.0 {
+                let (part, all_sent) = work?;
+                match part {
                     Ok(part) => sent += part,
                     Err(exception) => return Ok(Err(exception)),
+                }
+                if !all_sent {
+                    // The mode changed just before the call began.
+                    self.taken.store(sent, Ordering::Relaxed);
+                    return Ok(Err(self.want_write(vm)));
                 }
                 if sent >= data.len() {
                     return Ok(Ok(sent));
