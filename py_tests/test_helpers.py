@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import unittest.mock
 import warnings
 
 from support import (LONG, OURS, SocketTest, descriptors, full_listener, left_over, main, needs_ipv6,
@@ -256,6 +257,61 @@ class FromFd(SocketTest):
         finally:
             for number in descriptors() - before | {reader, writer}:
                 os.close(number)
+
+    def test_a_replaced_dup(self):
+        one, other = self.pair()
+        called = []
+
+        def dup(number):
+            called.append(number)
+            return os.dup(one.fileno())
+
+        with unittest.mock.patch.object(socket, "dup", dup):
+            copied = socket.fromfd("any", socket.AF_UNIX, socket.SOCK_STREAM)
+        self.addCleanup(copied.close)
+        self.assertEqual(called, ["any"])
+        copied.send(b"x")
+        self.assertEqual(other.recv(1), b"x")
+        # Another native function.
+        with unittest.mock.patch.object(socket, "dup", int), self.assertRaises(ValueError):
+            socket.fromfd("any", 2, 1)
+        with unittest.mock.patch.object(socket, "dup", abs), socket.fromfd(-one.detach(), 1, 1) as copied:
+            copied.send(b"y")
+        self.assertEqual(other.recv(1), b"y")
+
+
+class ReplacedNames(SocketTest):
+    """Functions use the names of their module."""
+
+    def fqdn(self, name, answer):
+        asked = []
+
+        def gethostbyaddr(name):
+            asked.append(name)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        with unittest.mock.patch.multiple(
+                socket, gethostname=lambda: "this-host", gethostbyaddr=gethostbyaddr):
+            return socket.getfqdn(name), asked
+
+    def test_getfqdn(self):
+        for name in "", " 0.0.0.0", "::":
+            aliases = ["b", "c.example", "d.example"]
+            self.assertEqual(self.fqdn(name, ("a", aliases, [])), ("c.example", ["this-host"]))
+            self.assertEqual(aliases[0], "a")
+        self.assertEqual(self.fqdn("x", ("a.example", ["b.example"], [])), ("a.example", ["x"]))
+        self.assertEqual(self.fqdn("x", ("a", ["b"], [])), ("a", ["x"]))
+        self.assertEqual(self.fqdn("x", socket.herror(1, "no")), ("x", ["x"]))
+        self.assertEqual(self.fqdn("", OSError()), ("this-host", ["this-host"]))
+        self.assertRaises(KeyError, self.fqdn, "x", KeyError())
+        self.assertRaises(ValueError, self.fqdn, "x", ("a", []))
+
+    def test_another_native_function(self):
+        with unittest.mock.patch.object(socket, "getaddrinfo", [].__getitem__), \
+                self.assertRaises(TypeError):
+            socket.create_connection(("host", "port"), LONG)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@
 
 use super::netdb;
 use crate::bridge::Data;
-use crate::bridge::args::{self, Int, Size};
+use crate::bridge::args::{self, Size};
 use crate::bridge::errors::{self, OrRaise};
 use crate::constants::enums;
 use crate::net::{Deadline, SocketSpec, Timeout};
 use crate::object;
 use crate::sys::message;
-use crate::vm::function::of_module;
+use crate::vm::function::{is_own, of_module};
 use crate::vm::state;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyByteArray, PyBytes, PyStr};
@@ -115,6 +115,18 @@ Return a socket on a duplicate of a descriptor, which the caller keeps. What
 is -1 the socket finds out for itself. dup(2).",
         FromFdArgs,
         fromfd
+    ),
+    of_module!(
+        "getfqdn",
+        "($module, name='')
+--
+
+Return the fully qualified name of a host, by default of this machine.
+
+It is the first of the host's name and aliases that has a dot in it; if
+none has, its name; and what was asked for if the host is not known.",
+        GetFqdnArgs,
+        getfqdn
     ),
 ];
 
@@ -221,7 +233,7 @@ fn create_connection(module: &PyObject, args: ConnectionArgs, vm: &VirtualMachin
     let getaddrinfo = module.get_attr("getaddrinfo", vm)?;
     let found = match attempts.begin(vm)? {
         // A function that a script put in its place knows of no timeout.
-        Some(timeout) if is_native(&getaddrinfo) => {
+        Some(timeout) if is_own(&getaddrinfo, "getaddrinfo", module, vm)? => {
             netdb::stream_addresses(host, port, timeout, vm)?.into()
         }
         _ => getaddrinfo.call((host, port, 0, libc::SOCK_STREAM), vm)?,
@@ -265,12 +277,6 @@ struct Attempts {
     source: Option<PyObjectRef>,
     /// Runs from the first attempt.
     deadline: Option<Deadline>,
-}
-
-/// True of the module's own function, false of what a script replaced it with.
-fn is_native(function: &PyObject) -> bool {
-    let name = function.class().name();
-    &*name == "builtin_function_or_method"
 }
 
 impl Attempts {
@@ -589,7 +595,7 @@ fn connect_to_self(
 #[derive(FromArgs)]
 struct FromFdArgs {
     #[pyarg(any)]
-    fd: Int,
+    fd: PyObjectRef,
     #[pyarg(any)]
     family: PyObjectRef,
     #[pyarg(any, name = "type")]
@@ -599,6 +605,14 @@ struct FromFdArgs {
 }
 
 fn fromfd(module: &PyObject, args: FromFdArgs, vm: &VirtualMachine) -> PyResult {
+    let class = object::name_socket(module, vm)?;
+    let dup = module.get_attr("dup", vm)?;
+    if !is_own(&dup, "dup", module, vm)? {
+        let number = dup.call((args.fd,), vm)?;
+        let proto = or_zero(&args.proto, vm);
+        return class.call((args.family, args.socket_type, proto, number), vm);
+    }
+    let fd = args::int(&args.fd, vm)?;
     let proto = match &args.proto {
         OptionalArg::Present(proto) => args::int(proto, vm)?,
         OptionalArg::Missing => 0,
@@ -608,8 +622,7 @@ fn fromfd(module: &PyObject, args: FromFdArgs, vm: &VirtualMachine) -> PyResult 
         socket_type: args::int(&args.socket_type, vm)?,
         protocol: proto,
     };
-    let class = object::name_socket(module, vm)?;
-    object::duplicate(&class, &state::of(vm), args.fd.0, spec, vm, |number| {
+    object::duplicate(&class, &state::of(vm), fd, spec, vm, |number| {
         let proto = or_zero(&args.proto, vm);
         Ok(with_number(
             [args.family, args.socket_type, proto],
@@ -617,6 +630,42 @@ fn fromfd(module: &PyObject, args: FromFdArgs, vm: &VirtualMachine) -> PyResult 
             vm,
         ))
     })
+}
+
+/// The arguments of getfqdn().
+#[derive(FromArgs)]
+struct GetFqdnArgs {
+    #[pyarg(any, optional, py_default = "''")]
+    name: OptionalArg<PyObjectRef>,
+}
+
+fn getfqdn(module: &PyObject, args: GetFqdnArgs, vm: &VirtualMachine) -> PyResult {
+    let mut name = match args.name {
+        OptionalArg::Present(name) => vm.call_method(&name, "strip", ())?,
+        OptionalArg::Missing => vm.ctx.empty_str.to_owned().into(),
+    };
+    let is_this_host = match name.downcast_ref::<PyStr>() {
+        Some(text) => matches!(text.as_bytes(), b"" | b"0.0.0.0" | b"::"),
+        None => !name.clone().try_to_bool(vm)?,
+    };
+    if is_this_host {
+        name = vm.call_method(module, "gethostname", ())?;
+    }
+    let found = vm.call_method(module, "gethostbyaddr", (name.clone(),));
+    let [host, aliases, _] = match found.and_then(|found| unpack(&found, vm)) {
+        Ok(found) => found,
+        Err(raised) if is_os_error(&raised, vm) => return Ok(name),
+        Err(raised) => return Err(raised),
+    };
+    vm.call_method(&aliases, "insert", (0, host.clone()))?;
+    let dot = vm.ctx.new_str(".");
+    for name in aliases.get_iter(vm)?.iter::<PyObjectRef>(vm)? {
+        let name = name?;
+        if vm._contains(&name, dot.as_object())? {
+            return Ok(name);
+        }
+    }
+    Ok(host)
 }
 
 /// The arguments of send_fds().
