@@ -151,6 +151,10 @@ class CreateServer(SocketTest):
         self.assertEqual(error.errno, errno.EADDRINUSE)
         self.assertEqual(error.strerror, "%s (while attempting to bind on address %r)" % (
             os.strerror(errno.EADDRINUSE), address))
+        self.assertIsNone(error.__cause__)
+        self.assertTrue(error.__suppress_context__)
+        self.assertIs(type(error.__context__), OSError)
+        self.assertEqual(error.__context__.args, (errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)))
 
     def test_other_errors(self):
         with self.assertRaisesRegex(OSError, "while attempting to bind on address") as caught:
@@ -160,6 +164,8 @@ class CreateServer(SocketTest):
         self.assertRaises(TypeError, socket.create_server, "127.0.0.1")
         self.assertRaises(OverflowError, socket.create_server, ("127.0.0.1", 70000))
         self.assertRaises(TypeError, socket.create_server, ("127.0.0.1", 0), socket.AF_INET)
+        for family in None, "2":
+            self.assertRaises(TypeError, socket.create_server, ("127.0.0.1", 0), family=family)
 
     @needs_ipv6
     def test_the_probe_leaves_nothing_open(self):
@@ -307,6 +313,31 @@ class ReplacedNames(SocketTest):
         self.assertEqual(self.fqdn("", OSError()), ("this-host", ["this-host"]))
         self.assertRaises(KeyError, self.fqdn, "x", KeyError())
         self.assertRaises(ValueError, self.fqdn, "x", ("a", []))
+
+    def test_the_members_of_the_enumerations(self):
+        called = []
+
+        def getaddrinfo(*arguments):
+            called.append(arguments)
+            return []
+
+        def make(*arguments):
+            called.append(arguments)
+            raise OSError
+
+        with unittest.mock.patch.multiple(socket, getaddrinfo=getaddrinfo, socket=make):
+            for call in (lambda: socket.create_connection(("host", 1)),
+                         lambda: socket.create_connection(("host", 1), 5),
+                         lambda: socket.create_server(("host", 1)),
+                         lambda: socket.create_server(("host", 1), family=2)):
+                self.assertRaises(OSError, call)
+            self.assertFalse(socket.has_dualstack_ipv6())
+        stream = socket.SOCK_STREAM
+        expected = [("host", 1, 0, stream)] * 2 + [
+            (socket.AF_INET, stream), (2, stream), (socket.AF_INET6, stream)]
+        self.assertEqual(called, expected)
+        self.assertEqual([[type(value) for value in arguments] for arguments in called],
+                         [[type(value) for value in arguments] for arguments in expected])
 
     def test_another_native_function(self):
         with unittest.mock.patch.object(socket, "getaddrinfo", [].__getitem__), \

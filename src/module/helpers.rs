@@ -231,12 +231,14 @@ fn create_connection(module: &PyObject, args: ConnectionArgs, vm: &VirtualMachin
         deadline: None,
     };
     let getaddrinfo = module.get_attr("getaddrinfo", vm)?;
-    let found = match attempts.begin(vm)? {
+    let timeout = attempts.begin(vm)?;
+    let found = if is_own(&getaddrinfo, "getaddrinfo", module, vm)? {
+        let timeout = timeout.unwrap_or(Timeout::Blocking);
+        netdb::stream_addresses(host, port, timeout, vm)?.into()
+    } else {
         // A function that a script put in its place knows of no timeout.
-        Some(timeout) if is_own(&getaddrinfo, "getaddrinfo", module, vm)? => {
-            netdb::stream_addresses(host, port, timeout, vm)?.into()
-        }
-        _ => getaddrinfo.call((host, port, 0, libc::SOCK_STREAM), vm)?,
+        let stream = enums::socket_kind(&state::of(vm), libc::SOCK_STREAM, vm)?;
+        getaddrinfo.call((host, port, 0, stream), vm)?
     };
     let mut failures: Vec<PyBaseExceptionRef> = Vec::new();
     for found in found.get_iter(vm)?.iter::<PyObjectRef>(vm)? {
@@ -332,8 +334,8 @@ impl Attempts {
 struct ServerArgs {
     #[pyarg(any)]
     address: PyObjectRef,
-    #[pyarg(named, default, py_default = "2")]
-    family: Option<PyObjectRef>,
+    #[pyarg(named, optional, py_default = "2")]
+    family: OptionalArg<PyObjectRef>,
     #[pyarg(named, default, py_default = "None")]
     backlog: Option<PyObjectRef>,
     #[pyarg(named, default, py_default = "False")]
@@ -344,7 +346,11 @@ struct ServerArgs {
 
 fn create_server(module: &PyObject, args: ServerArgs, vm: &VirtualMachine) -> PyResult {
     let int = |n: i32| -> PyObjectRef { vm.ctx.new_int(n).into() };
-    let family = args.family.unwrap_or_else(|| int(libc::AF_INET));
+    let class = object::name_socket(module, vm)?;
+    let family = match args.family {
+        OptionalArg::Present(family) => family,
+        OptionalArg::Missing => family_for(&class, libc::AF_INET, vm)?,
+    };
     let is_ipv6 = vm.bool_eq(&family, &int(libc::AF_INET6))?;
     let is_ipv4 = vm.bool_eq(&family, &int(libc::AF_INET))?;
     let reuse_port = flag(args.reuse_port, vm)?;
@@ -358,7 +364,7 @@ fn create_server(module: &PyObject, args: ServerArgs, vm: &VirtualMachine) -> Py
             return Err(vm.new_value_error("dualstack_ipv6 requires AF_INET6 family"));
         }
     }
-    let sock = vm.call_method(module, "socket", (family, libc::SOCK_STREAM))?;
+    let sock = class.call((family, stream_for(&class, vm)?), vm)?;
     or_close(sock, vm, |sock| {
         let set = |level: i32, option: i32, on: bool| {
             vm.call_method(sock, "setsockopt", (level, option, i32::from(on)))
@@ -384,7 +390,26 @@ fn create_server(module: &PyObject, args: ServerArgs, vm: &VirtualMachine) -> Py
     })
 }
 
-/// The error of a bind, with the address in its text.
+/// Returns a family as an argument of the class: the member of AddressFamily for a class
+/// that a script put there. The module's own class needs none, and making the members
+/// takes longer than a call.
+fn family_for(class: &PyObject, family: i32, vm: &VirtualMachine) -> PyResult {
+    if object::is_own_class(class, vm) {
+        return Ok(vm.ctx.new_int(family).into());
+    }
+    enums::address_family(&state::of(vm), family, vm)
+}
+
+/// Returns SOCK_STREAM as an argument of the class, as [`family_for`] does.
+fn stream_for(class: &PyObject, vm: &VirtualMachine) -> PyResult {
+    if object::is_own_class(class, vm) {
+        return Ok(vm.ctx.new_int(libc::SOCK_STREAM).into());
+    }
+    enums::socket_kind(&state::of(vm), libc::SOCK_STREAM, vm)
+}
+
+/// The error of a bind, with the address in its text. Like `raise ... from None`, it
+/// has the original error as its context, which is not printed.
 fn with_address(
     raised: PyBaseExceptionRef,
     address: &PyObject,
@@ -394,23 +419,30 @@ fn with_address(
         return raised;
     }
     let explain = || -> PyResult<PyBaseExceptionRef> {
-        let raised = raised.as_object();
+        let original = raised.as_object();
         let text = format!(
             "{} (while attempting to bind on address {})",
-            raised.get_attr("strerror", vm)?.str(vm)?.as_wtf8(),
+            original.get_attr("strerror", vm)?.str(vm)?.as_wtf8(),
             address.repr(vm)?.as_wtf8()
         );
         let class = vm.ctx.exceptions.os_error.as_object();
-        let explained = class.call((raised.get_attr("errno", vm)?, text), vm)?;
-        explained.try_into_value(vm)
+        let explained = class.call((original.get_attr("errno", vm)?, text), vm)?;
+        let explained: PyBaseExceptionRef = explained.try_into_value(vm)?;
+        explained.set_context(Some(raised.clone()));
+        explained.set_cause(None);
+        Ok(explained)
     };
     explain().unwrap_or_else(|raised| raised)
 }
 
 fn has_dualstack_ipv6(module: &PyObject, vm: &VirtualMachine) -> PyResult<bool> {
-    let arguments = (libc::AF_INET6, libc::SOCK_STREAM);
-    let tried = vm
-        .call_method(module, "socket", arguments)
+    let class = object::name_socket(module, vm)?;
+    let arguments = (
+        family_for(&class, libc::AF_INET6, vm)?,
+        stream_for(&class, vm)?,
+    );
+    let tried = class
+        .call(arguments, vm)
         .and_then(|sock| {
             let sock = or_close(sock, vm, |sock| {
                 let arguments = (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0);
