@@ -441,15 +441,13 @@ fn has_dualstack_ipv6(module: &PyObject, vm: &VirtualMachine) -> PyResult<bool> 
         family_for(&class, libc::AF_INET6, vm)?,
         stream_for(&class, vm)?,
     );
-    let tried = class
-        .call(arguments, vm)
-        .and_then(|sock| {
-            let sock = or_close(sock, vm, |sock| {
-                let arguments = (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0);
-                vm.call_method(sock, "setsockopt", arguments).map(drop)
-            })?;
-            vm.call_method(&sock, "close", ())
-        });
+    let tried = class.call(arguments, vm).and_then(|sock| {
+        let sock = or_close(sock, vm, |sock| {
+            let arguments = (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0);
+            vm.call_method(sock, "setsockopt", arguments).map(drop)
+        })?;
+        vm.call_method(&sock, "close", ())
+    });
     match tried {
         Ok(_) => Ok(true),
         Err(raised) if is_os_error(&raised, vm) => Ok(false),

@@ -611,10 +611,7 @@ fn readinto1(zelf: &PyObject, buffer: &PyObjectRef, vm: &VirtualMachine) -> PyRe
             vm,
         );
     };
-    file.read_buffer
-        .lock()
-        .reserve(buffer.len())
-        .or_raise(vm)?;
+    file.read_buffer.lock().reserve(buffer.len()).or_raise(vm)?;
     let n = fill_until(
         &file,
         0,
