@@ -26,6 +26,76 @@ const CORRECTIONS: &[Correction] = &[
             "if not bs.translate(None, _ALWAYS_SAFE_BYTES + safe):",
         )],
     ),
+    // The same fault in bytes.rstrip() and lstrip(). Replies of a mail server, and strings
+    // that are stored in shared memory, lost their last characters.
+    (
+        "smtplib",
+        "smtplib.py",
+        &[(
+            r"line[4:].strip(b' \t\r\n')",
+            r"line[4:].decode('latin-1').strip(' \t\r\n').encode('latin-1')",
+        )],
+    ),
+    (
+        "multiprocessing.shared_memory",
+        "multiprocessing/shared_memory.py",
+        &[(
+            r".rstrip(b'\x00')",
+            r".decode('latin-1').rstrip('\x00').encode('latin-1')",
+        )],
+    ),
+    // A folder whose name ends in U+012F, as bytes: its last character was a slash.
+    (
+        "posixpath",
+        "posixpath.py",
+        &[
+            (
+                "        head = head.rstrip(sep)\n",
+                "        while head.endswith(sep):\n            head = head[:-1]\n",
+            ),
+            (
+                "    userhome = userhome.rstrip(sep)\n",
+                "    while userhome.endswith(sep):\n        userhome = userhome[:-1]\n",
+            ),
+            ("abspath(start).lstrip(sep)", "abspath(start)"),
+            ("abspath(path).lstrip(sep)", "abspath(path)"),
+            (
+                "start_tail.split(sep) if start_tail else []",
+                "[name for name in start_tail.split(sep) if name]",
+            ),
+            (
+                "path_tail.split(sep) if path_tail else []",
+                "[name for name in path_tail.split(sep) if name]",
+            ),
+        ],
+    ),
+    // Bytes after the data that are no zeros, and digits that are no padding.
+    (
+        "gzip",
+        "gzip.py",
+        &[(
+            r#"data = do.unused_data[8:].lstrip(b"\x00")"#,
+            r#"data = do.unused_data[8:].decode("latin-1").lstrip("\x00").encode("latin-1")"#,
+        )],
+    ),
+    (
+        "base64",
+        "base64.py",
+        &[(
+            "s = s.rstrip(b'=')",
+            "s = s.decode('latin-1').rstrip('=').encode('latin-1')",
+        )],
+    ),
+    // OSError's __init__ does nothing in a class with two built-in classes above it
+    // before OSError: an exception of http.client had no message.
+    (
+        "http.client",
+        "http/client.py",
+        &[(
+            "        ConnectionResetError.__init__(self, *pos, **kw)\n",
+            "        ConnectionResetError.__init__(self, *pos, **kw)\n        self.args = pos\n",
+        )],
+    ),
     // The parsers of pyexpat have Current… attributes, but not the Error… ones, which
     // are the same numbers: no parser of xml.sax could be closed.
     (

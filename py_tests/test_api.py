@@ -237,6 +237,14 @@ class Classes(unittest.TestCase):
         self.assertIs(_socket.SocketType, _socket.socket)
         self.assertIs(_socket.error, OSError)
         self.assertIs(_socket.gaierror, socket.gaierror)
+        for name in "AF_INET", "SOCK_STREAM", "MSG_PEEK", "AI_PASSIVE", "IPPROTO_TCP":
+            self.assertIs(type(getattr(_socket, name)), int)
+            self.assertEqual(getattr(_socket, name), getattr(socket, name))
+        for name in "AddressFamily", "SocketIO", "create_server", "EBADF", "__all__", "getfqdn":
+            self.assertFalse(hasattr(_socket, name), name)
+        names = {}
+        exec("from _socket import *", names)
+        self.assertIs(names["socket"], _socket.socket)
 
     def test_nothing_reaches_another_socket_module(self):
         modules = [module for name, module in sys.modules.items()

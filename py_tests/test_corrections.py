@@ -5,11 +5,18 @@ src/vm/ssl/corrections.rs. The tests of `Faults` fail once RustPython no longer 
 correction can be deleted.
 """
 
+import base64
+import binascii
 import contextlib
+import gzip
+import http.client
 import io
+import os
 import pathlib
+import smtplib
 import ssl
 import unittest
+import unittest.mock
 import urllib.parse
 import xml.sax
 
@@ -23,6 +30,51 @@ class Corrections(unittest.TestCase):
         self.assertEqual(urllib.parse.quote("a/\u042e b~", safe=""), "a%2F%D0%AE%20b~")
         self.assertEqual(urllib.parse.quote("safe/._-~"), "safe/._-~")
         self.assertEqual(urllib.parse.urlencode({"\u0430": "\u042e"}), "%D0%B0=%D0%AE")
+
+    def test_a_mail_servers_reply(self):
+        client = smtplib.SMTP()
+        client.file = io.BytesIO("250-\u0120 \u0109\r\n250\t \u010aa\u0120\u010d\r\n".encode())
+        self.assertEqual(client.getreply(), (250, "\u0120 \u0109\n\u010aa\u0120\u010d".encode()))
+
+    def test_shared_memory(self):
+        try:
+            from multiprocessing.shared_memory import ShareableList
+        except ImportError as error:
+            self.skipTest(error)
+        values = ["a\u0100", "a\u0100".encode(), "b\0", b"\0"]
+        shared = ShareableList(values)
+        self.addCleanup(shared.shm.unlink)
+        self.addCleanup(shared.shm.close)
+        self.assertEqual(list(shared), ["a\u0100", "a\u0100".encode(), "b", b""])
+
+    def test_paths_as_bytes(self):
+        folder = "/a/\u012f".encode()
+        self.assertEqual(os.path.split(folder + b"//b"), (folder, b"b"))
+        self.assertEqual(os.path.dirname(folder + b"/b"), folder)
+        self.assertEqual(os.path.relpath("/\u012f/b".encode(), b"/"), "\u012f/b".encode())
+        self.assertEqual(os.path.relpath(b"/", "/\u012f/b".encode()), b"../..")
+        for slashes in "/", b"/", "//", b"///":
+            self.assertEqual(os.path.split(slashes), (slashes, slashes[:0]))
+        self.assertEqual(os.path.split("/a//b"), ("/a", "b"))
+        with unittest.mock.patch.dict(os.environ, HOME="/\u012f/"):
+            self.assertEqual(os.path.expanduser(b"~/a"), "/\u012f/a".encode())
+            self.assertEqual(os.path.expanduser("~"), "/\u012f")
+
+    def test_after_the_data(self):
+        data = gzip.compress(b"data")
+        self.assertEqual(gzip.decompress(data + b"\0\0" + data), b"datadata")
+        self.assertRaises(gzip.BadGzipFile, gzip.decompress, data + "\u0100".encode())
+
+    def test_padding(self):
+        self.assertEqual(base64.b32decode(b"ME======"), b"a")
+        self.assertRaises(binascii.Error, base64.b32decode, b"MFRA" + "\u013d\u013d".encode())
+
+    def test_a_server_that_closes(self):
+        for arguments in ((), ("text",), (1, "text")):
+            error = http.client.RemoteDisconnected(*arguments)
+            self.assertEqual(error.args, arguments)
+        self.assertEqual(str(http.client.RemoteDisconnected("text")), "text")
+        self.assertEqual((error.errno, error.strerror, error.line), (1, "text", "''"))
 
     def test_sax(self):
         lines = []
@@ -128,6 +180,13 @@ class Certificates(TlsTest):
 class Faults(unittest.TestCase):
     def test_bytes_strip(self):
         self.assertEqual("\u042e".encode().strip(b"."), b"")
+
+    def test_init_of_an_exception(self):
+        class Error(ConnectionResetError):
+            def __init__(self, *arguments):
+                ConnectionResetError.__init__(self, "text")
+
+        self.assertEqual(Error("other").args, ("other",))
 
     def test_pyexpat(self):
         import pyexpat

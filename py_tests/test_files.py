@@ -10,7 +10,7 @@ import sys
 import warnings
 import weakref
 
-from support import LONG, SocketTest, fill, main
+from support import LONG, OURS, SocketTest, fill, main
 
 
 class MakeFile(SocketTest):
@@ -232,6 +232,25 @@ class MakeFile(SocketTest):
         buffer = bytearray(9)
         self.assertEqual(reader.readinto1(buffer), 3)
         self.assertEqual(buffer[:3], b"def")
+
+    def test_one_receive_of_many_bytes(self):
+        data = os.urandom(20000)
+        reader = self.file("rb")
+        for size in 20000, 1 << 40 if OURS else 1 << 21:
+            self.other.sendall(data)
+            self.assertEqual(reader.read1(size), data)
+        self.other.sendall(data)
+        buffer = bytearray(30000)
+        self.assertEqual(reader.readinto1(buffer), 20000)
+        self.assertEqual(buffer[:20000], data)
+        # What was received before comes first.
+        self.other.sendall(data)
+        self.assertEqual(reader.peek(), data[:8192])
+        self.assertEqual(reader.read1(20000), data[:8192])
+        self.assertEqual(reader.read1(20000), data[8192:])
+        self.other.sendall(data)
+        self.assertEqual(reader.read1(), data[:8192])
+        self.assertEqual(reader.read(20000 - 8192), data[8192:])
 
     def test_end(self):
         reader = self.file("rb")

@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import unittest.mock
 import warnings
 
 from support import (LONG, OURS, SocketTest, descriptors, full_listener, left_over, main, needs_ipv6,
@@ -150,6 +151,10 @@ class CreateServer(SocketTest):
         self.assertEqual(error.errno, errno.EADDRINUSE)
         self.assertEqual(error.strerror, "%s (while attempting to bind on address %r)" % (
             os.strerror(errno.EADDRINUSE), address))
+        self.assertIsNone(error.__cause__)
+        self.assertTrue(error.__suppress_context__)
+        self.assertIs(type(error.__context__), OSError)
+        self.assertEqual(error.__context__.args, (errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)))
 
     def test_other_errors(self):
         with self.assertRaisesRegex(OSError, "while attempting to bind on address") as caught:
@@ -159,6 +164,8 @@ class CreateServer(SocketTest):
         self.assertRaises(TypeError, socket.create_server, "127.0.0.1")
         self.assertRaises(OverflowError, socket.create_server, ("127.0.0.1", 70000))
         self.assertRaises(TypeError, socket.create_server, ("127.0.0.1", 0), socket.AF_INET)
+        for family in None, "2":
+            self.assertRaises(TypeError, socket.create_server, ("127.0.0.1", 0), family=family)
 
     @needs_ipv6
     def test_the_probe_leaves_nothing_open(self):
@@ -256,6 +263,86 @@ class FromFd(SocketTest):
         finally:
             for number in descriptors() - before | {reader, writer}:
                 os.close(number)
+
+    def test_a_replaced_dup(self):
+        one, other = self.pair()
+        called = []
+
+        def dup(number):
+            called.append(number)
+            return os.dup(one.fileno())
+
+        with unittest.mock.patch.object(socket, "dup", dup):
+            copied = socket.fromfd("any", socket.AF_UNIX, socket.SOCK_STREAM)
+        self.addCleanup(copied.close)
+        self.assertEqual(called, ["any"])
+        copied.send(b"x")
+        self.assertEqual(other.recv(1), b"x")
+        # Another native function.
+        with unittest.mock.patch.object(socket, "dup", int), self.assertRaises(ValueError):
+            socket.fromfd("any", 2, 1)
+        with unittest.mock.patch.object(socket, "dup", abs), socket.fromfd(-one.detach(), 1, 1) as copied:
+            copied.send(b"y")
+        self.assertEqual(other.recv(1), b"y")
+
+
+class ReplacedNames(SocketTest):
+    """Functions use the names of their module."""
+
+    def fqdn(self, name, answer):
+        asked = []
+
+        def gethostbyaddr(name):
+            asked.append(name)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        with unittest.mock.patch.multiple(
+                socket, gethostname=lambda: "this-host", gethostbyaddr=gethostbyaddr):
+            return socket.getfqdn(name), asked
+
+    def test_getfqdn(self):
+        for name in "", " 0.0.0.0", "::":
+            aliases = ["b", "c.example", "d.example"]
+            self.assertEqual(self.fqdn(name, ("a", aliases, [])), ("c.example", ["this-host"]))
+            self.assertEqual(aliases[0], "a")
+        self.assertEqual(self.fqdn("x", ("a.example", ["b.example"], [])), ("a.example", ["x"]))
+        self.assertEqual(self.fqdn("x", ("a", ["b"], [])), ("a", ["x"]))
+        self.assertEqual(self.fqdn("x", socket.herror(1, "no")), ("x", ["x"]))
+        self.assertEqual(self.fqdn("", OSError()), ("this-host", ["this-host"]))
+        self.assertRaises(KeyError, self.fqdn, "x", KeyError())
+        self.assertRaises(ValueError, self.fqdn, "x", ("a", []))
+
+    def test_the_members_of_the_enumerations(self):
+        called = []
+
+        def getaddrinfo(*arguments):
+            called.append(arguments)
+            return []
+
+        def make(*arguments):
+            called.append(arguments)
+            raise OSError
+
+        with unittest.mock.patch.multiple(socket, getaddrinfo=getaddrinfo, socket=make):
+            for call in (lambda: socket.create_connection(("host", 1)),
+                         lambda: socket.create_connection(("host", 1), 5),
+                         lambda: socket.create_server(("host", 1)),
+                         lambda: socket.create_server(("host", 1), family=2)):
+                self.assertRaises(OSError, call)
+            self.assertFalse(socket.has_dualstack_ipv6())
+        stream = socket.SOCK_STREAM
+        expected = [("host", 1, 0, stream)] * 2 + [
+            (socket.AF_INET, stream), (2, stream), (socket.AF_INET6, stream)]
+        self.assertEqual(called, expected)
+        self.assertEqual([[type(value) for value in arguments] for arguments in called],
+                         [[type(value) for value in arguments] for arguments in expected])
+
+    def test_another_native_function(self):
+        with unittest.mock.patch.object(socket, "getaddrinfo", [].__getitem__), \
+                self.assertRaises(TypeError):
+            socket.create_connection(("host", "port"), LONG)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,18 @@ class Object(SocketTest):
         made = self.make(socket.AF_UNIX)
         self.assertEqual(repr(made), "<socket.socket fd=%d, family=1, type=1, proto=0>" % made.fileno())
 
+    def test_repr_of_a_path_that_is_not_utf8(self):
+        path = os.fsencode(self.folder()) + b"/s\xff"
+        made = socket.socket(socket.AF_UNIX)
+        made.bind(path)
+        shown = "<socket.socket fd=%d, family=1, type=1, proto=0, laddr=%s>" % (
+            made.fileno(), os.fsdecode(path))
+        self.assertEqual(repr(made), shown)
+        with self.assertWarns(ResourceWarning) as caught:
+            del made
+            gc.collect()
+        self.assertEqual(str(caught.warning), "unclosed " + shown)
+
     def test_repr_of_a_subclass(self):
         class Mine(socket.socket):
             pass

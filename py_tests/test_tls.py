@@ -21,6 +21,12 @@ def of_version(context, version):
     return context
 
 
+def check_end(test, error):
+    """The reason is OpenSSL's, where the library is that."""
+    test.assertEqual(error.errno, ssl.SSL_ERROR_EOF)
+    test.assertIn((error.reason, error.library), ((None, None), ("UNEXPECTED_EOF_WHILE_READING", "SSL")))
+
+
 class Conversations(TlsTest):
     def test_versions(self):
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
@@ -149,8 +155,9 @@ class Conversations(TlsTest):
         client, server = self.tls_pair()
         server.suppress_ragged_eofs = False
         client.close()
-        with self.assertRaises(ssl.SSLEOFError):
+        with self.assertRaises(ssl.SSLEOFError) as caught:
             server.recv(100)
+        check_end(self, caught.exception)
 
     def test_nothing_is_read_ahead(self):
         # select() must see the second record while the first is being read.
@@ -261,6 +268,7 @@ class Nonblocking(TlsTest):
                 return step()
             except ssl.SSLWantReadError as error:
                 self.assertEqual(error.errno, ssl.SSL_ERROR_WANT_READ)
+                self.assertEqual((error.reason, error.library), (None, None))
                 self.assertTrue(select.select([tls], [], [], LONG)[0])
             except ssl.SSLWantWriteError as error:
                 self.assertEqual(error.errno, ssl.SSL_ERROR_WANT_WRITE)
@@ -296,11 +304,12 @@ class Nonblocking(TlsTest):
         client.setblocking(False)
         data = os.urandom(1 << 16)
         pieces = 0
-        with self.assertRaises(ssl.SSLWantWriteError):
+        with self.assertRaises(ssl.SSLWantWriteError) as caught:
             while True:
                 # Parts may go: what counts is that each byte goes once.
                 self.assertEqual(client.send(data), len(data))
                 pieces += 1
+        self.assertEqual((caught.exception.reason, caught.exception.library), (None, None))
         received = self.background(receive_exactly, server, (pieces + 1) * len(data))
         self.assertEqual(self.drive(lambda: client.send(data), client), len(data))
         self.assertEqual(received.result(), data * (pieces + 1))
@@ -327,8 +336,9 @@ class Nonblocking(TlsTest):
     def test_nothing_to_read(self):
         client, _ = self.tls_pair()
         client.setblocking(False)
-        with self.assertRaises(ssl.SSLWantReadError):
+        with self.assertRaises(ssl.SSLWantReadError) as caught:
             client.recv(1)
+        self.assertEqual((caught.exception.reason, caught.exception.library), (None, None))
 
 
 class Memory(TlsTest):
@@ -366,8 +376,18 @@ class Memory(TlsTest):
         self.assertEqual(self.client.version(), "TLSv1.3")
         self.assertEqual(self.client.server_hostname, "localhost")
         self.assertIsInstance(self.client.context, ssl.SSLContext)
-        with self.assertRaises(ssl.SSLWantReadError):
+        with self.assertRaises(ssl.SSLWantReadError) as caught:
             self.server.read(1)
+        self.assertEqual((caught.exception.reason, caught.exception.library), (None, None))
+        with self.assertRaises(ssl.SSLWantReadError) as caught:
+            self.server.unwrap()
+        self.assertEqual((caught.exception.reason, caught.exception.library), (None, None))
+
+    def test_an_end_without_a_word(self):
+        self.near[0].write_eof()
+        with self.assertRaises(ssl.SSLEOFError) as caught:
+            self.client.read(1)
+        check_end(self, caught.exception)
 
 
 class Ends(TlsTest):

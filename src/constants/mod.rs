@@ -237,6 +237,18 @@ pub(crate) fn install(module: &Py<PyModule>, vm: &VirtualMachine) -> PyResult<()
     dict.set_item("__all__", vm.ctx.new_list(all).into(), vm)
 }
 
+/// Puts the constants into `_socket`, where those of the enumerations are plain integers.
+pub(crate) fn install_integers(module: &Py<PyModule>, vm: &VirtualMachine) -> PyResult<()> {
+    let dict = module.dict();
+    for (name, value) in rows() {
+        dict.set_item(vm.ctx.intern_str(name), vm.ctx.new_int(value).into(), vm)?;
+    }
+    for &(name, value) in STRINGS {
+        dict.set_item(vm.ctx.intern_str(name), vm.ctx.new_str(value).into(), vm)?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

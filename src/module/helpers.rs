@@ -7,13 +7,13 @@
 
 use super::netdb;
 use crate::bridge::Data;
-use crate::bridge::args::{self, Int, Size};
+use crate::bridge::args::{self, Size};
 use crate::bridge::errors::{self, OrRaise};
 use crate::constants::enums;
 use crate::net::{Deadline, SocketSpec, Timeout};
 use crate::object;
 use crate::sys::message;
-use crate::vm::function::of_module;
+use crate::vm::function::{is_own, of_module};
 use crate::vm::state;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyByteArray, PyBytes, PyStr};
@@ -115,6 +115,18 @@ Return a socket on a duplicate of a descriptor, which the caller keeps. What
 is -1 the socket finds out for itself. dup(2).",
         FromFdArgs,
         fromfd
+    ),
+    of_module!(
+        "getfqdn",
+        "($module, name='')
+--
+
+Return the fully qualified name of a host, by default of this machine.
+
+It is the first of the host's name and aliases that has a dot in it; if
+none has, its name; and what was asked for if the host is not known.",
+        GetFqdnArgs,
+        getfqdn
     ),
 ];
 
@@ -219,12 +231,14 @@ fn create_connection(module: &PyObject, args: ConnectionArgs, vm: &VirtualMachin
         deadline: None,
     };
     let getaddrinfo = module.get_attr("getaddrinfo", vm)?;
-    let found = match attempts.begin(vm)? {
+    let timeout = attempts.begin(vm)?;
+    let found = if is_own(&getaddrinfo, "getaddrinfo", module, vm)? {
+        let timeout = timeout.unwrap_or(Timeout::Blocking);
+        netdb::stream_addresses(host, port, timeout, vm)?.into()
+    } else {
         // A function that a script put in its place knows of no timeout.
-        Some(timeout) if is_native(&getaddrinfo) => {
-            netdb::stream_addresses(host, port, timeout, vm)?.into()
-        }
-        _ => getaddrinfo.call((host, port, 0, libc::SOCK_STREAM), vm)?,
+        let stream = enums::socket_kind(&state::of(vm), libc::SOCK_STREAM, vm)?;
+        getaddrinfo.call((host, port, 0, stream), vm)?
     };
     let mut failures: Vec<PyBaseExceptionRef> = Vec::new();
     for found in found.get_iter(vm)?.iter::<PyObjectRef>(vm)? {
@@ -265,12 +279,6 @@ struct Attempts {
     source: Option<PyObjectRef>,
     /// Runs from the first attempt.
     deadline: Option<Deadline>,
-}
-
-/// True of the module's own function, false of what a script replaced it with.
-fn is_native(function: &PyObject) -> bool {
-    let name = function.class().name();
-    &*name == "builtin_function_or_method"
 }
 
 impl Attempts {
@@ -326,8 +334,8 @@ impl Attempts {
 struct ServerArgs {
     #[pyarg(any)]
     address: PyObjectRef,
-    #[pyarg(named, default, py_default = "2")]
-    family: Option<PyObjectRef>,
+    #[pyarg(named, optional, py_default = "2")]
+    family: OptionalArg<PyObjectRef>,
     #[pyarg(named, default, py_default = "None")]
     backlog: Option<PyObjectRef>,
     #[pyarg(named, default, py_default = "False")]
@@ -338,7 +346,11 @@ struct ServerArgs {
 
 fn create_server(module: &PyObject, args: ServerArgs, vm: &VirtualMachine) -> PyResult {
     let int = |n: i32| -> PyObjectRef { vm.ctx.new_int(n).into() };
-    let family = args.family.unwrap_or_else(|| int(libc::AF_INET));
+    let class = object::name_socket(module, vm)?;
+    let family = match args.family {
+        OptionalArg::Present(family) => family,
+        OptionalArg::Missing => family_for(&class, libc::AF_INET, vm)?,
+    };
     let is_ipv6 = vm.bool_eq(&family, &int(libc::AF_INET6))?;
     let is_ipv4 = vm.bool_eq(&family, &int(libc::AF_INET))?;
     let reuse_port = flag(args.reuse_port, vm)?;
@@ -352,7 +364,7 @@ fn create_server(module: &PyObject, args: ServerArgs, vm: &VirtualMachine) -> Py
             return Err(vm.new_value_error("dualstack_ipv6 requires AF_INET6 family"));
         }
     }
-    let sock = vm.call_method(module, "socket", (family, libc::SOCK_STREAM))?;
+    let sock = class.call((family, stream_for(&class, vm)?), vm)?;
     or_close(sock, vm, |sock| {
         let set = |level: i32, option: i32, on: bool| {
             vm.call_method(sock, "setsockopt", (level, option, i32::from(on)))
@@ -378,7 +390,26 @@ fn create_server(module: &PyObject, args: ServerArgs, vm: &VirtualMachine) -> Py
     })
 }
 
-/// The error of a bind, with the address in its text.
+/// Returns a family as an argument of the class: the member of AddressFamily for a class
+/// that a script put there. The module's own class needs none, and making the members
+/// takes longer than a call.
+fn family_for(class: &PyObject, family: i32, vm: &VirtualMachine) -> PyResult {
+    if object::is_own_class(class, vm) {
+        return Ok(vm.ctx.new_int(family).into());
+    }
+    enums::address_family(&state::of(vm), family, vm)
+}
+
+/// Returns SOCK_STREAM as an argument of the class, as [`family_for`] does.
+fn stream_for(class: &PyObject, vm: &VirtualMachine) -> PyResult {
+    if object::is_own_class(class, vm) {
+        return Ok(vm.ctx.new_int(libc::SOCK_STREAM).into());
+    }
+    enums::socket_kind(&state::of(vm), libc::SOCK_STREAM, vm)
+}
+
+/// The error of a bind, with the address in its text. Like `raise ... from None`, it
+/// has the original error as its context, which is not printed.
 fn with_address(
     raised: PyBaseExceptionRef,
     address: &PyObject,
@@ -388,30 +419,35 @@ fn with_address(
         return raised;
     }
     let explain = || -> PyResult<PyBaseExceptionRef> {
-        let raised = raised.as_object();
+        let original = raised.as_object();
         let text = format!(
             "{} (while attempting to bind on address {})",
-            raised.get_attr("strerror", vm)?.str(vm)?.as_wtf8(),
+            original.get_attr("strerror", vm)?.str(vm)?.as_wtf8(),
             address.repr(vm)?.as_wtf8()
         );
         let class = vm.ctx.exceptions.os_error.as_object();
-        let explained = class.call((raised.get_attr("errno", vm)?, text), vm)?;
-        explained.try_into_value(vm)
+        let explained = class.call((original.get_attr("errno", vm)?, text), vm)?;
+        let explained: PyBaseExceptionRef = explained.try_into_value(vm)?;
+        explained.set_context(Some(raised.clone()));
+        explained.set_cause(None);
+        Ok(explained)
     };
     explain().unwrap_or_else(|raised| raised)
 }
 
 fn has_dualstack_ipv6(module: &PyObject, vm: &VirtualMachine) -> PyResult<bool> {
-    let arguments = (libc::AF_INET6, libc::SOCK_STREAM);
-    let tried = vm
-        .call_method(module, "socket", arguments)
-        .and_then(|sock| {
-            let sock = or_close(sock, vm, |sock| {
-                let arguments = (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0);
-                vm.call_method(sock, "setsockopt", arguments).map(drop)
-            })?;
-            vm.call_method(&sock, "close", ())
-        });
+    let class = object::name_socket(module, vm)?;
+    let arguments = (
+        family_for(&class, libc::AF_INET6, vm)?,
+        stream_for(&class, vm)?,
+    );
+    let tried = class.call(arguments, vm).and_then(|sock| {
+        let sock = or_close(sock, vm, |sock| {
+            let arguments = (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0);
+            vm.call_method(sock, "setsockopt", arguments).map(drop)
+        })?;
+        vm.call_method(&sock, "close", ())
+    });
     match tried {
         Ok(_) => Ok(true),
         Err(raised) if is_os_error(&raised, vm) => Ok(false),
@@ -589,7 +625,7 @@ fn connect_to_self(
 #[derive(FromArgs)]
 struct FromFdArgs {
     #[pyarg(any)]
-    fd: Int,
+    fd: PyObjectRef,
     #[pyarg(any)]
     family: PyObjectRef,
     #[pyarg(any, name = "type")]
@@ -599,6 +635,14 @@ struct FromFdArgs {
 }
 
 fn fromfd(module: &PyObject, args: FromFdArgs, vm: &VirtualMachine) -> PyResult {
+    let class = object::name_socket(module, vm)?;
+    let dup = module.get_attr("dup", vm)?;
+    if !is_own(&dup, "dup", module, vm)? {
+        let number = dup.call((args.fd,), vm)?;
+        let proto = or_zero(&args.proto, vm);
+        return class.call((args.family, args.socket_type, proto, number), vm);
+    }
+    let fd = args::int(&args.fd, vm)?;
     let proto = match &args.proto {
         OptionalArg::Present(proto) => args::int(proto, vm)?,
         OptionalArg::Missing => 0,
@@ -608,8 +652,7 @@ fn fromfd(module: &PyObject, args: FromFdArgs, vm: &VirtualMachine) -> PyResult 
         socket_type: args::int(&args.socket_type, vm)?,
         protocol: proto,
     };
-    let class = object::name_socket(module, vm)?;
-    object::duplicate(&class, &state::of(vm), args.fd.0, spec, vm, |number| {
+    object::duplicate(&class, &state::of(vm), fd, spec, vm, |number| {
         let proto = or_zero(&args.proto, vm);
         Ok(with_number(
             [args.family, args.socket_type, proto],
@@ -617,6 +660,42 @@ fn fromfd(module: &PyObject, args: FromFdArgs, vm: &VirtualMachine) -> PyResult 
             vm,
         ))
     })
+}
+
+/// The arguments of getfqdn().
+#[derive(FromArgs)]
+struct GetFqdnArgs {
+    #[pyarg(any, optional, py_default = "''")]
+    name: OptionalArg<PyObjectRef>,
+}
+
+fn getfqdn(module: &PyObject, args: GetFqdnArgs, vm: &VirtualMachine) -> PyResult {
+    let mut name = match args.name {
+        OptionalArg::Present(name) => vm.call_method(&name, "strip", ())?,
+        OptionalArg::Missing => vm.ctx.empty_str.to_owned().into(),
+    };
+    let is_this_host = match name.downcast_ref::<PyStr>() {
+        Some(text) => matches!(text.as_bytes(), b"" | b"0.0.0.0" | b"::"),
+        None => !name.clone().try_to_bool(vm)?,
+    };
+    if is_this_host {
+        name = vm.call_method(module, "gethostname", ())?;
+    }
+    let found = vm.call_method(module, "gethostbyaddr", (name.clone(),));
+    let [host, aliases, _] = match found.and_then(|found| unpack(&found, vm)) {
+        Ok(found) => found,
+        Err(raised) if is_os_error(&raised, vm) => return Ok(name),
+        Err(raised) => return Err(raised),
+    };
+    vm.call_method(&aliases, "insert", (0, host.clone()))?;
+    let dot = vm.ctx.new_str(".");
+    for name in aliases.get_iter(vm)?.iter::<PyObjectRef>(vm)? {
+        let name = name?;
+        if vm._contains(&name, dot.as_object())? {
+            return Ok(name);
+        }
+    }
+    Ok(host)
 }
 
 /// The arguments of send_fds().

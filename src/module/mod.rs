@@ -132,15 +132,14 @@ pub(crate) mod socket {
     }
 }
 
-/// The native half of `socket`, as CPython has it: its system calls, its constants and
-/// their enumerations, and `socket` is the base type. It has nothing of what a script
+/// The native half of `socket`, as CPython has it: its system calls, its constants as
+/// plain integers, and `socket` is the base type. It has nothing of what a script
 /// changes in the other module.
 #[rustpython_vm::pymodule(with(functions::functions, netdb::netdb))]
 pub(crate) mod _socket {
-    use crate::constants::{self, enums};
+    use crate::constants;
     use crate::module::helpers::{self, PairArgs};
     use crate::object;
-    use crate::vm::lazy_module;
     use rustpython_vm::builtins::PyModule;
     use rustpython_vm::{Py, PyObjectRef, PyResult, VirtualMachine};
 
@@ -155,10 +154,7 @@ pub(crate) mod _socket {
         let base = object::base_class().to_owned();
         module.set_attr("socket", base, vm)?;
         super::add_types(module, vm)?;
-        constants::install(module, vm)?;
-        enums::install(module, vm)?;
-        lazy_module::begin(module, vm);
-        Ok(())
+        constants::install_integers(module, vm)
     }
 }
 

@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 #[rustpython_vm::pymodule(sub)]
 pub(crate) mod netdb {
-    use super::{GetAddrInfo, GetFqdn};
+    use super::GetAddrInfo;
     use crate::bridge::args::Int;
     use rustpython_vm::builtins::{PyListRef, PyStrRef, PyTupleRef};
     use rustpython_vm::function::OptionalArg;
@@ -109,15 +109,6 @@ pub(crate) mod netdb {
     fn getprotobyname(protocolname: PyObjectRef, vm: &VirtualMachine) -> PyResult<i32> {
         super::getprotobyname(&protocolname, vm)
     }
-
-    /// Return the fully qualified name of a host, by default of this machine.
-    ///
-    /// It is the first of the host's name and aliases that has a dot in it; if
-    /// none has, its name; and what was asked for if the host is not known.
-    #[pyfunction]
-    fn getfqdn(args: GetFqdn, vm: &VirtualMachine) -> PyResult {
-        super::getfqdn(args.name, vm)
-    }
 }
 
 #[derive(FromArgs)]
@@ -134,12 +125,6 @@ pub(crate) struct GetAddrInfo {
     protocol: args::Int,
     #[pyarg(any, default = args::Int(0), py_default = "0")]
     flags: args::Int,
-}
-
-#[derive(FromArgs)]
-pub(crate) struct GetFqdn {
-    #[pyarg(any, optional, py_default = "''")]
-    name: OptionalArg<PyObjectRef>,
 }
 
 /// The flags of getaddrinfo(3) that leave the name as it was checked.
@@ -508,10 +493,6 @@ fn gethostbyname_ex(hostname: &PyObject, vm: &VirtualMachine) -> PyResult<PyTupl
 }
 
 fn gethostbyaddr(address: &PyObject, vm: &VirtualMachine) -> PyResult<PyTupleRef> {
-    Ok(entry_to_python(host_at(address, vm)?, vm))
-}
-
-fn host_at(address: &PyObject, vm: &VirtualMachine) -> PyResult<HostEntry> {
     let name = host_argument(address, "gethostbyaddr", vm)?;
     audit::event(vm, "socket.gethostbyaddr", &[address])?;
     let look_up = LookUp::of_name(&name, vm)?;
@@ -519,7 +500,8 @@ fn host_at(address: &PyObject, vm: &VirtualMachine) -> PyResult<HostEntry> {
     let entry = look_up.wait(|context, control, deadline| {
         resolve::gethostbyaddr(context, control, deadline, ip)
     })?;
-    look_up.checked(entry, inet::family_of(ip))
+    let entry = look_up.checked(entry, inet::family_of(ip))?;
+    Ok(entry_to_python(entry, vm))
 }
 
 fn gethostname(vm: &VirtualMachine) -> PyResult<PyStrRef> {
@@ -586,29 +568,4 @@ fn getprotobyname(name: &PyObject, vm: &VirtualMachine) -> PyResult<i32> {
     permit_system(Operation::Resolve, "getprotobyname", vm)?;
     vm.allow_threads(|| database::getprotobyname(&name))
         .ok_or_else(|| errors::plain_os_error("protocol not found", vm))
-}
-
-fn getfqdn(name: OptionalArg<PyObjectRef>, vm: &VirtualMachine) -> PyResult {
-    let name = match name {
-        OptionalArg::Present(name) => vm.call_method(&name, "strip", ())?,
-        OptionalArg::Missing => vm.ctx.empty_str.to_owned().into(),
-    };
-    let this_host = match name.downcast_ref::<PyStr>() {
-        Some(text) => matches!(text.as_bytes(), b"" | b"0.0.0.0" | b"::"),
-        None => !name.clone().try_to_bool(vm)?,
-    };
-    let name = if this_host {
-        gethostname(vm)?.into()
-    } else {
-        name
-    };
-    match host_at(&name, vm) {
-        Ok(entry) => {
-            let names = std::iter::once(&entry.name).chain(&entry.aliases);
-            let qualified = names.into_iter().find(|name| name.contains(&b'.'));
-            Ok(text::fs_decode(vm, qualified.unwrap_or(&entry.name)).into())
-        }
-        Err(raised) if raised.fast_isinstance(vm.ctx.exceptions.os_error) => Ok(name),
-        Err(raised) => Err(raised),
-    }
 }

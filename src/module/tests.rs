@@ -12,8 +12,15 @@ use std::sync::Arc;
 )]
 mod functions_alone {
     use crate::bridge::errors;
-    use rustpython_vm::VirtualMachine;
-    use rustpython_vm::builtins::PyTypeRef;
+    use crate::module::helpers;
+    use crate::vm::function;
+    use rustpython_vm::builtins::{PyModule, PyTypeRef};
+    use rustpython_vm::{Py, PyResult, VirtualMachine};
+
+    pub(crate) fn module_exec(vm: &VirtualMachine, module: &Py<PyModule>) -> PyResult<()> {
+        __module_exec(vm, module);
+        function::install(helpers::OF_MODULE, module, vm)
+    }
 
     #[pyattr]
     fn gaierror(vm: &VirtualMachine) -> PyTypeRef {
@@ -427,7 +434,7 @@ for name in dir(socket):
         if name not in ('getservbyname', 'getservbyport'):
             assert f.__text_signature__, name
 assert getaddrinfo.__text_signature__ == '($module, /, host, port, family=0, type=0, proto=0, flags=0)'
-assert getfqdn.__text_signature__ == \"($module, /, name='')\"
+assert getfqdn.__text_signature__ == \"($module, name='')\"
 ");
 }
 

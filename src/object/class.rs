@@ -338,6 +338,14 @@ pub(super) fn is_plain_class(class: &Py<PyType>, state: &State) -> bool {
     version != 0 && version == state.plain.load(Ordering::Relaxed)
 }
 
+/// Returns true for an unchanged class `socket.socket`, false for what a script put in its
+/// place.
+pub(crate) fn is_own_class(class: &PyObject, vm: &VirtualMachine) -> bool {
+    class
+        .downcast_ref::<PyType>()
+        .is_some_and(|class| is_plain_class(class, &state::of(vm)))
+}
+
 /// Returns the object as a socket, if it [`is_plain`].
 pub(crate) fn plain(object: &PyObject) -> Option<&Py<BaseSocket>> {
     object.downcast_ref().filter(|socket| is_plain(socket))

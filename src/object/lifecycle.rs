@@ -14,6 +14,7 @@ use crate::vm::state::{self, Runtime};
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyType};
+use rustpython_vm::common::wtf8::Wtf8Buf;
 use rustpython_vm::function::{FuncArgs, KwArgs};
 use rustpython_vm::warn::warn;
 use rustpython_vm::{
@@ -487,7 +488,8 @@ fn is_ready(vm: &VirtualMachine) -> bool {
 
 fn warn_unclosed(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
     let zelf = zelf.as_object();
-    let text = format!("unclosed {}", zelf.repr(vm)?.as_wtf8());
+    let mut text = Wtf8Buf::from("unclosed ");
+    text.push_wtf8(zelf.repr(vm)?.as_wtf8());
     let category = vm.ctx.exceptions.resource_warning.to_owned();
     warn(
         vm.ctx.new_str(text).into(),
@@ -516,24 +518,25 @@ fn numbers(zelf: &Py<BaseSocket>) -> String {
 }
 
 /// Returns the repr() of a `socket.socket`, with its addresses, if any.
-pub(super) fn repr(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<String> {
+pub(super) fn repr(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<Wtf8Buf> {
     let is_closed = zelf.closed.load(Ordering::Relaxed);
     let class = zelf.class();
     let module = class.as_object().get_attr("__module__", vm)?;
-    let mut text = format!(
-        "<{}.{}{} {}",
-        module.str(vm)?.as_wtf8(),
-        class.__qualname__(vm).str(vm)?.as_wtf8(),
-        if is_closed { " [closed]" } else { "" },
-        numbers(zelf)
-    );
+    let mut text = Wtf8Buf::from("<");
+    text.push_wtf8(module.str(vm)?.as_wtf8());
+    text.push_char('.');
+    text.push_wtf8(class.__qualname__(vm).str(vm)?.as_wtf8());
+    text.push_str(if is_closed { " [closed] " } else { " " });
+    text.push_str(&numbers(zelf));
     if zelf.socket.descriptor.number() >= 0 && !is_closed {
         for (label, name) in [("laddr", "getsockname"), ("raddr", "getpeername")] {
             // The methods may be a subclass's.
             let address = vm.call_method(zelf.as_object(), name, ());
             match address {
                 Ok(address) if address.clone().try_to_bool(vm)? => {
-                    text += &format!(", {label}={}", address.str(vm)?.as_wtf8());
+                    text.push_str(&format!(", {label}="));
+                    // A path that is not UTF-8 has lone surrogates.
+                    text.push_wtf8(address.str(vm)?.as_wtf8());
                 }
                 Err(raised) if !raised.fast_isinstance(vm.ctx.exceptions.os_error) => {
                     return Err(raised);
@@ -542,7 +545,7 @@ pub(super) fn repr(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<Strin
             }
         }
     }
-    text.push('>');
+    text.push_char('>');
     Ok(text)
 }
 

@@ -21,7 +21,7 @@ mod stream;
 pub(crate) mod testing;
 
 use class::is_plain;
-pub(crate) use class::{SocketClass, base_class, class_for, name_socket, plain};
+pub(crate) use class::{SocketClass, base_class, class_for, is_own_class, name_socket, plain};
 pub(crate) use connection::connect_within;
 pub(crate) use file::socket_io_type;
 pub(crate) use host::{duplicate_for_host, from_host, into_host, number_into_host};

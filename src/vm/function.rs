@@ -127,6 +127,23 @@ fn vectorcall(
     )
 }
 
+/// Returns true of the native function `name` of a module, false of an object with which
+/// a script replaced it.
+pub(crate) fn is_own(
+    object: &PyObject,
+    name: &str,
+    module: &PyObject,
+    vm: &VirtualMachine,
+) -> PyResult<bool> {
+    let function = function(PyMethodDef::to_function, object);
+    let home = function.and_then(|function| function.get_self());
+    if !home.is_some_and(|home| home.is(module)) {
+        return Ok(false);
+    }
+    let own = object.get_attr("__name__", vm)?;
+    vm.bool_eq(&own, vm.ctx.new_str(name).as_object())
+}
+
 /// Returns an object as a native function. The type has no public name; `_maker`
 /// returns a value of it.
 fn function<T: PyPayload>(

@@ -160,7 +160,7 @@ fn complete(module: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
     let socket_io = object::socket_io_type(&state, vm)?;
     values.push((vm.ctx.intern_str(SOCKET_IO), socket_io.into()));
     let mut next = vm.ctx.types.module_type.to_owned();
-    if is_socket(module) && add_imported(&mut values, vm)? {
+    if add_imported(&mut values, vm)? {
         next = LateModule::static_type().to_owned();
     }
     store(module, LazyModule::static_type(), values, next, vm)
@@ -205,14 +205,6 @@ fn store(
         module.set_class(to, vm);
     }
     Ok(())
-}
-
-/// Returns true for `socket`, false for `_socket`.
-fn is_socket(module: &PyObject) -> bool {
-    let module = module.downcast_ref::<PyModule>();
-    module
-        .and_then(|module| module.name)
-        .is_some_and(|name| name.as_str() == "socket")
 }
 
 /// Adds the modules that CPython's `socket.py` imports, because scripts write `from

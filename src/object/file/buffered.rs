@@ -34,6 +34,10 @@ use rustpython_vm::{
 };
 use std::fmt;
 
+/// Largest number of bytes that `read1()` and `readinto1()` receive. More bytes seldom
+/// wait in a socket, and the memory is filled with zeros first.
+const AT_ONCE: usize = 1 << 20;
+
 /// Bytes received and not returned yet.
 #[derive(Default)]
 pub(super) struct ReadBuffer {
@@ -63,6 +67,9 @@ impl ReadBuffer {
             // Memory that grew for this result is returned as the result.
             let mut bytes = std::mem::take(&mut self.memory);
             bytes.truncate(n);
+            if n < bytes.capacity() / 2 {
+                bytes.shrink_to_fit();
+            }
             self.end = 0;
             return bytes;
         }
@@ -111,6 +118,21 @@ impl ReadBuffer {
             self.memory.resize(self.end + more, 0);
         }
         Ok(self.memory.get_mut(self.end..).unwrap_or_default())
+    }
+
+    /// Makes room for a single receive of `n` bytes, up to [`AT_ONCE`]. An empty buffer
+    /// grows beyond its size; bytes that are there are returned first.
+    fn reserve(&mut self, n: usize) -> Result<(), Error> {
+        let n = n.min(AT_ONCE);
+        let more = n.saturating_sub(self.memory.len());
+        if self.len() > 0 || n <= self.size || more == 0 {
+            return Ok(());
+        }
+        self.memory
+            .try_reserve_exact(more)
+            .map_err(|_| Error::NoMemory)?;
+        self.memory.resize(n, 0);
+        Ok(())
     }
 
     /// Receives once (recv(2)). Returns the number of bytes, 0 when the peer has finished.
@@ -516,6 +538,7 @@ fn read1(zelf: &PyObject, size: isize, vm: &VirtualMachine) -> PyResult {
         Ok(n) => n,
         Err(_) => file.read_buffer.lock().size,
     };
+    file.read_buffer.lock().reserve(most).or_raise(vm)?;
     let data = fill_until(
         &file,
         0,
@@ -588,6 +611,7 @@ fn readinto1(zelf: &PyObject, buffer: &PyObjectRef, vm: &VirtualMachine) -> PyRe
             vm,
         );
     };
+    file.read_buffer.lock().reserve(buffer.len()).or_raise(vm)?;
     let n = fill_until(
         &file,
         0,
@@ -642,6 +666,23 @@ mod tests {
         assert_eq!(read_buffer.line(4), None);
         read_buffer.push(b"\n").unwrap();
         assert_eq!(read_buffer.line(4), Some(4));
+    }
+
+    #[test]
+    fn room_for_a_single_receive() {
+        let mut read_buffer = filled(4, b"");
+        read_buffer.reserve(3).unwrap();
+        assert_eq!(read_buffer.room(0).unwrap().len(), 4);
+        read_buffer.reserve(100).unwrap();
+        assert_eq!(read_buffer.room(0).unwrap().len(), 100);
+        read_buffer.push(&[7; 10]).unwrap();
+        read_buffer.reserve(200).unwrap();
+        assert_eq!(read_buffer.memory.len(), 100);
+        let taken = read_buffer.take(100);
+        assert_eq!(taken, [7; 10]);
+        assert!(taken.capacity() < 100);
+        read_buffer.reserve(usize::MAX).unwrap();
+        assert_eq!(read_buffer.memory.len(), AT_ONCE);
     }
 
     #[test]

@@ -4,10 +4,11 @@
 use super::corrections;
 use super::library::encrypt;
 use crate::bridge::Data;
+use rustpython_vm::function::FuncArgs;
 use rustpython_vm::types::{GetAttr, SetAttr};
 use rustpython_vm::{Py, PyObjectRef, PyPayload, PyResult, Traverse, VirtualMachine, pyclass};
 
-/// Result of `SSLContext._wrap_bio`: the TLS library's own object with two methods
+/// Result of `SSLContext._wrap_bio`: the TLS library's own object with some methods
 /// replaced.
 #[pyclass(module = "_ssl", name = "_SSLSocket", traverse)]
 #[derive(Debug, PyPayload)]
@@ -24,6 +25,26 @@ impl BioConnection {
             .map_err(|raised| corrections::exception(raised, vm))
     }
 
+    /// read(size[, buffer])
+    ///
+    /// Decrypt up to size bytes of those that have arrived: the bytes, or with a
+    /// buffer their number.
+    #[pymethod]
+    fn read(zelf: &Py<Self>, args: FuncArgs, vm: &VirtualMachine) -> PyResult {
+        vm.call_method(&zelf.library, "read", args)
+            .map_err(|raised| corrections::exception(raised, vm))
+    }
+
+    /// shutdown($self, /)
+    /// --
+    ///
+    /// Tell the peer that nothing more follows, and see whether it said the same.
+    #[pymethod]
+    fn shutdown(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
+        vm.call_method(&zelf.library, "shutdown", ())
+            .map_err(|raised| corrections::exception(raised, vm))
+    }
+
     /// write($self, b, /)
     /// --
     ///
@@ -32,5 +53,6 @@ impl BioConnection {
     #[pymethod]
     fn write(zelf: &Py<Self>, b: Data, vm: &VirtualMachine) -> PyResult<usize> {
         encrypt(&zelf.library, &b, 0..b.len(), vm)
+            .map_err(|raised| corrections::exception(raised, vm))
     }
 }

@@ -192,8 +192,8 @@ impl Connection {
     fn want_write(&self, vm: &VirtualMachine) -> PyBaseExceptionRef {
         let message = "The operation did not complete (write)";
         let args = vec![WANT_WRITE.to_pyobject(vm), message.to_pyobject(vm)];
-        vm.invoke_exception(&self.want_write, args)
-            .unwrap_or_else(|raised| raised)
+        let raised = vm.invoke_exception(&self.want_write, args);
+        corrections::exception(raised.unwrap_or_else(|raised| raised), vm)
     }
 
     /// Sends all of `data`, like OpenSSL by default. A non-blocking call sends one piece.
@@ -212,7 +212,7 @@ impl Connection {
                 let (part, all_sent) = work?;
                 match part {
                     Ok(part) => sent += part,
-                    Err(exception) => return Ok(Err(exception)),
+                    Err(exception) => return Ok(Err(corrections::exception(exception, vm))),
                 }
                 if !all_sent {
                     // The mode changed just before the call began.
@@ -239,7 +239,7 @@ impl Connection {
             }
             taken => Ok((Ok(taken), self.flush(context)?)),
         })?;
-        let taken = taken?;
+        let taken = taken.map_err(|raised| corrections::exception(raised, vm))?;
         if all_sent {
             return Ok(taken);
         }

@@ -45,9 +45,9 @@ fn path(value: PyObjectRef, vm: &VirtualMachine) -> PyResult {
     Ok(value)
 }
 
-/// Completes an exception of the library: adds the number that it lacks. A handshake
-/// that fails because there is no certificate authority gets an exception of CPython's
-/// class.
+/// Completes an exception of the library: adds the number and the attributes that it
+/// lacks. A handshake that fails because there is no certificate authority gets an
+/// exception of CPython's class.
 pub(super) fn exception(raised: PyBaseExceptionRef, vm: &VirtualMachine) -> PyBaseExceptionRef {
     completed(raised, vm).unwrap_or_else(|other| other)
 }
@@ -60,13 +60,21 @@ fn completed(raised: PyBaseExceptionRef, vm: &VirtualMachine) -> PyResult<PyBase
         return Ok(raised);
     }
     let object = raised.as_object();
-    let message = object.get_attr("args", vm)?;
-    let number = object.get_attr("errno", vm)?;
     let ssl_error = vm.import("_ssl", 0)?.get_attr("SSLError", vm)?;
-    if !vm.is_none(&number) || !object.is_instance(&ssl_error, vm)? {
+    if !object.is_instance(&ssl_error, vm)? {
         return Ok(raised);
     }
-    let message = message.get_item(&0usize, vm);
+    for name in ["library", "reason"] {
+        let name = vm.ctx.intern_str(name);
+        if vm.get_attribute_opt(object, name)?.is_none() {
+            object.set_attr(name, vm.ctx.none(), vm)?;
+        }
+    }
+    let number = object.get_attr("errno", vm)?;
+    if !vm.is_none(&number) {
+        return Ok(raised);
+    }
+    let message = object.get_attr("args", vm)?.get_item(&0usize, vm);
     if let Ok(message) = message {
         let number: PyObjectRef = vm.ctx.new_int(SSL_ERROR_SSL).into();
         object.set_attr("errno", number.clone(), vm)?;
