@@ -20,7 +20,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether SO_LINGER is on. `None` stands for off in a socket without duplicates.
+/// State of SO_LINGER. `None` stands for off in a socket without duplicates.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Linger(Option<Arc<AtomicBool>>);
 
