@@ -58,4 +58,10 @@ fn main() {
         let value = vm.run_block_expr(scope, script).expect("no exception");
         println!("the next: {}", value.as_object().repr(vm).expect("a text"));
     });
+    // Frees its memory, which dropping it would not. Before that, the VM flushes sys.stdout,
+    // and without a standard library says on stderr that it cannot.
+    interpreter
+        .enter(|vm| vm.sys_module.set_attr("stdout", vm.ctx.none(), vm))
+        .expect("a module takes attributes");
+    interpreter.finalize(None);
 }
