@@ -31,9 +31,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TARGET = os.path.abspath(os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target"))
 LOGS = os.path.join(TARGET, "gate")
 
-# Minutes from an empty target on two cores. Measured on a quiet machine: 22 and 20 at most;
-# a quarter more is for one that is not. GATE_BUDGET replaces it.
-BUDGET = {"gate": 28, "tests": 25}
+# Minutes from an empty target on two cores. Measured: 22 for the gate on a quiet machine, and
+# 29 where the same build took a third longer. GATE_BUDGET replaces it.
+BUDGET = {"gate": 35, "tests": 30}
 # Minutes after which a stage hangs.
 LIMIT = 45
 # Percent of the whole counts of races and soaks, unless SOCKET_TEST_EFFORT is set.
@@ -41,8 +41,6 @@ EFFORT, WHOLE_EFFORT = "20", "100"
 
 # Test programs that measure time.
 TIMED = {"interruption"}
-# Test programs that call Cargo, which builds one thing at a time.
-CALLS_CARGO = {"host_crate"}
 
 # The kinds of stages: one of Cargo's at a time, tests side by side, and last one by one.
 CARGO, TEST, ALONE = "cargo", "test", "alone"
@@ -150,7 +148,7 @@ def test_stages(prefix, package, options, arguments):
             name = name if kind == "test" else "unit"
             yield Stage(
                 f"{prefix}: {name}", [message["executable"], *arguments],
-                kind=ALONE if name in TIMED else CARGO if name in CALLS_CARGO else TEST,
+                kind=ALONE if name in TIMED else TEST,
                 repeat=["cargo", "test", *options, "-p", package, *which, *(["--", *arguments] if arguments else [])],
                 cwd=os.path.dirname(message["manifest_path"]))
 
