@@ -243,7 +243,7 @@ class MakeFile(SocketTest):
         buffer = bytearray(30000)
         self.assertEqual(reader.readinto1(buffer), 20000)
         self.assertEqual(buffer[:20000], data)
-        # What was received before comes first.
+        # Bytes received before come first.
         self.other.sendall(data)
         self.assertEqual(reader.peek(), data[:8192])
         self.assertEqual(reader.read1(20000), data[:8192])

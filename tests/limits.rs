@@ -512,7 +512,7 @@ assert lingers(s)
 socket.close(s.fileno())
 # By number.
 socket.close(stuck().detach())
-# As garbage.
+# Collected as garbage.
 stuck()
 # The option goes where the descriptor goes, and connections have their listener's.
 s = stuck(); s = socket.socket(fileno=s.detach()); assert lingers(s)

@@ -437,7 +437,7 @@ impl Ledger {
             socket.wait_until_idle();
         }
         let loose = mem::take(&mut self.lock().loose);
-        // One that came from another process can have what `linger` keeps from sockets.
+        // A descriptor from another process may still have the kernel's SO_LINGER.
         for descriptor in loose.values().filter_map(|loose| loose.fd.get()) {
             let _ = Linger::take(descriptor);
         }

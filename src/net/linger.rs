@@ -3,7 +3,7 @@
 //! The kernel's close(2) of a connection with the option waits until the peer has all data,
 //! and nothing ends that wait: not a signal, and not the host that closes everything. So a
 //! socket keeps for itself that the option is on, and close() waits as any other call does.
-//! What is not sent by then is sent in the background, as after the kernel's own wait.
+//! The kernel sends the rest in the background, as after its own wait.
 //! The kernel has the time, and the option with a time of 0, which makes close(2) reset the
 //! connection and not wait.
 //!

@@ -15,7 +15,9 @@ use std::os::fd::OwnedFd;
 const REUSE: [i32; 2] = [libc::SO_REUSEADDR, libc::SO_REUSEPORT];
 
 impl Socket {
-    /// Gives the socket an address (bind(2)).
+    /// Gives the socket an address (bind(2)), with the options that were deferred until then.
+    /// While bind(2) fails with them, another thread's send could use them too; that takes
+    /// a script that may bind.
     pub(crate) fn bind(&self, target: &Permitted<SockAddr>) -> Result<(), Errno> {
         let guard = self.acquire()?;
         let deferred = REUSE.map(|name| (name, self.deferred(libc::SOL_SOCKET, name)));

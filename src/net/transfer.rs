@@ -328,7 +328,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         count: usize,
     ) -> Result<usize, Error> {
         let raises_sigpipe = self.socket.control.raises_sigpipe();
-        // As in CPython, a send waits on whatever made the descriptor non-blocking.
+        // Waits even if another owner made the descriptor non-blocking, as in CPython.
         self.is_heeded = true;
         let sent = self.retry_bounded(Ready::Write, |fd| {
             let send = || sendfile::sendfile(fd, file, offset, count);

@@ -401,7 +401,7 @@ impl SocketIo {
         } else {
             vm.call_method(zelf.as_object(), "flush", ()).map(drop)
         };
-        // Of two threads that close the file, only one goes on.
+        // Only one of two threads that close the file goes on.
         if zelf.state.fetch_or(CLOSED, Ordering::Relaxed) & CLOSED != 0 {
             return flushed;
         }
