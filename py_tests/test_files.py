@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import warnings
 import weakref
 
@@ -393,6 +394,20 @@ class Raw(SocketTest):
         self.assertLess(caught.exception.characters_written, 65536)
         self.other.close()
         self.assertRaises(OSError, writer.close)
+
+    def test_each_receive_has_the_whole_timeout(self):
+        self.one.settimeout(1)
+        for name, *size in ("readline",), ("read", 5), ("read",):
+            file = self.one.makefile("rb")
+            self.addCleanup(file.close)
+            call = self.background(getattr(file, name), *size)
+            for byte in b"abcd\n":
+                # Together they are longer than the timeout.
+                time.sleep(0.3)
+                self.other.send(bytes([byte]))
+            if (name, size) == ("read", []):
+                self.other.close()
+            self.assertEqual(call.result(), b"abcd\n")
 
     def test_after_a_timeout(self):
         reader = self.one.makefile("rb")

@@ -120,6 +120,22 @@ class Parts(SocketTest):
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, SHORT)
                 self.assertErrno(errno.EAGAIN, one.sendall, bytes(MUCH))
 
+    def test_sendall_goes_on_while_the_peer_reads(self):
+        one, other = self.pair()
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 1, 0))
+        other.settimeout(LONG)
+        call = self.background(one.sendall, bytes(MUCH))
+        received = 0
+        ends = time.monotonic() + 2
+        while received < MUCH:
+            # Slowly, until the timeout has been over for a while.
+            if time.monotonic() < ends:
+                time.sleep(0.2)
+                received += len(other.recv(MUCH // 100))
+            else:
+                received += len(other.recv(MUCH))
+        self.assertIsNone(call.result())
+
     def test_the_error_after_a_part_is_the_next_calls(self):
         # Otherwise a connection that was cut off looks like one that has ended.
         def cut_off(connection):

@@ -438,6 +438,17 @@ class AsTheKernel(SocketTest):
         self.assertErrno(errno.EINPROGRESS, client.connect, address)
         self.assertGreaterEqual(time.monotonic() - started, 0.25)
         self.assertLess(time.monotonic() - started, LONG)
+        # The next call finds a connect that has begun, and waits for it as long.
+        started = time.monotonic()
+        self.assertErrno(errno.EALREADY, client.connect, address)
+        self.assertGreaterEqual(time.monotonic() - started, 0.25)
+
+    def test_sndtimeo_after_another_connect(self):
+        _, address = full_listener(self)
+        client = self.make()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds(0.2))
+        self.assertErrno(errno.ECONNREFUSED, client.connect, self.closed_port())
+        self.assertErrno(errno.EINPROGRESS, client.connect, address)
 
     def full_unix_listener(self):
         listener = self.make(socket.AF_UNIX)

@@ -170,6 +170,9 @@
 #![warn(missing_debug_implementations, missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("rustpython-socket needs Linux");
+
 mod address;
 mod bridge;
 mod constants;

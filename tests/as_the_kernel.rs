@@ -140,6 +140,13 @@ fn drain(fd: RawFd) {
     while unsafe { libc::recv(fd, room.as_mut_ptr().cast(), room.len(), 0) } > 0 {}
 }
 
+/// Reads as much as makes a writer's socket writable.
+fn receive_some(fd: RawFd) {
+    let mut room = vec![0u8; 150_000];
+    // SAFETY: pointer and length describe `room`.
+    check(unsafe { libc::recv(fd, room.as_mut_ptr().cast(), room.len(), 0) } as libc::c_int);
+}
+
 fn fill(fd: RawFd) {
     let data = [0u8; 65536];
     // SAFETY: pointer and length describe `data`.
@@ -512,6 +519,17 @@ const CASES: &[Case] = &[
             send_timeout(fd, made)
         },
         during: nothing,
+    },
+    Case {
+        name: "send, SNDTIMEO, a reader that is slow",
+        make: unix,
+        call: Call::Send(500_000),
+        before: send_timeout,
+        during: |_, made| {
+            receive_some(made.peer.as_raw_fd());
+            thread::sleep(TIMEOUT * 3 / 4);
+            drain(made.peer.as_raw_fd())
+        },
     },
     Case {
         name: "send, the peer closes",

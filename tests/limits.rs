@@ -244,6 +244,21 @@ assert b.send(b'more') == 4
     assert_eq!(lean.handle.counters().bytes_received, 12);
 }
 
+#[test]
+fn who_may_receive_no_more_may_still_accept() {
+    run(
+        SocketModule::new().max_received(1),
+        "
+a, b = socket.socketpair(); a.send(b'xx'); b.recv(2)
+fails(EDQUOT, 'the host', lambda: b.recv(1))
+server = socket.create_server(('127.0.0.1', 0))
+client = socket.create_connection(server.getsockname())
+peer, _ = server.accept()
+assert peer.send(b'x') == 1
+",
+    );
+}
+
 /// To look at bytes is to read them.
 #[test]
 fn bytes_peeked_at_count() {

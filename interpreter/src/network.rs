@@ -124,7 +124,8 @@ const LOCAL: &[&str] = &[
     "descriptor:*",
 ];
 
-/// The rules of one option, which commas separate: no rule has one in it.
+/// The rules of one option, which commas separate. A rule for a unix path with a comma
+/// cannot be given here.
 fn parse(option: &str, rules: Vec<&str>) -> Result<Vec<Rule>, String> {
     let rules = rules.into_iter().map(str::parse);
     let rules: Result<_, rustpython_socket::RuleError> = rules.collect();

@@ -208,20 +208,15 @@ impl Handle {
     /// ```
     pub fn counters(&self) -> Counters {
         let observer = &self.control.observer;
-        let mut counters = Counters {
+        let (open, bytes_received, bytes_sent) = self.control.ledger.sums(observer);
+        Counters {
             opened: observer.opened.load(Ordering::Relaxed),
-            bytes_received: observer.received.load(Ordering::Relaxed),
-            bytes_sent: observer.sent.load(Ordering::Relaxed),
+            open,
+            bytes_received,
+            bytes_sent,
             refusals: observer.refusals.load(Ordering::Relaxed),
             limited: observer.limited.load(Ordering::Relaxed),
-            ..Counters::default()
-        };
-        for socket in self.control.ledger.sockets() {
-            counters.open += 1;
-            counters.bytes_received += socket.received.load(Ordering::Relaxed);
-            counters.bytes_sent += socket.sent.load(Ordering::Relaxed);
         }
-        counters
     }
 
     /// Lists the sockets that are open.

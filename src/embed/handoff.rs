@@ -74,7 +74,8 @@ pub fn from_script(object: &PyObject, vm: &VirtualMachine) -> PyResult<OwnedFd> 
 }
 
 /// Takes a descriptor of a script by its number: a descriptor that the script detached,
-/// duplicated or received, or that of one of its sockets.
+/// duplicated or received, or that of one of its sockets. It is in the mode in which the
+/// script left it: non-blocking if the script has set a timeout.
 ///
 /// # Errors
 ///

@@ -9,16 +9,16 @@
 //! |---|---|---|---|---|
 //! | attempt (MSG_DONTWAIT) | attached | guard, inside of any lock | open | the system call |
 //! | short poll | detached | guard | open | readiness, any signal, [`INTERVAL`] |
-//! | bounded call | detached | guard | open | the system call, any signal, [`INTERVAL`] |
+//! | bounded call | detached | guard, and no lock | open | the system call, any signal, [`INTERVAL`] |
 //! | poll | detached | guard | blocked but for ppoll(2) | readiness, any signal, time |
 //! | between two of them | attached | nothing | open | |
 //! | signal handlers of the script | attached | nothing | open | |
 //!
-//! (A signal can arrive after the last check for signals and before signals are
-//! blocked. Its handler then runs with signals blocked. A signal for the process that
-//! comes between the check and the poll goes to another thread, if there is one: the
-//! handler runs when that thread, if it waits here, has woken all that wait, or else when
-//! the poll ends.)
+//! (A signal can arrive after the last check and before signals are blocked. Its handler
+//! then runs with signals blocked; only its own waits here, and child processes that it
+//! forks, have the thread's mask. A signal for the whole process can go to another thread
+//! in that moment. If that thread waits here, it wakes all others; otherwise the handler
+//! runs when the poll ends.)
 //!
 //! # Invariants
 //!
@@ -48,8 +48,8 @@
 //! - poll(2) does not report a unix socket whose sending half was shut, even through
 //!   another descriptor. A send on a unix socket is therefore tried again at intervals.
 //! - The descriptor's own mode and timeouts (O_NONBLOCK, SO_RCVTIMEO, SO_SNDTIMEO)
-//!   count, also when another owner set them. They are read once, when the call has waited
-//!   for [`INTERVAL`]; what changes later is for the next call.
+//!   count, also when another owner set them. The call reads them once, after its first
+//!   [`INTERVAL`] of waiting. A later change affects the next call.
 //! - A signal of the script ends a call that has sent or received some bytes; the call
 //!   returns their number, and the signal's handler runs afterwards. A call that has
 //!   moved nothing goes on (PEP 475).
@@ -103,9 +103,8 @@ impl Ready {
 /// each stay in a system call that blocks. Sends on unix sockets and all calls in
 /// AF_ALG are retried at this interval while poll(2) reports nothing.
 ///
-/// It is not shorter because a timer of a millisecond takes as long to set as a connect
-/// on loopback: the kernel has to program the hardware. A timer that ends after the
-/// next tick of the kernel's clock costs nothing.
+/// It is longer than a tick of the kernel's clock: for a timer that ends before the next
+/// tick the kernel has to program the hardware, each time it is set.
 const INTERVAL: Duration = Duration::from_millis(20);
 
 /// First sleep after poll(2) reported a non-blocking socket ready and the attempt
@@ -174,6 +173,8 @@ pub(crate) struct Call<'a, V> {
     /// The descriptor's own mode and timeouts have been read: as in the kernel's blocking
     /// call, what others change afterwards does not concern this one.
     pub(super) is_heeded: bool,
+    /// Each part of the call has the whole timeout.
+    pub(super) renews_deadline: bool,
     /// A system call has waited, so that the descriptor was in blocking mode.
     has_blocked: bool,
 }
@@ -194,6 +195,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             deadline,
             timeout: socket.timeout(),
             keeps_mode: false,
+            renews_deadline: false,
             is_heeded: false,
             has_blocked: false,
         }
@@ -235,7 +237,8 @@ impl<'a, V: VmContext> Call<'a, V> {
     ///
     /// The attempt is a system call that takes the flags given to it: either
     /// MSG_DONTWAIT or none. It takes the descriptor by [`Socket::with`], after any lock
-    /// that it needs. Between attempts the call waits for `ready`.
+    /// that it needs; without MSG_DONTWAIT it may have none. Between attempts the call
+    /// waits for `ready`.
     #[inline]
     pub(super) fn retry<T>(
         &mut self,
@@ -268,10 +271,21 @@ impl<'a, V: VmContext> Call<'a, V> {
                 // The wait before was not in vain, and limits may be reached.
                 wait = Wait::new(ready);
                 self.permit(ready)?;
+                // The kernel's timeout is for each system call, of which sendall() makes
+                // several; on a unix socket it is for each part of a send.
+                let is_unix_send = ready == Ready::Write && self.socket.family() == libc::AF_UNIX;
+                if self.renews_deadline {
+                    self.deadline.restart();
+                } else if is_unix_send || !blocked.has_part {
+                    self.deadline.restart_the_kernels();
+                }
             }
             has_part |= blocked.has_part;
             let mode = match blocked.errno {
-                Errno::EINTR => Mode::DontWait,
+                Errno::EINTR => {
+                    self.may_go_on()?;
+                    Mode::DontWait
+                }
                 Errno::EAGAIN if self.deadline.timeout() == Timeout::NonBlocking => {
                     return Err(Errno::EAGAIN.into());
                 }
@@ -342,7 +356,6 @@ impl<'a, V: VmContext> Call<'a, V> {
         ready: Ready,
         mut attempt: impl FnMut(BorrowedFd<'_>) -> Result<T, Errno>,
     ) -> Result<T, Error> {
-        self.permit(ready)?;
         let mut wait = Wait::new(ready);
         // The first attempt takes the place of the short poll.
         wait.is_short = false;
@@ -399,7 +412,9 @@ impl<'a, V: VmContext> Call<'a, V> {
         let may_block = || socket.with(|fd| Ok(sys::socket::may_block(fd)));
         let result = self.vm.detached(move || match Interval::start(interval) {
             Ok(_interval) => attempt(socket),
-            // Without a timer, only a call that cannot block is made.
+            // Without a timer no call is made on a socket that is ready for nothing. On
+            // another one it may block all the same, and only a signal or another thread's
+            // wake-up ends it then.
             Err(_) if may_block() == Ok(true) => Err(Errno::EINTR.into()),
             Err(_) => attempt(socket),
         });
@@ -508,7 +523,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     }
 
     /// Applies the descriptor's own settings to a blocking call: EAGAIN if another owner
-    /// made it non-blocking; SO_RCVTIMEO or SO_SNDTIMEO as the deadline.
+    /// made it non-blocking; SO_RCVTIMEO or SO_SNDTIMEO as a further deadline.
     pub(super) fn heed_the_descriptor(&mut self, ready: Ready) -> Result<(), Error> {
         if mem::replace(&mut self.is_heeded, true) {
             return Ok(());
@@ -522,7 +537,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             _ => libc::SO_RCVTIMEO,
         };
         if let Some(timeout) = sys::sockopt::get_duration(guard.fd(), option)? {
-            self.deadline.expire_like_the_kernel(timeout);
+            self.deadline.set_the_kernels(timeout);
         }
         Ok(())
     }

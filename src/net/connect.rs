@@ -11,8 +11,8 @@
 //! | unix, blocking | EINTR | nothing has begun: again |
 //! | unix, with a timeout | EAGAIN: the backlog is full | that is the result, as in CPython |
 //!
-//! When SO_SNDTIMEO ends the wait, the result is the kernel's: EINPROGRESS, or EAGAIN
-//! for unix sockets.
+//! When SO_SNDTIMEO ends the wait, the result is the kernel's: EINPROGRESS, EALREADY if an
+//! earlier call had begun the connect, or EAGAIN for unix sockets.
 
 use super::call::{Call, Nap, Ready};
 use super::{Error, Event, Socket, Timeout, VmContext};
@@ -29,6 +29,7 @@ impl<V: VmContext> Call<'_, V> {
     pub(crate) fn connect(&mut self, target: &Permitted<SockAddr>) -> Result<(), Error> {
         self.socket.control.limits.may_connect()?;
         let connected = self.attempt_connect(target);
+        self.socket.set_unfinished(connected.is_err());
         if self.socket.control.observer.is_hooked() {
             self.socket.report_connect(target.get(), &connected);
         }
@@ -40,6 +41,8 @@ impl<V: VmContext> Call<'_, V> {
         if target.get().family() == libc::AF_UNIX {
             return self.connect_unix(target, waits);
         }
+        let was_begun =
+            self.socket.is_unfinished() && self.socket.with(|fd| Ok(sys::socket::may_block(fd)))?;
         match self.bounded(|fd| sys::socket::connect(fd, target))? {
             Err(Errno::EINTR) if !waits => Err(Errno::EINPROGRESS.into()),
             Err(Errno::EALREADY) if !self.is_blocking() => Err(Errno::EALREADY.into()),
@@ -48,9 +51,10 @@ impl<V: VmContext> Call<'_, V> {
                     self.socket.begin_connect(target.get());
                 }
                 self.look_around()?;
-                let goes_on = match errno {
-                    Errno::EALREADY => Errno::EALREADY,
-                    _ => Errno::EINPROGRESS,
+                let goes_on = if was_begun || errno == Errno::EALREADY {
+                    Errno::EALREADY
+                } else {
+                    Errno::EINPROGRESS
                 };
                 self.finish_connect(target, goes_on)
             }

@@ -48,8 +48,8 @@ impl Timeout {
 pub(crate) struct Deadline {
     timeout: Timeout,
     ends: Option<Instant>,
-    /// The timeout is the kernel's own (SO_RCVTIMEO, SO_SNDTIMEO).
-    kernel: bool,
+    /// The kernel's own timeout (SO_RCVTIMEO, SO_SNDTIMEO), and its end.
+    kernels: Option<(Duration, Option<Instant>)>,
     /// The host's limit on any wait.
     longest: Option<Duration>,
     /// The number of interrupts before the call.
@@ -63,7 +63,7 @@ impl Deadline {
         Self {
             timeout,
             ends: None,
-            kernel: false,
+            kernels: None,
             longest: control.longest(),
             generation: control.generation(),
         }
@@ -72,17 +72,19 @@ impl Deadline {
     /// Gives the next part of the same call the whole timeout again.
     pub(crate) fn restart(&mut self) {
         self.ends = None;
+        self.restart_the_kernels();
     }
 
-    /// Runs out after `timeout` as the kernel's own timeouts do: with EAGAIN.
-    pub(super) fn expire_like_the_kernel(&mut self, timeout: Duration) {
-        self.timeout = Timeout::After(timeout);
-        self.kernel = true;
-        let ends = Instant::now().checked_add(timeout);
-        self.ends = match (self.ends, ends) {
-            (Some(deadline), Some(ends)) => Some(deadline.min(ends)),
-            (deadline, _) => deadline,
-        };
+    /// Adds the kernel's own timeout, after which the call fails with EAGAIN.
+    pub(super) fn set_the_kernels(&mut self, timeout: Duration) {
+        self.kernels = Some((timeout, Instant::now().checked_add(timeout)));
+    }
+
+    /// Gives the next part of the same call the whole of the kernel's own timeout again.
+    pub(super) fn restart_the_kernels(&mut self) {
+        if let Some((timeout, _)) = self.kernels {
+            self.set_the_kernels(timeout);
+        }
     }
 
     pub(crate) fn timeout(&self) -> Timeout {
@@ -96,7 +98,7 @@ impl Deadline {
     }
 
     /// Returns the time left; `None` means no limit. [`Error::TimedOut`] once no time is
-    /// left.
+    /// left, EAGAIN if it is the kernel's own timeout that is over.
     pub(crate) fn remaining(&mut self) -> Result<Option<Duration>, Error> {
         let timeout = match self.timeout {
             Timeout::Blocking => self.longest,
@@ -105,23 +107,32 @@ impl Deadline {
                 Some(self.longest.map_or(timeout, |longest| timeout.min(longest)))
             }
         };
-        let Some(timeout) = timeout else {
+        let kernels = self.kernels.and_then(|(_, ends)| ends);
+        if timeout.is_none() && kernels.is_none() {
             return Ok(None);
-        };
-        let now = Instant::now();
-        let deadline = match self.ends {
-            Some(deadline) => deadline,
-            // A timeout too long to be added to the clock is as good as none.
-            None => match now.checked_add(timeout) {
-                Some(deadline) => *self.ends.insert(deadline),
-                None => return Ok(None),
-            },
-        };
-        match deadline.checked_duration_since(now) {
-            Some(left) if !left.is_zero() => Ok(Some(left)),
-            _ if self.kernel => Err(Errno::EAGAIN.into()),
-            _ => Err(Error::TimedOut),
         }
+        let now = Instant::now();
+        let ends = match timeout {
+            // A timeout too long to be added to the clock is as good as none.
+            Some(timeout) if self.ends.is_none() => {
+                self.ends = now.checked_add(timeout);
+                self.ends
+            }
+            Some(_) => self.ends,
+            None => None,
+        };
+        let left = |ends: Instant, error: Error| match ends.checked_duration_since(now) {
+            Some(left) if !left.is_zero() => Ok(left),
+            _ => Err(error),
+        };
+        let own = ends.map(|ends| left(ends, Error::TimedOut)).transpose()?;
+        let kernels = kernels
+            .map(|ends| left(ends, Errno::EAGAIN.into()))
+            .transpose()?;
+        Ok(match (own, kernels) {
+            (Some(own), Some(kernels)) => Some(own.min(kernels)),
+            (own, kernels) => own.or(kernels),
+        })
     }
 }
 
@@ -151,6 +162,26 @@ mod tests {
                 .unwrap()
                 .is_none()
         );
+    }
+
+    #[test]
+    fn the_kernels_timeout_is_no_limit_of_the_hosts() {
+        let moment = Duration::from_millis(1);
+        let control = Control::default();
+        let mut deadline = Deadline::new(Timeout::Blocking, &control);
+        deadline.set_the_kernels(moment);
+        std::thread::sleep(moment);
+        assert!(matches!(
+            deadline.remaining(),
+            Err(Error::Errno(Errno::EAGAIN))
+        ));
+        assert_eq!(deadline.timeout(), Timeout::Blocking);
+        control.set_longest(Some(moment));
+        let mut deadline = Deadline::new(Timeout::Blocking, &control);
+        deadline.set_the_kernels(Duration::from_secs(3600));
+        let _ = deadline.remaining();
+        std::thread::sleep(moment);
+        assert!(matches!(deadline.remaining(), Err(Error::TimedOut)));
     }
 
     #[test]

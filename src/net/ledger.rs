@@ -38,7 +38,7 @@
 //!    `fcntl(F_DUPFD)` and `fstat` do not wait.
 
 use super::linger::Linger;
-use super::observer::SocketId;
+use super::observer::{Observer, SocketId};
 use super::{Control, Event, Limit, Socket};
 use crate::sys::descriptor;
 use crate::sys::fork::{Inherited, InheritedGuard};
@@ -251,6 +251,11 @@ fn place(fd: RawFd) -> Option<(usize, usize)> {
 }
 
 impl Entries {
+    fn sockets(&self) -> Vec<Arc<Socket>> {
+        let slots = self.pages.iter().flatten().flat_map(|page| page.iter());
+        slots.filter_map(Weak::upgrade).collect()
+    }
+
     fn insert(&mut self, fd: RawFd, socket: Weak<Socket>) {
         let Some((page, at)) = place(fd) else {
             return;
@@ -293,9 +298,23 @@ impl Ledger {
 
     /// Returns the sockets that are open.
     pub(crate) fn sockets(&self) -> Vec<Arc<Socket>> {
+        self.lock().sockets()
+    }
+
+    /// Returns the number of open sockets, and the bytes received and sent by all sockets,
+    /// of which `observer` counts those that were closed.
+    pub(crate) fn sums(&self, observer: &Observer) -> (usize, u64, u64) {
         let entries = self.lock();
-        let slots = entries.pages.iter().flatten().flat_map(|page| page.iter());
-        slots.filter_map(Weak::upgrade).collect()
+        // Dropped after the lock, which a socket needs to close.
+        let sockets = entries.sockets();
+        let mut received = observer.received.load(Ordering::Relaxed);
+        let mut sent = observer.sent.load(Ordering::Relaxed);
+        for socket in &sockets {
+            received += socket.received.load(Ordering::Relaxed);
+            sent += socket.sent.load(Ordering::Relaxed);
+        }
+        drop(entries);
+        (sockets.len(), received, sent)
     }
 
     /// Returns the numbers of the loose descriptors.
@@ -488,15 +507,24 @@ impl Control {
         }
     }
 
-    /// Removes a socket that is about to lose its descriptor. Returns its permit.
-    pub(super) fn closed(&self, fd: RawFd, socket: &Socket) -> Permit {
-        self.ledger.lock().remove(fd, socket);
+    /// Adds the bytes of a socket to those of closed sockets; returns how many it had
+    /// received and sent.
+    pub(super) fn count_bytes_of(&self, socket: &Socket) -> (u64, u64) {
         let received = socket.received.swap(0, Ordering::Relaxed);
         let sent = socket.sent.swap(0, Ordering::Relaxed);
-        self.observer
-            .received
-            .fetch_add(received, Ordering::Relaxed);
-        self.observer.sent.fetch_add(sent, Ordering::Relaxed);
+        let observer = &self.observer;
+        observer.received.fetch_add(received, Ordering::Relaxed);
+        observer.sent.fetch_add(sent, Ordering::Relaxed);
+        (received, sent)
+    }
+
+    /// Removes a socket that is about to lose its descriptor. Returns its permit.
+    pub(super) fn closed(&self, fd: RawFd, socket: &Socket) -> Permit {
+        // Under one lock, so that no sum misses the bytes.
+        let mut entries = self.ledger.lock();
+        entries.remove(fd, socket);
+        let (received, sent) = self.count_bytes_of(socket);
+        drop(entries);
         if self.observer.is_hooked() {
             socket.forget_connect();
             self.observer.emit(&Event::Closed {

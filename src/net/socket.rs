@@ -54,6 +54,9 @@ const TOLD: u8 = 8;
 const REUSE_ADDRESS: u8 = 16;
 const REUSE_PORT: u8 = 32;
 
+/// Mark of a connect whose last call did not succeed, so that it may go on.
+const UNFINISHED: u8 = 64;
+
 impl Socket {
     /// Makes a socket without a descriptor.
     pub(crate) fn new(control: Arc<Control>) -> Self {
@@ -98,6 +101,7 @@ impl Socket {
                 linger,
             }));
         }
+        drop(self.take_linger());
         self.put_linger(linger);
         self.family.store(spec.family, Ordering::Relaxed);
         self.socket_type.store(spec.socket_type, Ordering::Relaxed);
@@ -224,6 +228,19 @@ impl Socket {
         self.marks.fetch_or(CONNECTING, Ordering::Relaxed) & CONNECTING == 0
     }
 
+    /// Records whether the last connect(2) may still go on.
+    #[inline]
+    pub(super) fn set_unfinished(&self, on: bool) {
+        if on != self.is_unfinished() {
+            self.defer(UNFINISHED, on);
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.marks.load(Ordering::Relaxed) & UNFINISHED != 0
+    }
+
     /// Marks an option that [`defers`](Self::defers), or takes the mark away.
     pub(super) fn defer(&self, mark: u8, on: bool) {
         if on {
@@ -330,7 +347,16 @@ impl Socket {
     pub(crate) fn apply_timeout(&self, timeout: Timeout) -> Result<(), Errno> {
         self.set_timeout(timeout);
         let guard = self.acquire()?;
-        sys::socket::set_nonblocking(guard.fd(), timeout.is_nonblocking())
+        let mut nonblocking = timeout.is_nonblocking();
+        loop {
+            sys::socket::set_nonblocking(guard.fd(), nonblocking)?;
+            // The last of two threads may have been the first to change the mode.
+            let now = self.timeout().is_nonblocking();
+            if now == nonblocking {
+                return Ok(());
+            }
+            nonblocking = now;
+        }
     }
 
     fn set_timeout(&self, timeout: Timeout) {
@@ -374,6 +400,10 @@ impl Drop for Socket {
     fn drop(&mut self) {
         let _ = self.begin_to_close(None);
         self.forget_connect();
+        // A call that ended after the close has left bytes, and a duplicate made meanwhile its
+        // part of SO_LINGER.
+        self.control.count_bytes_of(self);
+        drop(self.take_linger());
     }
 }
 

@@ -30,8 +30,7 @@ impl Socket {
                     sockopt::set(guard.fd(), libc::SOL_SOCKET, name, &on)
                 })
         };
-        set(true)?;
-        let bound = sys::socket::bind(guard.fd(), target);
+        let bound = set(true).and_then(|()| sys::socket::bind(guard.fd(), target));
         if bound.is_err() {
             set(false)?;
         } else {
@@ -43,17 +42,22 @@ impl Socket {
         bound
     }
 
-    /// Returns true if an option of this socket is deferred until bind(2), if it is one of
-    /// those that are ([`deferred`](Self::deferred)).
+    /// Returns true if SO_REUSEADDR and SO_REUSEPORT of this socket take effect with bind(2)
+    /// only.
     ///
-    /// The kernel would also heed it for the port that it chooses when a socket without an
+    /// The kernel would also heed them for the port that it chooses when a socket without an
     /// address sends: the socket could then share the port of another one, and its
     /// datagrams, without a bind that a policy was asked about.
     fn defers(&self, guard: &FdGuard<'_>) -> bool {
+        // The kernel knows; a script may have made the object with other numbers.
+        let is = |option, numbers: &[i32]| {
+            let number = sockopt::get_int(guard.fd(), libc::SOL_SOCKET, option);
+            number.is_ok_and(|number| numbers.contains(&number))
+        };
         self.control.is_guarded()
             && !guard.is_bound()
-            && sockopt::get_int(guard.fd(), libc::SOL_SOCKET, libc::SO_TYPE)
-                != Ok(libc::SOCK_STREAM)
+            && is(libc::SO_DOMAIN, &[libc::AF_INET, libc::AF_INET6])
+            && !is(libc::SO_TYPE, &[libc::SOCK_STREAM])
     }
 
     /// Begins to take connections (listen(2)). The kernel binds a socket without an address
@@ -246,6 +250,17 @@ mod tests {
             assert!(!kernel_has(&socket, name));
             assert_eq!(socket.option_int(libc::SOL_SOCKET, name), Ok(0));
         }
+    }
+
+    #[test]
+    fn a_socket_without_ports_has_its_options_at_once() {
+        let socket = Arc::new(Socket::new(Arc::default()));
+        socket.control.guard();
+        let spec = SocketSpec::new(libc::AF_UNIX, libc::SOCK_DGRAM);
+        let moving = Moving::create(spec, socket.control.permit().unwrap()).unwrap();
+        socket.open(moving, spec, Timeout::Blocking).unwrap();
+        set(&socket, libc::SO_REUSEADDR, 1);
+        assert!(kernel_has(&socket, libc::SO_REUSEADDR));
     }
 
     #[test]

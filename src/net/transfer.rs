@@ -12,10 +12,13 @@ use nix::errno::Errno;
 use nix::libc;
 use std::cell::Cell;
 use std::io::{IoSlice, IoSliceMut};
+use std::iter;
+use std::ops::Deref;
 use std::os::fd::{BorrowedFd, RawFd};
 
 /// Bytes to send. They are lent for one attempt at a time, so that no lock on them is
-/// held during a wait. EFAULT if they are no longer there.
+/// held during a wait; an attempt that may wait sends a copy. EFAULT if they are no longer
+/// there.
 pub(crate) trait SendBuffer {
     /// Returns the number of bytes.
     fn len(&self) -> usize;
@@ -28,8 +31,8 @@ pub(crate) trait SendBuffer {
     ) -> Result<R, Errno>;
 }
 
-/// Memory to receive into. It is lent for one attempt at a time. EFAULT if it is no
-/// longer there.
+/// Memory to receive into. It is lent for one attempt at a time; one that may wait
+/// receives into a copy. EFAULT if it is no longer there.
 pub(crate) trait ReceiveBuffer {
     /// Returns how many bytes of it may be written.
     fn len(&self) -> usize;
@@ -135,10 +138,8 @@ impl<'a, V: VmContext> Call<'a, V> {
         flags: MessageFlags,
     ) -> Result<usize, Error> {
         self.receive(memory.len(), flags, |socket, filled, flags| {
-            let received = memory.lend(filled, |room| {
-                socket.with(|fd| receive::recv(fd, room, flags))
-            });
-            received.map(Part::from)
+            let receive = |room: &mut [u8]| socket.with(|fd| receive::recv(fd, room, flags));
+            receive_into(memory, filled, socket, flags, receive).map(Part::from)
         })
     }
 
@@ -165,10 +166,9 @@ impl<'a, V: VmContext> Call<'a, V> {
     ) -> Result<(usize, SockAddr), Error> {
         let mut sender = SockAddr::empty();
         let len = self.receive(memory.len(), flags, |socket, filled, flags| {
-            let received = memory.lend(filled, |room| {
-                socket.with(|fd| receive::recvfrom(fd, room, flags, &mut sender))
-            });
-            received.map(Part::from)
+            let receive =
+                |room: &mut [u8]| socket.with(|fd| receive::recvfrom(fd, room, flags, &mut sender));
+            receive_into(memory, filled, socket, flags, receive).map(Part::from)
         })?;
         Ok((len, sender))
     }
@@ -196,32 +196,43 @@ impl<'a, V: VmContext> Call<'a, V> {
         flags: MessageFlags,
     ) -> Result<Received, Error> {
         self.receive_message(memory.len(), control, flags, |socket, room| {
-            memory.lend(room.filled, |bytes| {
+            let (filled, flags) = (room.filled, room.flags);
+            let receive = |bytes: &mut [u8]| {
                 let slices = &mut [IoSliceMut::new(bytes)];
-                socket.with(|fd| message::recv(fd, slices, room.control, room.flags, room.sender))
-            })
+                socket.with(|fd| message::recv(fd, slices, room.control, flags, room.sender))
+            };
+            receive_into(memory, filled, socket, flags, receive)
         })
     }
 
-    /// Receives by `attempt`, which may receive several times.
+    /// Receives by `attempt`, which may receive several times. Each time has the whole
+    /// timeout, as in the file that CPython makes of a socket.
     pub(crate) fn recv_by<T>(
         &mut self,
         mut attempt: impl FnMut(&Receive<'_>) -> Result<T, Errno>,
     ) -> Result<T, Error> {
         if low_water::may_be_set() && self.low_water(false)? > 1 {
+            // (On unix sockets poll(2) does not heed the option. A read that has to have
+            // its bytes goes on; only read1() may return fewer.)
             self.wait_until_ready(Ready::Read)?;
         }
+        self.renews_deadline = true;
         self.retry(Ready::Read, |socket, flags| {
             let receive = Receive {
                 socket,
-                flags,
+                // Only this may wait, because the attempt may hold a lock.
+                is_over: flags.waits() && waits_in_vain(socket)?,
                 received: Cell::new(None),
             };
             let result = attempt(&receive);
-            if let Some(bytes) = receive.received.get() {
+            let received = receive.received.get();
+            if let Some(bytes) = received {
                 socket.count_received(bytes);
             }
-            Ok(result?)
+            result.map_err(|errno| Blocked {
+                progress: received.is_some_and(|bytes| bytes > 0),
+                ..Blocked::from(errno)
+            })
         })
     }
 
@@ -235,10 +246,9 @@ impl<'a, V: VmContext> Call<'a, V> {
         let transfer = self.sends(data.len());
         let flags = self.socket.send_flags(flags);
         transfer.run(self, |socket, sent, dont_wait| {
-            let sent = data.lend(sent, |data| {
-                socket.with(|fd| sys::socket::send(fd, data, flags | dont_wait))
-            });
-            sent.map(Part::from)
+            let flags = flags | dont_wait;
+            let send = |data: &[u8]| socket.with(|fd| sys::socket::send(fd, data, flags));
+            send_from(data, sent, socket, flags, send).map(Part::from)
         })
     }
 
@@ -257,10 +267,9 @@ impl<'a, V: VmContext> Call<'a, V> {
         };
         let flags = self.socket.send_flags(flags);
         transfer.complete(self, &mut 0, |socket, sent, dont_wait| {
-            let sent = data.lend(sent, |data| {
-                socket.with(|fd| sys::socket::send(fd, data, flags | dont_wait))
-            });
-            sent.map(Part::from)
+            let flags = flags | dont_wait;
+            let send = |data: &[u8]| socket.with(|fd| sys::socket::send(fd, data, flags));
+            send_from(data, sent, socket, flags, send).map(Part::from)
         })
     }
 
@@ -276,9 +285,8 @@ impl<'a, V: VmContext> Call<'a, V> {
         let transfer = self.sends(data.len());
         transfer.run(self, |socket, sent, dont_wait| {
             let flags = fast_open.flags | dont_wait;
-            let sent = data.lend(sent, |data| {
-                socket.with(|fd| sys::socket::sendto(fd, data, flags, target))
-            });
+            let send = |data: &[u8]| socket.with(|fd| sys::socket::sendto(fd, data, flags, target));
+            let sent = send_from(data, sent, socket, flags, send);
             fast_open.begun(sent).map(Part::from)
         })
     }
@@ -301,9 +309,18 @@ impl<'a, V: VmContext> Call<'a, V> {
             // The ancillary data goes with the first byte, once.
             let control = if sent == 0 { parts.control } else { &[] };
             let flags = fast_open.flags | dont_wait;
-            let sent = data.lend(sent, |slices| {
+            let send = |slices: &[IoSlice<'_>]| {
                 socket.with(|fd| message::send(fd, slices, control, flags, parts.target))
-            });
+            };
+            let sent = if flags.waits() {
+                let copy = data.lend(sent, |slices| {
+                    let slices = slices.iter().map(Deref::deref);
+                    copy(slices, most_at_once(socket))
+                });
+                copy.and_then(|copy| send(&[IoSlice::new(&copy)]))
+            } else {
+                data.lend(sent, send)
+            };
             fast_open.begun(sent).map(Part::from)
         })
     }
@@ -327,6 +344,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         offset: i64,
         count: usize,
     ) -> Result<usize, Error> {
+        self.socket.control.limits.may_send()?;
         let raises_sigpipe = self.socket.control.raises_sigpipe();
         // Waits even if another owner made the descriptor non-blocking, as in CPython.
         self.is_heeded = true;
@@ -487,6 +505,87 @@ impl<'a, V: VmContext> Call<'a, V> {
     }
 }
 
+/// Result of a system call that received.
+trait Length {
+    fn bytes(&self) -> usize;
+}
+
+impl Length for usize {
+    fn bytes(&self) -> usize {
+        *self
+    }
+}
+
+impl Length for message::Received {
+    fn bytes(&self) -> usize {
+        self.len
+    }
+}
+
+/// Receives into what follows the first `filled` bytes of `memory`. A system call that may
+/// wait gets a copy, because it must not hold the memory's lock.
+#[inline]
+fn receive_into<T: Length>(
+    memory: &impl ReceiveBuffer,
+    filled: usize,
+    socket: &Socket,
+    flags: MessageFlags,
+    receive: impl FnOnce(&mut [u8]) -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    if !flags.waits() {
+        return memory.lend(filled, receive);
+    }
+    let mut own = memory.lend(filled, |room| {
+        copy(iter::once(&*room), most_at_once(socket))
+    })?;
+    let received = receive(&mut own)?;
+    memory.lend(filled, |room| {
+        let n = received.bytes().min(own.len());
+        if let (Some(room), Some(own)) = (room.get_mut(..n), own.get(..n)) {
+            room.copy_from_slice(own);
+        }
+        Ok(received)
+    })
+}
+
+/// Sends what follows the first `sent` bytes of `data`. A system call that may wait gets a
+/// copy, because it must not hold the lock of `data`.
+#[inline]
+fn send_from(
+    data: &impl SendBuffer,
+    sent: usize,
+    socket: &Socket,
+    flags: MessageFlags,
+    send: impl FnOnce(&[u8]) -> Result<usize, Errno>,
+) -> Result<usize, Errno> {
+    if !flags.waits() {
+        return data.lend(sent, send);
+    }
+    let own = data.lend(sent, |data| copy(iter::once(data), most_at_once(socket)))?;
+    send(&own)
+}
+
+/// Returns how many bytes a system call moves that may wait. A stream may move fewer bytes
+/// than it is asked for; a message is whole.
+fn most_at_once(socket: &Socket) -> usize {
+    match socket.socket_type() {
+        libc::SOCK_STREAM => 1 << 16,
+        _ => usize::MAX,
+    }
+}
+
+/// Copies the first bytes of `parts`, at most `most`. ENOMEM without memory for them.
+fn copy<'a>(parts: impl Iterator<Item = &'a [u8]>, most: usize) -> Result<Vec<u8>, Errno> {
+    let mut own = Vec::new();
+    for part in parts {
+        let part = part.get(..most - own.len()).unwrap_or(part);
+        own.try_reserve_exact(part.len())
+            .map_err(|_| Errno::ENOMEM)?;
+        own.extend_from_slice(part);
+    }
+    Ok(own)
+}
+
 /// Returns the bytes of a receive. With MSG_TRUNC they are as many as the message had,
 /// with zeros for those that had no room.
 #[inline]
@@ -503,20 +602,45 @@ fn descriptors(control: &[u8]) -> Vec<RawFd> {
     items.iter().flat_map(message::descriptors).collect()
 }
 
+/// Waits in the kernel until there is something to receive; returns true if it is the
+/// end. Takes nothing from the socket.
+#[cold]
+fn waits_in_vain(socket: &Socket) -> Result<bool, Errno> {
+    // A receive from AF_ALG takes something whatever its flags are.
+    if socket.family() == libc::AF_ALG {
+        return Ok(false);
+    }
+    let flags = MessageFlags::of_receive(libc::MSG_PEEK);
+    let peeked = socket.with(|fd| receive::recv(fd, &mut [0], flags))?;
+    Ok(peeked == 0)
+}
+
+/// Number of bytes after which an attempt ends: a peer may be as fast as the receives.
+const MOST_IN_AN_ATTEMPT: usize = 1 << 20;
+
 /// One attempt of a call to receive.
 pub(crate) struct Receive<'a> {
     socket: &'a Socket,
-    flags: MessageFlags,
+    /// The kernel's blocking call would return 0.
+    is_over: bool,
     /// Number of bytes received, which are counted after the attempt: it may have a lock
     /// that the host's hook must not run under.
     received: Cell<Option<usize>>,
 }
 
 impl Receive<'_> {
-    /// Receives once (recv(2)); returns the number of bytes.
+    /// Receives once, without waiting (recv(2)); returns the number of bytes. EINTR if the
+    /// attempt has received so much that signals, interrupts and limits are to be checked.
     pub(crate) fn receive(&self, room: &mut [u8]) -> Result<usize, Errno> {
-        let bytes = self.socket.with(|fd| receive::recv(fd, room, self.flags))?;
         let before = self.received.get().unwrap_or(0);
+        if before > MOST_IN_AN_ATTEMPT {
+            return Err(Errno::EINTR);
+        }
+        let flags = MessageFlags::DONT_WAIT;
+        let bytes = match self.socket.with(|fd| receive::recv(fd, room, flags)) {
+            Err(Errno::EAGAIN) if self.is_over => 0,
+            received => received?,
+        };
         self.received.set(Some(before + bytes));
         Ok(bytes)
     }
@@ -666,9 +790,12 @@ fn readiness(flags: MessageFlags) -> Ready {
 mod tests {
     use super::*;
     use crate::net::{Moving, NoVm};
+    use crate::policy::Operation;
     use crate::sys::socket::SocketSpec;
-    use std::os::fd::OwnedFd;
-    use std::sync::Arc;
+    use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+    use std::os::unix::net::UnixDatagram;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
     /// Returns one end of a pair whose other end has sent ten bytes.
     fn ten_bytes() -> (Arc<Socket>, OwnedFd) {
@@ -679,6 +806,214 @@ mod tests {
         let a = Moving::new(a, socket.control.permit().unwrap());
         socket.open(a, spec, Timeout::Blocking).unwrap();
         (socket, b)
+    }
+
+    /// Memory under a lock, during whose attempts nothing waits.
+    struct Locked(Mutex<Vec<u8>>);
+
+    impl Locked {
+        fn new(bytes: &[u8]) -> Self {
+            Self(Mutex::new(bytes.to_vec()))
+        }
+
+        fn lend<R>(
+            &self,
+            attempt: impl FnOnce(&mut Vec<u8>) -> Result<R, Errno>,
+        ) -> Result<R, Errno> {
+            let attempted = attempt(&mut self.0.lock().unwrap());
+            assert_ne!(
+                attempted.as_ref().err(),
+                Some(&Errno::EINTR),
+                "it has waited"
+            );
+            attempted
+        }
+    }
+
+    impl SendBuffer for Locked {
+        fn len(&self) -> usize {
+            self.0.lock().unwrap().len()
+        }
+
+        fn lend<R>(
+            &self,
+            sent: usize,
+            attempt: impl FnOnce(&[u8]) -> Result<R, Errno>,
+        ) -> Result<R, Errno> {
+            self.lend(|bytes| attempt(&bytes[sent..]))
+        }
+    }
+
+    impl SendBuffers for Locked {
+        fn lend<R>(
+            &self,
+            sent: usize,
+            attempt: impl FnOnce(&[IoSlice<'_>]) -> Result<R, Errno>,
+        ) -> Result<R, Errno> {
+            self.lend(|bytes| {
+                let (one, two) = bytes[sent..].split_at(1);
+                attempt(&[IoSlice::new(one), IoSlice::new(two)])
+            })
+        }
+    }
+
+    impl ReceiveBuffer for Locked {
+        fn len(&self) -> usize {
+            self.0.lock().unwrap().len()
+        }
+
+        fn lend<R>(
+            &self,
+            filled: usize,
+            attempt: impl FnOnce(&mut [u8]) -> Result<R, Errno>,
+        ) -> Result<R, Errno> {
+            self.lend(|bytes| attempt(&mut bytes[filled..]))
+        }
+    }
+
+    /// Returns a datagram socket, and one whose queue it has filled, with that one's address.
+    /// poll(2) reports such a socket writable, so that only a blocking send can wait.
+    fn full() -> (Arc<Socket>, UnixDatagram, Permitted<SockAddr>) {
+        let receiver = UnixDatagram::unbound().unwrap();
+        // The kernel chooses an abstract name for an address without a path.
+        let unnamed = nix::sys::socket::UnixAddr::new_unnamed();
+        nix::sys::socket::bind(receiver.as_raw_fd(), &unnamed).unwrap();
+        let address = sys::socket::getsockname(receiver.as_fd()).unwrap();
+        let gate = crate::policy::Gate::default();
+        let address = gate.address(Operation::Send, address, None).unwrap();
+        let spec = SocketSpec::new(libc::AF_UNIX, libc::SOCK_DGRAM);
+        let socket = Arc::new(Socket::new(Arc::default()));
+        let moving = Moving::create(spec, socket.control.permit().unwrap()).unwrap();
+        socket.open(moving, spec, Timeout::Blocking).unwrap();
+        let flags = MessageFlags::DONT_WAIT;
+        let send = || socket.with(|fd| sys::socket::sendto(fd, b"full", flags, &address));
+        while send().is_ok() {}
+        (socket, receiver, address)
+    }
+
+    /// Receives the datagrams with which the socket was filled, after its sender has waited
+    /// for a while, and returns the next.
+    fn next_datagram(receiver: &UnixDatagram) -> Vec<u8> {
+        std::thread::sleep(Duration::from_millis(100));
+        let mut room = [0; 16];
+        loop {
+            match receiver.recv(&mut room).unwrap() {
+                n if &room[..n] == b"full" => {}
+                n => return room[..n].to_vec(),
+            }
+        }
+    }
+
+    #[test]
+    fn a_send_that_waits_in_the_kernel_holds_no_lock() {
+        let (socket, receiver, address) = full();
+        let data = Locked::new(b"0123");
+        std::thread::scope(|scope| {
+            let sender = scope.spawn(|| {
+                let mut call = Call::new(&NoVm, &socket);
+                call.send_to(&data, MessageFlags::NONE, &address)
+            });
+            assert_eq!(next_datagram(&receiver), b"0123");
+            assert_eq!(sender.join().unwrap().unwrap(), 4);
+        });
+    }
+
+    #[test]
+    fn a_message_that_waits_in_the_kernel_holds_no_lock() {
+        let (socket, receiver, address) = full();
+        let data = Locked::new(b"0123");
+        std::thread::scope(|scope| {
+            let sender = scope.spawn(|| {
+                let parts = MessageParts {
+                    control: &[],
+                    target: Some(&address),
+                };
+                let mut call = Call::new(&NoVm, &socket);
+                call.send_msg(&data, 4, &parts, MessageFlags::NONE)
+            });
+            assert_eq!(next_datagram(&receiver), b"0123");
+            assert_eq!(sender.join().unwrap().unwrap(), 4);
+        });
+    }
+
+    /// Begins to receive by `receive` in many threads, and then sends ten bytes: poll(2)
+    /// tells all of them, one gets the bytes, and the others wait in the kernel. Returns
+    /// what they got when the peer has finished as well.
+    fn raced<T: Send>(receive: impl Fn(&Socket) -> T + Sync) -> Vec<T> {
+        let spec = SocketSpec::new(libc::AF_UNIX, libc::SOCK_STREAM);
+        let (a, b) = sys::socket::socketpair(spec).unwrap();
+        let socket = Arc::new(Socket::new(Arc::default()));
+        let a = Moving::new(a, socket.control.permit().unwrap());
+        socket.open(a, spec, Timeout::Blocking).unwrap();
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| receive(&socket))).collect();
+            std::thread::sleep(Duration::from_millis(100));
+            assert_eq!(nix::unistd::write(&b, b"0123456789"), Ok(10));
+            std::thread::sleep(Duration::from_millis(100));
+            drop(b);
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        })
+    }
+
+    #[test]
+    fn a_receive_that_waits_in_the_kernel_holds_no_lock() {
+        let all = raced(|socket| {
+            let memory = Locked::new(&[b'.'; 12]);
+            let received = Call::new(&NoVm, socket).recv_into(&memory, MessageFlags::NONE);
+            (received.unwrap(), memory.0.into_inner().unwrap())
+        });
+        let mut lengths: Vec<_> = all.iter().map(|(received, _)| *received).collect();
+        lengths.sort_unstable();
+        assert_eq!(lengths, [0, 0, 0, 10]);
+        for (received, bytes) in all {
+            let expected = if received == 0 {
+                b"............"
+            } else {
+                b"0123456789.."
+            };
+            assert_eq!(bytes, expected);
+        }
+    }
+
+    #[test]
+    fn an_attempt_with_a_lock_of_its_own_does_not_wait() {
+        let lock = Mutex::new(());
+        let mut all = raced(|socket| {
+            let mut room = [0; 16];
+            let received = Call::new(&NoVm, socket).recv_by(|receive| {
+                let _locked = lock.lock().unwrap();
+                let received = receive.receive(&mut room);
+                assert_ne!(received, Err(Errno::EINTR), "it has waited");
+                received
+            });
+            room[..received.unwrap()].to_vec()
+        });
+        all.sort_unstable();
+        assert_eq!(all, [b"", b"", b"" as &[u8], b"0123456789"]);
+    }
+
+    #[test]
+    fn a_peer_as_fast_as_the_receives_passes_no_limit() {
+        let (socket, peer) = ten_bytes();
+        socket.control.limits.set_received(100);
+        let bytes = [0; 1 << 14];
+        let mut room = [0; 1 << 14];
+        let mut rounds = 0;
+        let received = Call::new(&NoVm, &socket).recv_by(|receive| {
+            loop {
+                nix::unistd::write(&peer, &bytes).unwrap();
+                receive.receive(&mut room)?;
+                rounds += 1;
+                if rounds > 1000 {
+                    return Ok(());
+                }
+            }
+        });
+        assert!(matches!(received, Err(Error::Limit(_))));
+        assert!(socket.moved().0 < 2 << 20);
     }
 
     fn receive(vm: &impl VmContext, socket: &Socket) -> Result<usize, Error> {

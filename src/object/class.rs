@@ -98,9 +98,12 @@ fn add(module: Option<PyRef<PyWeak>>, vm: &VirtualMachine) -> PyResult<PyTypeRef
     };
     let state = state::of(vm);
     let mut classes = state.classes.lock();
-    classes.retain(|made| made.class.upgrade().is_some());
+    // Dropped after the lock: what goes with the last reference may run Python code.
+    let mut live = Vec::new();
+    classes.retain(|made| made.class.upgrade().map(|class| live.push(class)).is_some());
     classes.push(made);
     drop(classes);
+    drop(live);
     Ok(class)
 }
 
@@ -110,10 +113,18 @@ fn add(module: Option<PyRef<PyWeak>>, vm: &VirtualMachine) -> PyResult<PyTypeRef
 pub(super) fn named_class(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     let classes = &zelf.state.classes;
     let home = |class: &PyObject| {
+        // Dropped after the lock: what goes with the last reference may run Python code.
+        let mut live = Vec::new();
         let classes = classes.lock();
-        let mut made = classes.iter().rev();
-        let found = made.find(|made| made.class.upgrade().is_some_and(|made| made.is(class)))?;
-        Some((class.to_owned(), found.module()))
+        let found = classes.iter().rev().find(|made| {
+            let made = made.class.upgrade();
+            let is = made.as_ref().is_some_and(|made| made.is(class));
+            live.extend(made);
+            is
+        })?;
+        let module = found.module();
+        drop(classes);
+        Some((class.to_owned(), module))
     };
     let class = zelf.class();
     let (native, module) = if is_plain(zelf) {

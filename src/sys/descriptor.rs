@@ -14,6 +14,7 @@ use super::fork;
 use super::word::{GiveUp, Word};
 use nix::errno::Errno;
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
@@ -130,6 +131,8 @@ pub(crate) struct FdGuard<'a> {
     fd: RawFd,
     /// The generation of the process in which the guard was acquired.
     generation: u32,
+    /// The guard is counted for this thread.
+    _of_this_thread: PhantomData<*const ()>,
 }
 
 impl<'a> FdGuard<'a> {
@@ -141,6 +144,7 @@ impl<'a> FdGuard<'a> {
             descriptor,
             fd,
             generation,
+            _of_this_thread: PhantomData,
         }
     }
 

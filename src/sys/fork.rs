@@ -15,13 +15,15 @@
 //! the host.
 //!
 //! Threads wait here by yielding the processor, because the locks are held for a few
-//! instructions only. A lock that parks threads in a table of the process, like those
+//! instructions only, or for the system calls that wake a list of threads. A lock that parks threads in a table of the process, like those
 //! of `parking_lot`, would not help, because another thread may hold a part of the
 //! table at the fork.
 
 use super::signal;
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
@@ -52,9 +54,9 @@ impl Backoff {
         if self.0 < 100 || !self.0.is_multiple_of(2) {
             thread::yield_now();
         } else {
-            // The other thread may need the processor and have a lower priority. The one that
-            // this thread waits for may also send it signal after signal: then it is woken
-            // while the lock is held, and has to yield before it looks again.
+            // Sleeps, because the thread that holds the lock may have a lower priority. Yields
+            // in every other round, because that thread may be sending this one signals, each
+            // of which ends the sleep while the lock is still held.
             signal::pause(Duration::from_micros(50));
         }
     }
@@ -83,6 +85,7 @@ extern "C" fn parent() {
 extern "C" fn child() {
     SECTIONS.store(own_section(), Ordering::Release);
     GENERATION.fetch_add(1, Ordering::Relaxed);
+    signal::unblock_in_child();
 }
 
 /// Keeps fork(2) waiting while it lives, which is for a few instructions.
@@ -193,7 +196,7 @@ pub(crate) struct PerProcess<T> {
     /// [`UNUSED`], or twice the number after the content's generation, plus [`LOCKED`] if
     /// locked.
     state: AtomicU32,
-    content: UnsafeCell<T>,
+    content: UnsafeCell<ManuallyDrop<T>>,
 }
 
 const UNUSED: u32 = 0;
@@ -207,7 +210,7 @@ impl<T: Default> PerProcess<T> {
     pub(crate) const fn new(content: T) -> Self {
         Self {
             state: AtomicU32::new(UNUSED),
-            content: UnsafeCell::new(content),
+            content: UnsafeCell::new(ManuallyDrop::new(content)),
         }
     }
 
@@ -221,7 +224,10 @@ impl<T: Default> PerProcess<T> {
         if locked.is_err() {
             self.lock_slow(free);
         }
-        Guard(self)
+        Guard {
+            lock: self,
+            _of_this_thread: PhantomData,
+        }
     }
 
     #[cold]
@@ -247,7 +253,7 @@ impl<T: Default> PerProcess<T> {
                 // The old content is forgotten, not dropped: a thread of the parent may
                 // have been changing it at the fork.
                 // SAFETY: this thread has the lock.
-                unsafe { self.content.get().write(T::default()) };
+                unsafe { self.content.get().write(ManuallyDrop::new(T::default())) };
             }
             return;
         }
@@ -260,22 +266,38 @@ impl<T> fmt::Debug for PerProcess<T> {
     }
 }
 
+impl<T> Drop for PerProcess<T> {
+    fn drop(&mut self) {
+        // Nobody of this process has the lock. If it is locked, a thread of the parent was
+        // changing the content at the fork, and the content is forgotten.
+        if *self.state.get_mut() & LOCKED == 0 {
+            // SAFETY: the content is complete, and is not used again.
+            unsafe { ManuallyDrop::drop(self.content.get_mut()) };
+        }
+    }
+}
+
 /// A held lock of a [`PerProcess`].
-pub(crate) struct Guard<'a, T>(&'a PerProcess<T>);
+pub(crate) struct Guard<'a, T> {
+    lock: &'a PerProcess<T>,
+    /// Other threads must not share the content by a reference to the guard: it need not be
+    /// `Sync`.
+    _of_this_thread: PhantomData<*mut T>,
+}
 
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
         // SAFETY: the lock is held.
-        unsafe { &*self.0.content.get() }
+        unsafe { &*self.lock.content.get() }
     }
 }
 
 impl<T> DerefMut for Guard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: the lock is held.
-        unsafe { &mut *self.0.content.get() }
+        unsafe { &mut *self.lock.content.get() }
     }
 }
 
@@ -283,8 +305,8 @@ impl<T> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         // No other thread changes the state while it is locked.
-        let locked = self.0.state.load(Ordering::Relaxed);
-        self.0.state.store(locked & !LOCKED, Ordering::Release);
+        let locked = self.lock.state.load(Ordering::Relaxed);
+        self.lock.state.store(locked & !LOCKED, Ordering::Release);
     }
 }
 
@@ -335,6 +357,31 @@ mod tests {
             is_new && *LOCK.lock() == [2]
         });
         assert_eq!(*held, [1]);
+    }
+
+    #[test]
+    fn a_child_does_not_drop_what_another_thread_was_changing() {
+        struct Complete(bool);
+        impl Default for Complete {
+            fn default() -> Self {
+                Self(true)
+            }
+        }
+        impl Drop for Complete {
+            fn drop(&mut self) {
+                assert!(self.0);
+            }
+        }
+        let lock = PerProcess::new(Complete(true));
+        lock.lock().0 = true;
+        let mut held = lock.lock();
+        held.0 = false;
+        in_child(|| {
+            // SAFETY: the child leaves without dropping the original.
+            let copy = unsafe { std::ptr::read(&raw const lock) };
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(copy))).is_ok()
+        });
+        held.0 = true;
     }
 
     #[test]

@@ -183,30 +183,30 @@ pub(super) unsafe fn recv_raw(
     flags: MessageFlags,
     address: &mut SockAddr,
 ) -> Result<Received, Errno> {
+    // The kernel leaves out the bytes between two items.
     control.clear();
-    let room = control.spare_capacity_mut();
+    control.resize(control.capacity(), 0);
     // SAFETY: all zeros is a valid, empty msghdr.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_name = address.storage_mut().as_mut_ptr().cast();
     message.msg_namelen = SockAddr::CAPACITY as libc::socklen_t;
     message.msg_iov = data.as_mut_ptr();
     message.msg_iovlen = data.len() as _;
-    let room_len = room.len();
-    if room_len > 0 {
-        message.msg_control = room.as_mut_ptr().cast();
-        message.msg_controllen = room_len as _;
+    let room = control.len();
+    if room > 0 {
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = room as _;
     }
     // SAFETY: the pointers and lengths describe `address`, the caller's
-    // buffers and the room in `control`.
+    // buffers and `control`.
     let n = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags.bits()) };
-    let len = Errno::result(n)? as usize;
-    let written = if room_len > 0 {
-        (message.msg_controllen as usize).min(room_len)
+    let received = Errno::result(n).inspect_err(|_| control.clear());
+    let len = received? as usize;
+    control.truncate(if room > 0 {
+        message.msg_controllen as usize
     } else {
         0
-    };
-    // SAFETY: the kernel wrote that many bytes of control data.
-    unsafe { control.set_len(written) };
+    });
     address.set_len(message.msg_namelen as usize);
     Ok(Received {
         len,

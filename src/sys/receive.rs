@@ -33,11 +33,11 @@ thread_local! {
 
 impl Buffer {
     pub(crate) fn new(size: usize) -> Option<Self> {
-        let mut memory = if size <= KEPT {
-            SPARE.take()
-        } else {
-            Vec::new()
-        };
+        // A thread that is ending has kept no buffer.
+        let mut memory = Vec::new();
+        if size <= KEPT {
+            memory = SPARE.try_with(Cell::take).unwrap_or_default();
+        }
         memory.clear();
         memory.try_reserve_exact(size).ok()?;
         Some(Self { memory, size })

@@ -20,7 +20,8 @@
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::PollFd;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
@@ -72,6 +73,8 @@ fn install(signal: i32) -> Result<(), Errno> {
     // SAFETY: all zeros is a valid action, without SA_RESTART: system calls end.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = address(interrupts);
+    // A thread may have a stack of its own for signals, because its other one is small.
+    action.sa_flags = libc::SA_ONSTACK;
     // SAFETY: the handler changes an atomic counter, which is safe anywhere.
     Errno::result(unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) }).map(drop)
 }
@@ -133,6 +136,9 @@ pub(crate) struct Thread(libc::pthread_t);
 impl Thread {
     /// Returns the calling thread.
     pub(crate) fn current() -> Self {
+        // In a library that is loaded later, the first use may allocate, which the signal
+        // handler must not.
+        wake_ups();
         // SAFETY: no arguments, always succeeds.
         Self(unsafe { libc::pthread_self() })
     }
@@ -166,9 +172,28 @@ pub(crate) fn pause(time: Duration) {
     unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) };
 }
 
+thread_local! {
+    /// The thread's mask without that of its outermost [`Blocked`].
+    static OUTER_MASK: Cell<Option<libc::sigset_t>> = const { Cell::new(None) };
+}
+
 /// Blocks all signals of the calling thread while it lives.
 pub(crate) struct Blocked {
     before: libc::sigset_t,
+    /// The mask for the poll. It is another one than `before` in a signal handler that ran
+    /// between two checks of an outer wait.
+    outer: libc::sigset_t,
+    is_outermost: bool,
+    /// The mask is that of this thread.
+    _of_this_thread: PhantomData<*const ()>,
+}
+
+/// Restores the mask of a child process, which a signal handler has forked with signals
+/// blocked.
+pub(super) fn unblock_in_child() {
+    if let Some(mask) = OUTER_MASK.get() {
+        restore_mask(&mask);
+    }
 }
 
 impl Blocked {
@@ -178,7 +203,16 @@ impl Blocked {
         // SAFETY: the set is valid.
         unsafe { libc::sigfillset(&raw mut all) };
         let before = change_mask(libc::SIG_SETMASK, &all)?;
-        Ok(Self { before })
+        let outer = OUTER_MASK.get();
+        if outer.is_none() {
+            OUTER_MASK.set(Some(before));
+        }
+        Ok(Self {
+            before,
+            outer: outer.unwrap_or(before),
+            is_outermost: outer.is_none(),
+            _of_this_thread: PhantomData,
+        })
     }
 
     /// Waits until one of `fds` is ready, `timeout` is over, or a signal comes (ppoll(2)).
@@ -188,7 +222,7 @@ impl Blocked {
         fds: &mut [PollFd<'_>],
         timeout: Option<Duration>,
     ) -> Result<usize, Errno> {
-        let mut mask = self.before;
+        let mut mask = self.outer;
         if let Some(signal) = signal() {
             // SAFETY: the set is valid.
             unsafe { libc::sigdelset(&raw mut mask, signal) };
@@ -211,6 +245,9 @@ impl Blocked {
 
 impl Drop for Blocked {
     fn drop(&mut self) {
+        if self.is_outermost {
+            OUTER_MASK.set(None);
+        }
         restore_mask(&self.before);
     }
 }
@@ -321,6 +358,8 @@ impl Drop for Timer {
 pub(crate) struct Interval {
     /// The mask to restore, if the thread had blocked the signal.
     before: Option<libc::sigset_t>,
+    /// The timer and the mask are those of this thread.
+    _of_this_thread: PhantomData<*const ()>,
 }
 
 /// The shortest interval. With a shorter one a thread might do nothing but run the
@@ -336,16 +375,22 @@ impl Interval {
         if !ensure_handler(signal) {
             return Err(Errno::EAGAIN);
         }
-        TIMER.with_borrow_mut(|timer| {
-            if let Some(timer) = timer
+        let set = TIMER.try_with(|timer| {
+            let mut timer = timer.borrow_mut();
+            if let Some(timer) = &*timer
                 && timer.generation == fork::generation()
                 && timer.signal == signal
             {
                 return timer.set(interval);
             }
             timer.insert(Timer::new(signal)?).set(interval)
-        })?;
-        let mut started = Self { before: None };
+        });
+        // A thread that is ending has no timer any more.
+        set.unwrap_or(Err(Errno::EAGAIN))?;
+        let mut started = Self {
+            before: None,
+            _of_this_thread: PhantomData,
+        };
         let before = change_mask(libc::SIG_UNBLOCK, &set_of(signal))?;
         started.before = contains(&before, signal).then_some(before);
         Ok(started)
@@ -356,7 +401,8 @@ impl Drop for Interval {
     fn drop(&mut self) {
         // A signal that was sent is delivered before this returns, so that it cannot
         // interrupt a later system call.
-        TIMER.with_borrow_mut(|timer| {
+        let _ = TIMER.try_with(|timer| {
+            let mut timer = timer.borrow_mut();
             let stopped = timer.as_ref().map(|timer| timer.set(Duration::ZERO));
             if matches!(stopped, Some(Err(_))) {
                 // Deleting the timer stops it, too.

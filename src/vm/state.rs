@@ -249,13 +249,15 @@ pub(crate) fn of(vm: &VirtualMachine) -> Arc<State> {
         static LAST: RefCell<Option<(i64, Weak<State>)>> = const { RefCell::new(None) };
     }
     let id = vm.state.interpreter_id;
-    let last = LAST.with_borrow(|last| match last {
+    // A thread that is ending may run finalizers when its answer has been dropped.
+    let last = LAST.try_with(|last| match &*last.borrow() {
         Some((key, state)) if *key == id => state.upgrade(),
         _ => None,
     });
-    last.unwrap_or_else(|| {
+    last.ok().flatten().unwrap_or_else(|| {
         let state = look_up(vm);
-        LAST.set(Some((id, Arc::downgrade(&state))));
+        let answer = Some((id, Arc::downgrade(&state)));
+        let _ = LAST.try_with(|last| last.replace(answer));
         state
     })
 }

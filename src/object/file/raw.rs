@@ -152,7 +152,9 @@ fn set_sock(zelf: &Py<SocketIo>, sock: PyObjectRef) {
 
 /// Returns `_sock`, whatever the state of the file.
 fn sock_object(zelf: &Py<SocketIo>, vm: &VirtualMachine) -> PyResult {
-    zelf.sock.read().clone().ok_or_else(|| {
+    // No exception is made under the lock.
+    let sock = zelf.sock.read().clone();
+    sock.ok_or_else(|| {
         let class = args::type_name(zelf.as_object());
         vm.new_attribute_error(format!("'{class}' object has no attribute '_sock'"))
     })
