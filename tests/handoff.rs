@@ -333,3 +333,45 @@ fn nothing_is_left() {
     assert_eq!(lean.handle.counters().open, 0);
     assert_eq!(lean.handle.counters().opened, 1001);
 }
+
+/// Tells whether a descriptor is in non-blocking mode.
+fn is_nonblocking(fd: &OwnedFd) -> bool {
+    let flags = nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_GETFL).unwrap();
+    flags & nix::libc::O_NONBLOCK != 0
+}
+
+#[test]
+fn a_timeout_is_the_scripts_own() {
+    let lean = lean();
+    for (script, nonblocking) in [
+        ("s.settimeout(5)", false),
+        ("s.settimeout(0)", true),
+        ("s.settimeout(None)", false),
+    ] {
+        let (one, _other) = UnixStream::pair().unwrap();
+        with(&lean, one, script, |object, vm| {
+            let back = handoff::from_script(object, vm).unwrap();
+            assert_eq!(is_nonblocking(&back), nonblocking, "{script}");
+        });
+    }
+}
+
+#[test]
+fn the_number_of_a_socket_takes_it_from_the_script() {
+    let lean = lean();
+    let (one, other) = UnixStream::pair().unwrap();
+    let number = one.as_raw_fd();
+    let script = "s.settimeout(5)";
+    with(&lean, one, script, |object, vm| {
+        let back = handoff::from_number(number, vm).unwrap();
+        assert_eq!(back.as_raw_fd(), number);
+        // In the mode in which the script left it.
+        assert!(is_nonblocking(&back));
+        run_with(object, "assert s.fileno() == -1\ns.close()", vm);
+        assert!(handoff::from_number(number, vm).is_err());
+        // Nobody else has it: its peer sees the end.
+        drop(back);
+        assert_eq!((&other).read(&mut [0]).unwrap(), 0);
+    });
+    assert_eq!(lean.handle.counters().open, 0);
+}
