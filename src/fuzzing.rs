@@ -31,7 +31,7 @@ fn ask(rules: &Rules, operation: Operation, target: &Target<'_>) -> bool {
     }
 }
 
-/// The grammar of rules: what is read prints as something that reads the same, and
+/// Checks the grammar of rules: what is read prints as something that reads the same, and
 /// evaluates any host.
 pub fn rules(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
@@ -71,7 +71,7 @@ pub fn hosts(data: &[u8]) {
     }
 }
 
-/// Ancillary data as the kernel writes it, or does not.
+/// Checks ancillary data as the kernel writes it, or does not.
 pub fn ancillary(data: &[u8]) {
     let (items, malformed) = message::control_messages(data);
     let mut bytes = 0;
@@ -104,7 +104,7 @@ thread_local! {
     };
 }
 
-/// Socket addresses of any family, as the kernel writes them. The first byte is
+/// Checks socket addresses of any family, as the kernel writes them. The first byte is
 /// the protocol of the socket.
 pub fn addresses(data: &[u8]) {
     let Some((protocol, bytes)) = data.split_first() else {

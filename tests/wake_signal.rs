@@ -1,4 +1,4 @@
-//! Which signal ends waits, and that every other one is left as it was. Each case is in a
+//! Checks which signal ends waits, and that every other one is left as it was. Each case is in a
 //! process of its own, because the signal is chosen once for a process.
 
 mod support;

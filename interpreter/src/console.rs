@@ -62,7 +62,7 @@ impl Reader {
         }
     }
 
-    /// The next line, or several, for the console to add to what it has.
+    /// Reads the next line, or several, for the console to add to what it has.
     fn next(&self, prompt: &PyObjectRef, vm: &VirtualMachine) -> PyResult<String> {
         let waiting = self.ahead().pop_front();
         let line = match waiting {
@@ -90,7 +90,7 @@ impl Reader {
         }
     }
 
-    /// Called at a blank line inside a statement, where a block ends if it was
+    /// Reads on at a blank line inside a statement, where a block ends if it was
     /// typed. It goes on if more lines have been pasted and they belong to it.
     fn read_past_blank_lines(&self, vm: &VirtualMachine) -> PyResult<String> {
         let mut lines = vec![String::new()];

@@ -45,7 +45,7 @@ fn input(prompt: OptionalArg<PyObjectRef>, vm: &VirtualMachine) -> PyResult {
     Ok(line)
 }
 
-/// One of the standard streams, which a program may have taken away.
+/// Returns one of the standard streams, which a program may have taken away.
 fn stream(vm: &VirtualMachine, name: &'static str) -> PyResult {
     let found = vm.sys_module.get_attr(name, vm).ok();
     found

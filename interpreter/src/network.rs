@@ -68,7 +68,7 @@ impl Network {
         self.audit = Some(file.into());
     }
 
-    /// The `socket` module that obeys these options, or what is wrong with the
+    /// Returns the `socket` module that obeys these options, or what is wrong with the
     /// file for refusals.
     pub fn module(&self) -> Result<SocketModule, String> {
         // The process is the script's alone: its disposition of SIGPIPE decides.
@@ -89,7 +89,7 @@ impl Network {
         })))
     }
 
-    /// None if no option says anything about what is allowed.
+    /// Returns the rules; `None` if no option says anything about what is allowed.
     fn rules(&self) -> Option<Rules> {
         if self.deny_all {
             return Some(Rules::deny_all());
@@ -124,7 +124,7 @@ const LOCAL: &[&str] = &[
     "descriptor:*",
 ];
 
-/// The rules of one option, which commas separate. A rule for a unix path with a comma
+/// Reads the rules of one option, which commas separate. A rule for a unix path with a comma
 /// cannot be given here.
 fn parse(option: &str, rules: Vec<&str>) -> Result<Vec<Rule>, String> {
     let rules = rules.into_iter().map(str::parse);

@@ -172,8 +172,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, S
     Ok(Request::Run(options))
 }
 
-/// RustPython 0.6.0 panics on an argument that is not UTF-8, long before a
-/// script could look at it; better to say so.
+/// Refuses arguments that are not UTF-8. RustPython 0.6.0 panics on one, long before a
+/// script could look at it.
 fn checked(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<OsString>, String> {
     let arguments: Vec<_> = arguments.into_iter().collect();
     match arguments
@@ -185,7 +185,7 @@ fn checked(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<OsString
     }
 }
 
-/// An argument that `checked` has let through.
+/// Converts an argument that `checked` has let through.
 fn text(argument: OsString) -> String {
     argument.to_string_lossy().into_owned()
 }
@@ -201,7 +201,7 @@ fn x_option(option: &str) -> (String, Option<String>) {
     }
 }
 
-/// A usage error in the words a user of CPython expects.
+/// Explains a usage error in the words a user of CPython expects.
 fn explain(error: lexopt::Error) -> String {
     match error {
         lexopt::Error::UnexpectedOption(option) => format!("Unknown option: {option}"),

@@ -65,7 +65,7 @@ pub fn run(vm: &VirtualMachine, options: &Options, scope: Scope) -> PyResult<()>
     }
 }
 
-/// The prompt of the standard library's `_pyrepl`, unless it was declined or
+/// Returns the prompt of the standard library's `_pyrepl`, unless it was declined or
 /// there is no terminal that can do what it needs.
 fn line_editor(vm: &VirtualMachine, options: &Options) -> Option<PyObjectRef> {
     if variable(options, "PYTHON_BASIC_REPL").is_some()
@@ -113,7 +113,7 @@ fn survive(vm: &VirtualMachine, result: PyResult<()>) -> PyResult<()> {
     Ok(())
 }
 
-/// A variable that is set to something, unless variables do not count.
+/// Returns a variable that is set to something, unless variables do not count.
 fn variable(options: &Options, name: &str) -> Option<String> {
     let value = options.use_environment().then(|| env::var_os(name))??;
     let value = value.to_string_lossy().into_owned();

@@ -105,7 +105,7 @@ fn run_source(
     result.map(drop)
 }
 
-/// `source` with an empty first line, which keeps the numbers of the others.
+/// Returns `source` with an empty first line, which keeps the numbers of the others.
 fn without_first_line(mut source: Vec<u8>) -> Vec<u8> {
     let end = source.iter().position(|byte| *byte == b'\n');
     source.split_off(end.unwrap_or(source.len()))
@@ -148,7 +148,7 @@ fn cannot_open(vm: &VirtualMachine, path: &str, error: &io::Error) -> PyResult<(
     Err(vm.new_system_exit(vec![vm.ctx.new_int(CANNOT_OPEN).into()].into()))
 }
 
-/// `path` from the root on, otherwise unchanged: what `__file__` is to be.
+/// Returns `path` from the root on, otherwise unchanged: what `__file__` is to be.
 fn absolute(path: &str) -> String {
     let directory = env::current_dir()
         .ok()

@@ -5,7 +5,7 @@ use rustpython_vm::version;
 /// The name this program goes by in its messages.
 pub const PROGRAM: &str = env!("CARGO_PKG_NAME");
 
-/// The version of the language, as in `3.14.0`.
+/// Returns the version of the language, as in `3.14.0`.
 pub fn python_version() -> String {
     format!("{}.{}.{}", version::MAJOR, version::MINOR, version::MICRO)
 }
@@ -22,27 +22,27 @@ pub fn full_version() -> String {
     )
 }
 
-/// The reminder below a usage error.
+/// Returns the reminder below a usage error.
 pub fn short() -> String {
     format!("{SYNOPSIS}Try '{PROGRAM} -h' for the options.\n")
 }
 
-/// `-h`.
+/// Returns the text of `-h`.
 pub fn options() -> String {
     format!("{SYNOPSIS}\n{OPTIONS}")
 }
 
-/// `--help-env`.
+/// Returns the text of `--help-env`.
 pub fn environment() -> String {
     ENVIRONMENT.to_owned()
 }
 
-/// `--help-xoptions`.
+/// Returns the text of `--help-xoptions`.
 pub fn x_options() -> String {
     X_OPTIONS.to_owned()
 }
 
-/// `--help-all`.
+/// Returns the text of `--help-all`.
 pub fn everything() -> String {
     format!("{}\n{ENVIRONMENT}\n{X_OPTIONS}", options())
 }

@@ -138,7 +138,7 @@ impl Request<'_> {
         self.tuple_for(format_args!("{}()", self.caller), family, value)
     }
 
-    /// Like [`tuple`](Self::tuple), for families whose messages in CPython name the C
+    /// Reads a tuple like [`tuple`](Self::tuple), for families whose messages in CPython name the C
     /// function instead of the caller.
     fn tuple_for<'v>(
         &self,

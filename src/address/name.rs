@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use std::ffi::CString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-/// A host argument as a resolver takes it: a str, bytes or bytearray without
+/// Converts a host argument for a resolver: a str, bytes or bytearray without
 /// NULs (CPython's `idna_converter`). A str that is not ASCII is IDNA-encoded.
 ///
 /// The text of an immutable argument is borrowed.
@@ -102,7 +102,7 @@ fn check_without_zone(request: &Request<'_>, host: &[u8], port: Option<u16>) -> 
     }
 }
 
-/// The address that a numeric host is, with port 0: `None` for a name.
+/// Returns the address that a numeric host is, with port 0; `None` for a name.
 ///
 /// An error if the address is of another family, or its zone is unknown.
 fn numeric(host: &[u8], family: i32) -> Option<Result<SocketAddr, Error>> {
@@ -128,7 +128,7 @@ fn numeric(host: &[u8], family: i32) -> Option<Result<SocketAddr, Error>> {
     })
 }
 
-/// The number of an IPv6 zone (RFC 4007), which as a name is an interface and
+/// Returns the number of an IPv6 zone (RFC 4007), which as a name is an interface and
 /// makes sense for link-local addresses only.
 fn scope_id(ip: &Ipv6Addr, zone: &str) -> Option<u32> {
     let link_local_multicast = ip.segments()[0] & 0xff0f == 0xff02;

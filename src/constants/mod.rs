@@ -202,7 +202,8 @@ fn sorted(prefix: &str) -> Vec<Integer> {
     members
 }
 
-/// AF_DECnet is not in capitals, so CPython leaves it an integer.
+/// Returns true if a name belongs to the enumeration of a prefix. AF_DECnet is not in
+/// capitals, so CPython leaves it an integer.
 fn takes(prefix: &str, name: &str) -> bool {
     name.starts_with(prefix) && !name.bytes().any(|byte| byte.is_ascii_lowercase())
 }

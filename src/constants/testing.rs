@@ -31,7 +31,7 @@ mod constants_alone {
     }
 }
 
-/// An interpreter in which `import socket` gives the constants and the enums.
+/// Makes an interpreter in which `import socket` gives the constants and the enums.
 pub(crate) fn interpreter() -> Interpreter {
     testing::interpreter(|ctx| vec![constants_alone::module_def(ctx)])
 }

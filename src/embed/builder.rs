@@ -315,8 +315,8 @@ impl SocketModule {
 
     /// Adds the module to an interpreter, as `socket` and as `_socket`.
     ///
-    /// Call it after a standard library was added, because of two native modules with one
-    /// name the interpreter takes the later. If an `_ssl` was added, TLS works over the
+    /// Call it after a standard library was added: of two native modules with one name, the
+    /// interpreter uses the one added last. If an `_ssl` was added, TLS works over the
     /// sockets of this module (feature `ssl`). Call it also after init hooks that change
     /// `vm.state`: from then on the module holds a reference to it, so that `PyRc::get_mut`
     /// returns `None`.

@@ -133,7 +133,7 @@ fn uint16(value: &PyObject, vm: &VirtualMachine) -> PyResult<u16> {
     u16::try_from(number).map_err(|_| too_large("uint16_t", vm))
 }
 
-/// A number of at most 32 bits that has no sign, with the errors of CPython 3.14.
+/// Converts a number of at most 32 bits that has no sign, with the errors of CPython 3.14.
 fn uint32(value: &PyObject, c_type: &str, vm: &VirtualMachine) -> PyResult<u32> {
     let index = value.try_index(vm)?;
     let number = index.as_bigint();
@@ -202,7 +202,7 @@ fn in_range(function: &str, size: Option<usize>, vm: &VirtualMachine) -> PyResul
     size.ok_or_else(|| vm.new_overflow_error(format!("{function}() argument out of range")))
 }
 
-/// dup(2), close-on-exec.
+/// Duplicates a descriptor, close-on-exec (dup(2)).
 fn dup(fd: i32, vm: &VirtualMachine) -> PyResult<i32> {
     if fd < 0 {
         return Err(errors::os_error(Errno::EBADF, vm));
@@ -212,7 +212,7 @@ fn dup(fd: i32, vm: &VirtualMachine) -> PyResult<i32> {
     object::give(runtime, copy).or_raise(vm)
 }
 
-/// close(2) of a number: the script's own, that of one of its sockets, or, without
+/// Closes a number (close(2)): the script's own, that of one of its sockets, or, without
 /// a policy or with its permission, anybody's.
 fn close(fd: i32, vm: &VirtualMachine) -> PyResult<()> {
     let runtime = &state::of(vm).runtime;

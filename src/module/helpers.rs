@@ -130,7 +130,7 @@ none has, its name; and what was asked for if the host is not known.",
     ),
 ];
 
-/// Exactly `N` items, or the exceptions of an assignment to as many names.
+/// Returns exactly `N` items, or raises the exceptions of an assignment to as many names.
 fn unpack<const N: usize>(value: &PyObject, vm: &VirtualMachine) -> PyResult<[PyObjectRef; N]> {
     let iterator = value.to_owned().get_iter(vm).map_err(|raised| {
         if !raised.fast_isinstance(vm.ctx.exceptions.type_error) {
@@ -187,7 +187,7 @@ struct ConnectionArgs {
     all_errors: Option<PyObjectRef>,
 }
 
-/// The signature of create_connection(), as `inspect` has those of Python functions.
+/// Makes the signature of create_connection(), as `inspect` has those of Python functions.
 pub(crate) fn connection_signature(module: &PyObject, vm: &VirtualMachine) -> PyResult {
     let inspect = vm.import("inspect", 0)?;
     let parameter = inspect.get_attr("Parameter", vm)?;
@@ -209,7 +209,7 @@ pub(crate) fn connection_signature(module: &PyObject, vm: &VirtualMachine) -> Py
     inspect.get_attr("Signature", vm)?.call((parameters,), vm)
 }
 
-/// A flag argument: false if it is not there.
+/// Converts a flag argument; false if it is not there.
 fn flag(value: Option<PyObjectRef>, vm: &VirtualMachine) -> PyResult<bool> {
     value.map_or(Ok(false), |value| value.try_to_bool(vm))
 }
@@ -282,7 +282,7 @@ struct Attempts {
 }
 
 impl Attempts {
-    /// Starts the deadline, for the look-up that comes first. The timeout, if there
+    /// Starts the deadline, because the look-up comes first. Returns the timeout, if there
     /// is one.
     fn begin(&mut self, vm: &VirtualMachine) -> PyResult<Option<Timeout>> {
         let timeout = match &self.timeout {
@@ -408,7 +408,7 @@ fn stream_for(class: &PyObject, vm: &VirtualMachine) -> PyResult {
     enums::socket_kind(&state::of(vm), libc::SOCK_STREAM, vm)
 }
 
-/// The error of a bind, with the address in its text. Like `raise ... from None`, it
+/// Makes the error of a bind, with the address in its text. Like `raise ... from None`, it
 /// has the original error as its context, which is not printed.
 fn with_address(
     raised: PyBaseExceptionRef,
@@ -467,7 +467,7 @@ pub(super) struct PairArgs {
 }
 
 impl PairArgs {
-    /// `default_family` stands for a family that is left out.
+    /// Reads family, type and protocol. `default_family` stands for a family that is left out.
     fn spec(&self, default_family: i32, vm: &VirtualMachine) -> PyResult<SocketSpec> {
         let family = self.family.as_ref().map(|family| args::int(family, vm));
         let int = |given: &OptionalArg<PyObjectRef>, default| match given {
@@ -524,7 +524,7 @@ fn socketpair(
     })
 }
 
-/// `_socket.socketpair`.
+/// Makes a pair of native sockets (`_socket.socketpair`).
 pub(super) fn base_socketpair(
     args: PairArgs,
     vm: &VirtualMachine,
@@ -533,8 +533,8 @@ pub(super) fn base_socketpair(
     object::base_pair(&state::of(vm), spec, vm)
 }
 
-/// `_fallback_socketpair`: a connection through a listener that is closed again,
-/// both ends of which prove to be each other's peer.
+/// Makes a pair like CPython's `_fallback_socketpair`: a connection through a listener
+/// that is closed again, both ends of which prove to be each other's peer.
 fn fallback_socketpair(
     module: &PyObject,
     args: PairArgs,
@@ -585,7 +585,7 @@ fn fallback_socketpair(
     Ok((server, client))
 }
 
-/// A client connected to `listener`, and what that accepted.
+/// Returns a client connected to `listener`, and what that accepted.
 fn connect_to_self(
     listener: &PyObject,
     host: &str,

@@ -17,7 +17,7 @@ use rustpython_vm::{
     Context, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine,
 };
 
-/// The definitions of both modules.
+/// Returns the definitions of both modules.
 pub(crate) fn definitions(ctx: &Context) -> [&'static PyModuleDef; 2] {
     static_cell! {
         static DEFINITIONS: [PyModuleDef; 2];

@@ -170,7 +170,7 @@ impl<'a> LookUp<'a> {
         })
     }
 
-    /// The same for a host of the gethost functions, which know one more spelling
+    /// Begins the look-up of a host of the gethost functions, which know one more spelling
     /// of an address.
     fn of_name(name: &CStr, vm: &'a VirtualMachine) -> PyResult<Self> {
         Self::of_host((name.to_bytes() != BROADCAST).then_some(name), None, vm)
@@ -223,7 +223,7 @@ impl<'a> LookUp<'a> {
         self.permitted(found, |found| found.address)
     }
 
-    /// The first address of a host, and no more than that of an address.
+    /// Returns the first address of a host, and no more than that of an address.
     fn address(&self, host: CString, family: i32) -> PyResult<IpAddr> {
         if host.as_bytes() == BROADCAST {
             let broadcast = Ipv4Addr::BROADCAST.into();
@@ -289,7 +289,7 @@ fn wildcard(family: i32) -> Query {
     }
 }
 
-/// The TCP addresses of a host and a port, if they are found in time.
+/// Returns the TCP addresses of a host and a port, if they are found in time.
 pub(super) fn stream_addresses(
     host: PyObjectRef,
     port: PyObjectRef,
@@ -307,7 +307,7 @@ pub(super) fn stream_addresses(
     address_infos(&args, timeout, vm)
 }
 
-/// `socket.getaddrinfo`, within a timeout.
+/// Looks addresses up (`socket.getaddrinfo`) within a timeout.
 fn address_infos(args: &GetAddrInfo, timeout: Timeout, vm: &VirtualMachine) -> PyResult<PyListRef> {
     let query = Query {
         host: optional_host(&args.host, vm)?,
@@ -357,7 +357,7 @@ fn address_infos(args: &GetAddrInfo, timeout: Timeout, vm: &VirtualMachine) -> P
     Ok(vm.ctx.new_list(answers))
 }
 
-/// A name, an address or None. CPython cuts a name at a NUL; here it is an
+/// Converts a name, an address or None. CPython cuts a name at a NUL; here it is an
 /// error, or a policy would evaluate another name than the resolver gets.
 fn optional_host(host: &PyObject, vm: &VirtualMachine) -> PyResult<Option<CString>> {
     if vm.is_none(host) {
@@ -378,7 +378,7 @@ fn encoded_host(host: &PyObject, vm: &VirtualMachine) -> PyResult<Option<Vec<u8>
     Ok(bytes.map(|host| host.as_bytes().to_vec()))
 }
 
-/// A number, the name of a service or None.
+/// Converts a number, the name of a service or None.
 fn service_argument(port: &PyObject, vm: &VirtualMachine) -> PyResult<Option<CString>> {
     let service = if vm.is_none(port) {
         return Ok(None);
@@ -455,7 +455,7 @@ fn getnameinfo(sockaddr: &PyObject, flags: i32, vm: &VirtualMachine) -> PyResult
     Ok(vm.new_tuple((host, service)))
 }
 
-/// A host by name or address for the gethost functions (format unit `et`, `idna`).
+/// Converts a host by name or address for the gethost functions (format unit `et`, `idna`).
 fn host_argument(host: &PyObject, function: &str, vm: &VirtualMachine) -> PyResult<CString> {
     let wrong = |what: &str| {
         let found = text::type_or_none(host, vm);
@@ -546,7 +546,7 @@ fn getservbyport(
         .ok_or_else(|| errors::plain_os_error("port/proto not found", vm))
 }
 
-/// The name of a protocol, as it was given and as C gets it.
+/// Returns the name of a protocol, as it was given and as C gets it.
 fn protocol_argument(
     protocol: OptionalArg<PyObjectRef>,
     function: &str,

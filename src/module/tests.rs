@@ -59,7 +59,7 @@ fn run_with(runtime: Runtime, source: &str) {
     });
 }
 
-/// An interpreter in which `import socket` gives the functions of this layer.
+/// Makes an interpreter in which `import socket` gives the functions of this layer.
 fn interpreter() -> Interpreter {
     testing::interpreter(|ctx| vec![functions_alone::module_def(ctx)])
 }

@@ -165,7 +165,7 @@ impl Moving {
 
     /// Closes the descriptor (close(2)).
     pub(crate) fn close(self) -> Result<(), Errno> {
-        // It may be another process's, which set the option.
+        // Another process may have set SO_LINGER on this file.
         let _ = Linger::take(self.fd.as_fd());
         descriptor::close(self.fd.into_raw_fd())
     }

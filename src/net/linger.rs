@@ -61,14 +61,14 @@ pub(super) struct Lingers(Inherited<BTreeMap<SocketId, Linger>>);
 
 /// SO_LINGER of a socket.
 impl Socket {
-    /// Puts what came with a descriptor.
+    /// Stores the option that came with a descriptor.
     pub(super) fn put_linger(&self, linger: Linger) {
         if linger.0.is_some() {
             self.control.lingers.0.lock().insert(self.id, linger);
         }
     }
 
-    /// Takes what goes with the descriptor.
+    /// Removes and returns the option that leaves with the descriptor.
     pub(super) fn take_linger(&self) -> Linger {
         if !MAY_LINGER.load(Ordering::Relaxed) {
             return Linger::default();
@@ -77,7 +77,7 @@ impl Socket {
         taken.unwrap_or_default()
     }
 
-    /// Returns it for a duplicate of the descriptor.
+    /// Returns the option, shared with a duplicate of the descriptor.
     pub(super) fn share_linger(&self) -> Linger {
         MAY_LINGER.store(true, Ordering::Relaxed);
         let mut lingers = self.control.lingers.0.lock();
@@ -86,7 +86,7 @@ impl Socket {
         linger.clone()
     }
 
-    /// Returns that of a connection which this listener accepts.
+    /// Returns the option for a connection that this listener accepts.
     pub(super) fn inherited_linger(&self) -> Linger {
         if self.is_lingering() {
             Linger::on()

@@ -647,8 +647,8 @@ impl Receive<'_> {
 }
 
 impl Socket {
-    /// Receives the bytes that have arrived (recv(2)), which [`saw`](Self::saw_received) has
-    /// to be told. `None` if a receive may have to do more, and `recv` has to do it.
+    /// Receives the bytes that have arrived (recv(2)). The caller reports the result to
+    /// [`saw_received`](Self::saw_received). `None`: use `recv`, which can do more.
     #[inline]
     pub(crate) fn recv_at_once(&self, room: &mut [u8]) -> Option<Result<usize, Errno>> {
         if room.is_empty() || low_water::may_be_set() {

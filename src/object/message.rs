@@ -180,10 +180,9 @@ fn permit_control(zelf: &Py<BaseSocket>, control: &[u8]) -> Result<(), Denied> {
 /// The most descriptors that one message carries (SCM_MAX_FD, net/scm.h).
 const MOST_RIGHTS: usize = 253;
 
-/// Replaces the descriptors in control data by duplicates, one for each, which are counted
-/// as the script's, if there is a policy: while
-/// the call waits, another thread could close a permitted descriptor, and the host
-/// could get the number.
+/// Under a policy, replaces each descriptor in control data by a duplicate, which counts
+/// as the script's. Otherwise another thread could close a permitted descriptor while the
+/// call waits, and the host could get its number.
 fn hold_rights(
     zelf: &Py<BaseSocket>,
     control: Vec<u8>,

@@ -341,9 +341,9 @@ impl std::error::Error for Denied {}
 /// | calls a function that concerns the system | `CallSystem` with `System`; `Resolve` with `System` for the databases of services and protocols |
 ///
 /// The policy is asked again for each look-up of a name: `gethostbyname_ex`,
-/// `gethostbyaddr` and `getfqdn` make two. Each refusal ends the call and is one
-/// [`Event::Refused`](crate::Event::Refused), with an exception: refused addresses
-/// among the answers of a look-up are left out of its result.
+/// `gethostbyaddr` and `getfqdn` make two. Each refusal ends the call, except for one
+/// of several addresses that a look-up gave, which is left out of the result. Each refusal
+/// is one [`Event::Refused`](crate::Event::Refused).
 ///
 /// # Stability
 ///

@@ -432,7 +432,7 @@ impl TryFrom<SockAddr> for SocketAddr {
     }
 }
 
-/// The address that the kernel leaves out ([`SockAddr::empty`]).
+/// Returns [`SockAddr::empty`].
 impl Default for SockAddr {
     fn default() -> Self {
         Self::empty()

@@ -384,7 +384,7 @@ unsafe fn copy_host(entry: &libc::hostent) -> HostEntry {
     }
 }
 
-/// The items of a list that ends with a null pointer.
+/// Reads the items of a list that ends with a null pointer.
 ///
 /// # Safety
 ///
@@ -402,7 +402,7 @@ unsafe fn list<T>(items: *mut *mut c_char, read: impl Fn(*const c_char) -> T) ->
     out
 }
 
-/// A copy of a string of C's, empty for a null pointer.
+/// Copies a string of C's, empty for a null pointer.
 ///
 /// # Safety
 ///
@@ -415,7 +415,7 @@ unsafe fn string(text: *const c_char) -> Vec<u8> {
     unsafe { CStr::from_ptr(text) }.to_bytes().to_vec()
 }
 
-/// A copy of an address; `None` if it is absent or larger than any address is.
+/// Copies an address; `None` if it is absent or larger than any address is.
 ///
 /// # Safety
 ///
@@ -432,7 +432,7 @@ fn optional(text: Option<&CStr>) -> *const c_char {
     text.map_or(ptr::null(), CStr::as_ptr)
 }
 
-/// A structure of netdb.h for the C library to fill in.
+/// Makes a structure of netdb.h for the C library to fill in.
 fn zeroed<T: Zero>() -> T {
     // SAFETY: `Zero` promises that null pointers and zeros make a value.
     unsafe { std::mem::zeroed() }

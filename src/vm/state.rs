@@ -309,13 +309,13 @@ mod tests {
             .build()
     }
 
-    /// Number of interpreters of this root that have a state.
+    /// Counts the interpreters of this root that have a state.
     fn states(root: i64) -> usize {
         let runtimes = RUNTIMES.get_or_init(Default::default).lock();
         runtimes.get(&root).map_or(0, |entry| entry.states.len())
     }
 
-    /// Another test's thread may look at the interpreter while that ends, and then is the
+    /// Waits until so many have a state. Another test's thread may look at the interpreter while that ends, and then is the
     /// last to let go of it.
     #[track_caller]
     fn wait_for_states(root: i64, expected: usize) {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// `caret` is the text with the character marked by a `^` before it.
+/// Checks a refusal. `caret` is the text with the character marked by a `^` before it.
 fn fails(marked: &str, message: &str) {
     let at = marked.find('^').unwrap();
     let text = marked.replacen('^', "", 1);

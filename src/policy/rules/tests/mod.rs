@@ -35,12 +35,12 @@ fn denying(rules: &[&str]) -> Rules {
     })
 }
 
-/// `10.0.0.1:80` or `[::1]:80`.
+/// Reads `10.0.0.1:80` or `[::1]:80`.
 fn inet(text: &str) -> SockAddr {
     text.parse::<SocketAddr>().unwrap().into()
 }
 
-/// An address of `family` with these bytes after it.
+/// Makes an address of `family` with these bytes after it.
 fn raw(family: u16, bytes: &[u8]) -> SockAddr {
     SockAddr::from_bytes(&[&family.to_ne_bytes(), bytes].concat()).unwrap()
 }
@@ -71,12 +71,12 @@ fn asks_inet(rules: &Rules, operation: Operation, address: &str) -> bool {
     asks_address(rules, operation, inet(address))
 }
 
-/// An address that a name led to.
+/// Asks about an address that a name led to.
 fn asks_answer(rules: &Rules, operation: Operation, name: &str, address: &str) -> bool {
     asks(rules, operation, Target::resolved(inet(address), name))
 }
 
-/// `example.com:80`; without a port for look-ups that concern none.
+/// Asks about `example.com:80`; without a port for look-ups that concern none.
 fn asks_name(rules: &Rules, operation: Operation, name: &str) -> bool {
     let (host, port) = match name.rsplit_once(':') {
         Some((host, port)) if port.parse::<u16>().is_ok() => (host, port.parse().ok()),
