@@ -290,11 +290,11 @@ def receive_exactly(receiver, size):
     return bytes(data)
 
 
-def python(source, *arguments, program=None, check=True, **options):
+def python(source, *arguments, program=None, check=True, timeout=120, **options):
     """Runs a script in a process of its own. The CompletedProcess, its output as text."""
     finished = subprocess.run(
         [program or sys.executable, "-c", source, *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, text=True, **options)
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout, text=True, **options)
     if check and finished.returncode != 0:
         raise AssertionError("exit status %d\n%s%s" % (
             finished.returncode, finished.stdout, finished.stderr))

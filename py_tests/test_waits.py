@@ -1,5 +1,7 @@
 """What a call that waits leaves alone, and what ends it: descriptors of others, forks, signal
 handlers that close the socket, modes and timeouts that others set.
+
+SOCKET_TEST_EFFORT is a percentage: with 100 or more the soak takes ten minutes, otherwise seconds.
 """
 
 import contextlib
@@ -17,6 +19,8 @@ from support import (
     receive_exactly)
 
 MOMENT = 0.05
+
+EFFORT = int(os.environ.get("SOCKET_TEST_EFFORT", "20"))
 
 
 def seconds(value):
@@ -143,6 +147,153 @@ listener.accept()
         self.assertEqual(descriptors(), before)
 
 
+# Six workers accept on one blocking listener, each in three threads, while other threads of the
+# worker close the descriptor that is accepted on, interrupt, collect garbage, and change the
+# mode that all of them share. Each thread counts its rounds, and the worker sends these counts.
+SOAK = """
+import gc, json, os, select, signal, socket, sys, threading, time, traceback, warnings
+warnings.simplefilter("ignore")
+SECONDS, WORKERS = float(sys.argv[1]), 6
+# A round takes milliseconds. Between the busy times nobody connects for longer than this, so
+# that no connection ends a call that nothing else has ended.
+STUCK, BUSY, IDLE = 20, 2, 25
+class Interrupted(Exception): pass
+
+def work(listener, parent):
+    going = True
+    current = [listener.dup()]
+    rounds, longest, served = {}, {}, [0] * 3
+    def often(name, round, pause=0):
+        rounds[name] = longest[name] = 0
+        def run():
+            while going:
+                started = time.monotonic()
+                round()
+                longest[name] = max(longest[name], time.monotonic() - started)
+                rounds[name] += 1
+                time.sleep(pause)
+        return threading.Thread(target=run, name=name)
+    def accept(number):
+        try:
+            connection, _ = current[0].accept()
+            served[number] += 1
+            connection.sendall(b"hello")
+            connection.close()
+        except TimeoutError: pass
+        # Another worker put the shared mode to non-blocking.
+        except BlockingIOError: time.sleep(0.001)
+        # Closed, or the client is gone.
+        except OSError: pass
+    def close():
+        closing, current[0] = current[0], listener.dup()
+        closing.close()
+    timeouts = [None, 0.05, None, 5, None, 0]
+    def settimeout():
+        timeouts.append(timeouts.pop(0))
+        for changed in current[0], listener:
+            try: changed.settimeout(timeouts[0])
+            except OSError: pass
+    armed = False
+    def interrupted(*_):
+        nonlocal armed
+        if armed:
+            armed = False
+            raise Interrupted
+    signal.signal(signal.SIGUSR1, interrupted)
+    threads = [
+        often("accept 1", lambda: accept(1)), often("accept 2", lambda: accept(2)),
+        often("close", close, 0.02), often("settimeout", settimeout, 0.007), often("collect", gc.collect, 0.03),
+        often("interrupt", lambda: os.kill(os.getpid(), signal.SIGUSR1), 0.011),
+        often("tell", lambda: parent.sendall(json.dumps([rounds, longest, sum(served)]).encode() + b"\\n"), 0.5)]
+    for thread in threads: thread.start()
+    rounds["main"] = 0
+    while not select.select([parent], [], [], 0)[0]:
+        rounds["main"] += 1
+        try:
+            armed = True
+            accept(0)
+            armed = False
+        except Interrupted: pass
+    going = False
+    end = time.monotonic() + STUCK
+    while any(thread.is_alive() for thread in threads) and time.monotonic() < end:
+        current[0].close()
+        time.sleep(0.01)
+    stuck = [thread.name for thread in threads if thread.is_alive()]
+    if stuck: print(os.getpid(), "does not end:", stuck, file=sys.stderr, flush=True)
+    os._exit(bool(stuck))
+
+listener = socket.create_server(("127.0.0.1", 0), backlog=100)
+workers = {}
+for _ in range(WORKERS):
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if not child:
+        try: work(listener, theirs)
+        except BaseException: traceback.print_exc()
+        os._exit(2)
+    theirs.close()
+    workers[child] = ours
+address = listener.getsockname()
+listener.close()
+
+def fail(why):
+    for child in workers: os.kill(child, signal.SIGKILL)
+    sys.exit(why)
+
+started = time.monotonic()
+answers = [0, 0]
+def connect():
+    while (now := time.monotonic() - started) < SECONDS:
+        if now % (BUSY + IDLE) > BUSY:
+            time.sleep(0.1)
+            continue
+        with socket.create_connection(address, 2 * STUCK) as client:
+            # A connection is dropped if the interrupt came just after its accept.
+            try: answers[client.recv(10) == b"hello"] += 1
+            except ConnectionResetError: answers[0] += 1
+clients = [threading.Thread(target=connect) for _ in range(2)]
+for client in clients: client.start()
+
+texts = dict.fromkeys(workers, b"")
+rounds = {child: {} for child in workers}
+changed, longest, served = {}, {}, {}
+while (now := time.monotonic()) - started < SECONDS:
+    readable, _, _ = select.select(list(workers.values()), [], [], 0.5)
+    for child, ours in workers.items():
+        if ours in readable:
+            data = ours.recv(65536)
+            if not data: fail(f"worker {child} has ended")
+            *lines, texts[child] = (texts[child] + data).split(b"\\n")
+            for line in lines:
+                counts, times, served[child] = json.loads(line)
+                for name, count in counts.items():
+                    if rounds[child].get(name) != count:
+                        rounds[child][name] = count
+                        changed[child, name] = now
+                for name, time_ in times.items():
+                    longest[name] = max(longest.get(name, 0), time_)
+        for name in rounds[child] or ["start"]:
+            if now - changed.get((child, name), started) > STUCK:
+                fail(f"worker {child}: {name} is stuck at {rounds[child]}")
+slow = {name: took for name, took in longest.items() if took > STUCK}
+if slow: fail(f"took long: {slow}")
+for client in clients: client.join()
+for ours in workers.values(): ours.sendall(b"x")
+for child in list(workers):
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status: fail(f"worker {child}: {status}")
+    del workers[child]
+total = {}
+for counts in rounds.values():
+    for name, count in counts.items(): total[name] = total.get(name, 0) + count
+print(f"{time.monotonic() - started:.0f} s, {answers[1]} clients answered, {answers[0]} dropped")
+print("rounds:", total)
+print("longest:", {name: round(took, 3) for name, took in longest.items()})
+assert answers[1] > 0 and min(served.values()) >= 0, (answers, served)
+"""
+
+
 class SharedListener(SocketTest):
     """Others who have the same listener take connections, and change its mode."""
 
@@ -180,6 +331,14 @@ assert count > 10, count
 for child in children: os.kill(child, signal.SIGKILL)
 for child in children: os.waitpid(child, 0)
 """)
+
+    @only_ours("close() does not end an accept() in another thread")
+    def test_nobody_is_stuck_whatever_else_happens(self):
+        seconds = 600 if EFFORT >= 100 else EFFORT / 8
+        finished = python(SOAK, str(seconds), timeout=seconds + 120)
+        self.assertEqual(finished.stderr, "")
+        if EFFORT >= 100:
+            print(finished.stdout)
 
     def test_duplicates_in_threads(self):
         listener = self.listener(backlog=100)
