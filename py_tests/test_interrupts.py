@@ -1,11 +1,17 @@
-"""Signals while a call waits, and connecting to a unix listener that is full."""
+"""Signals while a call waits, and connecting to a unix listener that is full.
+
+SOCKET_TEST_EFFORT is the percentage of its 10,000 rounds that the race does, or a fifth.
+"""
 
 import errno
+import os
 import signal
 import socket
 import time
 
-from support import LONG, SocketTest, alarms, full_listener, main, only_ours
+from support import LONG, SocketTest, alarms, full_listener, main, only_ours, python
+
+ROUNDS = 10_000 * int(os.environ.get("SOCKET_TEST_EFFORT", "20")) // 100
 
 
 class Interrupted(SocketTest):
@@ -63,6 +69,34 @@ class Interrupted(SocketTest):
         self.addCleanup(signal.signal, signal.SIGINT, before)
         with alarms(0.02, lambda *_: signal.raise_signal(signal.SIGINT)):
             self.assertRaises(KeyboardInterrupt, one.recv, 1)
+
+    @only_ours("a signal that comes just before the system call does not end it")
+    def test_at_any_moment(self):
+        # Rounds end by one alarm around the beginning of the call, or by a second one, around the
+        # beginning of the wait that follows the first.
+        python("""
+import signal, socket, sys, time
+one, other = socket.socketpair()
+LOST = 10
+moments = []
+class Interrupted(Exception): pass
+def handle(*_):
+    # The second alarm is for the call that the first one has not ended, so that this test ends.
+    signal.setitimer(signal.ITIMER_REAL, moments.pop(0) if moments else LOST, LOST)
+    if not moments: raise Interrupted
+signal.signal(signal.SIGALRM, handle)
+for round in range(int(sys.argv[1])):
+    moment = 1e-6 + round % 197 * 1e-6
+    moments[:] = [LOST] if round % 2 else [moment, LOST]
+    started = time.monotonic()
+    try:
+        signal.setitimer(signal.ITIMER_REAL, moment if round % 2 else 0.0002, LOST)
+        one.recv(1)
+    except Interrupted: pass
+    took = time.monotonic() - started
+    assert took < LOST - 1, (round, took)
+signal.setitimer(signal.ITIMER_REAL, 0)
+""", str(ROUNDS), timeout=600)
 
     def test_connect_is_not_called_again(self):
         # A second connect(2) would say EALREADY or EISCONN; waiting says how it went.

@@ -1,5 +1,5 @@
-//! Python on a VM without a standard library, for tests: for those of this crate's layers
-//! and, through `tests/support`, for those of its public API.
+//! Python on a VM without a standard library, and the length of races, for tests: for those
+//! of this crate's layers and, through `tests/support`, for those of its public API.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyModuleDef};
@@ -58,4 +58,14 @@ pub fn set_int(vm: &VirtualMachine, scope: &Scope, name: &str, value: i64) {
 pub fn set_str(vm: &VirtualMachine, scope: &Scope, name: &str, value: &str) {
     let value = vm.ctx.new_str(value).into();
     scope.globals.set_item(name, value, vm).unwrap();
+}
+
+/// Returns how many rounds a race or a soak of `whole` rounds has here: the
+/// percentage that SOCKET_TEST_EFFORT says, or a fifth.
+pub fn rounds(whole: u64) -> u64 {
+    let percent = match std::env::var("SOCKET_TEST_EFFORT") {
+        Ok(percent) => percent.parse().expect("SOCKET_TEST_EFFORT is a number"),
+        Err(_) => 20,
+    };
+    (whole * percent / 100).max(1)
 }

@@ -120,7 +120,14 @@ for i in range({rounds}):
         wait_until("a round begins", || {
             blocked.has_begun(round) || blocked.is_finished()
         });
-        // From before the call to well within its wait.
+        if round % 4 == 2 {
+            // Ends the call's first wait, after which the next one begins.
+            wait_until("it ends or waits", || {
+                blocked.has_ended(round) || blocked.is_waiting(round)
+            });
+            blocked.handle.set_deadline(None);
+        }
+        // From before the call, or the second wait, to well within the wait.
         for _ in 0..round % 97 * 20 {
             std::hint::spin_loop();
         }

@@ -779,6 +779,7 @@ mod tests {
     use super::*;
     use crate::net::{Moving, NoVm};
     use crate::sys::socket::SocketSpec;
+    use crate::testing::rounds;
     use nix::unistd::{Pid, gettid};
     use std::os::fd::{AsFd, OwnedFd};
     use std::sync::Arc;
@@ -846,9 +847,18 @@ mod tests {
         matches!(number, Ok(Some(libc::SYS_recvfrom | libc::SYS_ppoll)))
     }
 
-    /// Runs `read` in another thread. Every other time `end` happens while that thread
-    /// waits, otherwise at different moments around the beginning of the call.
-    fn ended_by(rounds: u32, end: impl Fn(&Socket)) -> Vec<Result<usize, Error>> {
+    /// Waits until `thread`, which runs `reader`, waits for its socket.
+    fn wait_until_it_waits<T>(thread: Pid, reader: &thread::JoinHandle<T>) {
+        while !waits(thread) {
+            assert!(!reader.is_finished());
+            thread::yield_now();
+        }
+    }
+
+    /// Runs `read` in another thread, and then `end`, which gets the number of the round: at
+    /// different moments around the beginning of the call, while the thread waits, or at
+    /// different moments around the beginning of its second wait.
+    fn ended_by(rounds: u64, end: impl Fn(&Socket, u64)) -> Vec<Result<usize, Error>> {
         let mut results = Vec::new();
         for round in 0..rounds {
             let (socket, _peer) = idle(Timeout::Blocking);
@@ -860,24 +870,33 @@ mod tests {
                     read(&socket)
                 })
             };
-            if round % 2 == 0 {
-                let thread = thread.recv().unwrap();
-                while !waits(thread) {
-                    assert!(!reader.is_finished());
-                    thread::yield_now();
+            let thread = thread.recv().unwrap();
+            match round % 4 {
+                0 | 2 => pass(round),
+                1 => wait_until_it_waits(thread, &reader),
+                _ => {
+                    wait_until_it_waits(thread, &reader);
+                    // Ends the short poll, after which the next one begins.
+                    socket.waiters.wake_all();
+                    pass(round);
                 }
-            } else {
-                thread::sleep(Duration::from_micros(u64::from(round % 50) * 60));
             }
-            end(&socket);
+            end(&socket, round);
             results.push(reader.join().unwrap());
         }
         results
     }
 
+    /// Lets a time pass that differs from round to round: none to about 100 µs.
+    fn pass(round: u64) {
+        for _ in 0..round % 97 * 30 {
+            std::hint::spin_loop();
+        }
+    }
+
     #[test]
     fn close_ends_a_wait_with_ebadf_and_returns_when_the_number_is_free() {
-        let results = ended_by(500, |socket| {
+        let results = ended_by(rounds(10_000), |socket, _| {
             socket.close().unwrap();
             assert!(!socket.descriptor.is_busy());
         });
@@ -890,7 +909,7 @@ mod tests {
 
     #[test]
     fn detach_returns_when_nobody_uses_the_number() {
-        let results = ended_by(500, |socket| {
+        let results = ended_by(rounds(10_000), |socket, _| {
             assert!(socket.detach().is_some() && !socket.descriptor.is_busy());
         });
         assert!(results.iter().all(Result::is_err));
@@ -898,8 +917,23 @@ mod tests {
 
     #[test]
     fn shutdown_ends_a_wait() {
-        let results = ended_by(500, |socket| socket.shutdown(libc::SHUT_RD).unwrap());
+        let results = ended_by(rounds(10_000), |socket, _| {
+            socket.shutdown(libc::SHUT_RD).unwrap();
+        });
         assert!(results.iter().all(|result| matches!(result, Ok(0))));
+    }
+
+    #[test]
+    fn a_deadline_ends_a_wait() {
+        let results = ended_by(rounds(10_000), |socket, round| {
+            let soon = Duration::from_micros(round % 89);
+            socket.control.set_deadline(Some(Instant::now() + soon));
+        });
+        assert!(
+            results
+                .iter()
+                .all(|result| matches!(result, Err(Error::Interrupted)))
+        );
     }
 
     #[test]

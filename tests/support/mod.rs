@@ -5,7 +5,7 @@
 mod python;
 
 #[allow(unused_imports, reason = "each test binary uses a part of it")]
-pub use python::{execute, run_in, run_on, set_int, set_str, text_of};
+pub use python::{execute, rounds, run_in, run_on, set_int, set_str, text_of};
 
 use rustpython_socket::{Handle, SocketModule};
 use rustpython_vm::scope::Scope;
@@ -60,16 +60,6 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 /// this is not captured: scripts/gate.py shows and counts it.
 pub fn skip(what: &str, why: &str) {
     let _ = std::io::stderr().write_all(format!("\nskipped: {what}: {why}\n").as_bytes());
-}
-
-/// Returns how many rounds a race or a soak of `whole` rounds has here: the
-/// percentage that SOCKET_TEST_EFFORT says, or a fifth.
-pub fn rounds(whole: u64) -> u64 {
-    let percent = match std::env::var("SOCKET_TEST_EFFORT") {
-        Ok(percent) => percent.parse().expect("SOCKET_TEST_EFFORT is a number"),
-        Err(_) => 20,
-    };
-    (whole * percent / 100).max(1)
 }
 
 /// The entries of a directory of /proc/self.
