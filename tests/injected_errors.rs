@@ -7,13 +7,17 @@ mod support;
 
 use nix::libc;
 use rustpython_socket::{ResolveError, Resolver, SocketModule, handoff};
-use std::io::Write;
+use rustpython_vm::{PyObjectRef, VirtualMachine};
+use std::io::{Read, Seek, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{Lean, run_on, set_int, skip};
+use support::{Lean, count_of, rounds, run_on, set_int, skip, wait_until};
 
 /// Says in a child process which errno is injected.
 const INJECTED: &str = "RUSTPYTHON_SOCKET_TEST_INJECTED";
@@ -54,7 +58,8 @@ impl Resolver for Slow {
 }
 
 /// Every call is made again when it fails with the injected error.
-const SCRIPT: &str = "
+const AGAIN: &str = "
+import socket
 def again(call):
     for _ in range(200):
         try: return call()
@@ -63,6 +68,9 @@ def again(call):
         except OSError as e:
             if e.errno != ERRNO: raise
     raise AssertionError('never')
+";
+
+const WAITS: &str = "
 data = b''
 while len(data) < 30: data += again(lambda: a.recv(100))
 assert data == b'abc' * 10, data
@@ -85,6 +93,15 @@ assert again(timed_out)
 again(lambda: b.send(b'last'))
 assert again(lambda: a.recv(10)) == b'last'
 ";
+
+/// Gives a script a duplicate of `socket`, however often that fails.
+fn given(socket: &OwnedFd, vm: &VirtualMachine) -> PyObjectRef {
+    let object = (0..100).find_map(|_| {
+        let copy = socket.try_clone().ok()?;
+        handoff::to_script(copy, vm).ok()
+    });
+    object.unwrap()
+}
 
 /// Calls that a child process makes under strace.
 fn calls_that_wait(errno: i32) {
@@ -120,69 +137,318 @@ fn calls_that_wait(errno: i32) {
             ("listener", listener.into()),
         ];
         for (name, socket) in sockets {
-            let socket: std::os::fd::OwnedFd = socket;
-            let object = (0..100).find_map(|_| {
-                let copy = socket.try_clone().unwrap();
-                handoff::to_script(copy, vm).ok()
-            });
-            let object = object.unwrap();
+            let socket: OwnedFd = socket;
+            let object = given(&socket, vm);
             scope.globals.set_item(name, object, vm).unwrap();
         }
-        if let Err(text) = run_on(vm, &scope, &format!("import socket\n{SCRIPT}")) {
+        if let Err(text) = run_on(vm, &scope, &format!("{AGAIN}{WAITS}")) {
             panic!("{text}");
         }
     });
 }
 
-#[test]
-fn an_error_at_any_system_call_of_a_wait() {
-    if let Some(errno) = std::env::var_os(INJECTED) {
-        return calls_that_wait(errno.to_str().unwrap().parse().unwrap());
-    }
-    if Command::new("strace").arg("-V").output().is_err() {
-        return skip("errors at the system calls of a wait", "no strace");
-    }
-    let mut failed = Vec::new();
-    for call in CALLS {
-        for (name, errno) in ERRORS {
-            let start = Instant::now();
-            let mut child = Command::new("strace")
-                .args(["-f", "-o", "/dev/null", "-e", &format!("trace={call}")])
-                .args(["-e", &format!("inject={call}:error={name}:when=5+7")])
-                .arg(std::env::current_exe().unwrap())
-                .args([
-                    "--exact",
-                    "an_error_at_any_system_call_of_a_wait",
-                    "--nocapture",
-                ])
-                .env(INJECTED, errno.to_string())
-                .stdout(Stdio::null())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap();
-            let status = loop {
-                if let Some(status) = child.try_wait().unwrap() {
-                    break Some(status);
-                }
-                if start.elapsed() > Duration::from_secs(30) {
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    break None;
-                }
-                thread::sleep(Duration::from_millis(5));
-            };
-            println!("{call} {name}: {status:?} after {:?}", start.elapsed());
-            if status.is_none_or(|status| !status.success()) {
-                let mut text = String::new();
-                if status.is_some() {
-                    use std::io::Read;
-                    let _ = child.stderr.take().unwrap().read_to_string(&mut text);
-                }
-                let text: Vec<_> = text.lines().filter(|line| !line.contains(" at ")).collect();
-                let text = text.into_iter().take(12).collect::<Vec<_>>().join("\n");
-                failed.push(format!("{call} {name}: {status:?}\n{text}"));
-            }
+/// The system calls of transfers, and of making sockets.
+const TRANSFERS: &[&str] = &[
+    "ppoll",
+    "recvfrom",
+    "recvmsg",
+    "sendto",
+    "sendmsg",
+    "sendfile",
+    "socket",
+    "socketpair",
+    "accept4",
+    "fcntl",
+    "ioctl",
+    "getsockopt",
+    "rt_sigaction",
+    "rt_sigprocmask",
+    "timer_settime",
+];
+
+/// Each loop compares what the peer got with what was reported as sent, or the other way
+/// round.
+const MOVES: &str = "
+EAGAIN = 11
+CONTENT = bytes(range(251)) * 4000
+LINES = b''.join(b'line %d\\n' % n for n in range(6))
+def made(make, timeout):
+    s = make()
+    again(lambda: s.settimeout(timeout))
+    return s
+def sendmsg(s, data):
+    return s.sendmsg([data[:1000], data[1000:]])
+def recv_into(s):
+    room = bytearray(100)
+    return bytes(room[:s.recv_into(room)])
+def part_of(s):
+    return s.recv(len(LINES), socket.MSG_WAITALL)
+class File:
+    at = 0
+    def fileno(self): return FILE
+    def tell(self): return self.at
+    def seek(self, at): self.at = at
+    def read(self, n):
+        data = CONTENT[self.at:][:n]
+        self.at += len(data)
+        return data
+for timeout in (None, 30):
+    for send in (socket.socket.send, sendmsg):
+        s, sent = made(sink, timeout), 0
+        while sent < len(CONTENT): sent += again(lambda: send(s, CONTENT[sent:]))
+        s.close()
+        assert drained() == CONTENT, send
+    for _ in range(3):
+        s = made(sink, timeout)
+        try: s.sendall(CONTENT)
+        except OSError as e:
+            if e.errno != ERRNO: raise
+            s.close()
+            assert CONTENT.startswith(drained())
+        else:
+            s.close()
+            assert drained() == CONTENT
+    s, file = made(sink, timeout), File()
+    while file.at < len(CONTENT): again(lambda: s.sendfile(file, file.at))
+    s.close()
+    got = drained()
+    assert got == CONTENT, (len(got), file.at)
+    for receive in (lambda s: s.recv(100), part_of, recv_into, lambda s: s.recvfrom(100)[0],
+                    lambda s: s.recvmsg(100, 100)[0], lambda s: s.recvmsg(len(LINES), 100, socket.MSG_WAITALL)[0]):
+        s, got = made(source, timeout), b''
+        while part := again(lambda: receive(s)): got += part
+        assert got == LINES, got
+        s.close()
+    # A file returns nothing, or None, where a receive raises EAGAIN.
+    s, got = made(source, timeout), b''
+    f = again(lambda: s.makefile('rb'))
+    while (line := again(f.readline)) or (ERRNO == EAGAIN and len(got) < len(LINES)): got += line or b''
+    assert got == LINES, got
+    f.close()
+    s.close()
+    # Only read: a line of an unbuffered file is received byte by byte, and the error takes
+    # the bytes that came before it, as in CPython.
+    s, got = made(source, timeout), b''
+    f = again(lambda: s.makefile('rb', 0))
+    while (part := again(lambda: f.read(100))) != b'': got += part or b''
+    assert got == LINES, got
+    f.close()
+    s.close()
+    with again(socket.socket) as listener:
+        again(lambda: listener.bind(('127.0.0.1', 0)))
+        again(lambda: listener.listen(20))
+        again(lambda: listener.settimeout(timeout))
+        address = listener.getsockname()
+        for _ in range(4):
+            connect(address[1])
+            again(listener.accept)[0].close()
+    c, d = again(lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM))
+    for one in c, d: again(lambda: one.settimeout(timeout))
+    for n in range(10):
+        assert again(lambda: c.send(b'%d' % n)) == 1
+        assert again(lambda: d.recvfrom(10)[0]) == b'%d' % n
+        again(d.dup).close()
+    for one in c, d: one.close()
+    for _ in range(10):
+        for one in again(socket.socketpair): one.close()
+";
+
+/// Receives everything that comes, after a while.
+fn drain(mut peer: UnixStream) -> Vec<u8> {
+    thread::sleep(MOMENT);
+    let (mut received, mut room) = (Vec::new(), [0; 1 << 16]);
+    loop {
+        match peer.read(&mut room) {
+            Ok(0) => return received,
+            Ok(read) => received.extend_from_slice(&room[..read]),
+            Err(_) => {}
         }
     }
+}
+
+/// Sends six lines, each in two parts.
+fn pour(mut peer: UnixStream) {
+    for n in 0..6 {
+        for part in ["line ".to_owned(), format!("{n}\n")] {
+            thread::sleep(MOMENT / 10);
+            while peer.write_all(part.as_bytes()).is_err() {}
+        }
+    }
+}
+
+fn pair() -> (OwnedFd, UnixStream) {
+    loop {
+        if let Ok((a, b)) = UnixStream::pair() {
+            return (a.into(), b);
+        }
+    }
+}
+
+/// Transfers that a child process makes under strace.
+fn calls_that_move(errno: i32) {
+    let name = format!("socket-test-injected-{}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let mut options = std::fs::OpenOptions::new();
+    let options = options.read(true).write(true).create(true).truncate(true);
+    let mut file = options.open(&path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    let content: Vec<u8> = (0..251).collect();
+    file.write_all(&content.repeat(4000)).unwrap();
+    file.rewind().unwrap();
+    let lean = Lean::new(SocketModule::new());
+    let before = count_of("fd");
+    lean.interpreter.enter(|vm| {
+        let scope = vm.new_scope_with_builtins();
+        set_int(vm, &scope, "ERRNO", errno.into());
+        set_int(vm, &scope, "FILE", file.as_raw_fd().into());
+        let draining = Arc::new(Mutex::new(None::<Receiver<Vec<u8>>>));
+        let drained = draining.clone();
+        // The script's thread starts none itself: an error in that leaves it a random signal
+        // mask.
+        let (for_source, jobs) = channel::<Box<dyn FnOnce() + Send>>();
+        let (for_sink, for_connect) = (for_source.clone(), for_source.clone());
+        thread::spawn(move || jobs.into_iter().for_each(|job| drop(thread::spawn(job))));
+        let functions = [
+            vm.new_function("source", move |vm: &VirtualMachine| {
+                let (socket, peer) = pair();
+                for_source.send(Box::new(|| pour(peer))).unwrap();
+                given(&socket, vm)
+            }),
+            vm.new_function("sink", move |vm: &VirtualMachine| {
+                let (socket, peer) = pair();
+                let (tell, received) = channel();
+                *draining.lock().unwrap() = Some(received);
+                let drain = move || tell.send(drain(peer)).unwrap();
+                for_sink.send(Box::new(drain)).unwrap();
+                given(&socket, vm)
+            }),
+            vm.new_function("drained", move |vm: &VirtualMachine| {
+                let received = drained.lock().unwrap().take().unwrap().recv().unwrap();
+                vm.ctx.new_bytes(received)
+            }),
+            vm.new_function("connect", move |port: u16| {
+                let connect = move || {
+                    thread::sleep(MOMENT / 4);
+                    while TcpStream::connect(("127.0.0.1", port)).is_err() {}
+                };
+                for_connect.send(Box::new(connect)).unwrap();
+            }),
+        ];
+        let names = ["source", "sink", "drained", "connect"];
+        for (name, function) in names.into_iter().zip(functions) {
+            scope.globals.set_item(name, function.into(), vm).unwrap();
+        }
+        if let Err(text) = run_on(vm, &scope, &format!("{AGAIN}{MOVES}")) {
+            panic!("{text}");
+        }
+    });
+    wait_until("no descriptor is left", || count_of("fd") <= before);
+}
+
+#[test]
+fn an_error_at_any_system_call_of_a_wait() {
+    let name = "an_error_at_any_system_call_of_a_wait";
+    with_injected(name, CALLS, calls_that_wait);
+}
+
+#[test]
+fn an_error_at_any_system_call_of_a_transfer() {
+    let name = "an_error_at_any_system_call_of_a_transfer";
+    with_injected(name, TRANSFERS, calls_that_move);
+}
+
+/// Processes at a time: most of the time each waits.
+const SIDE_BY_SIDE: usize = 3;
+
+/// Runs the test `name` in processes of its own, where each of `calls` fails now and then
+/// with each of the errors. There it makes `make`, and must succeed.
+fn with_injected(name: &str, calls: &[&str], make: fn(i32)) {
+    if let Some(errno) = std::env::var_os(INJECTED) {
+        return make(errno.to_str().unwrap().parse().unwrap());
+    }
+    if Command::new("strace").arg("-V").output().is_err() {
+        return skip("errors at system calls", "no strace");
+    }
+    // The first of a thread's calls that fails, and each how many after that. The first two
+    // belong to the Rust program.
+    let moments = ["5+7", "4+3", "3+5", "3+11"];
+    let is_whole = rounds(100) >= 100;
+    let moments = &moments[..if is_whole { moments.len() } else { 1 }];
+    let mut jobs = Vec::new();
+    for (i, call) in calls.iter().enumerate() {
+        for (j, (error, errno)) in ERRORS.iter().enumerate() {
+            if !is_whole && (i + j) % 2 == 1 {
+                continue;
+            }
+            jobs.extend(
+                moments
+                    .iter()
+                    .map(|moment| (*call, *error, *errno, *moment)),
+            );
+        }
+    }
+    let jobs = Mutex::new(jobs);
+    let failed = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..SIDE_BY_SIDE {
+            scope.spawn(|| {
+                loop {
+                    let job = jobs.lock().unwrap().pop();
+                    let Some((call, error, errno, moment)) = job else {
+                        return;
+                    };
+                    let inject = format!("inject={call}:error={error}:when={moment}");
+                    if let Err(text) = run_injected(name, call, &inject, errno) {
+                        failed.lock().unwrap().push(text);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+/// Runs the test `name` under strace(1). The error says how it failed.
+fn run_injected(name: &str, call: &str, inject: &str, errno: i32) -> Result<(), String> {
+    let start = Instant::now();
+    let mut child = Command::new("strace")
+        .args(["-f", "-o", "/dev/null", "-e", &format!("trace={call}")])
+        .args(["-e", inject])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(INJECTED, errno.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break Some(status);
+        }
+        if start.elapsed() > Duration::from_secs(60) {
+            // strace's end would only let go of the program.
+            let children = format!("/proc/{0}/task/{0}/children", child.id());
+            let children = std::fs::read_to_string(children).unwrap_or_default();
+            let _ = Command::new("kill")
+                .arg("-9")
+                .args(children.split_whitespace())
+                .status();
+            let _ = child.kill();
+            let _ = child.wait();
+            break None;
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    println!("{inject}: {status:?} after {:?}", start.elapsed());
+    if status.is_some_and(|status| status.success()) {
+        return Ok(());
+    }
+    let mut text = String::new();
+    if status.is_some() {
+        let _ = child.stderr.take().unwrap().read_to_string(&mut text);
+    }
+    let text: Vec<_> = text.lines().filter(|line| !line.contains(" at ")).collect();
+    let text = text.into_iter().take(12).collect::<Vec<_>>().join("\n");
+    Err(format!("{inject}: {status:?}\n{text}"))
 }
