@@ -23,9 +23,9 @@ root file system over 9p, read-only. Nothing is installed. The kernel and busybo
 --accel NAME     qemu's accelerator (default: kvm where it works, else tcg)
 --readme         runs nothing; puts the last whole result into README.md
 
-Not here: traffic over Bluetooth. It takes two virtual controllers and something that
-answers as their firmware, and a CPython that was built with Bluetooth. Addresses of
-Bluetooth sockets are tested, on `interpreter` alone.
+For test_bluetooth and --program there are two Bluetooth controllers that hear each other:
+btvirt, from Debian's bluez-test-tools, acts as their firmware. A CPython that was built
+without Bluetooth's headers is replaced there by /usr/bin/python3, if that has them.
 
 Exit status: 0 no unexpected difference, 1 some, 2 skipped, for want of qemu, a package or
 a program; the last line says which.
@@ -50,9 +50,11 @@ import run
 
 QEMU = "qemu-system-x86_64"
 META_PACKAGE = "linux-image-amd64"
+BLUETOOTH_PACKAGE = "bluez-test-tools"
 SUITES = [
     "test.test_socket",
     "test_addresses",
+    "test_bluetooth",
     "test_families",
     "test_kernel_families",
     "test_messages",
@@ -154,6 +156,12 @@ class Kernel:
         self.dependencies = os.path.join(self.modules, "modules.dep")
         if not os.path.exists(self.dependencies):
             command_output(self.busybox, "depmod", "-b", root, self.release)
+        try:
+            unpack(fetched(BLUETOOTH_PACKAGE, packages), os.path.join(cache, BLUETOOTH_PACKAGE))
+            self.btvirt = os.path.join(cache, BLUETOOTH_PACKAGE, "usr", "bin", "btvirt")
+        except Skipped as reason:
+            print("no Bluetooth: %s" % reason)
+            self.btvirt = None
 
     def closure(self, names):
         """The files of these modules and of what they need, relative to `modules`."""
@@ -372,6 +380,8 @@ def run_guest(options, folder):
     os.makedirs(out)
     # A copy, so that a build meanwhile does not change what is tested.
     shutil.copy(interpreter, os.path.join(out, "interpreter"))
+    if kernel.btvirt:
+        shutil.copy(kernel.btvirt, os.path.join(out, "btvirt"))
     # The guest has folders of its own for /tmp and the like: what is below them here has
     # to be mounted by itself.
     python = os.path.realpath(python)

@@ -5,19 +5,65 @@
 FOLDER has settings.json, which guest.py wrote, and gets result.json.
 """
 
+import contextlib
+import fcntl
 import json
 import os
 import platform
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 import run
 
 PY_TESTS = os.path.join(run.ROOT, "py_tests")
+BTVIRT = "/run/guest/btvirt"
+SYSTEM_PYTHON = "/usr/bin/python3"
 # Emulation takes ten times as long and more.
 LIMIT = 300
 BAD = ("fail", "error", "unexpected success", "crash", "timeout")
+# Of the kernel's include/net/bluetooth/bluetooth.h and hci_sock.h. A CPython that was built
+# without the headers opens these sockets, too.
+AF_BLUETOOTH, BTPROTO_HCI = 31, 1
+HCIDEVUP, HCISETSCAN = 0x400448C9, 0x400448DD
+SCAN_INQUIRY, SCAN_PAGE = 1, 2
+
+
+@contextlib.contextmanager
+def controllers():
+    """Two Bluetooth controllers that are up and can be connected to, for as long as this
+    lasts; none if there is no btvirt."""
+    if not os.path.exists(BTVIRT):
+        yield
+        return
+    with subprocess.Popen([BTVIRT, "-l2"], stdout=subprocess.DEVNULL) as process:
+        try:
+            with socket.socket(AF_BLUETOOTH, socket.SOCK_RAW, BTPROTO_HCI) as hci:
+                for number in range(2):
+                    while not os.path.exists("/sys/class/bluetooth/hci%d" % number):
+                        time.sleep(0.1)
+                    with contextlib.suppress(OSError):
+                        # EALREADY: the kernel was first.
+                        fcntl.ioctl(hci, HCIDEVUP, number)
+                    scan = struct.pack("HI", number, SCAN_INQUIRY | SCAN_PAGE)
+                    fcntl.ioctl(hci, HCISETSCAN, scan)
+            yield
+        finally:
+            process.kill()
+
+
+def with_bluetooth(python):
+    """(program, version) of a CPython that has Bluetooth: this one, else the system's. This
+    one and None if neither has."""
+    ask = "import socket, sys; socket.AF_BLUETOOTH; print('%d.%d' % sys.version_info[:2])"
+    for program in python, SYSTEM_PYTHON:
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            return program, subprocess.check_output(
+                [program, "-c", ask], stderr=subprocess.DEVNULL, text=True).strip()
+    return python, None
 
 
 def conformance(suite, sides, both, listed):
@@ -48,36 +94,50 @@ def counts(results):
     return {"ok": ran - bad, "failed": bad, "skipped": skipped}
 
 
+def run_suite(suite, sides, listed, result, row):
+    """Runs a suite on both sides, and adds to the result what came of it."""
+    results = run.run_modules([suite], sides, LIMIT, 1)
+    both = [results[suite, side.title] for side in sides]
+    if suite.startswith("test."):
+        found = conformance(suite, sides, both, listed)
+    else:
+        found = own(sides, both)
+    for test, one, other, reason in found:
+        # The last run of a test is the one that counts.
+        both[0][test], both[1][test] = one, other
+        result["differences"].append({
+            "test": test, "cpython": one[0], "interpreter": other[0], "reason": reason})
+        for side, (outcome, message) in zip(sides, (one, other)):
+            if not reason and outcome != "pass" and message:
+                print("%s\n  %s: %s" % (
+                    test, side.title, message.strip().replace("\n", "\n    ")), flush=True)
+    result["suites"][row] = {side.title: counts(one) for side, one in zip(sides, both)}
+    result["skips"][row] = {
+        side.title: {test: message for test, (outcome, message) in one.items()
+                     if outcome == "skip"}
+        for side, one in zip(sides, both)}
+
+
 def run_suites(settings, result, save):
     listed = run.read_differences(os.path.join(run.HERE, "differences.txt"))
     with tempfile.TemporaryDirectory(prefix="guest-") as folder:
         os.symlink(settings["tests"], os.path.join(folder, "test"))
         path = folder + os.pathsep + PY_TESTS
-        sides = [run.Side("CPython 3.13", settings["python"], PY_TESTS),
-                 run.Side("interpreter", settings["interpreter"], path)]
-        result["titles"] = [side.title for side in sides]
+        interpreter = run.Side("interpreter", settings["interpreter"], path)
+
+        def sides(python):
+            return [run.Side("CPython 3.13", python, PY_TESTS), interpreter]
+
+        result["titles"] = [side.title for side in sides(None)]
         for suite in settings["suites"]:
-            results = run.run_modules([suite], sides, LIMIT, 1)
-            both = [results[suite, side.title] for side in sides]
-            if suite.startswith("test."):
-                found = conformance(suite, sides, both, listed)
-            else:
-                found = own(sides, both)
-            for test, one, other, reason in found:
-                # The last run of a test is the one that counts.
-                both[0][test], both[1][test] = one, other
-                result["differences"].append({
-                    "test": test, "cpython": one[0], "interpreter": other[0], "reason": reason})
-                for side, (outcome, message) in zip(sides, (one, other)):
-                    if not reason and outcome != "pass" and message:
-                        print("%s\n  %s: %s" % (
-                            test, side.title, message.strip().replace("\n", "\n    ")), flush=True)
-            result["suites"][suite] = {
-                side.title: counts(one) for side, one in zip(sides, both)}
-            result["skips"][suite] = {
-                side.title: {test: message for test, (outcome, message) in one.items()
-                             if outcome == "skip"}
-                for side, one in zip(sides, both)}
+            python, row = settings["python"], suite
+            surroundings = contextlib.nullcontext()
+            if suite == "test_bluetooth":
+                surroundings = controllers()
+                python, version = with_bluetooth(python)
+                row = "%s, on CPython %s" % (suite, version) if version else suite
+            with surroundings:
+                run_suite(suite, sides(python), listed, result, row)
             save()
 
 
@@ -103,7 +163,8 @@ def main(folder):
             json.dump(result, file, indent=1)
 
     if settings["program"]:
-        run_program(settings)
+        with controllers():
+            run_program(settings)
     else:
         run_suites(settings, result, save)
     result["complete"] = True

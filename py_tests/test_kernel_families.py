@@ -1021,8 +1021,8 @@ class KernelTls(KernelTest):
 
 
 class Bluetooth(KernelTest):
-    """Addresses, which take no controller. CPython has them where it was built with
-    Bluetooth's headers."""
+    """Addresses, which take no controller; test_bluetooth.py has the traffic. CPython has
+    them where it was built with Bluetooth's headers."""
 
     ANY, NOBODY = "00:00:00:00:00:00", "01:23:45:67:89:AB"
 
