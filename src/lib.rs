@@ -191,7 +191,7 @@ mod testing;
 mod vm;
 
 pub use embed::{Counters, Handle, SocketInfo, SocketModule, handoff};
-pub use net::{Event, Limit, ResolveError, Resolver};
+pub use net::{Event, Limit, ResolveError, Resolver, SocketId};
 #[cfg(feature = "rules")]
 pub use policy::{AuditOnly, Rule, RuleError, Rules};
 pub use policy::{Denied, Operation, Policy, Target};

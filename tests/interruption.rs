@@ -11,7 +11,7 @@ mod interruption {
 use interruption::blocked::Blocked;
 use interruption::calls::CALLS;
 use interruption::control::Control;
-use rustpython_socket::{Handle, SocketModule};
+use rustpython_socket::{Handle, SocketId, SocketModule};
 use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -157,7 +157,7 @@ for i in range({rounds}):
 }
 
 /// A way to write to one end of a pair of the script's.
-fn writer(handle: &Handle, id: u64) -> std::os::unix::net::UnixStream {
+fn writer(handle: &Handle, id: SocketId) -> std::os::unix::net::UnixStream {
     let sockets = handle.sockets();
     let socket = sockets.iter().find(|socket| socket.id == id).unwrap();
     let path = format!("/proc/self/fd/{}", socket.fd);

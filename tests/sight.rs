@@ -2,7 +2,9 @@
 
 mod support;
 
-use rustpython_socket::{Event, Operation, ResolveError, Resolver, Rules, SockAddr, SocketModule};
+use rustpython_socket::{
+    Event, Operation, ResolveError, Resolver, Rules, SockAddr, SocketId, SocketModule,
+};
 use std::collections::HashMap;
 use std::net::{IpAddr, TcpListener};
 use std::sync::{Arc, Mutex};
@@ -108,13 +110,13 @@ fn peer(address: &SockAddr, name: Option<&str>) -> String {
 #[derive(Default)]
 struct Log {
     lines: Vec<String>,
-    ids: HashMap<u64, usize>,
+    ids: HashMap<SocketId, usize>,
 }
 
 impl Log {
     fn note(&mut self, event: &Event<'_>) {
         let known = self.ids.len();
-        let mut number = |id: &u64| *self.ids.entry(*id).or_insert(known);
+        let mut number = |id: &SocketId| *self.ids.entry(*id).or_insert(known);
         let line = match event {
             Event::Opened {
                 id,

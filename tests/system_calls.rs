@@ -402,9 +402,9 @@ fn make_calls() {
 /// The system calls between two marks.
 #[derive(Default)]
 struct Counted {
-    /// How many there were of each name.
+    /// Number of calls of each name.
     calls: BTreeMap<String, usize>,
-    /// How many of them lasted until their time was up.
+    /// Number of calls that lasted until their time was up.
     elapsed: usize,
 }
 

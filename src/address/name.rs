@@ -173,9 +173,14 @@ fn look_up(
         protocol: 0,
         flags: 0,
     };
-    let found = blocking(vm, |host| {
+    let found = blocking(vm, |context| {
         let mut deadline = Deadline::new(request.timeout, &request.state.runtime.control);
-        resolve::addresses(host, &request.state.runtime.control, &mut deadline, query)
+        resolve::addresses(
+            context,
+            &request.state.runtime.control,
+            &mut deadline,
+            query,
+        )
     })?;
     let Some(first) = found.first() else {
         return Err(unknown).or_raise(vm);

@@ -307,6 +307,7 @@ impl SocketModule {
     /// let handle = module.handle();
     /// assert_eq!(handle.counters().open, 0);
     /// ```
+    #[must_use]
     pub fn handle(&self) -> Handle {
         Handle {
             control: self.control.clone(),

@@ -1,6 +1,6 @@
 //! Handle of a host to the sockets of one interpreter.
 
-use crate::net::{Control, Socket};
+use crate::net::{Control, Socket, SocketId};
 use crate::sockaddr::SockAddr;
 use crate::sys;
 use std::os::fd::RawFd;
@@ -82,7 +82,7 @@ pub struct Counters {
 pub struct SocketInfo {
     /// The socket's number in each [`Event`](crate::Event). No other socket of the process
     /// has had it.
-    pub id: u64,
+    pub id: SocketId,
     /// The socket's descriptor.
     pub fd: RawFd,
     /// AF_ number.
@@ -185,7 +185,7 @@ impl Handle {
     ///     assert!(!handle.close_socket(socket.id));
     /// });
     /// ```
-    pub fn close_socket(&self, id: u64) -> bool {
+    pub fn close_socket(&self, id: SocketId) -> bool {
         self.control.ledger.close_id(id)
     }
 
@@ -196,6 +196,7 @@ impl Handle {
     /// # let module = rustpython_socket::SocketModule::new();
     /// assert!(module.handle().descriptors().is_empty());
     /// ```
+    #[must_use]
     pub fn descriptors(&self) -> Vec<RawFd> {
         self.control.ledger.loose()
     }
@@ -206,6 +207,7 @@ impl Handle {
     /// # let module = rustpython_socket::SocketModule::new();
     /// assert_eq!(module.handle().counters().opened, 0);
     /// ```
+    #[must_use]
     pub fn counters(&self) -> Counters {
         let observer = &self.control.observer;
         let (open, bytes_received, bytes_sent) = self.control.ledger.sums(observer);
@@ -227,6 +229,7 @@ impl Handle {
     ///     println!("{}: {:?} -> {:?}", socket.id, socket.local, socket.peer);
     /// }
     /// ```
+    #[must_use]
     pub fn sockets(&self) -> Vec<SocketInfo> {
         let sockets = self.control.ledger.sockets();
         sockets.iter().filter_map(|socket| info(socket)).collect()

@@ -1,7 +1,7 @@
 //! Byte order, addresses as text, sizes of ancillary data, descriptors by
 //! number, the default timeout, network interfaces.
 
-use super::permit_system;
+use super::check_system;
 use crate::bridge::errors::{self, OrRaise};
 use crate::bridge::{args, text};
 use crate::object;
@@ -238,7 +238,7 @@ fn setdefaulttimeout(timeout: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
 }
 
 fn if_nameindex(vm: &VirtualMachine) -> PyResult<PyListRef> {
-    permit_system(Operation::CallSystem, "if_nameindex", vm)?;
+    check_system(Operation::CallSystem, "if_nameindex", vm)?;
     let interfaces = vm.allow_threads(interface::list).or_raise(vm)?;
     let interfaces = interfaces
         .into_iter()
@@ -249,13 +249,13 @@ fn if_nameindex(vm: &VirtualMachine) -> PyResult<PyListRef> {
 
 fn if_nametoindex(name: &PyObject, vm: &VirtualMachine) -> PyResult<u32> {
     let name = text::fs_convert(vm, name)?;
-    permit_system(Operation::CallSystem, "if_nametoindex", vm)?;
+    check_system(Operation::CallSystem, "if_nametoindex", vm)?;
     interface::index(&name).or_raise(vm)
 }
 
 fn if_indextoname(index: &PyObject, vm: &VirtualMachine) -> PyResult<PyStrRef> {
     let index = uint32(index, "unsigned int", vm)?;
-    permit_system(Operation::CallSystem, "if_indextoname", vm)?;
+    check_system(Operation::CallSystem, "if_indextoname", vm)?;
     let name = interface::name(index).or_raise(vm)?;
     Ok(text::fs_decode(vm, &name))
 }

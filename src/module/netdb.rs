@@ -1,6 +1,6 @@
 //! Look-ups of hosts, services and protocols.
 
-use super::permit_system;
+use super::check_system;
 use crate::address::inet::check_flowinfo;
 use crate::address::{self, idna};
 use crate::bridge::CallContext;
@@ -176,7 +176,7 @@ impl<'a> LookUp<'a> {
         Self::of_host((name.to_bytes() != BROADCAST).then_some(name), None, vm)
     }
 
-    fn permit(&self, address: SockAddr) -> Result<(), Denied> {
+    fn check(&self, address: SockAddr) -> Result<(), Denied> {
         let grant = self.grant.as_ref();
         self.state
             .runtime
@@ -192,7 +192,7 @@ impl<'a> LookUp<'a> {
         address: impl Fn(&T) -> SockAddr,
     ) -> PyResult<Vec<T>> {
         let mut denied = None;
-        found.retain(|found| match self.permit(address(found)) {
+        found.retain(|found| match self.check(address(found)) {
             Ok(()) => true,
             Err(refusal) => {
                 denied = Some(refusal);
@@ -227,7 +227,7 @@ impl<'a> LookUp<'a> {
     fn address(&self, host: CString, family: i32) -> PyResult<IpAddr> {
         if host.as_bytes() == BROADCAST {
             let broadcast = Ipv4Addr::BROADCAST.into();
-            self.permit(SocketAddr::new(broadcast, 0).into())
+            self.check(SocketAddr::new(broadcast, 0).into())
                 .or_raise(self.vm)?;
             return Ok(broadcast);
         }
@@ -506,7 +506,7 @@ fn gethostbyaddr(address: &PyObject, vm: &VirtualMachine) -> PyResult<PyTupleRef
 
 fn gethostname(vm: &VirtualMachine) -> PyResult<PyStrRef> {
     audit::event(vm, "socket.gethostname", &[])?;
-    permit_system(Operation::CallSystem, "gethostname", vm)?;
+    check_system(Operation::CallSystem, "gethostname", vm)?;
     let name = database::gethostname().or_raise(vm)?;
     Ok(text::fs_decode(vm, &name))
 }
@@ -514,7 +514,7 @@ fn gethostname(vm: &VirtualMachine) -> PyResult<PyStrRef> {
 fn sethostname(name: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
     let name = text::fs_convert(vm, name)?;
     audit::sethostname(vm, name.as_bytes())?;
-    permit_system(Operation::CallSystem, "sethostname", vm)?;
+    check_system(Operation::CallSystem, "sethostname", vm)?;
     database::sethostname(name.as_bytes()).or_raise(vm)
 }
 
@@ -526,7 +526,7 @@ fn getservbyname(
     let name_c = text::string(name, "getservbyname() argument 1", vm)?;
     let (protocol, protocol_c) = protocol_argument(protocol, "getservbyname", vm)?;
     audit::getservbyname(vm, name, protocol.as_deref())?;
-    permit_system(Operation::Resolve, "getservbyname", vm)?;
+    check_system(Operation::Resolve, "getservbyname", vm)?;
     vm.allow_threads(|| database::getservbyname(&name_c, protocol_c.as_deref()))
         .ok_or_else(|| errors::plain_os_error("service/proto not found", vm))
 }
@@ -540,7 +540,7 @@ fn getservbyport(
     let port = u16::try_from(port)
         .map_err(|_| vm.new_overflow_error("getservbyport: port must be 0-65535."))?;
     audit::getservbyport(vm, port, protocol.as_deref())?;
-    permit_system(Operation::Resolve, "getservbyport", vm)?;
+    check_system(Operation::Resolve, "getservbyport", vm)?;
     vm.allow_threads(|| database::getservbyport(port, protocol_c.as_deref()))
         .map(|name| text::fs_decode(vm, &name))
         .ok_or_else(|| errors::plain_os_error("port/proto not found", vm))
@@ -565,7 +565,7 @@ fn protocol_argument(
 
 fn getprotobyname(name: &PyObject, vm: &VirtualMachine) -> PyResult<i32> {
     let name = text::string(name, "getprotobyname() argument 1", vm)?;
-    permit_system(Operation::Resolve, "getprotobyname", vm)?;
+    check_system(Operation::Resolve, "getprotobyname", vm)?;
     vm.allow_threads(|| database::getprotobyname(&name))
         .ok_or_else(|| errors::plain_os_error("protocol not found", vm))
 }

@@ -223,7 +223,9 @@ impl<'a, V: VmContext> Call<'a, V> {
             Timeout::NonBlocking => None,
             _ => self.deadline.remaining()?,
         };
-        self.socket.control.check(self.deadline.generation, left)?;
+        self.socket
+            .control
+            .check(self.deadline.interrupts_before, left)?;
         drop(self.acquire()?);
         Ok(())
     }
@@ -245,7 +247,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         ready: Ready,
         mut attempt: impl FnMut(&Socket, MessageFlags) -> Result<T, Blocked>,
     ) -> Result<T, Error> {
-        self.permit(ready)?;
+        self.check_limit(ready)?;
         match attempt(self.socket, MessageFlags::DONT_WAIT) {
             Ok(done) => Ok(done),
             Err(blocked) => self.retry_slow(ready, blocked, &mut attempt),
@@ -270,7 +272,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             if blocked.progress {
                 // The wait before was not in vain, and limits may be reached.
                 wait = Wait::new(ready);
-                self.permit(ready)?;
+                self.check_limit(ready)?;
                 // The kernel's timeout is for each system call, of which sendall() makes
                 // several; on a unix socket it is for each part of a send.
                 let is_unix_send = ready == Ready::Write && self.socket.family() == libc::AF_UNIX;
@@ -405,7 +407,10 @@ impl<'a, V: VmContext> Call<'a, V> {
             Timeout::NonBlocking => None,
             _ => self.deadline.remaining()?,
         };
-        let left = self.socket.control.check(self.deadline.generation, left)?;
+        let left = self
+            .socket
+            .control
+            .check(self.deadline.interrupts_before, left)?;
         let interval = left.map_or(INTERVAL, |left| INTERVAL.min(left));
         let socket = self.socket;
         let _registered = register(&socket.waiters, &socket.control);
@@ -479,7 +484,7 @@ impl<'a, V: VmContext> Call<'a, V> {
 
     /// Checks the host's limits on bytes received or sent.
     #[inline]
-    fn permit(&self, ready: Ready) -> Result<(), Limit> {
+    fn check_limit(&self, ready: Ready) -> Result<(), Limit> {
         let limits = &self.socket.control.limits;
         match ready {
             Ready::Write => limits.may_send(),
@@ -507,7 +512,10 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// sockets.
     pub(super) fn acquire(&self) -> Result<sys::descriptor::FdGuard<'a>, Error> {
         self.socket.acquire().map_err(|errno| {
-            let interrupted = self.socket.control.check(self.deadline.generation, None);
+            let interrupted = self
+                .socket
+                .control
+                .check(self.deadline.interrupts_before, None);
             interrupted.err().unwrap_or(errno.into())
         })
     }
@@ -519,7 +527,9 @@ impl<'a, V: VmContext> Call<'a, V> {
             return Err(Errno::EAGAIN.into());
         }
         let left = self.deadline.remaining()?;
-        self.socket.control.check(self.deadline.generation, left)
+        self.socket
+            .control
+            .check(self.deadline.interrupts_before, left)
     }
 
     /// Applies the descriptor's own settings to a blocking call: EAGAIN if another owner
@@ -764,7 +774,7 @@ pub(super) fn wait_until(
         if done() {
             return Ok(());
         }
-        let left = control.check(deadline.generation, deadline.remaining()?)?;
+        let left = control.check(deadline.interrupts_before, deadline.remaining()?)?;
         let polled = vm.detached(move || {
             let polled = signals.poll(&mut [], left);
             drop(signals);

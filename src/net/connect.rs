@@ -149,9 +149,9 @@ impl Socket {
         }
         // The peer is set first, for threads that see the mark.
         self.control.observer.remember_peer(self.id, address);
-        self.unmark_told();
+        self.unmark_reported();
         if self.mark_connecting() {
-            self.tell_connect(address, None);
+            self.emit_connect(address, None);
         }
     }
 
@@ -160,7 +160,7 @@ impl Socket {
     fn report_connect(&self, address: &SockAddr, connected: &Result<(), Error>) {
         let errno = match connected {
             // This call returned the result of an earlier connect in the background.
-            Ok(()) if self.unmark_told() => return,
+            Ok(()) if self.unmark_reported() => return,
             Ok(()) => return self.end_connect(address, Ok(())),
             Err(Error::Errno(Errno::EINPROGRESS)) => return self.begin_connect(address),
             // A connect of an earlier call goes on.
@@ -177,11 +177,11 @@ impl Socket {
 
     fn end_connect(&self, address: &SockAddr, connected: Result<(), Errno>) {
         self.forget_connect();
-        self.tell_connect(address, Some(connected));
+        self.emit_connect(address, Some(connected));
     }
 
     /// Reports that a connect goes on, or has ended.
-    fn tell_connect(&self, address: &SockAddr, ended: Option<Result<(), Errno>>) {
+    fn emit_connect(&self, address: &SockAddr, ended: Option<Result<(), Errno>>) {
         let id = self.id;
         let name = self.control.observer.name_of(address);
         let name = name.as_deref();
@@ -234,7 +234,7 @@ impl Socket {
     fn saw_end(&self, connected: Result<(), Errno>) {
         if let Some(address) = self.forget_connect() {
             if connected.is_ok() {
-                self.mark_told();
+                self.mark_reported();
             }
             self.end_connect(&address, connected);
         }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Control {
     /// The number of interrupts so far. An interrupt ends the calls that began before it,
     /// not later ones.
-    generation: AtomicU64,
+    interrupts: AtomicU64,
     /// No call may wait any more.
     stopped: AtomicBool,
     /// Nanoseconds from [`origin`]; `u64::MAX` for none.
@@ -46,7 +46,7 @@ impl Default for Control {
         // call.
         fork::watch();
         Self {
-            generation: AtomicU64::new(0),
+            interrupts: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
             deadline: AtomicU64::new(u64::MAX),
             longest: AtomicU64::new(u64::MAX),
@@ -78,7 +78,7 @@ fn nanos(duration: Duration) -> u64 {
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Control")
-            .field("generation", &self.generation)
+            .field("interrupts", &self.interrupts)
             .field("stopped", &self.stopped)
             .field("limits", &self.limits)
             .field("ledger", &self.ledger)
@@ -116,13 +116,13 @@ impl Control {
         self.raises_sigpipe.load(Ordering::Relaxed)
     }
 
-    pub(super) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+    pub(super) fn interrupts(&self) -> u64 {
+        self.interrupts.load(Ordering::Acquire)
     }
 
     /// Ends every call that has begun, with [`Error::Interrupted`].
     pub(crate) fn interrupt(&self) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.interrupts.fetch_add(1, Ordering::AcqRel);
         self.waiters.wake_all();
     }
 
@@ -175,14 +175,14 @@ impl Control {
         Duration::from_nanos(self.busy_poll.load(Ordering::Relaxed))
     }
 
-    /// Returns how long a call may still wait. It began at `generation`, and its own
+    /// Returns how long a call may still wait. It began after `before` interrupts, and its own
     /// timeout has `left`. [`Error::Interrupted`] if the host has ended the call.
     pub(super) fn check(
         &self,
-        generation: u64,
+        before: u64,
         left: Option<Duration>,
     ) -> Result<Option<Duration>, Error> {
-        if self.generation() != generation || self.is_stopped() {
+        if self.interrupts() != before || self.is_stopped() {
             return Err(Error::Interrupted);
         }
         let deadline = match self.deadline.load(Ordering::Acquire) {

@@ -53,7 +53,7 @@ pub(crate) struct Deadline {
     /// The host's limit on any wait.
     longest: Option<Duration>,
     /// The number of interrupts before the call.
-    pub(super) generation: u64,
+    pub(super) interrupts_before: u64,
 }
 
 impl Deadline {
@@ -65,7 +65,7 @@ impl Deadline {
             ends: None,
             kernels: None,
             longest: control.longest(),
-            generation: control.generation(),
+            interrupts_before: control.interrupts(),
         }
     }
 

@@ -33,7 +33,7 @@ pub(crate) use control::Control;
 pub(crate) use deadline::{Deadline, Timeout};
 pub(crate) use error::Error;
 pub(crate) use ledger::Moving;
-pub use observer::{Event, Limit};
+pub use observer::{Event, Limit, SocketId};
 pub(crate) use observer::{Hook, Observer};
 pub(crate) use opening::{detect, duplicate, has_port};
 pub(crate) use resolver::EAI_ADDRFAMILY;

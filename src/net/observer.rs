@@ -11,8 +11,38 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// A number that no other socket of the process has had.
-pub(crate) type SocketId = u64;
+/// Number of a script's socket, which no other socket of the process has or has had.
+///
+/// ```
+/// use rustpython_socket::{Event, SocketModule};
+///
+/// let module = SocketModule::new();
+/// let handle = module.handle();
+/// let module = module.on_event(move |event| {
+///     if let Event::Listening { id, .. } = event {
+///         println!("socket {id} listens, and is closed");
+///         handle.close_socket(*id);
+///     }
+/// });
+/// # drop(module);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketId(u64);
+
+impl SocketId {
+    /// Returns an id that was not given out before.
+    pub(crate) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Writes the number.
+impl fmt::Display for SocketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// A limit that the host set, and a script reached.
 ///
@@ -94,7 +124,7 @@ pub enum Event<'a> {
     #[non_exhaustive]
     Opened {
         /// The socket.
-        id: u64,
+        id: SocketId,
         /// AF_ number.
         family: i32,
         /// SOCK_ number without flags.
@@ -104,7 +134,7 @@ pub enum Event<'a> {
     #[non_exhaustive]
     Connecting {
         /// The socket.
-        id: u64,
+        id: SocketId,
         /// The peer.
         address: &'a SockAddr,
         /// The name that the script last looked up and that led to the address, as far as
@@ -115,7 +145,7 @@ pub enum Event<'a> {
     #[non_exhaustive]
     Connected {
         /// The socket.
-        id: u64,
+        id: SocketId,
         /// The peer.
         address: &'a SockAddr,
         /// The name that the script last looked up and that led to the address, as far as
@@ -126,7 +156,7 @@ pub enum Event<'a> {
     #[non_exhaustive]
     ConnectFailed {
         /// The socket.
-        id: u64,
+        id: SocketId,
         /// The peer that was not reached.
         address: &'a SockAddr,
         /// The name that the script last looked up and that led to the address, as far as
@@ -139,7 +169,7 @@ pub enum Event<'a> {
     #[non_exhaustive]
     Listening {
         /// The socket.
-        id: u64,
+        id: SocketId,
         /// The address that it listens on (getsockname(2)).
         address: &'a SockAddr,
     },
@@ -148,9 +178,9 @@ pub enum Event<'a> {
     Accepted {
         /// The connection; `None` if the script got only the number of its descriptor
         /// (`socket._accept()`).
-        id: Option<u64>,
+        id: Option<SocketId>,
         /// The socket that listens.
-        listener: u64,
+        listener: SocketId,
         /// The address of the peer; empty if the peer has none.
         peer: &'a SockAddr,
     },
@@ -175,7 +205,7 @@ pub enum Event<'a> {
     #[non_exhaustive]
     Received {
         /// The socket.
-        id: u64,
+        id: SocketId,
         /// The number of bytes.
         bytes: usize,
     },
@@ -183,7 +213,7 @@ pub enum Event<'a> {
     #[non_exhaustive]
     Sent {
         /// The socket.
-        id: u64,
+        id: SocketId,
         /// The number of bytes.
         bytes: usize,
     },
@@ -207,7 +237,7 @@ pub enum Event<'a> {
     #[non_exhaustive]
     Closed {
         /// The socket.
-        id: u64,
+        id: SocketId,
         /// The bytes that it received in all.
         bytes_received: u64,
         /// The bytes that it sent in all.
@@ -319,7 +349,7 @@ mod tests {
     #[test]
     fn a_child_process_knows_the_connects_that_go_on_and_their_names() {
         let observer = Observer::default();
-        let id: SocketId = 1;
+        let id = SocketId::next();
         let address = SockAddr::from(SocketAddr::from(([127, 0, 0, 1], 80)));
         observer.remember_peer(id, &address);
         observer.resolved("here.test", Ok(&[[127, 0, 0, 1].into()]));

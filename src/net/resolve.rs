@@ -67,7 +67,7 @@ pub(crate) fn addresses<V: VmContext>(
     };
     // A literal is no name, so there is no event, though its service may be looked up.
     let wanted = control.observer.is_hooked() && !is_literal;
-    let told = query.host.clone().filter(|_| wanted);
+    let reported = query.host.clone().filter(|_| wanted);
     let found =
         in_background(
             vm,
@@ -79,8 +79,8 @@ pub(crate) fn addresses<V: VmContext>(
                 _ => Ok(netdb::getaddrinfo(&query)?),
             },
         );
-    if let Some(host) = told {
-        tell_addresses(control, &host, &found, |found| {
+    if let Some(host) = reported {
+        emit_addresses(control, &host, &found, |found| {
             found
                 .iter()
                 .filter_map(|found| found.address.ip())
@@ -93,7 +93,7 @@ pub(crate) fn addresses<V: VmContext>(
 
 /// Reports to the host a name that was looked up.
 #[cold]
-fn tell_addresses<T>(
+fn emit_addresses<T>(
     control: &Control,
     host: &CStr,
     found: &Result<T, Error>,
@@ -114,7 +114,7 @@ fn tell_addresses<T>(
 
 /// Reports to the host an address that was looked up.
 #[cold]
-fn tell_name<T>(
+fn emit_name<T>(
     control: &Control,
     address: IpAddr,
     found: &Result<T, Error>,
@@ -157,7 +157,7 @@ pub(crate) fn getnameinfo<V: VmContext>(
         && flags & libc::NI_NUMERICHOST == 0
         && let Some(ip) = ip
     {
-        tell_name(control, ip, &found, |(host, _)| host);
+        emit_name(control, ip, &found, |(host, _)| host);
     }
     found
 }
@@ -185,7 +185,7 @@ pub(crate) fn gethostbyname<V: VmContext>(
         });
     }
     let resolver = resolver_of(control, Some(&name));
-    let told = control.observer.is_hooked().then(|| name.clone());
+    let reported = control.observer.is_hooked().then(|| name.clone());
     let found = in_background(
         vm,
         control,
@@ -196,8 +196,8 @@ pub(crate) fn gethostbyname<V: VmContext>(
             None => Ok(netdb::gethostbyname(&name)?),
         },
     );
-    if let Some(host) = told {
-        tell_addresses(control, &host, &found, |found| found.addresses.clone());
+    if let Some(host) = reported {
+        emit_addresses(control, &host, &found, |found| found.addresses.clone());
     }
     found
 }
@@ -221,7 +221,7 @@ pub(crate) fn gethostbyaddr<V: VmContext>(
         },
     );
     if control.observer.is_hooked() {
-        tell_name(control, address, &found, |found| &found.name);
+        emit_name(control, address, &found, |found| &found.name);
     }
     found
 }

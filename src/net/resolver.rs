@@ -46,10 +46,18 @@ pub trait Resolver: Send + Sync {
     /// Returns the addresses of a host, the best first. An empty list is
     /// [`ResolveError::NotFound`]. Names come in ASCII form (`xn--`), and otherwise as the
     /// script wrote them. See [`Resolver`] for an example.
+    ///
+    /// # Errors
+    ///
+    /// What the script will see as a `gaierror` or `herror`: see [`ResolveError`].
     fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError>;
 
     /// Returns the name of the host with an address, for `gethostbyaddr` and
     /// `getnameinfo`. Without this method no address has a name.
+    ///
+    /// # Errors
+    ///
+    /// What the script will see as a `herror` or `gaierror`.
     ///
     /// ```
     /// use rustpython_socket::{ResolveError, Resolver};

@@ -29,7 +29,7 @@ pub(crate) struct Socket {
     socket_type: AtomicI32,
     protocol: AtomicI32,
     /// [`SHUT_READ`] and [`SHUT_WRITE`], which the kernel does not report; [`CONNECTING`]
-    /// and [`TOLD`].
+    /// and [`REPORTED`].
     marks: AtomicU8,
     pub(crate) waiters: Waiters,
     pub(super) busy_poll: BusyPoll,
@@ -48,7 +48,7 @@ const SHUT_WRITE: u8 = 2;
 /// hear of.
 const CONNECTING: u8 = 4;
 /// Mark that the host was told of the end of that connect.
-const TOLD: u8 = 8;
+const REPORTED: u8 = 8;
 
 /// Marks of SO_REUSEADDR and SO_REUSEPORT, which the kernel gets with bind(2).
 const REUSE_ADDRESS: u8 = 16;
@@ -70,7 +70,7 @@ impl Socket {
             waiters: Waiters::new(),
             busy_poll: BusyPoll::new(),
             control,
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            id: SocketId::next(),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
         }
@@ -260,14 +260,14 @@ impl Socket {
         Some((mark, self.marks.load(Ordering::Relaxed) & mark != 0))
     }
 
-    /// Sets TOLD. The next connect(2) may report the end of the connect once more.
-    pub(super) fn mark_told(&self) {
-        self.marks.fetch_or(TOLD, Ordering::Relaxed);
+    /// Sets REPORTED. The next connect(2) may report the end of the connect once more.
+    pub(super) fn mark_reported(&self) {
+        self.marks.fetch_or(REPORTED, Ordering::Relaxed);
     }
 
-    /// Clears TOLD; returns whether it was set.
-    pub(super) fn unmark_told(&self) -> bool {
-        self.marks.fetch_and(!TOLD, Ordering::Relaxed) & TOLD != 0
+    /// Clears REPORTED; returns whether it was set.
+    pub(super) fn unmark_reported(&self) -> bool {
+        self.marks.fetch_and(!REPORTED, Ordering::Relaxed) & REPORTED != 0
     }
 
     /// Tells whether a connect goes on in the background.
@@ -406,8 +406,6 @@ impl Drop for Socket {
         drop(self.take_linger());
     }
 }
-
-static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 #[cfg(all(test, target_pointer_width = "64"))]
 mod tests {

@@ -79,7 +79,7 @@ pub(super) fn sendmsg(
         Some(ancdata) => control_data(ancdata, vm)?,
         None => Vec::new(),
     };
-    permit_control(zelf, &control).or_raise(vm)?;
+    check_control(zelf, &control).or_raise(vm)?;
     let (control, _rights) = hold_rights(zelf, control).or_raise(vm)?;
     let target = match address {
         Some(address) => Some(connection::destination(
@@ -152,7 +152,7 @@ fn push_control(
 
 /// Asks the gate about ancillary data, because it can carry descriptors, and because
 /// some items do for one message what a socket option does for all.
-fn permit_control(zelf: &Py<BaseSocket>, control: &[u8]) -> Result<(), Denied> {
+fn check_control(zelf: &Py<BaseSocket>, control: &[u8]) -> Result<(), Denied> {
     let runtime = &zelf.state.runtime;
     if !runtime.gate.is_guarded() || control.is_empty() {
         return Ok(());

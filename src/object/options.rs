@@ -67,7 +67,7 @@ varargs {
 const LONGEST_OPTION: usize = 1024;
 
 /// Asks the gate whether the script may read or set an option.
-fn permit(zelf: &Py<BaseSocket>, level: i32, name: i32) -> Result<(), Denied> {
+fn check_option(zelf: &Py<BaseSocket>, level: i32, name: i32) -> Result<(), Denied> {
     let target = Target::socket_option(level, name);
     zelf.state.runtime.gate.check(Operation::SetOption, &target)
 }
@@ -79,7 +79,7 @@ pub(super) fn getsockopt(
     buflen: i32,
     vm: &VirtualMachine,
 ) -> PyResult {
-    permit(zelf, level, option).or_raise(vm)?;
+    check_option(zelf, level, option).or_raise(vm)?;
     let socket = &zelf.socket;
     if answers_descriptor(level, option) {
         return get_descriptor(zelf, level, option, buflen, vm);
@@ -166,7 +166,7 @@ pub(super) fn setsockopt(
             )));
         }
         let optlen = args::unsigned(optlen, vm)?;
-        permit(zelf, level, option).or_raise(vm)?;
+        check_option(zelf, level, option).or_raise(vm)?;
         let set = zelf.socket.set_option_length(level, option, optlen);
         return set.or_raise(vm);
     }
@@ -179,8 +179,8 @@ pub(super) fn setsockopt(
     let may_set = |membership: &dyn Fn() -> Option<(IpAddr, u16)>| -> Result<(), Error> {
         if zelf.state.runtime.gate.is_guarded() {
             match membership() {
-                Some((group, port)) => permit_group(zelf, group, port)?,
-                None => permit(zelf, level, option)?,
+                Some((group, port)) => check_group(zelf, group, port)?,
+                None => check_option(zelf, level, option)?,
             }
         }
         Ok(())
@@ -192,7 +192,7 @@ pub(super) fn setsockopt(
 /// Asks the gate whether the script may join or leave a multicast group. This is asked
 /// as a bind to the address of the group and the port of the socket, because the script
 /// then receives what is sent there.
-fn permit_group(zelf: &Py<BaseSocket>, group: IpAddr, port: u16) -> Result<(), Denied> {
+fn check_group(zelf: &Py<BaseSocket>, group: IpAddr, port: u16) -> Result<(), Denied> {
     let group = SocketAddr::new(group, port).into();
     let gate = &zelf.state.runtime.gate;
     gate.address(Operation::Bind, group, None).map(drop)

@@ -133,7 +133,7 @@ pub(super) fn recvfrom(
 }
 
 /// Returns the buffer, and the number of bytes to fill; 0 means all.
-fn destination(
+fn buffer_to_fill(
     buffer: &PyObjectRef,
     nbytes: isize,
     caller: &str,
@@ -183,7 +183,7 @@ pub(super) fn recv_into(
         }
     }
     let too_small = "buffer too small for requested bytes";
-    let (buffer, len) = destination(buffer, nbytes, "recv_into", too_small, vm)?;
+    let (buffer, len) = buffer_to_fill(buffer, nbytes, "recv_into", too_small, vm)?;
     if len == 0 {
         return Ok(0);
     }
@@ -217,7 +217,7 @@ fn recvfrom_into(
     vm: &VirtualMachine,
 ) -> PyResult<(usize, PyObjectRef)> {
     let too_small = "nbytes is greater than the length of the buffer";
-    let (buffer, len) = destination(buffer, nbytes, "recvfrom_into", too_small, vm)?;
+    let (buffer, len) = buffer_to_fill(buffer, nbytes, "recvfrom_into", too_small, vm)?;
     let room = Room {
         memory: &buffer,
         len,

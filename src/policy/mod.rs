@@ -134,6 +134,7 @@ impl<'a> Target<'a> {
     ///
     /// assert_eq!(Target::name("example.com", None).to_string(), "example.com");
     /// ```
+    #[must_use]
     pub const fn name(host: &'a str, port: Option<u16>) -> Self {
         Self::Name { host, port }
     }
@@ -148,6 +149,7 @@ impl<'a> Target<'a> {
     /// assert_eq!(Target::address(address).to_string(), "127.0.0.1:80");
     /// # Ok::<(), std::net::AddrParseError>(())
     /// ```
+    #[must_use]
     pub fn address(address: impl Into<SockAddr>) -> Self {
         Self::Address {
             address: address.into(),
@@ -169,6 +171,7 @@ impl<'a> Target<'a> {
     /// assert!(rules.check(Operation::Connect, &target).is_ok());
     /// # Ok::<(), rustpython_socket::RuleError>(())
     /// ```
+    #[must_use]
     pub fn resolved(address: impl Into<SockAddr>, name: &'a str) -> Self {
         Self::Address {
             address: address.into(),
@@ -190,6 +193,7 @@ impl<'a> Target<'a> {
     /// assert!(rules.check(Operation::Connect, &target).is_ok());
     /// # Ok::<(), rustpython_socket::RuleError>(())
     /// ```
+    #[must_use]
     pub fn known_as(address: impl Into<SockAddr>, names: &'a [&'a str]) -> Self {
         Self::Address {
             address: address.into(),
@@ -206,6 +210,7 @@ impl<'a> Target<'a> {
     /// let target = Target::socket(2, 3, 0);
     /// assert_eq!(target.to_string(), "socket of family 2, type 3, protocol 0");
     /// ```
+    #[must_use]
     pub const fn socket(family: i32, socket_type: i32, protocol: i32) -> Self {
         Self::Socket {
             family,
@@ -221,6 +226,7 @@ impl<'a> Target<'a> {
     ///
     /// assert_eq!(Target::socket_option(1, 2).to_string(), "option 1:2");
     /// ```
+    #[must_use]
     pub const fn socket_option(level: i32, name: i32) -> Self {
         Self::SocketOption { level, name }
     }
@@ -290,6 +296,7 @@ impl Denied {
     /// let denied = Denied::new("scripts may not listen");
     /// # drop(denied);
     /// ```
+    #[must_use]
     pub fn new(reason: impl Into<String>) -> Self {
         Self {
             reason: reason.into(),
@@ -302,6 +309,7 @@ impl Denied {
     /// # use rustpython_socket::Denied;
     /// assert_eq!(Denied::new("no").reason(), "no");
     /// ```
+    #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -365,8 +373,12 @@ impl std::error::Error for Denied {}
 /// # assert!(NoBinding.check(Operation::Bind, &Target::Descriptor(0)).is_err());
 /// ```
 pub trait Policy: Send + Sync {
-    /// Returns `Ok` to allow, or the refusal that the script will see as the text of a
-    /// `PermissionError`. See [`Policy`] for an example.
+    /// Allows an operation, or refuses it. See [`Policy`] for an example.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, which the script will see as the text of a `PermissionError`. A panic
+    /// is one, too.
     fn check(&self, operation: Operation, target: &Target<'_>) -> Result<(), Denied>;
 }
 

@@ -55,6 +55,7 @@ impl SockAddr {
     /// ```
     /// assert!(rustpython_socket::SockAddr::empty().is_empty());
     /// ```
+    #[must_use]
     pub const fn empty() -> Self {
         Self {
             bytes: [0; CAPACITY],
@@ -100,6 +101,7 @@ impl SockAddr {
     ///
     /// assert_eq!(SockAddr::vsock(2, 80).as_vsock(), Some((2, 80)));
     /// ```
+    #[must_use]
     pub fn vsock(cid: u32, port: u32) -> Self {
         use layout::vsock::{CID, PORT, SIZE};
         let fields: [(usize, &[u8]); 2] = [(PORT, &port.to_ne_bytes()), (CID, &cid.to_ne_bytes())];
@@ -116,6 +118,7 @@ impl SockAddr {
     /// assert_eq!(SockAddr::from_bytes(unix.as_bytes()), Some(unix));
     /// assert_eq!(SockAddr::from_bytes(&[0; 200]), None);
     /// ```
+    #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut addr = Self::empty();
         addr.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
@@ -131,6 +134,7 @@ impl SockAddr {
     /// let address = SockAddr::unix("/a").unwrap();
     /// assert!(address.as_bytes().ends_with(b"/a\0"));
     /// ```
+    #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
@@ -150,6 +154,7 @@ impl SockAddr {
     /// ```
     /// assert_eq!(rustpython_socket::SockAddr::empty().len(), 0);
     /// ```
+    #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
@@ -159,6 +164,7 @@ impl SockAddr {
     /// ```
     /// assert!(rustpython_socket::SockAddr::empty().is_empty());
     /// ```
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -168,6 +174,7 @@ impl SockAddr {
     /// ```
     /// assert_eq!(rustpython_socket::SockAddr::empty().family(), 0);
     /// ```
+    #[must_use]
     pub fn family(&self) -> i32 {
         match self.as_bytes() {
             [a, b, ..] => libc::sa_family_t::from_ne_bytes([*a, *b]).into(),
@@ -229,6 +236,7 @@ impl SockAddr {
     /// assert_eq!(SockAddr::from(address).as_socket(), Some(address));
     /// # Ok::<(), std::net::AddrParseError>(())
     /// ```
+    #[must_use]
     pub fn as_socket(&self) -> Option<SocketAddr> {
         Some(match self.ip()? {
             (IpAddr::V4(ip), port) => SocketAddrV4::new(ip, port).into(),
@@ -247,6 +255,7 @@ impl SockAddr {
     /// let address = SockAddr::unix("/a").unwrap();
     /// assert_eq!(address.as_pathname(), Some(Path::new("/a")));
     /// ```
+    #[must_use]
     pub fn as_pathname(&self) -> Option<&Path> {
         match self.as_unix()? {
             UnixName::Path(path) => Some(Path::new(OsStr::from_bytes(path))),
@@ -263,6 +272,7 @@ impl SockAddr {
     /// let address = SockAddr::unix("\0a").unwrap();
     /// assert_eq!(address.as_abstract(), Some(&b"a"[..]));
     /// ```
+    #[must_use]
     pub fn as_abstract(&self) -> Option<&[u8]> {
         match self.as_unix()? {
             UnixName::Abstract(name) => Some(name),
@@ -292,6 +302,7 @@ impl SockAddr {
     /// assert_eq!(SockAddr::vsock(2, 80).as_vsock(), Some((2, 80)));
     /// assert_eq!(SockAddr::empty().as_vsock(), None);
     /// ```
+    #[must_use]
     pub fn as_vsock(&self) -> Option<(u32, u32)> {
         if self.family() != libc::AF_VSOCK {
             return None;
@@ -411,24 +422,6 @@ impl fmt::Display for SockAddr {
         } else {
             write!(f, "family {}", self.family())
         }
-    }
-}
-
-/// The error is the address itself, which is of another family.
-///
-/// ```
-/// use rustpython_socket::SockAddr;
-/// use std::net::SocketAddr;
-///
-/// let address: SocketAddr = "127.0.0.1:80".parse()?;
-/// assert_eq!(SocketAddr::try_from(SockAddr::from(address)), Ok(address));
-/// # Ok::<(), std::net::AddrParseError>(())
-/// ```
-impl TryFrom<SockAddr> for SocketAddr {
-    type Error = SockAddr;
-
-    fn try_from(address: SockAddr) -> Result<Self, SockAddr> {
-        address.as_socket().ok_or(address)
     }
 }
 

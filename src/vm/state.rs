@@ -75,7 +75,7 @@ pub(crate) struct State {
     /// The version of the class `socket.socket` as long as no script changed it.
     pub(crate) plain: AtomicU32,
     /// True once SocketIO is registered with the abstract classes of `io`.
-    pub(crate) io_told: AtomicBool,
+    pub(crate) is_known_to_io: AtomicBool,
     /// The classes `socket.socket`, the newest last. There are several if a script
     /// removed the module from `sys.modules` and imported it again.
     pub(crate) classes: Inherited<Vec<SocketClass>>,

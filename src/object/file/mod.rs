@@ -39,9 +39,9 @@ fn io(vm: &VirtualMachine) -> PyResult {
 /// `import socket` does not call it, because `io` would double its time.
 pub(crate) fn socket_io_type(state: &State, vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     let class = static_type(vm)?.to_owned();
-    if !state.io_told.load(Ordering::Relaxed) {
-        tell_io(&class, vm)?;
-        state.io_told.store(true, Ordering::Relaxed);
+    if !state.is_known_to_io.load(Ordering::Relaxed) {
+        register_with_io(&class, vm)?;
+        state.is_known_to_io.store(true, Ordering::Relaxed);
     }
     Ok(class)
 }
@@ -49,7 +49,7 @@ pub(crate) fn socket_io_type(state: &State, vm: &VirtualMachine) -> PyResult<PyT
 /// Registers a class with `io.RawIOBase`, an abstract class written in Python, as `io`
 /// does with the classes of `_io`. Without the standard library there is no such class,
 /// and nothing to do.
-fn tell_io(class: &Py<PyType>, vm: &VirtualMachine) -> PyResult<()> {
+fn register_with_io(class: &Py<PyType>, vm: &VirtualMachine) -> PyResult<()> {
     let library = match vm.import("io", 0) {
         Ok(library) => library,
         Err(raised) if raised.fast_isinstance(vm.ctx.exceptions.import_error) => return Ok(()),

@@ -39,6 +39,7 @@ impl RuleError {
     /// let error = "list=:80".parse::<Rule>().unwrap_err();
     /// assert_eq!(error.text(), "list=:80");
     /// ```
+    #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -51,6 +52,7 @@ impl RuleError {
     /// let error = "example.com:".parse::<Rule>().unwrap_err();
     /// assert_eq!(error.position(), 12);
     /// ```
+    #[must_use]
     pub fn position(&self) -> usize {
         self.position
     }
@@ -62,6 +64,7 @@ impl RuleError {
     /// let error = "example.com:".parse::<Rule>().unwrap_err();
     /// assert_eq!(error.message(), "a port is missing");
     /// ```
+    #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -77,6 +80,7 @@ impl RuleError {
     ///     "a port is a number\n  example.com:http\n              ^"
     /// );
     /// ```
+    #[must_use]
     pub fn render(&self) -> String {
         // Each character must take one column, otherwise the caret would be misplaced.
         let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
