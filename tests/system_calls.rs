@@ -17,8 +17,8 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 use support::{Lean, rounds, run_on, set_int, skip};
@@ -279,7 +279,8 @@ for one in made: one.settimeout(30)",
     },
 ];
 
-/// `there` and `later` let the peer act: so many times, or once when the script waits.
+/// `there` and `later` let the peer act: so many times, or once when the script waits;
+/// `acted` waits until the peer has.
 const SCRIPT: &str = "
 def full(a):
     a.setblocking(False)
@@ -302,12 +303,14 @@ def all_wait(call):
     before()
     later(True)
     call()
+    acted()
     for round in range(ROUNDS):
         before()
         later(round % 20 == 0)
         mark('begin one of')
         call()
         mark('end')
+        acted()
 ";
 
 /// Makes the system call that is looked for in strace's output.
@@ -350,6 +353,7 @@ fn make_calls() {
         let script = gettid().as_raw();
         let acting = peer.clone();
         let sender = waits.clone();
+        let (acts, acted) = channel();
         let helper = thread::spawn(move || {
             while let Some(long) = waiting.recv().unwrap() {
                 wait_until_it_waits(script);
@@ -357,6 +361,7 @@ fn make_calls() {
                     thread::sleep(Duration::from_millis(30));
                 }
                 acting.act();
+                acts.send(()).unwrap();
             }
         });
         lean.interpreter.enter(|vm| {
@@ -378,6 +383,10 @@ fn make_calls() {
             set(vm, &scope, "later", move |long| {
                 sender.send(Some(long != 0)).unwrap()
             });
+            // A call may be over before its peer is.
+            let acted = Mutex::new(acted);
+            let acted = vm.new_function("acted", move || acted.lock().unwrap().recv().unwrap());
+            scope.globals.set_item("acted", acted.into(), vm).unwrap();
             let name = row.name;
             let marks = vm.new_function("mark", move |what: String| mark(&what, name));
             scope.globals.set_item("mark", marks.into(), vm).unwrap();
