@@ -424,8 +424,9 @@ impl Counted {
 }
 
 /// System calls that are not the call's own: those of the allocator, which has to keep the
-/// results, and the return from a signal handler.
-const OTHERS: [&str; 7] = [
+/// results and shares a lock with the peer's thread, and the return from a signal handler.
+const OTHERS: [&str; 8] = [
+    "futex",
     "mmap",
     "munmap",
     "mprotect",
