@@ -22,9 +22,69 @@ def of_version(context, version):
 
 
 def check_end(test, error):
-    """The reason is OpenSSL's, where the library is that."""
-    test.assertEqual(error.errno, ssl.SSL_ERROR_EOF)
-    test.assertIn((error.reason, error.library), ((None, None), ("UNEXPECTED_EOF_WHILE_READING", "SSL")))
+    test.assertEqual((error.reason, error.library), ("UNEXPECTED_EOF_WHILE_READING", "SSL"))
+    start = "[SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred in violation of protocol"
+    check_text(test, error, ssl.SSL_ERROR_EOF, start)
+
+
+def check_text(test, error, number, start):
+    """The number and the text are all arguments. OpenSSL adds a place in its own source."""
+    test.assertEqual(error.args, (number, error.strerror))
+    test.assertEqual(error.errno, number)
+    test.assertTrue(str(error).startswith(start), str(error))
+
+
+class Errors(TlsTest):
+    def test_a_peer_without_tls(self):
+        near, far = self.pair()
+        far.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        with self.assertRaises(ssl.SSLError) as caught:
+            client_context().wrap_socket(near, server_hostname="localhost")
+        error = caught.exception
+        self.assertEqual((error.reason, error.library), ("WRONG_VERSION_NUMBER", "SSL"))
+        check_text(self, error, ssl.SSL_ERROR_SSL, "[SSL: WRONG_VERSION_NUMBER] wrong version number")
+
+    def test_an_end_in_the_handshake(self):
+        near, far = self.pair()
+
+        def hang_up():
+            far.recv(1)
+            while far.recv(9999, socket.MSG_DONTWAIT | socket.MSG_PEEK) and len(
+                    far.recv(9999)) == 9999:
+                pass
+            far.close()
+
+        background = self.background(hang_up)
+        with self.assertRaises(ssl.SSLEOFError) as caught:
+            client_context().wrap_socket(near, server_hostname="localhost")
+        background.result()
+        check_end(self, caught.exception)
+
+    def test_not_now(self):
+        client = client_context().wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost")
+        with self.assertRaises(ssl.SSLWantReadError) as caught:
+            client.do_handshake()
+        check_text(self, caught.exception, ssl.SSL_ERROR_WANT_READ, "The operation did not complete (read)")
+
+    def test_an_alert(self):
+        near, far = self.tcp_pair()
+        context = server_context()
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+
+        def serve():
+            with self.assertRaises(ssl.SSLError):
+                context.wrap_socket(far, server_side=True)
+            far.close()
+
+        background = self.background(serve)
+        with self.assertRaises(ssl.SSLError) as caught:
+            of_version(client_context(), ssl.TLSVersion.TLSv1_2).wrap_socket(
+                near, server_hostname="localhost")
+        background.result()
+        error = caught.exception
+        self.assertEqual((error.reason, error.library), ("TLSV1_ALERT_PROTOCOL_VERSION", "SSL"))
+        start = "[SSL: TLSV1_ALERT_PROTOCOL_VERSION] tlsv1 alert protocol version"
+        check_text(self, error, ssl.SSL_ERROR_SSL, start)
 
 
 class Conversations(TlsTest):

@@ -2,6 +2,7 @@
 //! CPython's. `py_tests/test_corrections.py` has a test for each (`Certificates`),
 //! which fails without the correction.
 
+use crate::bridge::args;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyBytes, PyStr};
 use rustpython_vm::function::FuncArgs;
 use rustpython_vm::{AsObject, PyObjectRef, PyResult, VirtualMachine};
@@ -9,9 +10,21 @@ use rustpython_vm::{AsObject, PyObjectRef, PyResult, VirtualMachine};
 /// SSL_ERROR_SSL (SSL_get_error(3)).
 const SSL_ERROR_SSL: i32 = 1;
 
+const SSL_ERROR_WANT_READ: i32 = 2;
+const SSL_ERROR_WANT_WRITE: i32 = 3;
+
+/// The connection ended without close_notify. OpenSSL has no such number; Python's `ssl`
+/// has.
+const SSL_ERROR_EOF: i32 = 8;
+
 /// X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY (X509_STORE_CTX_get_error(3)).
 const NO_LOCAL_ISSUER: i32 = 20;
 const NO_LOCAL_ISSUER_TEXT: &str = "unable to get local issuer certificate";
+
+const END_OF_FILE: &str = "EOF occurred in violation of protocol";
+
+/// The library's text for a peer that sends something else than TLS.
+const NO_TLS: &str = "before TLS handshake with data";
 
 /// Converts the first arguments, which are paths, to str or bytes, because the library
 /// refuses `pathlib.Path`.
@@ -46,8 +59,10 @@ fn path(value: PyObjectRef, vm: &VirtualMachine) -> PyResult {
 }
 
 /// Completes an exception of the library: adds the number and the attributes that it
-/// lacks. A handshake that fails because there is no certificate authority gets an
-/// exception of CPython's class.
+/// lacks, and OpenSSL's names for the end of the connection, for alerts, and for a peer
+/// that does not speak TLS. The arguments are the number and the text alone, without
+/// the library's None for each file name. A handshake that fails because there is no
+/// certificate authority gets an exception of CPython's class.
 pub(super) fn exception(raised: PyBaseExceptionRef, vm: &VirtualMachine) -> PyBaseExceptionRef {
     completed(raised, vm).unwrap_or_else(|other| other)
 }
@@ -64,24 +79,52 @@ fn completed(raised: PyBaseExceptionRef, vm: &VirtualMachine) -> PyResult<PyBase
     if !object.is_instance(&ssl_error, vm)? {
         return Ok(raised);
     }
+    let set = |name: &'static str, value: PyObjectRef| {
+        object.set_attr(vm.ctx.intern_str(name), value, vm)
+    };
     for name in ["library", "reason"] {
-        let name = vm.ctx.intern_str(name);
-        if vm.get_attribute_opt(object, name)?.is_none() {
-            object.set_attr(name, vm.ctx.none(), vm)?;
+        let interned = vm.ctx.intern_str(name);
+        if vm.get_attribute_opt(object, interned)?.is_none() {
+            set(name, vm.ctx.none())?;
         }
     }
-    let number = object.get_attr("errno", vm)?;
-    if !vm.is_none(&number) {
-        return Ok(raised);
+    let number = match object.get_attr("errno", vm)? {
+        number if !vm.is_none(&number) => number,
+        _ => vm.ctx.new_int(SSL_ERROR_SSL).into(),
+    };
+    let mut message = match object.get_attr("strerror", vm)? {
+        message if !vm.is_none(&message) => message,
+        _ => match object.get_attr("args", vm)?.get_item(&0usize, vm) {
+            Ok(message) => message,
+            Err(_) => return Ok(raised),
+        },
+    };
+    let code = args::int(&number, vm)?;
+    if ![SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE].contains(&code)
+        && let Some((reason, text)) = as_openssl(code, &message.str(vm)?.to_string_lossy())
+    {
+        message = vm.ctx.new_str(format!("[SSL: {reason}] {text}")).into();
+        set("library", vm.ctx.new_str("SSL").into())?;
+        set("reason", vm.ctx.new_str(reason).into())?;
     }
-    let message = object.get_attr("args", vm)?.get_item(&0usize, vm);
-    if let Ok(message) = message {
-        let number: PyObjectRef = vm.ctx.new_int(SSL_ERROR_SSL).into();
-        object.set_attr("errno", number.clone(), vm)?;
-        object.set_attr("strerror", message.clone(), vm)?;
-        object.set_attr("args", vm.ctx.new_tuple(vec![number, message]), vm)?;
-    }
+    set("errno", number.clone())?;
+    set("strerror", message.clone())?;
+    set("args", vm.ctx.new_tuple(vec![number, message]).into())?;
     Ok(raised)
+}
+
+/// Returns OpenSSL's name and text for an error of the library; `None` if the library's
+/// text is to stay.
+fn as_openssl(code: i32, text: &str) -> Option<(String, String)> {
+    if code == SSL_ERROR_EOF && text == END_OF_FILE {
+        return Some(("UNEXPECTED_EOF_WHILE_READING".into(), text.into()));
+    }
+    if text == NO_TLS {
+        return Some(("WRONG_VERSION_NUMBER".into(), "wrong version number".into()));
+    }
+    // The library names an alert as OpenSSL does, and leaves out the text.
+    let name = text.strip_prefix("[SSL] ")?;
+    Some((name.into(), name.to_lowercase().replace('_', " ")))
 }
 
 /// Returns the exception of a server that demands certificates and has no authority to

@@ -198,6 +198,22 @@ fn what_the_library_raises_is_completed() {
 tls.fails = _ssl.SSLError('[SSL: SOMETHING]')
 error = raises(_ssl.SSLError, None, tls.read, 1)
 assert (error.errno, error.strerror) == (1, '[SSL: SOMETHING]') and error.args == (1, '[SSL: SOMETHING]')
+a.setblocking(False)
+for library, code, text, reason in (
+    (_ssl.SSLError, 8, 'EOF occurred in violation of protocol', 'UNEXPECTED_EOF_WHILE_READING'),
+    (_ssl.SSLError, 1, 'before TLS handshake with data', 'WRONG_VERSION_NUMBER'),
+    (_ssl.SSLError, 1, '[SSL] TLSV1_ALERT_UNKNOWN_CA', 'TLSV1_ALERT_UNKNOWN_CA'),
+    (_ssl.SSLWantReadError, 2, 'The operation did not complete (read)', None),
+    (_ssl.SSLError, 1, '[SSL: X] x', None),
+):
+    tls.fails = library(code, text, None)
+    tls.fails.args = (code, text, None, None, None)
+    for _ in range(2):
+        error = raises(library, None, tls.do_handshake)
+        assert error.args == (code, error.strerror) and error.reason == reason, (error.args, error.reason)
+    said = error.strerror
+    assert said == text if reason is None else said.startswith('[SSL: ' + reason + '] '), said
+a.setblocking(True)
 tls.fails = ValueError('there are no root trust anchors')
 error = raises(_ssl.SSLCertVerificationError, None, tls.do_handshake)
 assert (error.verify_code, error.reason) == (20, 'CERTIFICATE_VERIFY_FAILED'), vars(error)
