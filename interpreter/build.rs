@@ -78,6 +78,20 @@ const CORRECTIONS: &[Correction] = &[
             r#"data = do.unused_data[8:].decode("latin-1").lstrip("\x00").encode("latin-1")"#,
         )],
     ),
+    // The line that ends uuencoded data, and the last line of a time zone's file.
+    (
+        "email.message",
+        "email/message.py",
+        &[(
+            r"line.strip(b' \t\r\n\f') == b'end'",
+            r"line.decode('latin-1').strip(' \t\r\n\f') == 'end'",
+        )],
+    ),
+    (
+        "zoneinfo._common",
+        "zoneinfo/_common.py",
+        &[(r#"line.rstrip(b"\n")"#, r#"line.removesuffix(b"\n")"#)],
+    ),
     (
         "base64",
         "base64.py",

@@ -8,6 +8,8 @@ correction can be deleted.
 import base64
 import binascii
 import contextlib
+import datetime
+import email
 import gzip
 import http.client
 import io
@@ -15,10 +17,12 @@ import os
 import pathlib
 import smtplib
 import ssl
+import struct
 import unittest
 import unittest.mock
 import urllib.parse
 import xml.sax
+import zoneinfo
 
 from support import OURS, main
 from tls_support import TlsTest, certificate, client_context, server_context
@@ -68,6 +72,25 @@ class Corrections(unittest.TestCase):
     def test_padding(self):
         self.assertEqual(base64.b32decode(b"ME======"), b"a")
         self.assertRaises(binascii.Error, base64.b32decode, b"MFRA" + "\u013d\u013d".encode())
+
+    def test_the_end_of_uuencoded_data(self):
+        message = email.message_from_bytes(
+            b"Content-Transfer-Encoding: x-uuencode\n\nbegin 644 a\n#86)C\nend\xc4\xa0\nend\n")
+        # The line is no end: what it encodes follows the data.
+        self.assertGreater(len(message.get_payload(decode=True)), 3)
+        message = email.message_from_bytes(
+            b"Content-Transfer-Encoding: x-uuencode\n\nbegin 644 a\n#86)C\nend \t\n")
+        self.assertEqual(message.get_payload(decode=True), b"abc")
+
+    def test_a_time_zone(self):
+        def zone(rule):
+            counts = struct.pack(">6L", 0, 0, 0, 0, 1, 4)
+            data = (b"TZif2" + bytes(15) + counts + bytes(6) + b"ABC\0") * 2
+            return zoneinfo.ZoneInfo.from_file(io.BytesIO(data + b"\n" + rule.encode() + b"\n"))
+
+        moment = datetime.datetime(2000, 1, 1, tzinfo=zone("ABC0"))
+        self.assertEqual(moment.utcoffset(), datetime.timedelta(0))
+        self.assertRaises(ValueError, zone, "ABC0\u010a")
 
     def test_a_server_that_closes(self):
         for arguments in ((), ("text",), (1, "text")):
