@@ -11,7 +11,7 @@ import time
 import warnings
 import weakref
 
-from support import LONG, OURS, SocketTest, fill, main
+from support import LONG, OURS, SocketTest, fill, main, python
 
 
 class MakeFile(SocketTest):
@@ -252,6 +252,41 @@ class MakeFile(SocketTest):
         self.other.sendall(data)
         self.assertEqual(reader.read1(), data[:8192])
         self.assertEqual(reader.read(20000 - 8192), data[8192:])
+
+    def test_one_receive_of_more_than_a_mebibyte(self):
+        try:
+            # SO_SNDBUFFORCE
+            self.other.setsockopt(socket.SOL_SOCKET, 32, 1 << 23)
+        except OSError as error:
+            self.skipTest(str(error))
+        data = os.urandom(3 << 20)
+        reader = self.file("rb")
+        self.other.sendall(data)
+        self.assertEqual(reader.read1(1 << 22), data)
+        self.other.sendall(data)
+        self.assertEqual(reader.read1(5 << 19), data[:5 << 19])
+        self.assertEqual(reader.read1(1 << 22), data[5 << 19:])
+        self.other.sendall(data)
+        buffer = bytearray(1 << 22)
+        self.assertEqual(reader.readinto1(buffer), len(data))
+        self.assertEqual(buffer[:len(data)], data)
+
+    def test_a_closed_file_is_not_readable(self):
+        # In a process of its own, because after a change of the class `socket` a file is the
+        # virtual machine's own.
+        script = """
+import socket
+one, other = socket.socketpair()
+for mode in "rb", "rwb", "r", "rw":
+    file = one.makefile(mode)
+    assert file.readable()
+    file.close()
+    try:
+        file.readable()
+    except ValueError:
+        print(mode)
+"""
+        self.assertEqual(python(script).stdout.split(), ["rb", "rwb", "r", "rw"])
 
     def test_end(self):
         reader = self.file("rb")

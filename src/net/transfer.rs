@@ -644,6 +644,11 @@ impl Receive<'_> {
         self.received.set(Some(before + bytes));
         Ok(bytes)
     }
+
+    /// Returns the number of bytes that wait to be received, 0 if the kernel does not say.
+    pub(crate) fn available(&self) -> usize {
+        self.socket.with(sys::socket::available).unwrap_or(0)
+    }
 }
 
 impl Socket {

@@ -34,8 +34,8 @@ use rustpython_vm::{
 };
 use std::fmt;
 
-/// Largest number of bytes that `read1()` and `readinto1()` receive. More bytes seldom
-/// wait in a socket, and the memory is filled with zeros first.
+/// Largest number of bytes for which `read1()` and `readinto1()` make room without
+/// asking how many wait in the socket. The memory is filled with zeros first.
 const AT_ONCE: usize = 1 << 20;
 
 /// Bytes received and not returned yet.
@@ -120,12 +120,19 @@ impl ReadBuffer {
         Ok(self.memory.get_mut(self.end..).unwrap_or_default())
     }
 
-    /// Makes room for a single receive of `n` bytes, up to [`AT_ONCE`]. An empty buffer
-    /// grows beyond its size; bytes that are there are returned first.
-    fn reserve(&mut self, n: usize) -> Result<(), Error> {
-        let n = n.min(AT_ONCE);
+    /// Makes room for a single receive of `n` bytes, or of those that are `available`. An
+    /// empty buffer grows beyond its size; bytes that are there are returned first.
+    fn reserve(&mut self, n: usize, available: impl FnOnce() -> usize) -> Result<(), Error> {
+        if self.len() > 0 || n <= self.size {
+            return Ok(());
+        }
+        let n = if n > AT_ONCE {
+            n.min(available().max(AT_ONCE))
+        } else {
+            n
+        };
         let more = n.saturating_sub(self.memory.len());
-        if self.len() > 0 || n <= self.size || more == 0 {
+        if more == 0 {
             return Ok(());
         }
         self.memory
@@ -189,10 +196,11 @@ enum EndOfData {
 
 /// Receives until `take` returns a result. If no more bytes come, `rest` makes the
 /// result from those that are there. `wanted` is the largest number of bytes that may
-/// be needed.
+/// be needed, `at_once` the number that a single receive may return.
 fn fill_until<T>(
     file: &Py<SocketIo>,
     wanted: usize,
+    at_once: usize,
     mut take: impl FnMut(&mut ReadBuffer) -> Option<T>,
     rest: impl FnOnce(&mut ReadBuffer, EndOfData) -> T,
     vm: &VirtualMachine,
@@ -213,7 +221,7 @@ fn fill_until<T>(
                 None => break EndOfData::NotNow,
             },
         };
-        match receive_natively(file, &socket, wanted, &mut take, vm)? {
+        match receive_natively(file, &socket, [wanted, at_once], &mut take, vm)? {
             Filled::Taken(taken) => return Ok(taken),
             Filled::Ended(why) => break why,
         }
@@ -231,7 +239,7 @@ enum Filled<T> {
 fn receive_natively<T>(
     file: &Py<SocketIo>,
     socket: &Socket,
-    wanted: usize,
+    [wanted, at_once]: [usize; 2],
     take: &mut impl FnMut(&mut ReadBuffer) -> Option<T>,
     vm: &VirtualMachine,
 ) -> PyResult<Filled<T>> {
@@ -243,6 +251,9 @@ fn receive_natively<T>(
             loop {
                 if let Some(taken) = take(&mut read_buffer) {
                     return Ok(Ok(Filled::Taken(taken)));
+                }
+                if let Err(error) = read_buffer.reserve(at_once, || receive.available()) {
+                    return Ok(Err(error));
                 }
                 match read_buffer.receive(receive, wanted) {
                     Ok(Ok(0)) => return Ok(Ok(Filled::Ended(EndOfData::End))),
@@ -309,14 +320,19 @@ pub(super) fn open(raw: &PyObject, size: Option<PyObjectRef>, vm: &VirtualMachin
         .call((raw.to_owned(), 1), vm)
 }
 
-/// Returns the raw file of a reader. `None` if the reader is not over a socket, or was
-/// detached; then `_io`'s own method has to be called.
-fn file(zelf: &PyObject, vm: &VirtualMachine) -> PyResult<Option<PyRef<SocketIo>>> {
+/// Returns the object below a reader, None if that was detached.
+fn raw(zelf: &PyObject, vm: &VirtualMachine) -> PyResult {
     static_cell! {
         static RAW: Option<PyObjectRef>;
     }
     let descriptor = RAW.get_or_init(|| inherited_attribute("raw", vm));
-    let raw = get_inherited(zelf, "raw", descriptor.as_deref(), vm)?;
+    get_inherited(zelf, "raw", descriptor.as_deref(), vm)
+}
+
+/// Returns the raw file of a reader. `None` if the reader is not over a socket, or was
+/// detached; then `_io`'s own method has to be called.
+fn file(zelf: &PyObject, vm: &VirtualMachine) -> PyResult<Option<PyRef<SocketIo>>> {
+    let raw = raw(zelf, vm)?;
     if exact(&raw).is_none() {
         return Ok(None);
     }
@@ -446,6 +462,16 @@ impl SocketReader {
         readinto1(&zelf, &buffer, vm)
     }
 
+    /// True; ValueError once the file was closed.
+    #[pymethod]
+    fn readable(zelf: PyObjectRef, vm: &VirtualMachine) -> PyResult {
+        let raw = raw(&zelf, vm)?;
+        if vm.is_none(&raw) {
+            return inherited(&zelf, "readable", FuncArgs::default(), vm);
+        }
+        vm.call_method(&raw, "readable", ())
+    }
+
     /// True once the file was closed.
     ///
     /// `_io`'s own takes the reader's lock and asks the raw file; its text files
@@ -498,6 +524,7 @@ fn readline(zelf: &PyObject, size: isize, vm: &VirtualMachine) -> PyResult {
     let line = fill_until(
         &file,
         limit,
+        0,
         |read_buffer| {
             let n = read_buffer.line(limit)?;
             Some(read_buffer.take(n))
@@ -519,6 +546,7 @@ fn read(zelf: &PyObject, size: isize, vm: &VirtualMachine) -> PyResult {
     let data = fill_until(
         &file,
         wanted,
+        0,
         |read_buffer| (read_buffer.len() >= wanted).then(|| Some(read_buffer.take(wanted))),
         |read_buffer, why| {
             let data = read_buffer.take(wanted);
@@ -538,10 +566,10 @@ fn read1(zelf: &PyObject, size: isize, vm: &VirtualMachine) -> PyResult {
         Ok(n) => n,
         Err(_) => file.read_buffer.lock().size,
     };
-    file.read_buffer.lock().reserve(most).or_raise(vm)?;
     let data = fill_until(
         &file,
         0,
+        most,
         |read_buffer| (read_buffer.len() > 0).then(|| read_buffer.take(most)),
         |_, _| Vec::new(),
         vm,
@@ -555,6 +583,7 @@ fn peek(zelf: &PyObject, vm: &VirtualMachine) -> PyResult {
     };
     let data = fill_until(
         &file,
+        0,
         0,
         |read_buffer| (read_buffer.len() > 0).then(|| read_buffer.bytes().to_vec()),
         |_, _| Vec::new(),
@@ -590,6 +619,7 @@ fn readinto(zelf: &PyObject, buffer: &PyObjectRef, vm: &VirtualMachine) -> PyRes
     let n = fill_until(
         &file,
         wanted,
+        0,
         |read_buffer| (read_buffer.len() >= wanted).then(|| Some(take_into(read_buffer, &buffer))),
         |read_buffer, why| {
             let n = take_into(read_buffer, &buffer);
@@ -611,10 +641,10 @@ fn readinto1(zelf: &PyObject, buffer: &PyObjectRef, vm: &VirtualMachine) -> PyRe
             vm,
         );
     };
-    file.read_buffer.lock().reserve(buffer.len()).or_raise(vm)?;
     let n = fill_until(
         &file,
         0,
+        buffer.len(),
         |read_buffer| {
             (buffer.is_empty() || read_buffer.len() > 0)
                 .then(|| Some(take_into(read_buffer, &buffer)))
@@ -671,18 +701,22 @@ mod tests {
     #[test]
     fn room_for_a_single_receive() {
         let mut read_buffer = filled(4, b"");
-        read_buffer.reserve(3).unwrap();
+        read_buffer.reserve(3, || 0).unwrap();
         assert_eq!(read_buffer.room(0).unwrap().len(), 4);
-        read_buffer.reserve(100).unwrap();
+        read_buffer.reserve(100, || 0).unwrap();
         assert_eq!(read_buffer.room(0).unwrap().len(), 100);
         read_buffer.push(&[7; 10]).unwrap();
-        read_buffer.reserve(200).unwrap();
+        read_buffer.reserve(200, || 0).unwrap();
         assert_eq!(read_buffer.memory.len(), 100);
         let taken = read_buffer.take(100);
         assert_eq!(taken, [7; 10]);
         assert!(taken.capacity() < 100);
-        read_buffer.reserve(usize::MAX).unwrap();
+        read_buffer.reserve(usize::MAX, || 9).unwrap();
         assert_eq!(read_buffer.memory.len(), AT_ONCE);
+        read_buffer.reserve(AT_ONCE * 3, || AT_ONCE * 2).unwrap();
+        assert_eq!(read_buffer.memory.len(), AT_ONCE * 2);
+        read_buffer.reserve(AT_ONCE * 3, || AT_ONCE * 4).unwrap();
+        assert_eq!(read_buffer.memory.len(), AT_ONCE * 3);
     }
 
     #[test]
