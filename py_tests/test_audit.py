@@ -1,5 +1,6 @@
 """Audit events: which, with what arguments, and that a hook can refuse."""
 
+import _socket
 import errno
 import os
 import socket
@@ -78,6 +79,8 @@ class Construction(AuditTest):
         self.assertEqual([event for event, _ in self.events(one.dup)], ["socket.__new__"])
         heard = self.events(lambda: [end.close() for end in socket.socketpair()])
         self.assertEqual({event for event, _ in heard}, {"socket.__new__"})
+        heard = self.events(lambda: [end.close() for end in _socket.socketpair()])
+        self.assertEqual(heard, [])
 
 
 class Connections(AuditTest):

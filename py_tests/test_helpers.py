@@ -332,12 +332,57 @@ class ReplacedNames(SocketTest):
                          lambda: socket.create_server(("host", 1), family=2)):
                 self.assertRaises(OSError, call)
             self.assertFalse(socket.has_dualstack_ipv6())
+            for arguments in (), (2,), (2, 1, 0), (socket.AF_INET6, socket.SOCK_STREAM):
+                self.assertRaises(OSError, socket._fallback_socketpair, *arguments)
         stream = socket.SOCK_STREAM
         expected = [("host", 1, 0, stream)] * 2 + [
-            (socket.AF_INET, stream), (2, stream), (socket.AF_INET6, stream)]
+            (socket.AF_INET, stream), (2, stream), (socket.AF_INET6, stream),
+            (socket.AF_INET, stream, 0), (2, stream, 0), (2, 1, 0), (socket.AF_INET6, stream, 0)]
         self.assertEqual(called, expected)
         self.assertEqual([[type(value) for value in arguments] for arguments in called],
                          [[type(value) for value in arguments] for arguments in expected])
+
+    def test_a_replaced_default_timeout(self):
+        listener = self.listener()
+        self.addCleanup(socket.setdefaulttimeout, None)
+        for replaced, default, own, expected in (
+                (None, 3, 5, None), (None, 3, None, 3), (None, None, 5, None), (1, 3, 5, 3),
+                (1, None, 5, None)):
+            with self.subTest(replaced=replaced, default=default, own=own):
+                listener.settimeout(own)
+                self.make().connect(listener.getsockname())
+                socket.setdefaulttimeout(default)
+                with unittest.mock.patch.object(
+                        socket, "getdefaulttimeout", return_value=replaced) as asked:
+                    connection, _ = listener.accept()
+                socket.setdefaulttimeout(None)
+                asked.assert_called_once_with()
+                self.assertEqual(connection.gettimeout(), expected)
+                connection.close()
+
+    def test_the_probe_is_a_with_statement(self):
+        class Mine(socket.socket):
+            def __enter__(self):
+                calls.append("enter")
+                return super().__enter__()
+
+            def __exit__(self, *arguments):
+                calls.append(arguments[0])
+                return super().__exit__(*arguments)
+
+            def setsockopt(self, *arguments):
+                if failing:
+                    raise OSError
+                super().setsockopt(*arguments)
+
+        calls, failing = [], False
+        has = socket.has_dualstack_ipv6()
+        with unittest.mock.patch.object(socket, "socket", Mine):
+            self.assertEqual(socket.has_dualstack_ipv6(), has)
+            failing = True
+            self.assertFalse(socket.has_dualstack_ipv6())
+        if has:
+            self.assertEqual(calls, ["enter", None, "enter", OSError])
 
     def test_another_native_function(self):
         with unittest.mock.patch.object(socket, "getaddrinfo", [].__getitem__), \

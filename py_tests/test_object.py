@@ -144,6 +144,112 @@ class Object(SocketTest):
         a.close()
         self.assertEqual(a.fileno(), -1)
 
+    def recorder(self, *names):
+        """A subclass whose methods of these names note that they are called, and the list."""
+        calls = []
+
+        def noting(name):
+            def method(self, *args, **kwargs):
+                calls.append(name)
+                return getattr(socket.socket, name)(self, *args, **kwargs)
+            return method
+
+        return type("Recorder", (socket.socket,), {name: noting(name) for name in names}), calls
+
+    def test_methods_that_call_others(self):
+        Recorder, calls = self.recorder("_accept", "gettimeout", "settimeout", "fileno", "close",
+                                        "_real_close", "_check_sendfile_params", "getsockname")
+        listener = Recorder()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        client = self.make()
+        client.connect(socket.socket.getsockname(listener))
+        accepted, address = listener.accept()
+        accepted.close()
+        self.assertEqual(address, client.getsockname())
+        self.assertEqual(calls, ["_accept", "gettimeout"])
+        calls.clear()
+        listener.dup().close()
+        self.assertEqual(calls, ["fileno", "gettimeout", "settimeout", "close", "_real_close"])
+        calls.clear()
+        repr(listener)
+        self.assertEqual(calls, ["fileno", "getsockname"])
+        calls.clear()
+        with open(os.devnull, "rb") as empty:
+            self.assertEqual(listener.sendfile(empty), 0)
+        self.assertIn("_check_sendfile_params", calls)
+        calls.clear()
+        with listener:
+            listener.close()
+        self.assertEqual(calls, ["close", "_real_close"])
+
+    def test_replaced_in_an_object(self):
+        class Mine(socket.socket):
+            pass
+
+        number = self.make().detach()
+        with Mine() as made:
+            made._accept = lambda: (number, "address")
+            accepted, address = made.accept()
+        self.assertEqual((accepted.fileno(), address), (number, "address"))
+        accepted.close()
+        with Mine() as made:
+            for wrong, error in ((5, TypeError), ((1,), ValueError), ((1, 2, 3), ValueError)):
+                made._accept = lambda: wrong
+                self.assertRaises(error, made.accept)
+
+    def test_replaced_numbers(self):
+        other = self.make(socket.AF_INET, socket.SOCK_DGRAM)
+
+        class Mine(socket.socket):
+            def fileno(self):
+                return other.fileno()
+
+        with Mine() as made:
+            self.assertIn(" fd=%d, " % other.fileno(), repr(made))
+            with made.dup() as copy:
+                self.assertEqual(copy.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE),
+                                 socket.SOCK_DGRAM)
+
+    def test_repr_without_a_method(self):
+        class Mine(socket.socket):
+            def getsockname(self):
+                raise AttributeError
+
+        with Mine() as made:
+            self.assertNotIn("laddr", repr(made))
+
+    def test_real_close_by_another_class(self):
+        class Other:
+            @staticmethod
+            def close(made):
+                closed.append(made)
+
+        closed = []
+        made = self.make()
+        made._real_close(Other)
+        self.assertEqual(closed, [made])
+        self.assertGreater(made.fileno(), 0)
+        made._real_close(_ss=socket.SocketType)
+        self.assertEqual(made.fileno(), -1)
+
+    def test_bound_methods_are_keys(self):
+        one, other = self.pair()
+        file = one.makefile("rb")
+        self.addCleanup(file.close)
+        for owner, names in ((one, ("recv", "close", "accept", "makefile", "__exit__")),
+                             (file, ("read", "close")), (file.raw, ("readinto", "close"))):
+            for name in names:
+                with self.subTest(owner=type(owner).__name__, name=name):
+                    method = getattr(owner, name)
+                    self.assertEqual(method, getattr(owner, name))
+                    self.assertEqual(hash(method), hash(getattr(owner, name)))
+                    self.assertIn(getattr(owner, name), {method})
+                    self.assertEqual({method: 1}[getattr(owner, name)], 1)
+        self.assertNotIn(one.close, {other.close})
+        self.assertNotIn(one.close, {one.detach})
+        self.assertEqual(len({one.recv, one.recv, other.recv, one.send}), 3)
+
     def test_init_can_be_replaced(self):
         def init(self, *args, **kwargs):
             families.append(kwargs.pop("family", None))
@@ -225,6 +331,22 @@ class Forgotten(SocketTest):
             "import warnings; warnings.simplefilter('error')\n" + script)
         self.assertEqual(finished.stdout.strip(), "closed")
         self.assertIn("ResourceWarning", finished.stderr)
+        self.assertIn("Exception ignored in: <socket.socket fd=", finished.stderr)
+
+    def test_a_repr_that_raises(self):
+        class Mine(socket.socket):
+            def __repr__(self):
+                raise KeyError
+
+        unraisable = []
+        number = self.make().detach()
+        with mock.patch("sys.unraisablehook", unraisable.append), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            made = Mine(fileno=number)
+            del made
+            gc.collect()
+        self.assertEqual(unraisable, [])
+        self.assertFalse(is_open(number))
 
     def test_no_warning_for_a_closed_one(self):
         with warnings.catch_warnings(record=True) as caught:

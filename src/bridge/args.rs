@@ -38,6 +38,33 @@ pub(crate) fn int(value: &PyObject, vm: &VirtualMachine) -> PyResult<i32> {
     })
 }
 
+/// Returns exactly `N` items, or the exceptions of an assignment to as many names.
+pub(crate) fn unpack<const N: usize>(
+    value: &PyObject,
+    vm: &VirtualMachine,
+) -> PyResult<[PyObjectRef; N]> {
+    let iterator = value.to_owned().get_iter(vm).map_err(|raised| {
+        if !raised.fast_isinstance(vm.ctx.exceptions.type_error) {
+            return raised;
+        }
+        let name = type_name(value);
+        vm.new_type_error(format!("cannot unpack non-iterable {name} object"))
+    })?;
+    // One more than there are names tells that there are too many.
+    let mut items = Vec::with_capacity(N + 1);
+    for item in iterator.iter::<PyObjectRef>(vm)?.take(N + 1) {
+        items.push(item?);
+    }
+    <[PyObjectRef; N]>::try_from(items).map_err(|items| {
+        let got = items.len();
+        vm.new_value_error(if got > N {
+            format!("too many values to unpack (expected {N})")
+        } else {
+            format!("not enough values to unpack (expected {N}, got {got})")
+        })
+    })
+}
+
 /// A C `Py_ssize_t` (format unit `n`).
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Size(pub(crate) isize);

@@ -7,7 +7,7 @@
 
 use super::netdb;
 use crate::bridge::Data;
-use crate::bridge::args::{self, Size};
+use crate::bridge::args::{self, Size, unpack};
 use crate::bridge::errors::{self, OrRaise};
 use crate::constants::enums;
 use crate::net::{Deadline, SocketSpec, Timeout};
@@ -129,30 +129,6 @@ none has, its name; and what was asked for if the host is not known.",
         getfqdn
     ),
 ];
-
-/// Returns exactly `N` items, or raises the exceptions of an assignment to as many names.
-fn unpack<const N: usize>(value: &PyObject, vm: &VirtualMachine) -> PyResult<[PyObjectRef; N]> {
-    let iterator = value.to_owned().get_iter(vm).map_err(|raised| {
-        if !raised.fast_isinstance(vm.ctx.exceptions.type_error) {
-            return raised;
-        }
-        let name = args::type_name(value);
-        vm.new_type_error(format!("cannot unpack non-iterable {name} object"))
-    })?;
-    // One more than there are names tells that there are too many.
-    let mut items = Vec::with_capacity(N + 1);
-    for item in iterator.iter::<PyObjectRef>(vm)?.take(N + 1) {
-        items.push(item?);
-    }
-    <[PyObjectRef; N]>::try_from(items).map_err(|items| {
-        let got = items.len();
-        vm.new_value_error(if got > N {
-            format!("too many values to unpack (expected {N})")
-        } else {
-            format!("not enough values to unpack (expected {N}, got {got})")
-        })
-    })
-}
 
 fn is_os_error(raised: &PyBaseExceptionRef, vm: &VirtualMachine) -> bool {
     raised.fast_isinstance(vm.ctx.exceptions.os_error)
@@ -442,11 +418,18 @@ fn has_dualstack_ipv6(module: &PyObject, vm: &VirtualMachine) -> PyResult<bool> 
         stream_for(&class, vm)?,
     );
     let tried = class.call(arguments, vm).and_then(|sock| {
-        let sock = or_close(sock, vm, |sock| {
-            let arguments = (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0);
-            vm.call_method(sock, "setsockopt", arguments).map(drop)
-        })?;
-        vm.call_method(&sock, "close", ())
+        if object::plain(&sock).is_none() {
+            vm.call_method(&sock, "__enter__", ())?;
+        }
+        let arguments = (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0);
+        let set = vm.call_method(&sock, "setsockopt", arguments);
+        // As at the end of a `with` statement.
+        let why = match &set {
+            Ok(_) => (vm.ctx.none(), vm.ctx.none(), vm.ctx.none()),
+            Err(raised) => vm.split_exception(raised.clone()),
+        };
+        vm.call_method(&sock, "__exit__", why)?;
+        set
     });
     match tried {
         Ok(_) => Ok(true),
@@ -560,7 +543,17 @@ fn fallback_socketpair(
     if protocol != 0 {
         return Err(vm.new_value_error("Only protocol zero is supported"));
     }
-    let open = || vm.call_method(module, "socket", (family, libc::SOCK_STREAM, 0));
+    let class = object::name_socket(module, vm)?;
+    let family = match args.family {
+        Some(family) => family,
+        None => family_for(&class, libc::AF_INET, vm)?,
+    };
+    let socket_type = match args.socket_type {
+        OptionalArg::Present(socket_type) => socket_type,
+        OptionalArg::Missing => stream_for(&class, vm)?,
+    };
+    let arguments = (family, socket_type, or_zero(&args.proto, vm));
+    let open = || class.call(arguments.clone(), vm);
     let listener = open()?;
     let connected = connect_to_self(&listener, host, open, vm);
     let closed = vm.call_method(&listener, "close", ());

@@ -4,7 +4,9 @@
 use super::lifecycle::{self, InitArgs};
 use super::{BaseSocket, PySocket};
 use crate::constants::enums;
+use crate::vm::function;
 use crate::vm::state::{self, State};
+use rustpython_vm::builtins::descriptor::PyMethodDescriptor;
 use rustpython_vm::builtins::{PyGetSet, PyStrInterned, PyType, PyTypeRef, PyWeak};
 use rustpython_vm::class::{PyClassImpl, StaticType};
 use rustpython_vm::common::static_cell;
@@ -107,12 +109,14 @@ fn add(module: Option<PyRef<PyWeak>>, vm: &VirtualMachine) -> PyResult<PyTypeRef
     Ok(class)
 }
 
-/// Returns the value of the name `socket` for the methods of an object. It is looked up
-/// in the copy of the module that the native base of the object's class was made for. A
-/// script may have put another class there.
-pub(super) fn named_class(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
+/// Returns the native class from which an object's class is derived, and the copy of the
+/// module that it was made for, whose names the methods use.
+fn home(
+    zelf: &Py<BaseSocket>,
+    vm: &VirtualMachine,
+) -> PyResult<(PyObjectRef, Option<PyObjectRef>)> {
     let classes = &zelf.state.classes;
-    let home = |class: &PyObject| {
+    let made_for = |class: &PyObject| {
         // Dropped after the lock: what goes with the last reference may run Python code.
         let mut live = Vec::new();
         let classes = classes.lock();
@@ -127,22 +131,59 @@ pub(super) fn named_class(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResul
         Some((class.to_owned(), module))
     };
     let class = zelf.class();
-    let (native, module) = if is_plain(zelf) {
+    if is_plain(zelf) {
         // The newest one.
         let module = classes.lock().last().and_then(SocketClass::module);
-        (class.to_owned().into(), module)
-    } else {
-        let mro = class.mro_collect();
-        match mro.iter().find_map(|class| home(class.as_object())) {
-            Some(found) => found,
-            None => (socket_class(vm)?.into(), None),
-        }
-    };
+        return Ok((class.to_owned().into(), module));
+    }
+    let mro = class.mro_collect();
+    match mro.iter().find_map(|class| made_for(class.as_object())) {
+        Some(found) => Ok(found),
+        None => Ok((socket_class(vm)?.into(), None)),
+    }
+}
+
+/// Returns the value of the name `socket` for the methods of an object. A script may have
+/// put another class there.
+pub(super) fn named_class(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
+    let (native, module) = home(zelf, vm)?;
     match module {
         Some(module) => name_socket(&module, vm),
         // The module does not exist any more, so the class cannot have been replaced there.
         None => Ok(native),
     }
+}
+
+/// Returns the function that a script has put in the place of the module's own `name`;
+/// `None` if it has not.
+pub(super) fn replaced_function(
+    zelf: &Py<BaseSocket>,
+    name: &'static str,
+    vm: &VirtualMachine,
+) -> PyResult<Option<PyObjectRef>> {
+    let (_, Some(module)) = home(zelf, vm)? else {
+        return Ok(None);
+    };
+    let found = module.get_attr(name, vm)?;
+    let is_own = function::is_own(&found, name, &module, vm)?;
+    Ok((!is_own).then_some(found))
+}
+
+/// Returns true if a script has put something in the place of a method, in the object or
+/// in its class. Then methods that CPython writes in Python have to call it.
+pub(super) fn is_replaced(zelf: &Py<BaseSocket>, name: &'static str, vm: &VirtualMachine) -> bool {
+    if is_plain(zelf) {
+        return false;
+    }
+    let found = zelf.class().get_attr(vm.ctx.intern_str(name));
+    let is_native = found.is_some_and(|found| {
+        let method = found.downcast_ref::<PyMethodDescriptor>();
+        method.is_some_and(|method| {
+            method.common.typ.is(base_class()) && method.common.name.as_str() == name
+        })
+    });
+    let own = zelf.as_object().dict();
+    !is_native || own.is_some_and(|own| own.contains_key(name, vm))
 }
 
 /// Returns the value of the name `socket` for the functions of a module.

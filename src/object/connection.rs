@@ -1,6 +1,6 @@
 //! bind, listen, accept, connect, shutdown, and the addresses of both ends.
 
-use super::class::named_class;
+use super::class::{is_replaced, named_class, replaced_function};
 use super::{BaseSocket, is_plain, lifecycle};
 use crate::address::{self, Request};
 use crate::bridge::args::{self, Int};
@@ -159,28 +159,47 @@ fn accept_number(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(i32, P
 
 /// Accepts a connection; returns an object of the class that the module names `socket`,
 /// whatever the class of the listener (`accept`). It has the default timeout, and is
-/// blocking if there is none.
+/// blocking if there is none. As in CPython, what a script puts in the place of
+/// `_accept`, `gettimeout` and the module's `getdefaulttimeout` is called.
 pub(super) fn accept(
     zelf: &Py<BaseSocket>,
     vm: &VirtualMachine,
 ) -> PyResult<(PyObjectRef, PyObjectRef)> {
-    let (fd, peer) = accept_descriptor(zelf, vm)?;
-    let spec = zelf.socket.spec();
-    let class = named_class(zelf, vm)?;
-    let connection = lifecycle::of_named(&class, fd, spec, &zelf.state, vm, |number| {
-        lifecycle::named_fileno(zelf, number, vm)
-    })?;
-    let made = connection.downcast_ref::<BaseSocket>();
-    zelf.socket.accepted(made.map(|made| &*made.socket), &peer);
-    if !made.is_some_and(is_plain)
-        && zelf.state.default_timeout() == Timeout::Blocking
+    let (connection, peer) = if is_replaced(zelf, "_accept", vm) {
+        let accepted = vm.call_method(zelf.as_object(), "_accept", ())?;
+        let [number, peer] = args::unpack(&accepted, vm)?;
+        let args = lifecycle::named_fileno(zelf, number, vm)?;
+        (named_class(zelf, vm)?.call(args, vm)?, peer)
+    } else {
+        let (fd, peer) = accept_descriptor(zelf, vm)?;
+        let spec = zelf.socket.spec();
+        let class = named_class(zelf, vm)?;
+        let connection = lifecycle::of_named(&class, fd, spec, &zelf.state, vm, |number| {
+            lifecycle::named_fileno(zelf, vm.ctx.new_int(number).into(), vm)
+        })?;
+        let made = connection.downcast_ref::<BaseSocket>();
+        zelf.socket.accepted(made.map(|made| &*made.socket), &peer);
+        (connection, address_object(zelf, &peer, vm)?)
+    };
+    let replaced = replaced_function(zelf, "getdefaulttimeout", vm)?;
+    let is_plain = |object: &PyObject| object.downcast_ref().is_some_and(is_plain);
+    if replaced.is_none() && is_plain(zelf.as_object()) && is_plain(&connection) {
+        return Ok((connection, peer));
+    }
+    let has_default = match replaced {
+        Some(function) => {
+            let default = function.call((), vm)?;
+            !vm.is_none(&default)
+        }
+        None => zelf.state.default_timeout() != Timeout::Blocking,
+    };
+    if !has_default
         && vm
             .call_method(zelf.as_object(), "gettimeout", ())?
             .try_to_bool(vm)?
     {
         vm.call_method(&connection, "setblocking", (true,))?;
     }
-    let peer = address_object(zelf, &peer, vm)?;
     Ok((connection, peer))
 }
 

@@ -1,6 +1,6 @@
 //! Construction, `fileno=`, dup, detach, close and finalization.
 
-use super::class::{base_class, is_plain_class, socket_class};
+use super::class::{is_plain_class, is_replaced, socket_class};
 use super::{BaseSocket, is_plain};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::OrRaise;
@@ -300,8 +300,13 @@ pub(crate) fn base_pair(
     vm: &VirtualMachine,
 ) -> PyResult<(PyObjectRef, PyObjectRef)> {
     let (a, b) = pair_of_descriptors(state, spec, vm)?;
-    let made = |fd| of_class(base_class(), fd, spec, vm);
-    Ok((made(a)?.into(), made(b)?.into()))
+    // Without an audit event, because CPython's makes no Python call.
+    let made = |moving| -> PyResult {
+        let object = BaseSocket::unopened(vm).into_ref(&vm.ctx);
+        open(&object, moving, spec, vm)?;
+        Ok(object.into())
+    };
+    Ok((made(a)?, made(b)?))
 }
 
 fn pair_of_descriptors(
@@ -342,9 +347,12 @@ pub(crate) fn duplicate(
 /// Makes a socket of the same class and timeout on a duplicate (`socket.dup`).
 pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     let socket = &zelf.socket;
-    let control = &zelf.state.runtime.control;
-    let copy = {
-        let permit = control.permit().or_raise(vm)?;
+    let runtime = &zelf.state.runtime;
+    let copy = if is_replaced(zelf, "fileno", vm) {
+        let number = vm.call_method(zelf.as_object(), "fileno", ())?;
+        duplicate_number(runtime, args::int(&number, vm)?).or_raise(vm)?
+    } else {
+        let permit = runtime.control.permit().or_raise(vm)?;
         socket.duplicate(permit).or_raise(vm)?
     };
     if is_plain(zelf) {
@@ -354,7 +362,7 @@ pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     }
     let class = zelf.class().as_object();
     let copy = call_class(class, copy, &zelf.state, vm, |number| {
-        named_fileno(zelf, number, vm)
+        named_fileno(zelf, vm.ctx.new_int(number).into(), vm)
     })?;
     vm.call_method(
         &copy,
@@ -368,13 +376,12 @@ pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
 /// type, proto, fileno=number).
 pub(super) fn named_fileno(
     zelf: &Py<BaseSocket>,
-    number: RawFd,
+    number: PyObjectRef,
     vm: &VirtualMachine,
 ) -> PyResult<FuncArgs> {
     let zelf = zelf.as_object();
     let attributes = ["family", "type", "proto"].map(|name| zelf.get_attr(name, vm));
     let positional = attributes.into_iter().collect::<PyResult<_>>()?;
-    let number = vm.ctx.new_int(number).into();
     let named = KwArgs::from_iter([("fileno".to_owned(), number)]);
     Ok(FuncArgs::new::<Vec<_>, _>(positional, named))
 }
@@ -440,7 +447,7 @@ pub(super) fn file_closed(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResul
             (n > 0).then(|| n - 1)
         });
     if zelf.closed.load(Ordering::Relaxed) {
-        exit(zelf, vm)?;
+        call_close(zelf, vm)?;
     }
     Ok(())
 }
@@ -453,8 +460,16 @@ pub(super) fn file_opened(zelf: &Py<BaseSocket>) {
         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_add(1));
 }
 
-/// Calls `close()`, or a subclass's method of that name.
+/// Closes the socket at the end of a `with` statement, if it is not closed yet.
 pub(super) fn exit(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
+    if zelf.closed.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    call_close(zelf, vm)
+}
+
+/// Calls `close()`, or a subclass's method of that name.
+fn call_close(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
     if is_plain(zelf) {
         return close(zelf, vm);
     }
@@ -472,9 +487,16 @@ pub(super) fn finalize(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(
     } else {
         Ok(())
     };
+    // A warning that a filter has made an error is reported with the socket. As in
+    // CPython, what its repr() raises is not.
+    if let Err(raised) = warned
+        && raised.fast_isinstance(vm.ctx.exceptions.warning)
+    {
+        vm.run_unraisable(raised, None, zelf.as_object().to_owned());
+    }
     // Without waiting for the peer (SO_LINGER): nobody asked for the end of the object.
     let _ = vm.allow_threads(|| zelf.socket.close());
-    warned
+    Ok(())
 }
 
 /// Returns false for a VM that is still being made. In a VM without threads all
@@ -502,15 +524,15 @@ fn warn_unclosed(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
 
 /// Returns the repr() of the base type.
 pub(super) fn base_repr(zelf: &Py<BaseSocket>) -> String {
-    format!("<socket object, {}>", numbers(zelf))
+    let number = zelf.socket.descriptor.number();
+    format!("<socket object, {}>", numbers(zelf, number))
 }
 
 /// Returns the part of a repr() that every socket has.
-fn numbers(zelf: &Py<BaseSocket>) -> String {
+fn numbers(zelf: &Py<BaseSocket>, number: RawFd) -> String {
     let socket = &zelf.socket;
     format!(
-        "fd={}, family={}, type={}, proto={}",
-        socket.descriptor.number(),
+        "fd={number}, family={}, type={}, proto={}",
         socket.family(),
         socket.socket_type(),
         socket.protocol()
@@ -527,8 +549,14 @@ pub(super) fn repr(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<Wtf8B
     text.push_char('.');
     text.push_wtf8(class.__qualname__(vm).str(vm)?.as_wtf8());
     text.push_str(if is_closed { " [closed] " } else { " " });
-    text.push_str(&numbers(zelf));
-    if zelf.socket.descriptor.number() >= 0 && !is_closed {
+    let number = if is_replaced(zelf, "fileno", vm) {
+        let number = vm.call_method(zelf.as_object(), "fileno", ())?;
+        args::int(&number, vm)?
+    } else {
+        zelf.socket.descriptor.number()
+    };
+    text.push_str(&numbers(zelf, number));
+    if !is_closed {
         for (label, name) in [("laddr", "getsockname"), ("raddr", "getpeername")] {
             // The methods may be a subclass's.
             let address = vm.call_method(zelf.as_object(), name, ());
@@ -538,7 +566,10 @@ pub(super) fn repr(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<Wtf8B
                     // A path that is not UTF-8 has lone surrogates.
                     text.push_wtf8(address.str(vm)?.as_wtf8());
                 }
-                Err(raised) if !raised.fast_isinstance(vm.ctx.exceptions.os_error) => {
+                Err(raised)
+                    if !raised.fast_isinstance(vm.ctx.exceptions.os_error)
+                        && !raised.fast_isinstance(vm.ctx.exceptions.attribute_error) =>
+                {
                     return Err(raised);
                 }
                 _ => {}

@@ -186,11 +186,11 @@ struct CheckArgs {
     count: PyObjectRef,
 }
 
-/// The argument of _real_close(), which changes nothing.
+/// The argument of _real_close(): a class whose close() is called instead of the base's.
 #[derive(FromArgs)]
 struct RealCloseArgs {
-    #[pyarg(any, default, py_default = "None")]
-    _ss: Option<PyObjectRef>,
+    #[pyarg(any, name = "_ss", default, py_default = "None")]
+    class: Option<PyObjectRef>,
 }
 
 /// Methods that the class `socket.socket` adds to its base; [`class`] makes a class of
@@ -303,10 +303,13 @@ impl PySocket {
     #[pymethod]
     fn _real_close(
         zelf: PyRef<BaseSocket>,
-        _args: RealCloseArgs,
+        args: RealCloseArgs,
         vm: &VirtualMachine,
     ) -> PyResult<()> {
-        lifecycle::close_descriptor(&zelf, vm)
+        match args.class {
+            Some(class) => vm.call_method(&class, "close", (zelf,)).map(drop),
+            None => lifecycle::close_descriptor(&zelf, vm),
+        }
     }
 
     /// Counts a file as closed; a file made from the socket calls it when it is closed.

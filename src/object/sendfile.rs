@@ -4,6 +4,7 @@
 //! second. If the system call cannot be used, the first raises `_GiveupOnSendfile` to
 //! Python code.
 
+use super::class::is_replaced;
 use super::{BaseSocket, duplicate_number, is_plain, stream};
 use crate::bridge::{Data, args, blocking, errors};
 use crate::net::{Call, Error, Moving, Timeout};
@@ -48,8 +49,15 @@ impl SendfileArgs {
         vm.unwrap_or_none(self.count.clone())
     }
 
+    /// Calls `_check_sendfile_params`, or what a script has put in its place.
     fn check(&self, zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
-        check_params(zelf, &self.file, &self.offset(vm), &self.count(vm), vm)
+        let (offset, count) = (self.offset(vm), self.count(vm));
+        const NAME: &str = "_check_sendfile_params";
+        if is_replaced(zelf, NAME, vm) {
+            let args = (self.file.clone(), offset, count);
+            return vm.call_method(zelf.as_object(), NAME, args).map(drop);
+        }
+        check_params(zelf, &self.file, &offset, &count, vm)
     }
 
     /// Returns the most bytes to send; `None` for all of the file, and for more than a
@@ -156,7 +164,13 @@ pub(super) fn check_params(
 }
 
 fn check_blocking(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
-    if zelf.socket.timeout() == Timeout::NonBlocking {
+    let timeout = if is_replaced(zelf, "gettimeout", vm) {
+        let timeout = vm.call_method(zelf.as_object(), "gettimeout", ())?;
+        args::timeout(&timeout, vm)?
+    } else {
+        zelf.socket.timeout()
+    };
+    if timeout == Timeout::NonBlocking {
         return Err(vm.new_value_error("non-blocking sockets are not supported"));
     }
     Ok(())

@@ -12,6 +12,7 @@
 //! | `lazy_module` | a module-level `__getattr__` that can be removed again |
 //! | `io_classes` | public types for four classes of `_io` |
 //! | `native_enums` | `enum` on a VM without the standard library |
+//! | `native_hash` | a hash of bound native methods |
 //! | `ssl` | an `_ssl` that works over any socket |
 //! | `withheld` | a way to leave out modules of the VM |
 
@@ -20,6 +21,7 @@ pub(crate) mod io_classes;
 pub(crate) mod lazy_module;
 pub(crate) mod method;
 pub(crate) mod native_enums;
+pub(crate) mod native_hash;
 #[cfg(feature = "ssl")]
 pub(crate) mod ssl;
 pub(crate) mod state;
