@@ -552,3 +552,23 @@ socket.kept = s, a, b, client, server
         start.elapsed()
     );
 }
+
+/// A look-up of a service or a protocol is one as of a host: the C library may ask a name
+/// server about it, too.
+#[test]
+fn services_and_protocols_are_looked_up_within_the_limits() {
+    let none = SocketModule::new().max_look_up_threads(0);
+    run(
+        none,
+        "
+calls = [
+    lambda: socket.getservbyname('http'), lambda: socket.getservbyport(80),
+    lambda: socket.getprotobyname('tcp'),
+]
+for call in calls:
+    try: call()
+    except socket.gaierror as e: assert e.errno == socket.EAI_AGAIN, e
+    else: assert False
+",
+    );
+}

@@ -518,6 +518,17 @@ fn sethostname(name: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
     database::sethostname(name.as_bytes()).or_raise(vm)
 }
 
+/// Looks up a service or a protocol for a function of the module.
+fn entry<T: Send + 'static>(
+    function: &'static str,
+    look_up: impl FnOnce() -> Option<T> + Send + 'static,
+    vm: &VirtualMachine,
+) -> PyResult<Option<T>> {
+    check_system(Operation::Resolve, function, vm)?;
+    LookUp::of_host(None, None, vm)?
+        .wait(|context, control, deadline| resolve::entry(context, control, deadline, look_up))
+}
+
 fn getservbyname(
     name: &PyObject,
     protocol: OptionalArg<PyObjectRef>,
@@ -526,8 +537,8 @@ fn getservbyname(
     let name_c = text::string(name, "getservbyname() argument 1", vm)?;
     let (protocol, protocol_c) = protocol_argument(protocol, "getservbyname", vm)?;
     audit::getservbyname(vm, name, protocol.as_deref())?;
-    check_system(Operation::Resolve, "getservbyname", vm)?;
-    vm.allow_threads(|| database::getservbyname(&name_c, protocol_c.as_deref()))
+    let look_up = move || database::getservbyname(&name_c, protocol_c.as_deref());
+    entry("getservbyname", look_up, vm)?
         .ok_or_else(|| errors::plain_os_error("service/proto not found", vm))
 }
 
@@ -540,8 +551,8 @@ fn getservbyport(
     let port = u16::try_from(port)
         .map_err(|_| vm.new_overflow_error("getservbyport: port must be 0-65535."))?;
     audit::getservbyport(vm, port, protocol.as_deref())?;
-    check_system(Operation::Resolve, "getservbyport", vm)?;
-    vm.allow_threads(|| database::getservbyport(port, protocol_c.as_deref()))
+    let look_up = move || database::getservbyport(port, protocol_c.as_deref());
+    entry("getservbyport", look_up, vm)?
         .map(|name| text::fs_decode(vm, &name))
         .ok_or_else(|| errors::plain_os_error("port/proto not found", vm))
 }
@@ -565,7 +576,10 @@ fn protocol_argument(
 
 fn getprotobyname(name: &PyObject, vm: &VirtualMachine) -> PyResult<i32> {
     let name = text::string(name, "getprotobyname() argument 1", vm)?;
-    check_system(Operation::Resolve, "getprotobyname", vm)?;
-    vm.allow_threads(|| database::getprotobyname(&name))
-        .ok_or_else(|| errors::plain_os_error("protocol not found", vm))
+    entry(
+        "getprotobyname",
+        move || database::getprotobyname(&name),
+        vm,
+    )?
+    .ok_or_else(|| errors::plain_os_error("protocol not found", vm))
 }

@@ -162,6 +162,19 @@ pub(crate) fn getnameinfo<V: VmContext>(
     found
 }
 
+/// Looks up a service or a protocol (getservbyname(3) and its relatives). `None` if it is
+/// not known. The C library may ask a name service about it (nsswitch.conf(5)).
+pub(crate) fn entry<V: VmContext, T: Send + 'static>(
+    vm: &V,
+    control: &Control,
+    deadline: &mut Deadline,
+    look_up: impl FnOnce() -> Option<T> + Send + 'static,
+) -> Result<Option<T>, Error> {
+    in_background(vm, control, deadline, ResolveError::of_address, || {
+        Ok(look_up())
+    })
+}
+
 /// Looks up the addresses of a name (gethostbyname(3)).
 pub(crate) fn gethostbyname<V: VmContext>(
     vm: &V,
