@@ -8,7 +8,7 @@
 
 use rustpython_vm::builtins::{PyModule, PyModuleDef, PyModuleSlots};
 use rustpython_vm::common::static_cell;
-use rustpython_vm::{Context, Py, PyResult, VirtualMachine};
+use rustpython_vm::{Context, PyObject, PyRef, PyResult, VirtualMachine};
 
 /// These modules take the number of any interpreter in the process, so that a script
 /// could run code under the policy of another host, or under none.
@@ -25,19 +25,22 @@ pub(crate) fn definitions(ctx: &Context) -> [&'static PyModuleDef; 3] {
         doc: None,
         methods: &[],
         slots: PyModuleSlots {
-            create: None,
-            exec: Some(refuse),
+            // A module that was made stays in `sys.modules` even if it cannot be executed, and
+            // the next import finds it.
+            create: Some(refuse),
+            exec: None,
         },
     };
     let definitions: &'static [PyModuleDef; 3] = DEFINITIONS.get_or_init(|| NAMES.map(definition));
     definitions.each_ref()
 }
 
-fn refuse(vm: &VirtualMachine, module: &Py<PyModule>) -> PyResult<()> {
-    let name = module.get_attr("__name__", vm)?.str(vm)?;
-    let text = format!(
-        "{} is withheld: the host limits this interpreter",
-        name.as_wtf8()
-    );
-    Err(vm.new_import_error(text, name))
+fn refuse(
+    vm: &VirtualMachine,
+    _spec: &PyObject,
+    definition: &'static PyModuleDef,
+) -> PyResult<PyRef<PyModule>> {
+    let name = definition.name;
+    let text = format!("{name} is withheld: the host limits this interpreter");
+    Err(vm.new_import_error(text, name.to_owned()))
 }
