@@ -174,3 +174,106 @@ x.translate(T())
     // It may wait for ever: then it ends with the process.
     drop(thread);
 }
+
+/// No lock is held while code of the script can run: an audit hook, a method of an argument,
+/// or a finalizer. Each uses the objects of the call, itself and from another thread.
+#[cfg(feature = "threading")]
+#[test]
+fn code_in_the_middle_of_a_call_may_use_its_objects() {
+    const PRELUDE: &str = "
+import _thread, gc, socket, sys
+socket.setdefaulttimeout(0.001)
+a, b = socket.socketpair()
+file, out = a.makefile('rb'), a.makefile('wb', 0)
+ba = bytearray(10)
+def renew():
+    global a, b
+    for s in a, b: s.close()
+    a, b = socket.socketpair()
+    file.raw._sock = out._sock = a
+is_inside = False
+def use():
+    for call in (
+        lambda: a.send(b'x'), lambda: b.recv(1), lambda: b.recv_into(ba), lambda: a.sendmsg([ba, ba]),
+        lambda: a.dup().close(), lambda: repr(a), lambda: a.getsockopt(1, 3), lambda: a.settimeout(0.001),
+        lambda: a.bind(''), lambda: out.write(b'x'), lambda: file.peek(), lambda: file.raw.fileno(),
+        lambda: socket.getaddrinfo('127.0.0.1', 1), lambda: socket.getservbyname('http'),
+        lambda: socket.SocketType.__init__(a, 1, 1), lambda: socket.close(a.detach()),
+    ):
+        try: call()
+        except Exception: pass
+def meddle():
+    global is_inside
+    if is_inside: return
+    is_inside, done = True, []
+    def run():
+        use()
+        done.append(1)
+    _thread.start_new_thread(run, ())
+    while not done: pass
+    use()
+    is_inside = False
+def attempt(call):
+    renew()
+    try: call()
+    except Exception: pass
+";
+    let (done, ended) = channel();
+    std::thread::spawn(move || {
+        for script in [
+            "
+def hook(name, arguments):
+    if name.startswith('socket.'): meddle()
+sys.addaudithook(hook)
+for call in (
+    lambda: a.connect(''), lambda: a.bind(''), lambda: a.sendto(b'x', ''), lambda: a.sendmsg([b'x'], [], 0, ''),
+    socket.socket, socket.socketpair, a.dup, a.accept, lambda: a.__init__(1, 1), socket.gethostname,
+    lambda: socket.getaddrinfo('127.0.0.1', 1), lambda: socket.getnameinfo(('127.0.0.1', 1), 3),
+    lambda: socket.getservbyname('http'), lambda: socket.fromfd(b.fileno(), 1, 1),
+): attempt(call)
+",
+            "
+class I:
+    def __init__(self, value): self.value = value
+    def __index__(self):
+        meddle()
+        return self.value
+for call in (
+    lambda: a.recv(I(1)), lambda: a.recv(1, I(0)), lambda: a.recv_into(ba, I(1), I(0)), lambda: a.send(ba, I(0)),
+    lambda: a.recvmsg(I(1), I(50), I(0)), lambda: a.recvmsg_into([ba], I(50), I(0)), lambda: a.sendall(ba, I(0)),
+    lambda: a.sendmsg([ba], [(I(1), I(1), b'')], I(0)), lambda: a.setsockopt(I(1), I(2), I(1)),
+    lambda: a.getsockopt(I(1), I(3), I(4)), lambda: a.listen(I(1)), lambda: a.shutdown(I(2)),
+    lambda: socket.socket(I(1), I(1), I(0)), lambda: socket.socket(fileno=I(b.fileno())),
+    lambda: socket.close(I(-1)), lambda: socket.socketpair(I(1), I(1), I(0)), lambda: a.makefile('rb', I(5)),
+    lambda: file.read(I(1)), lambda: file.readline(I(1)), lambda: file.raw.read(I(1)),
+    lambda: socket.getservbyport(I(80)), lambda: socket.socket().connect(('127.0.0.1', I(1))),
+): attempt(call)
+",
+            "
+class F(bytearray):
+    def __del__(self): meddle()
+for call in (
+    lambda: a.send(F(b'x')), lambda: a.sendall(F(b'x')), lambda: a.recv_into(F(4)), lambda: a.recvmsg_into([F(4), F(4)]),
+    lambda: a.sendmsg([F(b'x'), F(b'x')], [(1, 99, F(4))]), lambda: a.setsockopt(1, 2, F(4)), lambda: a.connect(F(b'x')),
+    lambda: out.write(F(b'x')), lambda: file.readinto(F(4)), lambda: file.raw.readinto(F(4)),
+    lambda: socket.getaddrinfo(F(b'x'), 1), lambda: setattr(file.raw, '_sock', F(1)),
+): attempt(call)
+class G:
+    def __del__(self): meddle()
+for _ in range(3):
+    # The class of a copy of the module goes, and what the script has put there.
+    socket.socket.mark = G()
+    sys.modules.pop('socket')
+    before = socket
+    import socket
+    del before
+    gc.collect()
+",
+        ] {
+            let module = SocketModule::new().policy(Rules::loopback_only());
+            Lean::new(module).run(&format!("{PRELUDE}{script}"));
+        }
+        done.send(()).unwrap();
+    });
+    ended.recv_timeout(Duration::from_secs(60)).unwrap();
+}
