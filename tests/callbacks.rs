@@ -3,14 +3,18 @@
 mod support;
 
 use rustpython_socket::{
-    Denied, Operation, Policy, ResolveError, Resolver, Rules, SocketModule, Target, handoff,
+    Denied, Handle, Operation, Policy, ResolveError, Resolver, Rules, SocketModule, Target, handoff,
 };
-use rustpython_vm::AsObject;
+use rustpython_vm::{AsObject, Interpreter};
+use std::cell::RefCell;
 use std::net::{IpAddr, TcpListener};
 use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use support::{Lean, run_on, set_int};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
+use support::{Lean, rounds, run_on, set_int};
 
 /// Allows until it is asked for `connect`, where it panics.
 struct Panics;
@@ -229,4 +233,217 @@ fn what_the_host_takes_back_blocks_as_it_did() {
         let flags = nix::fcntl::fcntl(&back, nix::fcntl::FcntlArg::F_GETFL).unwrap();
         assert_eq!(flags & nix::libc::O_NONBLOCK == 0, blocks, "{set}");
     }
+}
+
+/// Makes every kind of event, and goes on whatever happens to its sockets.
+const EVENTFUL: &str = "
+import socket
+socket.setdefaulttimeout(0.005)
+def attempt(call, *args):
+    try: return call(*args)
+    except (Exception, KeyboardInterrupt): return None
+def number(fd): return fd.to_bytes(4, 'little', signed=True)
+listener = attempt(socket.create_server, ('127.0.0.1', 0)) or socket.socket.__new__(socket.socket)
+address = attempt(listener.getsockname) or ('127.0.0.1', 1)
+attempt(socket.getaddrinfo, 'here.test', 80)
+attempt(socket.gethostbyaddr, '127.0.0.1')
+client = attempt(socket.create_connection, ('here.test', address[1])) or socket.socket.__new__(socket.socket)
+server = (attempt(listener.accept) or (socket.socket.__new__(socket.socket),))[0]
+attempt(client.sendall, b'abc\\n' * 1000)
+attempt(server.recv, 10)
+attempt(server.recv_into, bytearray(10))
+attempt(server.recvmsg, 10)
+file = attempt(server.makefile, 'rwb')
+for call in 'readline', 'read1', 'flush': attempt(lambda: getattr(file, call)())
+attempt(lambda: file.write(b'x' * 100000))
+attempt(lambda: client.dup().close())
+attempt(lambda: socket.close(client.dup().detach()))
+a, b = attempt(socket.socketpair) or (socket.socket.__new__(socket.socket),) * 2
+attempt(lambda: a.sendmsg([b'x'], [(1, 1, number(client.fileno()))]))
+attempt(b.recvmsg, 10, 100)
+attempt(client.connect, ('127.0.0.9', 1))
+attempt(client.setsockopt, 1, 25, b'lo')
+waiting = attempt(socket.socket)
+attempt(lambda: waiting.setblocking(False))
+attempt(lambda: waiting.connect(address))
+attempt(lambda: waiting.send(b'x'))
+attempt(lambda: socket.SocketType.__init__(waiting))
+attempt(lambda: a.sendfile(5))
+attempt(lambda: [socket.socket() for _ in range(30)])
+attempt(client.shutdown, 2)
+attempt(client.close)
+attempt(lambda: file.close())
+";
+
+/// Uses of the handle by a callback that is called for the same interpreter.
+const ACTIONS: [(&str, fn(&Handle)); 7] = [
+    ("stop", Handle::stop),
+    ("close all", Handle::close_all),
+    ("interrupt", Handle::interrupt),
+    ("close each", |handle| {
+        for socket in handle.sockets() {
+            handle.close_socket(socket.id);
+        }
+    }),
+    ("a deadline", |handle| {
+        handle.set_deadline(Some(Instant::now()))
+    }),
+    ("no deadline", |handle| handle.set_deadline(None)),
+    ("look", |handle| {
+        let looked = (handle.sockets(), handle.descriptors(), handle.counters());
+        drop(looked);
+    }),
+];
+
+/// Does something at one of the calls of the host's callbacks.
+struct Doer {
+    handle: OnceLock<Handle>,
+    left: AtomicUsize,
+    action: fn(&Handle),
+}
+
+impl Doer {
+    fn called(&self) {
+        if self
+            .left
+            .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1))
+            .is_err()
+        {
+            return;
+        }
+        if self.left.load(Relaxed) == 0 {
+            (self.action)(self.handle.get().unwrap());
+        }
+    }
+}
+
+struct DoingPolicy(Arc<Doer>, Rules);
+
+impl Policy for DoingPolicy {
+    fn check(&self, operation: Operation, target: &Target<'_>) -> Result<(), Denied> {
+        self.0.called();
+        self.1.check(operation, target)
+    }
+}
+
+struct DoingResolver(Arc<Doer>);
+
+impl Resolver for DoingResolver {
+    fn addresses(&self, _: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        self.0.called();
+        Ok(vec![[127, 0, 0, 1].into()])
+    }
+
+    fn name(&self, _: IpAddr) -> Result<String, ResolveError> {
+        self.0.called();
+        Ok("here.test".to_owned())
+    }
+}
+
+/// A callback may use the handle of the interpreter that it is called for, whatever
+/// call, look-up or destructor it is called from.
+#[test]
+fn callbacks_may_use_the_handle() {
+    for (name, action) in ACTIONS {
+        let mut total = 0;
+        let step = 11 - rounds(10) as usize;
+        for at in (1..).step_by(step) {
+            let doer = Arc::new(Doer {
+                handle: OnceLock::new(),
+                left: AtomicUsize::new(at),
+                action,
+            });
+            let (hook, interrupted) = (doer.clone(), doer.clone());
+            let rules = Rules::loopback_only().deny("127.0.0.9").unwrap();
+            let module = SocketModule::new()
+                .policy(DoingPolicy(doer.clone(), rules))
+                .resolver(DoingResolver(doer.clone()))
+                .max_sockets(20)
+                .on_event(move |_| hook.called())
+                .interrupt_with(move |vm| {
+                    interrupted.called();
+                    vm.new_exception_empty(vm.ctx.exceptions.keyboard_interrupt.to_owned())
+                });
+            let _ = doer.handle.set(module.handle());
+            let lean = Lean::new(module);
+            lean.run(EVENTFUL);
+            if doer.left.load(Relaxed) > 0 {
+                break;
+            }
+            total = at;
+            if name == "stop" {
+                assert_eq!(lean.handle.counters().open, 0, "{name} at call {at}");
+            }
+            lean.handle.close_all();
+            assert_eq!(lean.handle.counters().open, 0, "{name} at call {at}");
+            drop(lean);
+        }
+        assert!(total > 40, "{name}: {total}");
+    }
+}
+
+thread_local! {
+    /// The interpreter whose script runs, and another one of the same host.
+    static RUNNING: RefCell<Option<Rc<Lean>>> = const { RefCell::new(None) };
+    static OTHER: RefCell<Option<Lean>> = const { RefCell::new(None) };
+}
+
+/// A callback may run the interpreter that it is called for, make others, and end them.
+#[test]
+fn callbacks_may_run_interpreters() {
+    let depth = AtomicUsize::new(0);
+    let module = SocketModule::new()
+        .policy(Rules::loopback_only())
+        .on_event(move |_| {
+            if depth.fetch_add(1, Relaxed) == 0 {
+                drop(OTHER.take());
+                let other = Lean::new(SocketModule::new().policy(Rules::loopback_only()));
+                other.run("import socket; pair = socket.socketpair(); left = pair[0].detach()");
+                OTHER.set(Some(other));
+                if let Some(lean) = RUNNING.with_borrow(Clone::clone) {
+                    lean.run(EVENTFUL);
+                }
+            }
+            depth.fetch_sub(1, Relaxed);
+        });
+    let lean = Rc::new(Lean::new(module));
+    RUNNING.set(Some(lean.clone()));
+    lean.run(EVENTFUL);
+    drop(RUNNING.take());
+    let handle = lean.handle.clone();
+    drop(lean);
+    // Nothing waits for an interpreter that is gone.
+    assert_eq!(handle.counters().open, 0);
+    for (_, action) in ACTIONS {
+        action(&handle);
+    }
+    let other = OTHER.take().unwrap();
+    assert_eq!(other.handle.descriptors().len(), 1);
+    let handle = other.handle.clone();
+    other.interpreter.finalize(None);
+    assert_eq!((handle.counters().open, handle.descriptors().len()), (0, 0));
+}
+
+/// A host may register two modules for one interpreter; the later one counts.
+#[test]
+fn the_later_of_two_modules_counts() {
+    let first = SocketModule::new().policy(Rules::loopback_only());
+    let second = SocketModule::new().policy(Rules::deny_all());
+    let handles = [first.handle(), second.handle()];
+    let builder = Interpreter::builder(Default::default());
+    let interpreter = second.register(first.register(builder)).build();
+    interpreter.enter(|vm| {
+        support::execute(
+            vm,
+            "
+import socket
+s = socket.socket()
+try: s.connect(('127.0.0.1', 1))
+except PermissionError: pass
+else: assert False
+",
+        );
+    });
+    let opened = handles.each_ref().map(|handle| handle.counters().opened);
+    assert_eq!(opened, [0, 1]);
 }
