@@ -40,7 +40,7 @@ LIMIT = 45
 EFFORT, WHOLE_EFFORT = "20", "100"
 
 # Test programs that measure time.
-TIMED = {"interruption"}
+TIMED = {"cost", "interruption"}
 
 # The kinds of stages: one of Cargo's at a time, tests side by side, and last one by one.
 CARGO, TEST, ALONE = "cargo", "test", "alone"
