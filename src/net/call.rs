@@ -435,12 +435,12 @@ impl<'a, V: VmContext> Call<'a, V> {
     #[cfg(feature = "ssl")]
     pub(crate) fn alternate<T>(
         &mut self,
-        mut attempt: impl FnMut() -> Result<Step<T>, Error>,
+        mut attempt: impl FnMut(&mut Self) -> Result<Step<T>, Error>,
     ) -> Result<T, Error> {
         let mut wait = Wait::new(Ready::Either);
         loop {
             let before = self.socket.moved();
-            wait.ready = match attempt()? {
+            wait.ready = match attempt(self)? {
                 Step::Done(done) => return Ok(done),
                 Step::Wait(ready) => ready,
             };
@@ -451,6 +451,25 @@ impl<'a, V: VmContext> Call<'a, V> {
             wait.once(self)?;
             self.look_around()?;
         }
+    }
+
+    /// Waits for another thread, until `done` returns true. Who makes it true wakes
+    /// `waiters` afterwards. A non-blocking call waits, too, because the other thread's work
+    /// does not depend on the peer.
+    #[cfg(feature = "ssl")]
+    pub(crate) fn wait_for(
+        &mut self,
+        waiters: &Waiters,
+        done: impl FnMut() -> bool,
+    ) -> Result<(), Error> {
+        let mut unlimited = self.deadline;
+        let deadline = if self.deadline.timeout() == Timeout::NonBlocking {
+            unlimited.set_timeout(Timeout::Blocking);
+            &mut unlimited
+        } else {
+            &mut self.deadline
+        };
+        wait_until(self.vm, &self.socket.control, deadline, waiters, done)
     }
 
     /// Waits until poll(2) reports the socket ready.

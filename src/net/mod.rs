@@ -41,6 +41,8 @@ pub use resolver::{ResolveError, Resolver};
 #[cfg(feature = "ssl")]
 pub(crate) use send_queue::SendQueue;
 pub(crate) use socket::{NotOpened, Socket};
+#[cfg(feature = "ssl")]
+pub(crate) use wake::Waiters;
 
 /// Queue of a protocol above a socket. Without the feature `ssl` there is no such
 /// protocol.

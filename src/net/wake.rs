@@ -32,7 +32,7 @@ impl Waiters {
 
     /// Interrupts every thread on the list. The lock is held meanwhile, so that no thread
     /// can end before its signal is sent.
-    pub(super) fn wake_all(&self) {
+    pub(crate) fn wake_all(&self) {
         for thread in self.0.lock().iter().flat_map(|list| list.iter()) {
             thread.interrupt();
         }

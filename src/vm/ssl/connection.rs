@@ -1,16 +1,15 @@
 //! `_ssl._SSLSocket`: a TLS connection that waits like a socket.
 
 use super::corrections;
+use super::exclusive::Exclusive;
 use super::library::encrypt;
 use crate::bridge::{CallContext, Data, blocking, errors};
 use crate::net::call::{Ready, Step};
 use crate::net::{Call, Error, SendQueue, Socket, Timeout, VmContext};
 use crate::object::BaseSocket;
 use crate::sys::MessageFlags;
-use crate::sys::fork::{self, PerProcess};
 use nix::errno::Errno;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyTypeRef, PyWeak};
-use rustpython_vm::common::lock::PyThreadMutex;
 use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::function::FuncArgs;
 use rustpython_vm::types::{GetAttr, SetAttr};
@@ -20,7 +19,7 @@ use rustpython_vm::{
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Number of bytes of a write that are encrypted before they are sent.
 const PIECE: usize = 64 * 1024;
@@ -47,14 +46,13 @@ pub(super) struct Connection {
     socket: Arc<Socket>,
     #[pytraverse(skip)]
     send_queue: Arc<SendQueue>,
-    /// Lock that is held while the library works, because two threads at once would mix
-    /// their records in its buffers. The library never waits. A child process has a new
-    /// lock.
+    /// The thread for which the library works, because two threads at once would mix their
+    /// records in its buffers. The library never waits.
     #[pytraverse(skip)]
-    working: PerProcess<Arc<PyThreadMutex<()>>>,
-    /// The write in progress, whose pieces must be sent together.
+    working: Exclusive,
+    /// The thread that writes, because the pieces of a write must be sent together.
     #[pytraverse(skip)]
-    writing: Writing,
+    writing: Exclusive,
     /// On a non-blocking socket, the number of bytes of a write that raised
     /// SSLWantWriteError because not all of them were sent.
     #[pytraverse(skip)]
@@ -91,8 +89,8 @@ impl Connection {
             owner: socket.as_object().downgrade(None, vm)?,
             socket: socket.socket.clone(),
             send_queue,
-            working: PerProcess::default(),
-            writing: Writing::default(),
+            working: Exclusive::default(),
+            writing: Exclusive::default(),
             taken: AtomicUsize::new(0),
         })
     }
@@ -110,7 +108,7 @@ impl Connection {
         let mut act = || vm.call_method(&self.library, method, args.clone());
         let (result, all_sent) = waiting(timed_out, vm, |context| {
             let mut call = Call::new(context, &self.socket).keeping_mode();
-            self.work(&mut call, done, || true, &mut act, vm)
+            self.work(&mut call, done, &mut act, vm)
         })?;
         let result = result.map_err(|raised| corrections::exception(raised, vm));
         match &result {
@@ -121,27 +119,20 @@ impl Connection {
     }
 
     /// Does one piece of work; returns its result, and true if everything was sent. A
-    /// blocking call waits for both, and before that for `is_turn`.
+    /// blocking call waits for both.
     fn work<T>(
         &self,
         call: &mut Call<'_, impl VmContext>,
         done: Completion,
-        mut is_turn: impl FnMut() -> bool,
         act: &mut dyn FnMut() -> PyResult<T>,
         vm: &VirtualMachine,
     ) -> Result<(PyResult<T>, bool), Error> {
         let waits = call.deadline.timeout() != Timeout::NonBlocking;
         let vm_context = call.vm();
         let mut finished = None;
-        call.alternate(|| {
-            if waits && !is_turn() {
-                return Ok(Step::Wait(Ready::Unknown));
-            }
-            // No lock in a callback of the library, which knows what may be called there.
-            let working = self.working.lock().clone();
-            let _working = match working.try_lock() {
-                Ok(guard) => Some(guard),
-                Err(_) => working.lock_wrapped(|lock| vm.allow_threads(lock)),
+        call.alternate(|call| {
+            let Ok(_guard) = self.working.enter(call)? else {
+                return Ok(Step::Done((Err(reentrant(vm)), true)));
             };
             let result = finished.take().unwrap_or_else(&mut *act);
             let all_sent = match self.flush(vm_context) {
@@ -150,14 +141,18 @@ impl Connection {
                 Err(Error::Errno(_)) if done == Completion::AtOnce || result.is_err() => true,
                 Err(error) => return Err(error),
             };
-            let wants_more = match &result {
-                Ok(_) => false,
-                Err(exception) => exception.fast_isinstance(&self.want_read),
+            let (wants_more, is_over) = match &result {
+                Ok(_) => (false, false),
+                // An exception of Python code does not wait for the peer.
+                Err(exception) => (
+                    exception.fast_isinstance(&self.want_read),
+                    !exception.fast_isinstance(vm.ctx.exceptions.os_error),
+                ),
             };
             Ok(match (wants_more, all_sent) {
                 (true, true) if waits => Step::Wait(Ready::Read),
                 (true, false) if waits => Step::Wait(Ready::Either),
-                (false, false) if waits && done == Completion::WhenSent => {
+                (false, false) if waits && !is_over && done == Completion::WhenSent => {
                     finished = Some(result);
                     Step::Wait(Ready::Write)
                 }
@@ -201,14 +196,15 @@ impl Connection {
         if self.socket.timeout() == Timeout::NonBlocking {
             return self.send_at_once(data, vm);
         }
-        let mut turn = WriteLock::new(&self.writing);
         let mut sent = 0;
         waiting(WRITE_TIMED_OUT, vm, |context| {
             let mut call = Call::new(context, &self.socket).keeping_mode();
+            let Ok(_guard) = self.writing.enter(&mut call)? else {
+                return Ok(Err(reentrant(vm)));
+            };
             loop {
                 let mut encrypt = || encrypt(&self.library, data, piece(data, sent), vm);
-                let is_turn = || turn.take();
-                let work = self.work(&mut call, Completion::WhenSent, is_turn, &mut encrypt, vm);
+                let work = self.work(&mut call, Completion::WhenSent, &mut encrypt, vm);
                 let (part, all_sent) = work?;
                 match part {
                     Ok(part) => sent += part,
@@ -235,7 +231,7 @@ impl Connection {
             0 if self.flush(context)? => {
                 let mut encrypt = || encrypt(&self.library, data, piece(data, 0), vm);
                 let mut call = Call::new(context, &self.socket);
-                self.work(&mut call, Completion::WhenSent, || true, &mut encrypt, vm)
+                self.work(&mut call, Completion::WhenSent, &mut encrypt, vm)
             }
             taken => Ok((Ok(taken), self.flush(context)?)),
         })?;
@@ -270,45 +266,10 @@ fn waiting<'a, T>(
     }
 }
 
-/// 0, or the generation of the writing thread's process plus 1. In a child process a
-/// write that another thread began does not count.
-#[derive(Default)]
-struct Writing(AtomicU32);
-
-/// One thread's right to write, until this is dropped.
-struct WriteLock<'a> {
-    writing: &'a Writing,
-    mine: bool,
-}
-
-impl<'a> WriteLock<'a> {
-    fn new(writing: &'a Writing) -> Self {
-        Self {
-            writing,
-            mine: false,
-        }
-    }
-
-    /// Takes the lock unless another thread has it; returns true if this thread has it.
-    fn take(&mut self) -> bool {
-        let own = fork::generation() + 1;
-        let take = |writing| (writing != own).then_some(own);
-        self.mine = self.mine
-            || self
-                .writing
-                .0
-                .fetch_update(Ordering::Acquire, Ordering::Relaxed, take)
-                .is_ok();
-        self.mine
-    }
-}
-
-impl Drop for WriteLock<'_> {
-    fn drop(&mut self) {
-        if self.mine {
-            self.writing.0.store(0, Ordering::Release);
-        }
-    }
+/// Returns the exception for Python code that runs during a call on a connection, and
+/// calls the same connection.
+fn reentrant(vm: &VirtualMachine) -> PyBaseExceptionRef {
+    vm.new_runtime_error("reentrant call of a TLS connection")
 }
 
 #[pyclass(with(GetAttr, SetAttr))]

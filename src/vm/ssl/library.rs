@@ -114,8 +114,13 @@ pub(super) fn encrypt(
                 taken += written;
                 room = written;
             }
-            // The bytes that were taken before are already in the send queue.
-            Err(_) if taken > part.start => return Ok(taken - part.start),
+            // The bytes that were taken before are already in the send queue. Errors of TLS
+            // come again at the next write; an exception of Python code would be lost.
+            Err(exception)
+                if taken > part.start && exception.fast_isinstance(vm.ctx.exceptions.os_error) =>
+            {
+                return Ok(taken - part.start);
+            }
             Err(exception) => return Err(exception),
         }
         if room == 0 || taken >= part.end {

@@ -23,6 +23,7 @@
 mod bio;
 mod connection;
 mod corrections;
+mod exclusive;
 mod library;
 #[cfg(test)]
 mod tests;
@@ -38,14 +39,19 @@ use rustpython_vm::class::PyClassImpl;
 use rustpython_vm::common::rc::PyRc;
 use rustpython_vm::function::{FuncArgs, ItemDoc, PyMethodDef, PyMethodFlags};
 use rustpython_vm::{AsObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine};
+use std::ptr;
 use std::sync::Arc;
 
 const NAME: &str = "_ssl";
 
 /// Replaces the VM's `_ssl` by that of this crate, and returns the VM's for
-/// [`state::Runtime`] to keep. Does nothing if the VM has none.
+/// [`state::Runtime`] to keep. Does nothing if the VM has none. If the host has registered
+/// another module before, returns what that one keeps.
 pub(crate) fn install(vm: &mut VirtualMachine) -> Option<&'static PyModuleDef> {
     let ours = _ssl::module_def(&vm.ctx);
+    if ptr::eq(*vm.state.module_defs.get(NAME)?, ours) {
+        return state::of(vm).runtime.tls;
+    }
     let definitions = &mut PyRc::get_mut(&mut vm.state)?.module_defs;
     let place = definitions.get_mut(NAME)?;
     Some(std::mem::replace(place, ours))

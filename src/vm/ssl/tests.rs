@@ -21,7 +21,10 @@ class _SSLSocket:
         self.met = False
         self.marker = 1
         self.fails = None
+        self.hook = None
     def check(self):
+        # A callback, such as that for the server's name.
+        if self.hook: self.hook()
         if self.fails: raise self.fails
     def do_handshake(self):
         self.check()
@@ -41,6 +44,7 @@ class _SSLSocket:
         self.send(turn(data[:5000]))
         return min(len(data), 5000)
     def shutdown(self):
+        self.check()
         self.send(b'bye')
         assert self.receive(3) == b'bye'
 
@@ -166,6 +170,187 @@ assert again == len(piece) and received == sent + again, (again, received, sent)
 ");
 }
 
+/// Calls of a connection, which are made again while the library works for one.
+const CALLS: &str = "
+text = 'reentrant call of a TLS connection'
+calls = (
+    tls.do_handshake, tls.shutdown, lambda: tls.read(1), lambda: tls.read(1, bytearray(1)), lambda: tls.write(b'x'),
+)
+";
+
+#[test]
+fn python_code_in_a_call_does_not_wait_for_that_call() {
+    run(&format!(
+        "{CALLS}
+for mode in None, 5, 0:
+    a.settimeout(mode)
+    for call in calls:
+        for again in calls:
+            seen = []
+            def hook():
+                tls.hook = None
+                seen.append(raises(RuntimeError, text, again))
+                raise ValueError('of the hook')
+            tls.hook = hook
+            raises(ValueError, 'of the hook', call)
+            assert len(seen) == 1
+# An argument's method, too. The connection works afterwards.
+a.settimeout(5)
+b.send(turn(b'abc'))
+class Size:
+    def __index__(self):
+        raises(RuntimeError, text, tls.read, 1)
+        return 3
+assert tls.read(Size()) == b'abc'
+assert tls.write(b'abc') == 3 and b.recv(9) == turn(b'abc')
+"
+    ));
+}
+
+#[cfg(feature = "threading")]
+#[test]
+fn another_thread_waits_for_a_call_within_its_timeout() {
+    run(&format!(
+        "{CALLS}
+import _thread
+def in_thread(call, errors):
+    def run():
+        try: call()
+        except Exception as error: errors.append(error)
+        else: errors.append(None)
+    _thread.start_new_thread(run, ())
+    while not errors: pass
+for call in calls:
+    for again in calls:
+        errors = []
+        def hook():
+            tls.hook = None
+            a.settimeout(0.005)
+            in_thread(again, errors)
+            raise ValueError('of the hook')
+        a.settimeout(5)
+        tls.hook = hook
+        raises(ValueError, 'of the hook', call)
+        assert type(errors[0]) is TimeoutError, errors
+"
+    ));
+}
+
+/// The host can end such a wait, with whatever timeout.
+#[cfg(feature = "threading")]
+#[test]
+fn the_host_ends_a_wait_for_another_threads_call() {
+    for timeout in ["None", "0"] {
+        let module = SocketModule::new();
+        let handle = module.handle();
+        let builder = Interpreter::builder(Default::default());
+        let library = works::module_def(&builder.ctx);
+        let builder = module.register(builder.add_native_module(library));
+        let (done, is_done) = std::sync::mpsc::channel::<()>();
+        let host = std::thread::spawn(move || {
+            use std::sync::mpsc::RecvTimeoutError::Timeout;
+            let moment = std::time::Duration::from_millis(1);
+            while is_done.recv_timeout(moment) == Err(Timeout) {
+                handle.interrupt();
+            }
+        });
+        let script = format!(
+            "{PRELUDE}
+import _thread
+errors = []
+def again():
+    try: tls.read(1)
+    except BaseException as error: errors.append(type(error))
+def hook():
+    tls.hook = None
+    a.settimeout({timeout})
+    _thread.start_new_thread(again, ())
+    while not errors: pass
+tls.hook = hook
+b.send(turn(b'x'))
+assert tls.read(1) == b'x' and errors == [KeyboardInterrupt], errors
+"
+        );
+        run_on(&builder.build(), &script);
+        drop(done);
+        host.join().unwrap();
+    }
+}
+
+/// A signal's handler that writes on the connection while a write waits.
+#[test]
+fn a_handler_that_writes_does_not_wait_for_the_write_that_it_interrupts() {
+    use rustpython_vm::signal::user_signal_channel;
+    let (sender, receiver) = user_signal_channel();
+    let builder = Interpreter::builder(Default::default());
+    let library = works::module_def(&builder.ctx);
+    let interpreter = SocketModule::new()
+        .register(builder.add_native_module(library))
+        .init_hook(move |vm| vm.set_user_signal_channel(receiver))
+        .build();
+    let handler = |vm: &rustpython_vm::VirtualMachine| {
+        match vm.sys_module.get_attr("handler", vm) {
+            Ok(handler) => handler.call((), vm).map(drop),
+            // The script has not begun.
+            Err(_) => Ok(()),
+        }
+    };
+    let host = std::thread::spawn(move || {
+        // An error says that the interpreter is gone.
+        while sender.send(Box::new(handler)).is_ok() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    });
+    run_on(
+        &interpreter,
+        &format!(
+            "{PRELUDE}
+import sys
+errors, pieces, before = [], 0, 0
+def hook():
+    global pieces
+    pieces += 1
+def handler():
+    global before
+    if not errors and pieces and pieces == before:
+        # The write waits for the peer.
+        errors.append(raises(RuntimeError, 'reentrant call of a TLS connection', tls.write, b'x'))
+        raise ValueError('of the handler')
+    before = pieces
+tls.hook = hook
+sys.handler = handler
+raises(ValueError, 'of the handler', tls.write, bytes(1 << 23))
+assert len(errors) == 1
+"
+        ),
+    );
+    drop(interpreter);
+    host.join().unwrap();
+}
+
+#[test]
+fn an_exception_in_the_middle_of_a_write_is_raised() {
+    run("
+pieces = []
+def hook():
+    pieces.append(1)
+    if len(pieces) == 2: raise ValueError('of the hook')
+tls.hook = hook
+raises(ValueError, 'of the hook', tls.write, bytes(9000))
+tls.hook = None
+assert tls.write(b'abc') == 3 and b.recv(9000) == turn(bytes(5000)) + turn(b'abc')
+# Also while the peer takes nothing.
+a.setblocking(False)
+try:
+    while True: tls.write(bytes(5000))
+except _ssl.SSLWantWriteError: pass
+a.setblocking(True)
+pieces.clear()
+tls.hook = hook
+raises(ValueError, 'of the hook', tls.write, bytes(9000))
+");
+}
+
 #[test]
 fn everything_else_is_the_librarys() {
     run("
@@ -260,4 +445,17 @@ assert error.name == '_ssl'
         );
         run_on(&interpreter(library), &script);
     }
+}
+
+/// A host may register two modules for one interpreter; the later one counts.
+#[test]
+fn two_modules_take_the_library_over_once() {
+    let builder = Interpreter::builder(Default::default());
+    let library = works::module_def(&builder.ctx);
+    let builder = builder.add_native_module(library);
+    let builder = SocketModule::new().register(SocketModule::new().register(builder));
+    run_on(
+        &builder.build(),
+        &format!("{PRELUDE}b.send(b'hello')\nassert tls.do_handshake() is None\n"),
+    );
 }
