@@ -379,6 +379,7 @@ class Nonblocking(TlsTest):
         for timeout in (None, LONG):
             client, server = self.tls_pair()
             client.settimeout(timeout)
+            server.settimeout(LONG)
             call = self.background(client.sendall, data)
             call.wait_blocked()
             client.setblocking(False)

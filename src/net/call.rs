@@ -57,59 +57,17 @@
 //! A socket with a timeout is in non-blocking mode, as in CPython: poll(2) decides, and
 //! then a system call that may fail with EAGAIN.
 
-use super::wake::{Registration, Waiters};
-use super::{Control, Deadline, Error, Limit, Socket, Timeout, VmContext};
-use crate::sys::fork;
-use crate::sys::signal::{self, Blocked as BlockedSignals, Interval};
+use super::wait::{INTERVAL, Mode, Nap, Ready, Wait, Wake, register};
+use super::{Deadline, Error, Limit, Socket, Timeout, VmContext};
+#[cfg(feature = "ssl")]
+use super::{Waiters, wait};
+use crate::sys::signal::{self, Interval};
 use crate::sys::{self, MessageFlags};
 use nix::errno::Errno;
 use nix::libc;
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::time::TimeSpec;
 use std::mem;
 use std::os::fd::BorrowedFd;
-use std::time::{Duration, Instant};
-
-/// Readiness that a call needs before its next attempt (poll(2)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ready {
-    Read,
-    Write,
-    #[cfg(feature = "ssl")]
-    Either,
-    /// Only an error can be waiting: the error queue (MSG_ERRQUEUE).
-    Error,
-    /// Urgent data (MSG_OOB).
-    Urgent,
-    /// poll(2) cannot tell: the call is tried again after a while.
-    Unknown,
-}
-
-impl Ready {
-    fn events(self) -> PollFlags {
-        match self {
-            Self::Read => PollFlags::POLLIN,
-            Self::Write => PollFlags::POLLOUT,
-            #[cfg(feature = "ssl")]
-            Self::Either => PollFlags::POLLIN | PollFlags::POLLOUT,
-            Self::Urgent => PollFlags::POLLPRI,
-            // POLLERR and POLLHUP are always reported.
-            Self::Error | Self::Unknown => PollFlags::empty(),
-        }
-    }
-}
-
-/// Interval after which a waiting call checks again. It limits a call's first poll and
-/// each stay in a system call that blocks. Sends on unix sockets and all calls in
-/// AF_ALG are retried at this interval while poll(2) reports nothing.
-///
-/// It is longer than a tick of the kernel's clock: for a timer that ends before the next
-/// tick the kernel has to program the hardware, each time it is set.
-const INTERVAL: Duration = Duration::from_millis(20);
-
-/// First sleep after poll(2) reported a non-blocking socket ready and the attempt
-/// failed with EAGAIN. Each further sleep is twice as long, up to [`INTERVAL`].
-const PAUSE: Duration = Duration::from_millis(1);
+use std::time::Duration;
 
 /// Reason why an attempt did not finish.
 #[derive(Clone, Copy, Debug)]
@@ -132,28 +90,6 @@ impl From<Errno> for Blocked {
     }
 }
 
-/// Reason why a wait ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wake {
-    /// poll(2) reports the socket ready.
-    Ready,
-    /// It is time to try again; the socket may not be ready.
-    Elapsed,
-    /// Another thread closed or shut the socket, or interrupted the call.
-    Notified,
-    /// A signal came that is not a wake-up; it would end the kernel's own call.
-    Signal,
-}
-
-/// Mode of the next attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    /// The attempt does not block: MSG_DONTWAIT, or a descriptor in non-blocking mode.
-    DontWait,
-    /// The attempt may block in the kernel, and is interrupted at intervals.
-    Bounded,
-}
-
 /// Result of an attempt that may have to wait for either direction.
 #[cfg(feature = "ssl")]
 pub(crate) enum Step<T> {
@@ -163,7 +99,7 @@ pub(crate) enum Step<T> {
 
 /// One call of a script on a socket.
 pub(crate) struct Call<'a, V> {
-    vm: &'a V,
+    pub(super) vm: &'a V,
     pub(crate) socket: &'a Socket,
     pub(crate) deadline: Deadline,
     /// The socket's timeout when the call began or its mode was last read.
@@ -173,6 +109,8 @@ pub(crate) struct Call<'a, V> {
     /// The descriptor's own mode and timeouts have been read: as in the kernel's blocking
     /// call, what others change afterwards does not concern this one.
     pub(super) is_heeded: bool,
+    /// An attempt has failed with EAGAIN before the call began.
+    pub(crate) was_tried: bool,
     /// Each part of the call has the whole timeout.
     pub(super) renews_deadline: bool,
     /// A system call has waited, so that the descriptor was in blocking mode.
@@ -195,6 +133,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             deadline,
             timeout: socket.timeout(),
             keeps_mode: false,
+            was_tried: false,
             renews_deadline: false,
             is_heeded: false,
             has_blocked: false,
@@ -248,6 +187,9 @@ impl<'a, V: VmContext> Call<'a, V> {
         mut attempt: impl FnMut(&Socket, MessageFlags) -> Result<T, Blocked>,
     ) -> Result<T, Error> {
         self.check_limit(ready)?;
+        if mem::take(&mut self.was_tried) {
+            return self.retry_slow(ready, Errno::EAGAIN.into(), &mut attempt);
+        }
         match attempt(self.socket, MessageFlags::DONT_WAIT) {
             Ok(done) => Ok(done),
             Err(blocked) => self.retry_slow(ready, blocked, &mut attempt),
@@ -469,7 +411,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         } else {
             &mut self.deadline
         };
-        wait_until(self.vm, &self.socket.control, deadline, waiters, done)
+        wait::wait_until(self.vm, &self.socket.control, deadline, waiters, done)
     }
 
     /// Waits until poll(2) reports the socket ready.
@@ -540,7 +482,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     }
 
     /// Returns the call's remaining time; `None` means no limit.
-    fn left(&mut self) -> Result<Option<Duration>, Error> {
+    pub(super) fn left(&mut self) -> Result<Option<Duration>, Error> {
         if self.deadline.timeout() == Timeout::NonBlocking {
             // A signal handler, or another thread, made the socket non-blocking.
             return Err(Errno::EAGAIN.into());
@@ -572,237 +514,6 @@ impl<'a, V: VmContext> Call<'a, V> {
     }
 }
 
-/// The sleeps of one call.
-pub(super) struct Nap(Wait);
-
-impl Default for Nap {
-    fn default() -> Self {
-        Self(Wait::new(Ready::Unknown))
-    }
-}
-
-/// The waits of one call.
-struct Wait {
-    ready: Ready,
-    /// The next poll is the first, short one.
-    is_short: bool,
-    /// poll(2) reported the socket ready. Another wait means that the attempt failed all
-    /// the same.
-    was_ready: bool,
-    /// A signal that is not a wake-up ended a poll.
-    has_signal: bool,
-    /// Duration of the last sleep.
-    pause: Duration,
-    /// The socket's [`shut`](Socket::shut) before the last attempt.
-    shut: u8,
-}
-
-impl Wait {
-    fn new(ready: Ready) -> Self {
-        Self {
-            ready,
-            is_short: true,
-            was_ready: false,
-            has_signal: false,
-            pause: Duration::ZERO,
-            shut: 0,
-        }
-    }
-
-    /// Waits until there is a reason for the next attempt; returns its mode.
-    fn next<V: VmContext>(&mut self, call: &mut Call<'_, V>) -> Result<Mode, Error> {
-        self.has_signal = false;
-        if self.is_short {
-            match self.once(call)? {
-                // A signal may end the call, before its handler runs.
-                Wake::Ready | Wake::Signal => return Ok(Mode::DontWait),
-                // The socket is not ready, so the next step is a longer wait, not an
-                // attempt.
-                Wake::Elapsed | Wake::Notified => call.look_around()?,
-            }
-        }
-        if call.is_blocking() {
-            call.heed_the_descriptor(self.ready)?;
-            if mem::take(&mut self.was_ready) {
-                // poll(2) was wrong, so a blocking attempt decides.
-                return Ok(Mode::Bounded);
-            }
-        }
-        self.once(call)?;
-        Ok(Mode::DontWait)
-    }
-
-    /// Waits once, until the socket is ready or another check is due.
-    fn once<V: VmContext>(&mut self, call: &mut Call<'_, V>) -> Result<Wake, Error> {
-        if self.ready == Ready::Unknown {
-            return self.sleep(call);
-        }
-        let wake = if mem::take(&mut self.is_short) {
-            self.poll_shortly(call)?
-        } else {
-            if mem::take(&mut self.was_ready) {
-                // The attempt after the last wait failed, otherwise there would be no
-                // further wait.
-                self.sleep(call)?;
-                call.look_around()?;
-            }
-            self.poll(call)?
-        };
-        self.was_ready = wake == Wake::Ready;
-        if wake == Wake::Signal {
-            self.has_signal = true;
-            // The signal may have been for the thread that runs handlers, while that had it
-            // blocked.
-            call.socket.control.waiters.wake_all();
-        }
-        Ok(wake)
-    }
-
-    /// Polls for a while without blocking signals first, because most answers come soon,
-    /// perhaps so soon that sleeping is not worth it. A signal or a wake-up that comes just
-    /// before the poll is noticed after the poll.
-    fn poll_shortly<V: VmContext>(&self, call: &mut Call<'_, V>) -> Result<Wake, Error> {
-        let socket = call.socket;
-        let _registered = register(&socket.waiters, &socket.control);
-        let left = call.left()?.map_or(INTERVAL, |left| left.min(INTERVAL));
-        let busy = socket.control.busy_poll().min(left);
-        let guard = call.acquire()?;
-        let events = self.ready.events();
-        let wake_ups = signal::wake_ups();
-        let polled = call.vm.detached(move || {
-            let mut fds = [PollFd::new(guard.fd(), events)];
-            let mut poll = |timeout| ppoll(&mut fds, Some(TimeSpec::from_duration(timeout)), None);
-            if busy.is_zero() || !socket.busy_poll.is_due() {
-                return poll(left);
-            }
-            let start = Instant::now();
-            while start.elapsed() < busy {
-                match poll(Duration::ZERO) {
-                    Ok(0) => std::hint::spin_loop(),
-                    polled => {
-                        socket.busy_poll.helped();
-                        return polled;
-                    }
-                }
-            }
-            socket.busy_poll.was_in_vain();
-            poll(left - busy)
-        });
-        wake(polled.map(|ready| ready as usize), wake_ups)
-    }
-
-    /// Polls until the socket is ready, a signal comes or the time is up. If poll(2) may
-    /// not report the readiness, polls for [`INTERVAL`] at most.
-    fn poll<V: VmContext>(&mut self, call: &mut Call<'_, V>) -> Result<Wake, Error> {
-        let family = call.socket.family();
-        let is_unix_send =
-            family == libc::AF_UNIX && self.ready == Ready::Write && call.is_blocking();
-        let may_miss = is_unix_send || !sys::socket::poll_reports(family);
-        let limit = may_miss.then_some(INTERVAL);
-        let start = Instant::now();
-        let wake = self.until_signal(call, Some(self.ready.events()), limit)?;
-        if start.elapsed() > self.pause {
-            self.pause = Duration::ZERO;
-        }
-        Ok(wake)
-    }
-
-    /// Sleeps, twice as long each time. For waits in which poll(2) does not help.
-    fn sleep<V: VmContext>(&mut self, call: &mut Call<'_, V>) -> Result<Wake, Error> {
-        self.pause = (self.pause * 2).clamp(PAUSE, INTERVAL);
-        self.until_signal(call, None, Some(self.pause))
-    }
-
-    /// Polls for `events`, or only for signals, and misses no signal.
-    fn until_signal<V: VmContext>(
-        &mut self,
-        call: &mut Call<'_, V>,
-        events: Option<PollFlags>,
-        limit: Option<Duration>,
-    ) -> Result<Wake, Error> {
-        let socket = call.socket;
-        let _registered = register(&socket.waiters, &socket.control);
-        let generation = fork::generation();
-        call.look_around()?;
-        let signals = BlockedSignals::new()?;
-        // A signal may have come since the last check.
-        call.vm.check_signals()?;
-        if fork::generation() != generation {
-            // A handler forked: in the child this thread is on no list yet.
-            return Ok(Wake::Notified);
-        }
-        let left = call.left()?;
-        let timeout = match (left, limit) {
-            (Some(left), Some(limit)) => Some(left.min(limit)),
-            (left, limit) => left.or(limit),
-        };
-        // poll(2) may not report a shutdown between the last attempt and now.
-        let shut = socket.shut();
-        if mem::replace(&mut self.shut, shut) != shut {
-            return Ok(Wake::Notified);
-        }
-        let guard = call.acquire()?;
-        let wake_ups = signal::wake_ups();
-        let polled = call.vm.detached(move || {
-            let polled = match events {
-                Some(events) => signals.poll(&mut [PollFd::new(guard.fd(), events)], timeout),
-                None => {
-                    drop(guard);
-                    return signals.poll(&mut [], timeout);
-                }
-            };
-            drop(guard);
-            drop(signals);
-            polled
-        });
-        wake(polled, wake_ups)
-    }
-}
-
-/// Converts the result of a poll. `wake_ups` is the thread's number of wake-ups before
-/// it.
-fn wake(polled: Result<usize, Errno>, wake_ups: u32) -> Result<Wake, Error> {
-    match polled {
-        Ok(0) => Ok(Wake::Elapsed),
-        Ok(_) => Ok(Wake::Ready),
-        Err(Errno::EINTR) if signal::was_another(wake_ups) => Ok(Wake::Signal),
-        Err(Errno::EINTR) => Ok(Wake::Notified),
-        Err(errno) => Err(errno.into()),
-    }
-}
-
-/// Puts the calling thread on the list of what it waits for and on that of its
-/// interpreter, for as long as the result lives.
-fn register<'a>(waiters: &'a Waiters, control: &'a Control) -> [Registration<'a>; 2] {
-    [waiters.register(), control.waiters.register()]
-}
-
-/// Waits until `done` returns true. Who makes it true wakes `waiters` afterwards.
-pub(super) fn wait_until(
-    vm: &impl VmContext,
-    control: &Control,
-    deadline: &mut Deadline,
-    waiters: &Waiters,
-    mut done: impl FnMut() -> bool,
-) -> Result<(), Error> {
-    let _registered = register(waiters, control);
-    loop {
-        vm.check_signals()?;
-        let signals = BlockedSignals::new()?;
-        vm.check_signals()?;
-        if done() {
-            return Ok(());
-        }
-        let left = control.check(deadline.interrupts_before, deadline.remaining()?)?;
-        let polled = vm.detached(move || {
-            let polled = signals.poll(&mut [], left);
-            drop(signals);
-            polled
-        });
-        wake(polled, 0)?;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -815,6 +526,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc::channel;
     use std::thread;
+    use std::time::Instant;
 
     const UNIX: SocketSpec = SocketSpec::new(libc::AF_UNIX, libc::SOCK_STREAM);
 

@@ -1,6 +1,7 @@
 //! close(2), and the wait for the peer of a socket that lingers ([`linger`](super::linger)).
 
-use super::call::{Call, Nap};
+use super::call::Call;
+use super::wait::Nap;
 use super::{Deadline, Error, Timeout, VmContext};
 use crate::sys::{self, sockopt};
 use nix::libc;

@@ -14,7 +14,8 @@
 //! When SO_SNDTIMEO ends the wait, the result is the kernel's: EINPROGRESS, EALREADY if an
 //! earlier call had begun the connect, or EAGAIN for unix sockets.
 
-use super::call::{Call, Nap, Ready};
+use super::call::Call;
+use super::wait::{Nap, Ready};
 use super::{Error, Event, Socket, Timeout, VmContext};
 use crate::policy::Permitted;
 use crate::sockaddr::SockAddr;

@@ -1,6 +1,7 @@
 //! listen(2) and accept(2).
 
-use super::call::{Call, Ready};
+use super::call::Call;
+use super::wait::Ready;
 use super::{Error, Event, Moving, Socket, Timeout, VmContext};
 use crate::sockaddr::SockAddr;
 use crate::sys;

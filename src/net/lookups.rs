@@ -8,7 +8,7 @@
 //! (`max_look_up_threads`).
 
 use super::wake::Waiters;
-use super::{Control, Deadline, Error, ResolveError, VmContext, call};
+use super::{Control, Deadline, Error, ResolveError, VmContext, wait};
 use crate::sys::fork::{self, PerProcess};
 use crate::sys::signal::Blocked;
 use std::collections::VecDeque;
@@ -187,7 +187,7 @@ pub(super) fn in_background<T: Send + 'static>(
         return Err(failure(ResolveError::TryAgain));
     };
     let mut result = None;
-    let waited = call::wait_until(vm, control, deadline, &answer.waiters, || {
+    let waited = wait::wait_until(vm, control, deadline, &answer.waiters, || {
         result = if fork::generation() == generation {
             lock(&answer.result).take()
         } else {

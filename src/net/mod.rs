@@ -24,6 +24,7 @@ mod send_queue;
 mod socket;
 mod socket_options;
 pub(crate) mod transfer;
+pub(crate) mod wait;
 mod wake;
 
 pub(crate) use crate::sys::socket::SocketSpec;

@@ -1,7 +1,8 @@
 //! Calls that move bytes: when a call is complete, and how it ends after a part of its
 //! bytes.
 
-use super::call::{Blocked, Call, Ready};
+use super::call::{Blocked, Call};
+use super::wait::Ready;
 use super::{Error, Limit, Socket, Timeout, VmContext, low_water};
 use crate::policy::Permitted;
 use crate::sockaddr::SockAddr;

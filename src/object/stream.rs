@@ -176,9 +176,11 @@ pub(super) fn recv_into(
     flags: i32,
     vm: &VirtualMachine,
 ) -> PyResult<usize> {
+    let mut was_tried = false;
     if flags == 0 && nbytes == 0 {
         match recv_at_once(zelf, buffer, vm) {
-            Some(Err(Errno::EAGAIN | Errno::EINTR)) | None => {}
+            Some(Err(Errno::EAGAIN)) => was_tried = true,
+            Some(Err(Errno::EINTR)) | None => {}
             Some(received) => return received.or_raise(vm),
         }
     }
@@ -192,7 +194,10 @@ pub(super) fn recv_into(
         len,
     };
     let flags = MessageFlags::of_receive(flags);
-    transfer(zelf, flags, vm, |call| call.recv_into(&room, flags))
+    transfer(zelf, flags, vm, |call| {
+        call.was_tried = was_tried;
+        call.recv_into(&room, flags)
+    })
 }
 
 /// Does recv_into() of a whole bytearray if bytes have arrived. Without a wait the
