@@ -275,8 +275,11 @@ attempt(client.close)
 attempt(lambda: file.close())
 ";
 
+/// A use of the handle, with its name.
+type Action = (&'static str, fn(&Handle));
+
 /// Uses of the handle by a callback that is called for the same interpreter.
-const ACTIONS: [(&str, fn(&Handle)); 7] = [
+const ACTIONS: [Action; 7] = [
     ("stop", Handle::stop),
     ("close all", Handle::close_all),
     ("interrupt", Handle::interrupt),
