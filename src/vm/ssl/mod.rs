@@ -159,6 +159,7 @@ fn original(
 #[rustpython_vm::pymodule]
 mod _ssl {
     use super::{BioConnection, Connection, METHODS, NAME, PyClassImpl, PyType, library, state};
+    use crate::vm::forget;
     use rustpython_vm::builtins::{PyModule, PyTypeRef};
     use rustpython_vm::types::PyTypeFlags;
     use rustpython_vm::{Py, PyObjectRef, PyResult, VirtualMachine};
@@ -168,7 +169,7 @@ mod _ssl {
         let original = state::of(vm).runtime.tls;
         let original =
             original.ok_or_else(|| vm.new_import_error("no TLS library", vm.ctx.new_str(NAME)))?;
-        let library = library::start(original, vm)?;
+        let library = library::start(original, vm).inspect_err(|_| forget(NAME, vm))?;
         let dict = module.dict();
         for (name, value) in &library.dict() {
             if !dict.contains_key(&*name, vm) {
