@@ -16,8 +16,6 @@
 //! | `ssl` | an `_ssl` that works over any socket |
 //! | `withheld` | a way to leave out modules of the VM |
 
-use rustpython_vm::VirtualMachine;
-
 pub(crate) mod function;
 pub(crate) mod io_classes;
 pub(crate) mod lazy_module;
@@ -28,12 +26,3 @@ pub(crate) mod native_hash;
 pub(crate) mod ssl;
 pub(crate) mod state;
 pub(crate) mod withheld;
-
-/// Removes a module whose import fails, so that the next import fails as well. The VM
-/// leaves an incomplete module in `sys.modules` (rustpython-vm `src/stdlib/_imp.rs:257`).
-fn forget(name: &str, vm: &VirtualMachine) {
-    if let Ok(modules) = vm.sys_module.get_attr("modules", vm) {
-        // A script may have replaced or removed what is there.
-        let _ = modules.del_item(name, vm);
-    }
-}

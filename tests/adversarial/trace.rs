@@ -82,6 +82,7 @@ pub fn check_options(targets: &Targets, held: &str, attempts_only: &str) {
         "SOL_IPV6 IPV6_V6ONLY",
         "SOL_SOCKET SO_ACCEPTCONN",
         "SOL_SOCKET SO_BROADCAST",
+        "SOL_SOCKET SO_DOMAIN",
         "SOL_SOCKET SO_ERROR",
         "SOL_SOCKET SO_LINGER",
         "SOL_SOCKET SO_PROTOCOL",

@@ -154,12 +154,22 @@ fn original(
     method.call(args, vm)
 }
 
+/// Removes a module whose import fails, so that the next import fails as well. The VM
+/// leaves an incomplete module in `sys.modules` (rustpython-vm `src/stdlib/_imp.rs:257`).
+fn forget(name: &str, vm: &VirtualMachine) {
+    if let Ok(modules) = vm.sys_module.get_attr("modules", vm) {
+        // A script may have replaced or removed what is there.
+        let _ = modules.del_item(name, vm);
+    }
+}
+
 /// TLS for `ssl`: the module that came with the interpreter, over the sockets of
 /// `socket`.
 #[rustpython_vm::pymodule]
 mod _ssl {
-    use super::{BioConnection, Connection, METHODS, NAME, PyClassImpl, PyType, library, state};
-    use crate::vm::forget;
+    use super::{
+        BioConnection, Connection, METHODS, NAME, PyClassImpl, PyType, forget, library, state,
+    };
     use rustpython_vm::builtins::{PyModule, PyTypeRef};
     use rustpython_vm::types::PyTypeFlags;
     use rustpython_vm::{Py, PyObjectRef, PyResult, VirtualMachine};
