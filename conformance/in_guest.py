@@ -25,7 +25,7 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 # Emulation takes ten times as long and more.
 LIMIT = 300
 BAD = ("fail", "error", "unexpected success", "crash", "timeout")
-# Of the kernel's include/net/bluetooth/bluetooth.h and hci_sock.h. A CPython that was built
+# From the kernel's include/net/bluetooth/bluetooth.h and hci_sock.h. A CPython that was built
 # without the headers opens these sockets, too.
 AF_BLUETOOTH, BTPROTO_HCI = 31, 1
 HCIDEVUP, HCISETSCAN = 0x400448C9, 0x400448DD

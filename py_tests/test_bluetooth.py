@@ -16,7 +16,7 @@ import tempfile
 from support import LONG, main, receive_exactly
 from test_kernel_families import KernelTest
 
-# Of the kernel's include/net/bluetooth/hci_sock.h, and a command of the Bluetooth standard.
+# From the kernel's include/net/bluetooth/hci_sock.h, and a command of the Bluetooth standard.
 HCIGETDEVINFO, HCI_UP = 0x800448D3, 1
 HCI_COMMAND, HCI_EVENT = 1, 4
 READ_ADDRESS = 0x1009
@@ -82,7 +82,7 @@ class Bluetooth(KernelTest):
                 self.assertEqual(client.send(bytes(672)), 672)
                 self.assertEqual(server.recv(999), bytes(672))
                 self.assertErrno(errno.EMSGSIZE, client.send, bytes(673))
-                # What does not fit is lost with SOCK_SEQPACKET, and stays with SOCK_STREAM.
+                # SOCK_SEQPACKET loses the bytes that do not fit; SOCK_STREAM keeps them.
                 client.sendall(b"cut off")
                 client.sendall(b"next")
                 self.assertEqual(server.recv(3), b"cut")

@@ -250,7 +250,7 @@ const ROWS: &[Row] = &[
         name: "connect",
         before: "made = [socket.socket() for _ in range(100)]; at = iter(made); address = a.getsockname()",
         call: "next(at).connect(address)",
-        // As for accept.
+        // The same system calls as those of accept.
         there: There::AtMost(5),
         short: 0,
         long: 0,
@@ -373,7 +373,7 @@ fn make_calls() {
             set_int(vm, &scope, "BATCH", BATCH as i64);
             set_int(vm, &scope, "ROUNDS", rounds(500) as i64);
             set(vm, &scope, "there", move |n| {
-                // What reads or accepts does so when the batch is over.
+                // A peer that reads or accepts does so when the batch is over.
                 let takes = matches!(*peer, Peer::Reader(_) | Peer::Server(_));
                 (0..n.max(1))
                     .filter(|_| takes == (n == 0))

@@ -423,7 +423,7 @@ fn has_dualstack_ipv6(module: &PyObject, vm: &VirtualMachine) -> PyResult<bool> 
         }
         let arguments = (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0);
         let set = vm.call_method(&sock, "setsockopt", arguments);
-        // As at the end of a `with` statement.
+        // Gives `__exit__` what the end of a `with` statement gives it.
         let why = match &set {
             Ok(_) => (vm.ctx.none(), vm.ctx.none(), vm.ctx.none()),
             Err(raised) => vm.split_exception(raised.clone()),

@@ -49,7 +49,7 @@ pub trait Resolver: Send + Sync {
     ///
     /// # Errors
     ///
-    /// What the script will see as a `gaierror` or `herror`: see [`ResolveError`].
+    /// A [`ResolveError`], which the script sees as a `gaierror` or `herror`.
     fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError>;
 
     /// Returns the name of the host with an address, for `gethostbyaddr` and
@@ -57,7 +57,7 @@ pub trait Resolver: Send + Sync {
     ///
     /// # Errors
     ///
-    /// What the script will see as a `herror` or `gaierror`.
+    /// A [`ResolveError`], which the script sees as a `herror` or `gaierror`.
     ///
     /// ```
     /// use rustpython_socket::{ResolveError, Resolver};

@@ -232,7 +232,7 @@ impl Socket {
     #[inline]
     pub(super) fn set_unfinished(&self, on: bool) {
         if on != self.is_unfinished() {
-            self.defer(UNFINISHED, on);
+            self.set_mark(UNFINISHED, on);
         }
     }
 
@@ -241,8 +241,8 @@ impl Socket {
         self.marks.load(Ordering::Relaxed) & UNFINISHED != 0
     }
 
-    /// Marks an option that [`defers`](Self::defers), or takes the mark away.
-    pub(super) fn defer(&self, mark: u8, on: bool) {
+    /// Sets a mark, or clears it.
+    pub(super) fn set_mark(&self, mark: u8, on: bool) {
         if on {
             self.marks.fetch_or(mark, Ordering::Relaxed);
         } else {

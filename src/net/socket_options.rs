@@ -36,7 +36,7 @@ impl Socket {
         } else {
             guard.set_bound();
             for (mark, _) in deferred.into_iter().filter_map(|(_, deferred)| deferred) {
-                self.defer(mark, false);
+                self.set_mark(mark, false);
             }
         }
         bound
@@ -162,7 +162,7 @@ impl Socket {
             && self.defers(&guard)
         {
             let value = value.first_chunk().ok_or(Errno::EINVAL)?;
-            self.defer(mark, i32::from_ne_bytes(*value) != 0);
+            self.set_mark(mark, i32::from_ne_bytes(*value) != 0);
             return Ok(());
         }
         low_water::note_option(level, name);
