@@ -183,6 +183,7 @@ def plan(what, thorough):
     if checks:
         yield Stage("formatting", ["cargo", "fmt", "--all", "--check"])
         yield Stage("words", [sys.executable, "scripts/words.py"])
+        yield Stage("layers", [sys.executable, "scripts/layers.py"])
     yield build("interpreter", "interpreter", thorough=thorough)
     if checks:
         program = os.path.join(TARGET, "release", "interpreter")

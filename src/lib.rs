@@ -185,6 +185,7 @@ mod net;
 mod object;
 mod policy;
 mod sockaddr;
+mod state;
 mod sys;
 #[cfg(test)]
 mod testing;

@@ -28,7 +28,7 @@ use crate::policy::{NameGrant, Operation, Permitted};
 use crate::sockaddr::SockAddr;
 use crate::sockaddr::family::AF_QIPCRTR;
 use crate::sockaddr::layout::FAMILY_SIZE;
-use crate::vm::state::State;
+use crate::state::State;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyTuple};
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};

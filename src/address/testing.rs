@@ -4,8 +4,8 @@
 use super::{Request, parse, to_python};
 use crate::policy::{Denied, Gate, Operation, Policy, Target};
 use crate::sockaddr::SockAddr;
+use crate::state::{Runtime, State};
 use crate::testing;
-use crate::vm::state::{Runtime, State};
 use rustpython_vm::compiler::Mode;
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::sync::{Arc, Mutex};

@@ -1,8 +1,8 @@
 //! Converts Rust errors to Python exceptions. Nothing else in the crate does.
 
 use crate::net::{Error, Limit};
+use crate::state;
 use crate::sys::strerror::{gai_strerror, hstrerror, strerror};
-use crate::vm::state;
 use nix::errno::Errno;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyType, PyTypeRef};
 use rustpython_vm::common::static_cell;

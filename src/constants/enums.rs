@@ -6,8 +6,8 @@
 mod stdlib;
 
 use super::{ADDRESS_FAMILY, ENUMERATIONS, SOCKET_KIND};
+use crate::state::{self, State};
 use crate::vm::native_enums;
-use crate::vm::state::{self, State};
 use rustpython_vm::builtins::{PyModule, PyStrInterned};
 use rustpython_vm::class::PyClassImpl;
 use rustpython_vm::common::lock::OnceCell;

@@ -6,7 +6,7 @@ use rustpython_vm::Interpreter;
 #[rustpython_vm::pymodule(name = "socket")]
 mod constants_alone {
     use crate::constants::{self, enums};
-    use crate::vm::state;
+    use crate::state;
     use rustpython_vm::builtins::PyModule;
     use rustpython_vm::{Py, PyResult, VirtualMachine};
 

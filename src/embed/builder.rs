@@ -4,9 +4,9 @@ use super::Handle;
 use crate::module;
 use crate::net::{Control, Event, Hook, Resolver};
 use crate::policy::{Gate, Policy};
+use crate::state::{self, Runtime};
 #[cfg(feature = "ssl")]
 use crate::vm::ssl;
-use crate::vm::state::{self, Runtime};
 use crate::vm::withheld;
 use rustpython_vm::builtins::PyBaseExceptionRef;
 use rustpython_vm::{InterpreterBuilder, VirtualMachine};

@@ -7,8 +7,8 @@ use crate::bridge::{args, text};
 use crate::object;
 use crate::policy::Operation;
 use crate::sockaddr::inet;
+use crate::state;
 use crate::sys::{descriptor, interface, message};
-use crate::vm::state;
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyListRef, PyStrRef};
@@ -204,11 +204,8 @@ fn in_range(function: &str, size: Option<usize>, vm: &VirtualMachine) -> PyResul
 
 /// Duplicates a descriptor, close-on-exec (dup(2)).
 fn dup(fd: i32, vm: &VirtualMachine) -> PyResult<i32> {
-    if fd < 0 {
-        return Err(errors::os_error(Errno::EBADF, vm));
-    }
     let runtime = &state::of(vm).runtime;
-    let copy = object::duplicate_number(runtime, fd).or_raise(vm)?;
+    let copy = runtime.control.duplicate(fd, &runtime.gate).or_raise(vm)?;
     object::give(runtime, copy).or_raise(vm)
 }
 

@@ -11,10 +11,10 @@ use crate::bridge::args::{self, Size, unpack};
 use crate::bridge::errors::{self, OrRaise};
 use crate::constants::enums;
 use crate::net::{Deadline, SocketSpec, Timeout};
-use crate::object;
+use crate::object::{self, Maker};
+use crate::state;
 use crate::sys::message;
-use crate::vm::function::{is_own, of_module};
-use crate::vm::state;
+use crate::vm::function::{Signature, is_own, of_module};
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyByteArray, PyBytes, PyStr};
 use rustpython_vm::function::{FuncArgs, KwArgs, OptionalArg, PyMethodDef};
@@ -163,8 +163,11 @@ struct ConnectionArgs {
     all_errors: Option<PyObjectRef>,
 }
 
+/// Signatures of the functions in [`OF_MODULE`] with a default that is an object.
+pub(super) const SIGNATURES: &[(&str, Signature)] = &[("create_connection", connection_signature)];
+
 /// Makes the signature of create_connection(), as `inspect` has those of Python functions.
-pub(crate) fn connection_signature(module: &PyObject, vm: &VirtualMachine) -> PyResult {
+fn connection_signature(module: &PyObject, vm: &VirtualMachine) -> PyResult {
     let inspect = vm.import("inspect", 0)?;
     let parameter = inspect.get_attr("Parameter", vm)?;
     let either = parameter.get_attr("POSITIONAL_OR_KEYWORD", vm)?;
@@ -502,9 +505,12 @@ fn socketpair(
 ) -> PyResult<(PyObjectRef, PyObjectRef)> {
     let spec = args.spec(libc::AF_UNIX, vm)?;
     let class = object::name_socket(module, vm)?;
-    object::pair(&class, &state::of(vm), spec, vm, |number| {
-        args.with_number(number, vm)
-    })
+    let maker = Maker {
+        class: &class,
+        state: &state::of(vm),
+        vm,
+    };
+    maker.pair(spec, |number| args.with_number(number, vm))
 }
 
 /// Makes a pair of native sockets (`_socket.socketpair`).
@@ -645,7 +651,12 @@ fn fromfd(module: &PyObject, args: FromFdArgs, vm: &VirtualMachine) -> PyResult 
         socket_type: args::int(&args.socket_type, vm)?,
         protocol: proto,
     };
-    object::duplicate(&class, &state::of(vm), fd, spec, vm, |number| {
+    let maker = Maker {
+        class: &class,
+        state: &state::of(vm),
+        vm,
+    };
+    maker.duplicate(fd, spec, |number| {
         let proto = or_zero(&args.proto, vm);
         Ok(with_number(
             [args.family, args.socket_type, proto],

@@ -9,7 +9,7 @@ pub(crate) mod tests;
 use crate::bridge::errors::{self, OrRaise};
 use crate::object;
 use crate::policy::{Operation, Target};
-use crate::vm::state;
+use crate::state;
 use rustpython_vm::builtins::PyModuleSlots;
 use rustpython_vm::builtins::{PyModule, PyModuleDef};
 use rustpython_vm::common::static_cell;
@@ -122,7 +122,7 @@ pub(crate) mod socket {
         super::add_types(module, vm)?;
         constants::install(module, vm)?;
         enums::install(module, vm)?;
-        function::install(helpers::OF_MODULE, module, vm)?;
+        function::install(helpers::OF_MODULE, helpers::SIGNATURES, module, vm)?;
         native_hash::install(vm);
         lazy_module::begin(module, vm);
         Ok(())

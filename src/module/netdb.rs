@@ -12,8 +12,8 @@ use crate::net::{Control, Deadline, Error, SocketSpec, Timeout};
 use crate::policy::{Denied, NameGrant, Operation};
 use crate::sockaddr::SockAddr;
 use crate::sockaddr::inet::{self, BROADCAST, HostLiteral};
+use crate::state::{self, State};
 use crate::sys::netdb::{self as database, HostEntry};
-use crate::vm::state::{self, State};
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{

@@ -1,8 +1,8 @@
 //! Python over the functions of this layer, on a VM without a standard library.
 
 use crate::policy::{Denied, Gate, Operation, Policy, Target};
+use crate::state::{self, Runtime};
 use crate::testing;
-use crate::vm::state::{self, Runtime};
 use rustpython_vm::Interpreter;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ mod functions_alone {
 
     pub(crate) fn module_exec(vm: &VirtualMachine, module: &Py<PyModule>) -> PyResult<()> {
         __module_exec(vm, module);
-        function::install(helpers::OF_MODULE, module, vm)
+        function::install(helpers::OF_MODULE, helpers::SIGNATURES, module, vm)
     }
 
     #[pyattr]

@@ -2,6 +2,7 @@
 //!
 //! This layer knows only [`VmContext`] of the VM, and has no `unsafe`.
 
+mod ancillary;
 mod busy_poll;
 pub(crate) mod call;
 mod close;
@@ -9,6 +10,7 @@ mod connect;
 mod control;
 mod deadline;
 mod error;
+mod file;
 mod ledger;
 mod limits;
 mod linger;
@@ -27,16 +29,19 @@ pub(crate) mod transfer;
 pub(crate) mod wait;
 mod wake;
 
+pub(crate) use crate::sys::MessageFlags;
+pub(crate) use crate::sys::message::ControlBuffer;
 pub(crate) use crate::sys::socket::SocketSpec;
 pub(crate) use crate::sys::sockopt::answers_descriptor;
+pub(crate) use ancillary::{Ancillary, Arrived};
 pub(crate) use call::Call;
 pub(crate) use control::Control;
 pub(crate) use deadline::{Deadline, Timeout};
 pub(crate) use error::Error;
+pub(crate) use file::{FileRange, SourceFile};
 pub(crate) use ledger::Moving;
 pub use observer::{Event, Limit, SocketId};
 pub(crate) use observer::{Hook, Observer};
-pub(crate) use opening::{detect, duplicate, has_port};
 pub(crate) use resolver::EAI_ADDRFAMILY;
 pub use resolver::{ResolveError, Resolver};
 #[cfg(feature = "ssl")]

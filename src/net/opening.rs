@@ -2,7 +2,8 @@
 
 use super::ledger::{Duplicate, Permit};
 use super::linger::Linger;
-use super::{Moving, Socket, SocketSpec, low_water};
+use super::{Control, Error, Moving, Socket, SocketSpec, Timeout, low_water};
+use crate::policy::Gate;
 use crate::sys::{self, descriptor, sockopt};
 use nix::errno::Errno;
 use nix::libc;
@@ -34,12 +35,28 @@ impl Moving {
             // The earlier owner may have bound the descriptor to any address.
             detect(fd, spec).map(|found| (found, has_port(fd)))
         })?;
-        let fd = descriptor::adopt(fd);
+        let fd = descriptor::adopt(fd)?;
         Ok((Self::of_others(fd, bound, permit), found))
     }
 
+    /// Takes over a socket of the host. Returns what it is, and the timeout for its mode.
+    pub(crate) fn of_host(
+        fd: OwnedFd,
+        control: &Control,
+    ) -> Result<(Self, SocketSpec, Timeout), Error> {
+        let spec = detect(fd.as_fd(), SocketSpec::UNKNOWN)?;
+        let timeout = if sys::socket::is_nonblocking(fd.as_fd())? {
+            Timeout::NonBlocking
+        } else {
+            Timeout::Blocking
+        };
+        let permit = control.permit_of_host()?;
+        let bound = has_port(fd.as_fd());
+        Ok((Self::of_others(fd, bound, permit), spec, timeout))
+    }
+
     /// Takes over a descriptor that another owner may have changed.
-    pub(crate) fn of_others(fd: OwnedFd, bound: bool, permit: Permit) -> Self {
+    pub(super) fn of_others(fd: OwnedFd, bound: bool, permit: Permit) -> Self {
         let linger = Linger::take(fd.as_fd());
         Self {
             fd,
@@ -67,22 +84,55 @@ impl Socket {
         let copy = Duplicate::of(guard.fd(), guard.is_bound(), self.share_linger())?;
         Ok(copy.with(permit))
     }
+
+    /// Makes another descriptor of the same socket for the host (F_DUPFD_CLOEXEC,
+    /// fcntl(2)).
+    pub(crate) fn duplicate_for_host(&self) -> Result<OwnedFd, Errno> {
+        descriptor::duplicate(self.acquire()?.fd())
+    }
+
+    /// Moves the descriptor out to the host, and ends the calls that use it. Its mode is
+    /// non-blocking only if the timeout is 0; the mode that another timeout needs is undone.
+    pub(crate) fn move_to_host(&self) -> Result<OwnedFd, Errno> {
+        let waits = self.timeout() != Timeout::NonBlocking;
+        let fd = self.detach().ok_or(Errno::EBADF)?.fd;
+        if waits {
+            sys::socket::set_nonblocking(fd.as_fd(), false)?;
+        }
+        Ok(fd)
+    }
 }
 
-/// Duplicates a descriptor by its number, which another owner has.
-pub(crate) fn duplicate(fd: RawFd) -> Result<OwnedFd, Errno> {
-    descriptor::peek(fd, descriptor::duplicate)
+impl Control {
+    /// Duplicates a descriptor that the script may use, with a permit for the duplicate:
+    /// its own, those of its sockets, and those that the policy allows.
+    pub(crate) fn duplicate(&self, fd: RawFd, gate: &Gate) -> Result<Moving, Error> {
+        if fd < 0 {
+            return Err(Errno::EBADF.into());
+        }
+        let permit = self.permit()?;
+        if let Some(copy) = self.ledger.duplicate(fd) {
+            return Ok(copy?.with(permit));
+        }
+        gate.descriptor(fd)?;
+        let fd = descriptor::peek(fd, descriptor::duplicate)?;
+        let bound = gate.is_guarded() && has_port(fd.as_fd());
+        Ok(Moving {
+            bound,
+            ..Moving::new(fd, permit)
+        })
+    }
 }
 
 /// Returns true if a socket has a port, no matter how it got the port.
-pub(crate) fn has_port(fd: BorrowedFd<'_>) -> bool {
+fn has_port(fd: BorrowedFd<'_>) -> bool {
     let address = sys::socket::getsockname(fd);
     address.is_ok_and(|address| address.ip().is_some_and(|(_, port)| port != 0))
 }
 
 /// Asks the kernel for each value that is -1 in a [`SocketSpec`]. EBADF or ENOTSOCK if
 /// the descriptor is not a socket.
-pub(crate) fn detect(fd: BorrowedFd<'_>, spec: SocketSpec) -> Result<SocketSpec, Errno> {
+fn detect(fd: BorrowedFd<'_>, spec: SocketSpec) -> Result<SocketSpec, Errno> {
     let family = match sys::socket::getsockname(fd) {
         Ok(address) if spec.family == -1 => address.family(),
         Err(errno) if spec.family == -1 || matches!(errno, Errno::EBADF | Errno::ENOTSOCK) => {

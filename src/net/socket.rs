@@ -309,7 +309,7 @@ impl Socket {
         let linger = linger?;
         Some(Moving {
             permit: permit?,
-            fd: descriptor::adopt(number),
+            fd: descriptor::adopt(number).ok()?,
             bound,
             linger,
         })

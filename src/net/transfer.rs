@@ -3,19 +3,19 @@
 
 use super::call::{Blocked, Call};
 use super::wait::Ready;
-use super::{Error, Limit, Socket, Timeout, VmContext, low_water};
+use super::{Ancillary, Error, Limit, Socket, Timeout, VmContext, low_water};
 use crate::policy::Permitted;
 use crate::sockaddr::SockAddr;
-use crate::sys::descriptor::adopt;
+use crate::sys::message::{self, ControlBuffer};
 use crate::sys::receive::{self, Buffer};
-use crate::sys::{self, MessageFlags, message, sendfile};
+use crate::sys::{self, MessageFlags, sendfile};
 use nix::errno::Errno;
 use nix::libc;
 use std::cell::Cell;
 use std::io::{IoSlice, IoSliceMut};
 use std::iter;
 use std::ops::Deref;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::BorrowedFd;
 
 /// Bytes to send. They are lent for one attempt at a time, so that no lock on them is
 /// held during a wait; an attempt that may wait sends a copy. EFAULT if they are no longer
@@ -88,15 +88,14 @@ pub(crate) struct Received {
     pub(crate) len: usize,
     /// The flags of the last message.
     pub(crate) flags: i32,
-    /// The ancillary data, in the kernel's encoding.
-    pub(crate) control: Vec<u8>,
+    pub(crate) control: ControlBuffer,
     pub(crate) sender: SockAddr,
 }
 
 /// Message that sendmsg(2) sends beside the data.
 pub(crate) struct MessageParts<'a> {
-    /// Ancillary data in the kernel's encoding; it goes with the first byte.
-    pub(crate) control: &'a [u8],
+    /// It goes with the first byte.
+    pub(crate) ancillary: &'a Ancillary,
     pub(crate) target: Option<&'a Permitted<SockAddr>>,
 }
 
@@ -174,12 +173,12 @@ impl<'a, V: VmContext> Call<'a, V> {
         Ok((len, sender))
     }
 
-    /// Receives up to `size` bytes into new memory, with ancillary data into the
-    /// capacity of `control` (recvmsg(2)).
+    /// Receives up to `size` bytes into new memory, with ancillary data into `control`
+    /// (recvmsg(2)).
     pub(crate) fn recv_msg(
         &mut self,
         size: usize,
-        control: Vec<u8>,
+        control: ControlBuffer,
         flags: MessageFlags,
     ) -> Result<(Vec<u8>, Received), Error> {
         let mut buffer = Buffer::new(size).ok_or(Error::NoMemory)?;
@@ -193,7 +192,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     pub(crate) fn recv_msg_into(
         &mut self,
         memory: &impl ReceiveBuffer,
-        control: Vec<u8>,
+        control: ControlBuffer,
         flags: MessageFlags,
     ) -> Result<Received, Error> {
         self.receive_message(memory.len(), control, flags, |socket, room| {
@@ -308,7 +307,10 @@ impl<'a, V: VmContext> Call<'a, V> {
         let transfer = self.sends(size);
         transfer.run(self, |socket, sent, dont_wait| {
             // The ancillary data goes with the first byte, once.
-            let control = if sent == 0 { parts.control } else { &[] };
+            let control = match sent {
+                0 => parts.ancillary.bytes(),
+                _ => &[],
+            };
             let flags = fast_open.flags | dont_wait;
             let send = |slices: &[IoSlice<'_>]| {
                 socket.with(|fd| message::send(fd, slices, control, flags, parts.target))
@@ -454,23 +456,20 @@ impl<'a, V: VmContext> Call<'a, V> {
     fn receive_message(
         &mut self,
         size: usize,
-        mut control: Vec<u8>,
+        mut control: ControlBuffer,
         flags: MessageFlags,
         mut attempt: impl FnMut(&Socket, Room<'_>) -> Result<message::Received, Errno>,
     ) -> Result<Received, Error> {
-        let capacity = control.capacity();
         let mut sender = SockAddr::empty();
         let mut message_flags = 0;
-        let received = self.receive(size, flags, |socket, filled, flags| {
+        let len = self.receive(size, flags, |socket, filled, flags| {
             // Ancillary data of the first part is kept unless more comes.
-            let mut later = Vec::new();
+            let mut later = ControlBuffer::default();
             let room = Room {
                 control: match filled {
                     0 => &mut control,
                     _ => {
-                        later
-                            .try_reserve_exact(capacity)
-                            .map_err(|_| Errno::ENOMEM)?;
+                        later = control.another().ok_or(Errno::ENOMEM)?;
                         &mut later
                     }
                 },
@@ -485,24 +484,16 @@ impl<'a, V: VmContext> Call<'a, V> {
             }
             Ok(Part {
                 bytes: received.len,
-                // A descriptor that arrived must reach the script, or be closed.
-                is_last: !descriptors(&control).is_empty(),
+                // A descriptor that arrived must reach the script.
+                is_last: control.has_descriptors(),
             })
-        });
-        match received {
-            Ok(len) => Ok(Received {
-                len,
-                flags: message_flags,
-                control,
-                sender,
-            }),
-            Err(error) => {
-                descriptors(&control)
-                    .into_iter()
-                    .for_each(|fd| drop(adopt(fd)));
-                Err(error)
-            }
-        }
+        })?;
+        Ok(Received {
+            len,
+            flags: message_flags,
+            control,
+            sender,
+        })
     }
 }
 
@@ -597,12 +588,6 @@ fn received_bytes(mut buffer: Buffer, len: usize, flags: MessageFlags) -> Result
     Ok(buffer.into_bytes())
 }
 
-/// Returns the descriptors that came with ancillary data.
-fn descriptors(control: &[u8]) -> Vec<RawFd> {
-    let (items, _) = message::control_messages(control);
-    items.iter().flat_map(message::descriptors).collect()
-}
-
 /// Waits in the kernel until there is something to receive; returns true if it is the
 /// end. Takes nothing from the socket.
 #[cold]
@@ -667,7 +652,7 @@ impl Socket {
 
 /// Buffers of one recvmsg(2). A call may need several.
 struct Room<'a> {
-    control: &'a mut Vec<u8>,
+    control: &'a mut ControlBuffer,
     /// Number of bytes that arrived before.
     filled: usize,
     flags: MessageFlags,
@@ -931,7 +916,7 @@ mod tests {
         std::thread::scope(|scope| {
             let sender = scope.spawn(|| {
                 let parts = MessageParts {
-                    control: &[],
+                    ancillary: &Ancillary::default(),
                     target: Some(&address),
                 };
                 let mut call = Call::new(&NoVm, &socket);

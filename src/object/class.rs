@@ -4,8 +4,8 @@
 use super::lifecycle::{self, InitArgs};
 use super::{BaseSocket, PySocket};
 use crate::constants::enums;
+use crate::state::{self, State};
 use crate::vm::function;
-use crate::vm::state::{self, State};
 use rustpython_vm::builtins::descriptor::PyMethodDescriptor;
 use rustpython_vm::builtins::{PyGetSet, PyStrInterned, PyType, PyTypeRef, PyWeak};
 use rustpython_vm::class::{PyClassImpl, StaticType};

@@ -1,7 +1,7 @@
 //! bind, listen, accept, connect, shutdown, and the addresses of both ends.
 
 use super::class::{is_replaced, named_class, replaced_function};
-use super::{BaseSocket, is_plain, lifecycle};
+use super::{BaseSocket, Maker, is_plain, lifecycle};
 use crate::address::{self, Request};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::OrRaise;
@@ -174,7 +174,12 @@ pub(super) fn accept(
         let (fd, peer) = accept_descriptor(zelf, vm)?;
         let spec = zelf.socket.spec();
         let class = named_class(zelf, vm)?;
-        let connection = lifecycle::of_named(&class, fd, spec, &zelf.state, vm, |number| {
+        let maker = Maker {
+            class: &class,
+            state: &zelf.state,
+            vm,
+        };
+        let connection = maker.make(fd, spec, |number| {
             lifecycle::named_fileno(zelf, vm.ctx.new_int(number).into(), vm)
         })?;
         let made = connection.downcast_ref::<BaseSocket>();

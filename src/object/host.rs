@@ -3,26 +3,18 @@
 use super::{BaseSocket, lifecycle};
 use crate::bridge::args;
 use crate::bridge::errors::OrRaise;
-use crate::net::{Moving, SocketSpec, Timeout, detect, has_port};
-use crate::sys::{self, descriptor};
-use crate::vm::state;
+use crate::net::Moving;
+use crate::state;
 use nix::errno::Errno;
 use rustpython_vm::{Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// Makes a `socket.socket` for a descriptor of the host. It counts as open, but is not
 /// limited.
 pub(crate) fn from_host(fd: OwnedFd, vm: &VirtualMachine) -> PyResult<PyObjectRef> {
-    let spec = detect(fd.as_fd(), SocketSpec::UNKNOWN).or_raise(vm)?;
-    let timeout = if sys::socket::is_nonblocking(fd.as_fd()).or_raise(vm)? {
-        Timeout::NonBlocking
-    } else {
-        Timeout::Blocking
-    };
     let object = lifecycle::unopened(vm)?;
-    let permit = object.state.runtime.control.permit_of_host().or_raise(vm)?;
-    let bound = has_port(fd.as_fd());
-    let moving = Moving::of_others(fd, bound, permit);
+    let control = &object.state.runtime.control;
+    let (moving, spec, timeout) = Moving::of_host(fd, control).or_raise(vm)?;
     lifecycle::install(&object, moving, spec, timeout, vm).or_raise(vm)?;
     Ok(object.into())
 }
@@ -35,17 +27,10 @@ fn socket<'a>(object: &'a PyObject, vm: &VirtualMachine) -> PyResult<&'a Py<Base
 }
 
 /// Takes the descriptor of a script's socket, which is closed for the script. The
-/// descriptor is in non-blocking mode only if the timeout was 0; the mode that another
-/// timeout needs is undone.
+/// descriptor is in non-blocking mode only if the timeout was 0.
 pub(crate) fn into_host(object: &PyObject, vm: &VirtualMachine) -> PyResult<OwnedFd> {
     let zelf = socket(object, vm)?;
-    let waits = zelf.socket.timeout() != Timeout::NonBlocking;
-    let left = vm.allow_threads(|| zelf.socket.detach());
-    let fd = left.ok_or(Errno::EBADF).or_raise(vm)?.fd;
-    if waits {
-        sys::socket::set_nonblocking(fd.as_fd(), false).or_raise(vm)?;
-    }
-    Ok(fd)
+    vm.allow_threads(|| zelf.socket.move_to_host()).or_raise(vm)
 }
 
 /// Takes the script's descriptor with a number, or that of one of its sockets.
@@ -60,6 +45,5 @@ pub(crate) fn number_into_host(number: i32, vm: &VirtualMachine) -> PyResult<Own
 
 /// Duplicates the descriptor of a script's socket.
 pub(crate) fn duplicate_for_host(object: &PyObject, vm: &VirtualMachine) -> PyResult<OwnedFd> {
-    let call = socket(object, vm)?.socket.acquire().or_raise(vm)?;
-    descriptor::duplicate(call.fd()).or_raise(vm)
+    socket(object, vm)?.socket.duplicate_for_host().or_raise(vm)
 }

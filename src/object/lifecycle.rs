@@ -7,11 +7,10 @@ use crate::bridge::errors::OrRaise;
 use crate::bridge::{audit, call};
 #[cfg(feature = "ssl")]
 use crate::net::SendQueue;
-use crate::net::{self, Error, Limit, Moving, NotOpened, Socket, SocketSpec, Timeout, has_port};
+use crate::net::{Limit, Moving, NotOpened, Socket, SocketSpec, Timeout};
 use crate::policy::{Operation, Target};
+use crate::state::{self, Runtime, State};
 use crate::vm::method::methods;
-use crate::vm::state::{self, Runtime};
-use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyType};
 use rustpython_vm::common::wtf8::Wtf8Buf;
@@ -20,7 +19,7 @@ use rustpython_vm::warn::warn;
 use rustpython_vm::{
     AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine,
 };
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
@@ -230,41 +229,67 @@ pub(super) fn unopened(vm: &VirtualMachine) -> PyResult<PyRef<BaseSocket>> {
     BaseSocket::unopened(vm).into_ref_with_type(vm, socket_class(vm)?)
 }
 
-/// Makes a socket object of `class` for a new descriptor. If a script has replaced the
-/// class or its methods, the class is called with `args(number)`, as CPython calls it;
-/// otherwise `args` is not run.
-pub(super) fn of_named(
-    class: &PyObject,
-    moving: Moving,
-    spec: SocketSpec,
-    state: &state::State,
-    vm: &VirtualMachine,
-    args: impl FnOnce(RawFd) -> PyResult<FuncArgs>,
-) -> PyResult {
-    match class.downcast_ref::<PyType>() {
-        Some(class) if is_plain_class(class, state) => {
-            of_class(class, moving, spec, vm).map(Into::into)
-        }
-        _ => call_class(class, moving, state, vm, args),
-    }
+/// Makes socket objects for new descriptors.
+pub(crate) struct Maker<'a> {
+    /// The class that the module names `socket`, or what a script has put in its place.
+    pub(crate) class: &'a PyObject,
+    pub(crate) state: &'a State,
+    pub(crate) vm: &'a VirtualMachine,
 }
 
-/// Calls a class with the number of a descriptor. The number becomes the script's only
-/// after `args`, which may run any code. It is closed if the class raises before it has
-/// taken over the descriptor.
-fn call_class(
-    class: &PyObject,
-    moving: Moving,
-    state: &state::State,
-    vm: &VirtualMachine,
-    args: impl FnOnce(RawFd) -> PyResult<FuncArgs>,
-) -> PyResult {
-    let args = args(moving.fd.as_raw_fd())?;
-    let ledger = &state.runtime.control.ledger;
-    let (number, ticket) = ledger.give(moving).or_raise(vm)?;
-    class
-        .call(args, vm)
-        .inspect_err(|_| drop(ledger.reclaim(number, ticket)))
+impl Maker<'_> {
+    /// Makes an object. If a script has replaced the class or its methods, the class is
+    /// called with `args(number)`, as CPython calls it; otherwise `args` is not run.
+    pub(super) fn make(
+        &self,
+        moving: Moving,
+        spec: SocketSpec,
+        args: impl FnOnce(RawFd) -> PyResult<FuncArgs>,
+    ) -> PyResult {
+        match self.class.downcast_ref::<PyType>() {
+            Some(class) if is_plain_class(class, self.state) => {
+                of_class(class, moving, spec, self.vm).map(Into::into)
+            }
+            _ => self.call(moving, args),
+        }
+    }
+
+    /// Calls the class with the number of a descriptor. The number becomes the script's
+    /// only after `args`, which may run any code. It is closed if the class raises before
+    /// it has taken over the descriptor.
+    fn call(&self, moving: Moving, args: impl FnOnce(RawFd) -> PyResult<FuncArgs>) -> PyResult {
+        let args = args(moving.fd.as_raw_fd())?;
+        let ledger = &self.state.runtime.control.ledger;
+        let (number, ticket) = ledger.give(moving).or_raise(self.vm)?;
+        let made = self.class.call(args, self.vm);
+        made.inspect_err(|_| drop(ledger.reclaim(number, ticket)))
+    }
+
+    /// Makes both ends of a pair, or neither (`socket.socketpair`). `args` is as for
+    /// [`make`](Self::make).
+    pub(crate) fn pair(
+        &self,
+        spec: SocketSpec,
+        args: impl Fn(RawFd) -> PyResult<FuncArgs>,
+    ) -> PyResult<(PyObjectRef, PyObjectRef)> {
+        let (a, b) = pair_of_descriptors(self.state, spec, self.vm)?;
+        Ok((self.make(a, spec, &args)?, self.make(b, spec, &args)?))
+    }
+
+    /// Makes a socket on a duplicate of a descriptor (`socket.fromfd`). The kernel is asked
+    /// for each value that is -1. `args` is as for [`make`](Self::make).
+    pub(crate) fn duplicate(
+        &self,
+        fd: RawFd,
+        spec: SocketSpec,
+        args: impl FnOnce(RawFd) -> PyResult<FuncArgs>,
+    ) -> PyResult {
+        let runtime = &self.state.runtime;
+        let copy = runtime.control.duplicate(fd, &runtime.gate);
+        let copy = copy.or_raise(self.vm)?;
+        let found = copy.detect(spec).or_raise(self.vm)?;
+        self.make(copy, found, args)
+    }
 }
 
 fn of_class(
@@ -279,23 +304,9 @@ fn of_class(
     Ok(object)
 }
 
-/// Makes both ends of a pair, or neither (`socket.socketpair`). `args` is as for
-/// [`of_named`].
-pub(crate) fn pair(
-    class: &PyObject,
-    state: &state::State,
-    spec: SocketSpec,
-    vm: &VirtualMachine,
-    args: impl Fn(RawFd) -> PyResult<FuncArgs>,
-) -> PyResult<(PyObjectRef, PyObjectRef)> {
-    let (a, b) = pair_of_descriptors(state, spec, vm)?;
-    let made = |fd| of_named(class, fd, spec, state, vm, &args);
-    Ok((made(a)?, made(b)?))
-}
-
 /// Makes both ends of a pair, or neither (`_socket.socketpair`).
 pub(crate) fn base_pair(
-    state: &state::State,
+    state: &State,
     spec: SocketSpec,
     vm: &VirtualMachine,
 ) -> PyResult<(PyObjectRef, PyObjectRef)> {
@@ -310,7 +321,7 @@ pub(crate) fn base_pair(
 }
 
 fn pair_of_descriptors(
-    state: &state::State,
+    state: &State,
     spec: SocketSpec,
     vm: &VirtualMachine,
 ) -> PyResult<(Moving, Moving)> {
@@ -326,31 +337,17 @@ fn pair_of_descriptors(
     Moving::create_pair(spec, permits).or_raise(vm)
 }
 
-/// Makes a socket on a duplicate of a descriptor (`socket.fromfd`). The kernel is asked
-/// for each value that is -1.
-pub(crate) fn duplicate(
-    class: &PyObject,
-    state: &state::State,
-    fd: RawFd,
-    spec: SocketSpec,
-    vm: &VirtualMachine,
-    args: impl FnOnce(RawFd) -> PyResult<FuncArgs>,
-) -> PyResult {
-    if fd < 0 {
-        return Err(crate::bridge::errors::os_error(Errno::EBADF, vm));
-    }
-    let copy = duplicate_number(&state.runtime, fd).or_raise(vm)?;
-    let found = copy.detect(spec).or_raise(vm)?;
-    of_named(class, copy, found, state, vm, args)
-}
-
 /// Makes a socket of the same class and timeout on a duplicate (`socket.dup`).
 pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     let socket = &zelf.socket;
     let runtime = &zelf.state.runtime;
     let copy = if is_replaced(zelf, "fileno", vm) {
         let number = vm.call_method(zelf.as_object(), "fileno", ())?;
-        duplicate_number(runtime, args::int(&number, vm)?).or_raise(vm)?
+        let number = args::int(&number, vm)?;
+        runtime
+            .control
+            .duplicate(number, &runtime.gate)
+            .or_raise(vm)?
     } else {
         let permit = runtime.control.permit().or_raise(vm)?;
         socket.duplicate(permit).or_raise(vm)?
@@ -360,8 +357,12 @@ pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
         copy.socket.apply_timeout(socket.timeout()).or_raise(vm)?;
         return Ok(copy.into());
     }
-    let class = zelf.class().as_object();
-    let copy = call_class(class, copy, &zelf.state, vm, |number| {
+    let maker = Maker {
+        class: zelf.class().as_object(),
+        state: &zelf.state,
+        vm,
+    };
+    let copy = maker.call(copy, |number| {
         named_fileno(zelf, vm.ctx.new_int(number).into(), vm)
     })?;
     vm.call_method(
@@ -398,25 +399,6 @@ pub(super) fn detach(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> RawFd {
 pub(crate) fn give(runtime: &Runtime, moving: Moving) -> Result<RawFd, Limit> {
     let given = runtime.control.ledger.give(moving)?;
     Ok(given.0)
-}
-
-/// Duplicates a descriptor that the script may use, with a permit for the duplicate:
-/// its own, those of its sockets, and those that the policy allows.
-pub(crate) fn duplicate_number(runtime: &Runtime, fd: RawFd) -> Result<Moving, Error> {
-    if fd < 0 {
-        return Err(Errno::EBADF.into());
-    }
-    let permit = runtime.control.permit()?;
-    if let Some(copy) = runtime.control.ledger.duplicate(fd) {
-        return Ok(copy?.with(permit));
-    }
-    runtime.gate.descriptor(fd)?;
-    let fd = net::duplicate(fd)?;
-    let bound = runtime.gate.is_guarded() && has_port(fd.as_fd());
-    Ok(Moving {
-        bound,
-        ..Moving::new(fd, permit)
-    })
 }
 
 /// Closes the descriptor (`_real_close`, and `close` of the base type).

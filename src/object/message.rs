@@ -1,31 +1,24 @@
 //! sendmsg, recvmsg, recvmsg_into, sendmsg_afalg: data in several buffers, with
 //! ancillary data.
 
-use super::{BaseSocket, connection, duplicate_number, give, stream};
+use super::{BaseSocket, connection, stream};
 use crate::bridge::args::{self, Few, Int, Size};
 use crate::bridge::errors::{self, OrRaise};
 use crate::bridge::{Data, Room, WritableBuffer, audit, text};
 use crate::net::transfer::{MessageParts, Received, SendBuffers};
-use crate::net::{Error, Moving};
-use crate::policy::{Denied, Operation, Target};
-use crate::sockaddr::family::SCTP_SOCKOPT_CONNECTX;
-use crate::sys::{MessageFlags, descriptor, message};
+use crate::net::{Ancillary, Arrived, ControlBuffer, MessageFlags};
 use crate::vm::method::{OrNone, OrZero, methods};
-use crate::vm::state::Runtime;
 use malachite_bigint::TryFromBigIntError;
 use nix::errno::Errno;
 use nix::libc;
-use rustpython_vm::builtins::{PyInt, PyTupleRef};
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyInt, PyTupleRef};
 use rustpython_vm::function::{FuncArgs, OptionalArg};
 use rustpython_vm::warn::warn;
 use rustpython_vm::{
     AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, TryFromObject,
     VirtualMachine,
 };
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::io::IoSlice;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 methods! {
 pub(super) const METHODS: BaseSocket;
@@ -75,12 +68,13 @@ pub(super) fn sendmsg(
 ) -> PyResult<usize> {
     let mut data = Few::new();
     readable_buffers(buffers, "sendmsg() argument 1", &mut data, vm)?;
-    let control = match ancdata {
-        Some(ancdata) => control_data(ancdata, vm)?,
-        None => Vec::new(),
+    let mut ancillary = match ancdata {
+        Some(ancdata) => ancillary_items(ancdata, vm)?,
+        None => Ancillary::default(),
     };
-    check_control(zelf, &control).or_raise(vm)?;
-    let (control, _rights) = hold_rights(zelf, control).or_raise(vm)?;
+    let (gate, control) = (&zelf.state.runtime.gate, &zelf.state.runtime.control);
+    ancillary.check(gate).or_raise(vm)?;
+    ancillary.hold_rights(gate, control).or_raise(vm)?;
     let target = match address {
         Some(address) => Some(connection::destination(
             zelf,
@@ -93,7 +87,7 @@ pub(super) fn sendmsg(
     };
     audit::sendmsg(vm, zelf.as_object(), address)?;
     let parts = MessageParts {
-        control: &control,
+        ancillary: &ancillary,
         target: target.as_ref(),
     };
     send(zelf, &data, &parts, flags, vm)
@@ -111,10 +105,10 @@ fn readable_buffers(
     Ok(())
 }
 
-/// Encodes the ancillary items of sendmsg().
-fn control_data(ancdata: &PyObject, vm: &VirtualMachine) -> PyResult<Vec<u8>> {
+/// Reads the ancillary items of sendmsg().
+fn ancillary_items(ancdata: &PyObject, vm: &VirtualMachine) -> PyResult<Ancillary> {
     const ITEMS: &str = "[sendmsg() ancillary data items]() argument must be";
-    let mut control = Vec::new();
+    let mut ancillary = Ancillary::default();
     for item in args::to_sequence(ancdata, "sendmsg() argument 2", vm)? {
         let not_a_sequence = || {
             let name = args::type_name(&item);
@@ -131,84 +125,15 @@ fn control_data(ancdata: &PyObject, vm: &VirtualMachine) -> PyResult<Vec<u8>> {
         let level = args::int(level, vm)?;
         let cmsg_type = args::int(cmsg_type, vm)?;
         let data = Data::try_from_object(vm, data.clone())?.to_vec(vm)?;
-        push_control(&mut control, level, cmsg_type, &data, vm)?;
-    }
-    Ok(control)
-}
-
-/// Adds an item to ancillary data, unless it is too large.
-fn push_control(
-    control: &mut Vec<u8>,
-    level: i32,
-    cmsg_type: i32,
-    data: &[u8],
-    vm: &VirtualMachine,
-) -> PyResult<()> {
-    if message::push_control(control, level, cmsg_type, data) {
-        return Ok(());
-    }
-    Err(errors::plain_os_error("ancillary data item too large", vm))
-}
-
-/// Asks the gate about ancillary data, because it can carry descriptors, and because
-/// some items do for one message what a socket option does for all.
-fn check_control(zelf: &Py<BaseSocket>, control: &[u8]) -> Result<(), Denied> {
-    let runtime = &zelf.state.runtime;
-    if !runtime.gate.is_guarded() || control.is_empty() {
-        return Ok(());
-    }
-    let (items, _) = message::control_messages(control);
-    for item in &items {
-        let name = match (item.level, item.cmsg_type) {
-            (libc::SOL_SOCKET, libc::SCM_RIGHTS) => continue,
-            // A privileged process can send the credentials of any other.
-            (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => libc::SO_PASSCRED,
-            // These items do for one message what the option does for the socket.
-            (libc::IPPROTO_IP, libc::IP_RETOPTS) => libc::IP_OPTIONS,
-            (libc::IPPROTO_IP, libc::IP_PKTINFO) => libc::IP_UNICAST_IF,
-            (libc::IPPROTO_SCTP, libc::SCTP_DSTADDRV4 | libc::SCTP_DSTADDRV6) => {
-                SCTP_SOCKOPT_CONNECTX
-            }
-            (_, cmsg_type) => cmsg_type,
-        };
-        let target = Target::socket_option(item.level, name);
-        runtime.gate.check(Operation::SetOption, &target)?;
-    }
-    Ok(())
-}
-
-/// The most descriptors that one message carries (SCM_MAX_FD, net/scm.h).
-const MOST_RIGHTS: usize = 253;
-
-/// Under a policy, replaces each descriptor in control data by a duplicate, which counts
-/// as the script's. Otherwise another thread could close a permitted descriptor while the
-/// call waits, and the host could get its number.
-fn hold_rights(
-    zelf: &Py<BaseSocket>,
-    control: Vec<u8>,
-) -> Result<(Vec<u8>, BTreeMap<RawFd, Moving>), Error> {
-    let runtime = &zelf.state.runtime;
-    let (items, _) = message::control_messages(&control);
-    let count = items.iter().flat_map(message::rights).count();
-    if !runtime.gate.is_guarded() || count == 0 {
-        return Ok((control, BTreeMap::new()));
-    }
-    if count > MOST_RIGHTS {
-        return Err(Errno::EINVAL.into());
-    }
-    let (mut held, mut rights) = (Vec::new(), BTreeMap::new());
-    for item in &items {
-        let mut data = item.data.to_vec();
-        for (fd, number) in message::rights(item).zip(data.chunks_exact_mut(4)) {
-            let copy = match rights.entry(fd) {
-                Entry::Occupied(copy) => copy.into_mut(),
-                Entry::Vacant(place) => place.insert(duplicate_number(runtime, fd)?),
-            };
-            number.copy_from_slice(&copy.fd.as_raw_fd().to_ne_bytes());
+        if !ancillary.push(level, cmsg_type, &data) {
+            return Err(too_large(vm));
         }
-        message::push_control(&mut held, item.level, item.cmsg_type, &data);
     }
-    Ok((held, rights))
+    Ok(ancillary)
+}
+
+fn too_large(vm: &VirtualMachine) -> PyBaseExceptionRef {
+    errors::plain_os_error("ancillary data item too large", vm)
 }
 
 fn send(
@@ -260,16 +185,12 @@ impl SendBuffers for Gathered<'_> {
 }
 
 /// Makes room for ancillary data.
-fn control_room(size: isize, vm: &VirtualMachine) -> PyResult<Vec<u8>> {
+fn control_room(size: isize, vm: &VirtualMachine) -> PyResult<ControlBuffer> {
     let size = usize::try_from(size)
         .ok()
         .filter(|size| *size <= i32::MAX as usize)
         .ok_or_else(|| vm.new_value_error("invalid ancillary data buffer length"))?;
-    let mut control = Vec::new();
-    control
-        .try_reserve_exact(size)
-        .map_err(|_| vm.no_memory_error())?;
-    Ok(control)
+    ControlBuffer::new(size).ok_or_else(|| vm.no_memory_error())
 }
 
 pub(super) fn recvmsg(
@@ -285,10 +206,9 @@ pub(super) fn recvmsg(
     let flags = MessageFlags::of_receive(flags);
     let (data, received) =
         stream::transfer(zelf, flags, vm, |call| call.recv_msg(size, control, flags))?;
-    let arrived = Arrived::of(&received.control);
     // At most bufsize bytes, also with MSG_TRUNC, as in CPython.
     let data = vm.ctx.new_bytes(data).into();
-    result(zelf, data, arrived, &received, vm)
+    result(zelf, data, received, vm)
 }
 
 fn recvmsg_into(
@@ -309,21 +229,18 @@ fn recvmsg_into(
     }
     let control = control_room(ancbufsize, vm)?;
     let flags = MessageFlags::of_receive(flags);
-    let (received, arrived) = if let [memory] = memory.as_slice() {
+    let received = if let [memory] = memory.as_slice() {
         let len = total;
-        let received = stream::transfer(zelf, flags, vm, |call| {
+        stream::transfer(zelf, flags, vm, |call| {
             call.recv_msg_into(&Room { memory, len }, control, flags)
-        })?;
-        let arrived = Arrived::of(&received.control);
-        (received, arrived)
+        })?
     } else {
         // Each buffer is locked while it is written to, and never two at a time: they may be
         // one object's memory, or another thread may lock them in the other order.
         let (data, received) =
             stream::transfer(zelf, flags, vm, |call| call.recv_msg(total, control, flags))?;
-        let arrived = Arrived::of(&received.control);
         scatter(&data, &memory, vm)?;
-        (received, arrived)
+        received
     };
     let len = if flags.has(libc::MSG_TRUNC) {
         received.len
@@ -331,7 +248,7 @@ fn recvmsg_into(
         received.len.min(total)
     };
     let len = vm.ctx.new_int(len).into();
-    result(zelf, len, arrived, &received, vm)
+    result(zelf, len, received, vm)
 }
 
 /// Copies received bytes into the buffers.
@@ -354,101 +271,29 @@ fn writable(buffer: &PyObjectRef, what: &str, vm: &VirtualMachine) -> PyResult<W
     })
 }
 
-/// Ancillary data of a received message. It owns the descriptors that came with the
-/// message.
-struct Arrived {
-    items: Vec<ArrivedItem>,
-    /// True if the last item's length goes beyond the buffer.
-    malformed: bool,
-}
-
-struct ArrivedItem {
-    level: i32,
-    cmsg_type: i32,
-    /// The kernel's bytes, for items without descriptors.
-    data: Vec<u8>,
-    descriptors: Vec<OwnedFd>,
-}
-
-impl Arrived {
-    /// Takes over the descriptors in `control`, which the kernel has just written.
-    fn of(control: &[u8]) -> Self {
-        let (items, malformed) = message::control_messages(control);
-        let items = items.iter().map(|item| ArrivedItem {
-            level: item.level,
-            cmsg_type: item.cmsg_type,
-            data: item.data.to_vec(),
-            descriptors: message::descriptors(item).map(descriptor::adopt).collect(),
-        });
-        Self {
-            items: items.collect(),
-            malformed,
-        }
-    }
-
-    /// Converts the items to Python. Each descriptor needs the policy's permission and a
-    /// permit of the limit. If the policy refuses, nothing is received (PermissionError).
-    /// If the limit is reached, the descriptor is closed like one for which there was no
-    /// room, and `flags` gets MSG_CTRUNC.
-    fn into_python(
-        self,
-        runtime: &Runtime,
-        flags: &mut i32,
-        vm: &VirtualMachine,
-    ) -> PyResult<Vec<PyObjectRef>> {
-        let all = self.items.iter().flat_map(|item| &item.descriptors);
-        for fd in all {
-            runtime.gate.descriptor(fd.as_raw_fd()).or_raise(vm)?;
-        }
-        if self.malformed {
-            warn_malformed(vm)?;
-        }
-        let mut items = Vec::with_capacity(self.items.len());
-        let mut given = Vec::new();
-        for item in self.items {
-            let mut data = item.data;
-            let count = item.descriptors.len();
-            if count > 0 {
-                data.clear();
-            }
-            for fd in item.descriptors {
-                let permit = match runtime.control.permit() {
-                    Ok(permit) => permit,
-                    Err(limit) => {
-                        runtime.control.observer.limited(limit);
-                        *flags |= libc::MSG_CTRUNC;
-                        continue;
-                    }
-                };
-                data.extend(fd.as_raw_fd().to_ne_bytes());
-                given.push(Moving::new(fd, permit));
-            }
-            if count > 0 && data.is_empty() {
-                continue;
-            }
-            let data = vm.ctx.new_bytes(data);
-            items.push(vm.new_tuple((item.level, item.cmsg_type, data)).into());
-        }
-        for moving in given {
-            give(runtime, moving).or_raise(vm)?;
-        }
-        Ok(items)
-    }
-}
-
 /// Makes the tuple that recvmsg() returns. Descriptors that arrived become the script's
-/// with the tuple; if it cannot be made, they are closed.
+/// with the tuple. If it cannot be made, or the policy refuses one of them, they are closed.
 fn result(
     zelf: &Py<BaseSocket>,
     data: PyObjectRef,
-    arrived: Arrived,
-    received: &Received,
+    received: Received,
     vm: &VirtualMachine,
 ) -> PyResult<PyTupleRef> {
-    let mut flags = received.flags;
+    let (gate, control) = (&zelf.state.runtime.gate, &zelf.state.runtime.control);
     let address = connection::address_object(zelf, &received.sender, vm)?;
-    let items = arrived.into_python(&zelf.state.runtime, &mut flags, vm)?;
-    Ok(vm.new_tuple((data, vm.ctx.new_list(items), flags, address)))
+    let arrived = Arrived::from(received.control);
+    arrived.check(gate).or_raise(vm)?;
+    if arrived.malformed {
+        warn_malformed(vm)?;
+    }
+    let mut flags = received.flags;
+    let items = arrived.give(control, &mut flags).or_raise(vm)?;
+    let items = items.into_iter().map(|(level, cmsg_type, data)| {
+        let data = vm.ctx.new_bytes(data);
+        vm.new_tuple((level, cmsg_type, data)).into()
+    });
+    let items = vm.ctx.new_list(items.collect());
+    Ok(vm.new_tuple((data, items, flags, address)))
 }
 
 fn warn_malformed(vm: &VirtualMachine) -> PyResult<()> {
@@ -524,29 +369,31 @@ pub(super) fn sendmsg_afalg(
             return Err(vm.new_overflow_error("Python int too large to convert to C int"));
         }
     };
-    let control = afalg_control(op, args.iv.into_option(), assoclen, vm)?;
+    let ancillary = afalg_items(op, args.iv.into_option(), assoclen, vm)?;
     let mut buffers = Few::new();
     if let Some(msg) = args.msg.into_option() {
         readable_buffers(&msg, "sendmsg() argument 1", &mut buffers, vm)?;
     }
     audit::sendmsg(vm, zelf.as_object(), None)?;
     let parts = MessageParts {
-        control: &control,
+        ancillary: &ancillary,
         target: None,
     };
     send(zelf, &buffers, &parts, args.flags.0, vm)
 }
 
 /// Returns the ancillary data that tells an AF_ALG socket what to do with a message.
-fn afalg_control(
+fn afalg_items(
     op: i32,
     iv: Option<Data>,
     assoclen: Option<i32>,
     vm: &VirtualMachine,
-) -> PyResult<Vec<u8>> {
-    let mut control = Vec::new();
-    let mut push =
-        |cmsg_type, data: &[u8]| push_control(&mut control, libc::SOL_ALG, cmsg_type, data, vm);
+) -> PyResult<Ancillary> {
+    let mut ancillary = Ancillary::default();
+    let mut push = |cmsg_type, data: &[u8]| {
+        let fits = ancillary.push(libc::SOL_ALG, cmsg_type, data);
+        fits.then_some(()).ok_or_else(|| too_large(vm))
+    };
     push(libc::ALG_SET_OP, &op.to_ne_bytes())?;
     if let Some(iv) = iv {
         let iv = iv.to_vec(vm)?;
@@ -558,7 +405,7 @@ fn afalg_control(
     if let Some(assoclen) = assoclen {
         push(libc::ALG_SET_AEAD_ASSOCLEN, &assoclen.to_ne_bytes())?;
     }
-    Ok(control)
+    Ok(ancillary)
 }
 
 #[cfg(test)]

@@ -27,12 +27,12 @@ pub(crate) use file::socket_io_type;
 pub(crate) use host::{duplicate_for_host, from_host, into_host, number_into_host};
 #[cfg(feature = "ssl")]
 pub(crate) use lifecycle::transport;
-pub(crate) use lifecycle::{base_pair, duplicate, duplicate_number, give, pair};
+pub(crate) use lifecycle::{Maker, base_pair, give};
 pub(crate) use sendfile::giveup_type;
 
 use crate::bridge::args;
 use crate::net::{SendQueue, Socket, Timeout};
-use crate::vm::state::State;
+use crate::state::State;
 use lifecycle::InitArgs;
 use rustpython_vm::builtins::PyType;
 use rustpython_vm::function::{FuncArgs, PosArgs, PyMethodDef};

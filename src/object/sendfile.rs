@@ -5,10 +5,9 @@
 //! Python code.
 
 use super::class::is_replaced;
-use super::{BaseSocket, duplicate_number, is_plain, stream};
+use super::{BaseSocket, is_plain, stream};
 use crate::bridge::{Data, args, blocking, errors};
-use crate::net::{Call, Error, Moving, Timeout};
-use crate::sys::{descriptor, sendfile as sys_sendfile};
+use crate::net::{Call, FileRange, SourceFile, Timeout};
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyInt, PySlice, PyTypeRef};
@@ -17,11 +16,6 @@ use rustpython_vm::{
     AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyResult, TryFromObject,
     VirtualMachine,
 };
-use std::os::fd::AsRawFd;
-
-/// Largest number of bytes for one system call. The kernel's own limit is a little
-/// under twice as much.
-const BLOCK: usize = 1 << 30;
 
 /// Number of bytes that are read from a file at a time for send().
 const READ_BLOCK: usize = 8192;
@@ -176,37 +170,12 @@ fn check_blocking(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
     Ok(())
 }
 
-/// A file's descriptor. Under a policy it is a duplicate, because another thread could
-/// close the script's own while the call waits, and the host could get the number.
-struct Source {
-    number: i32,
-    _held: Option<Moving>,
-}
-
-impl Source {
-    fn of(zelf: &Py<BaseSocket>, number: i32) -> Result<Self, Error> {
-        let gate = &zelf.state.runtime.gate;
-        if !gate.is_guarded() {
-            let _held = None;
-            return Ok(Self { number, _held });
-        }
-        // Any object can claim to be a file with any descriptor of the process, so reading
-        // from it needs the same permission as making a socket of it. Without it, send()
-        // sends the file if the script can read it.
-        let held = duplicate_number(&zelf.state.runtime, number)?;
-        Ok(Self {
-            number: held.fd.as_raw_fd(),
-            _held: Some(held),
-        })
-    }
-}
-
 /// Returns the file's descriptor and size, or the reason why it has none.
 fn descriptor_of(
     zelf: &Py<BaseSocket>,
     file: &PyObject,
     vm: &VirtualMachine,
-) -> PyResult<Result<(Source, i64), PyBaseExceptionRef>> {
+) -> PyResult<Result<(SourceFile, i64), PyBaseExceptionRef>> {
     let unsupported = vm.import("_io", 0)?.get_attr("UnsupportedOperation", vm)?;
     let number = match vm.call_method(file, "fileno", ()) {
         Ok(number) => args::int(&number, vm)?,
@@ -221,16 +190,16 @@ fn descriptor_of(
     if number < 0 {
         return Ok(Err(errors::os_error(Errno::EBADF, vm)));
     }
-    let file = match Source::of(zelf, number) {
+    // If the policy refuses, send() sends the file, provided that the script can read it.
+    let runtime = &zelf.state.runtime;
+    let file = match SourceFile::of(number, &runtime.gate, &runtime.control) {
         Ok(file) => file,
         Err(error) => return Ok(Err(errors::to_python(error, vm))),
     };
-    Ok(
-        match descriptor::peek(file.number, sys_sendfile::file_size) {
-            Ok(size) => Ok((file, size)),
-            Err(errno) => Err(errors::os_error(errno, vm)),
-        },
-    )
+    Ok(match file.size() {
+        Ok(size) => Ok((file, size)),
+        Err(errno) => Err(errors::os_error(errno, vm)),
+    })
 }
 
 fn by_system_call(
@@ -247,11 +216,18 @@ fn by_system_call(
         return Ok(Outcome::Sent(0));
     }
     check_blocking(zelf, vm)?;
-    let start = offset(args, vm)?;
+    let range = FileRange {
+        start: offset(args, vm)?,
+        most: args.most(vm),
+    };
     let mut sent = 0;
-    let ended = send_file(zelf, file.number, start, args.most(vm), &mut sent, vm);
+    let ended = blocking(vm, |context| {
+        let mut call = Call::new(context, &zelf.socket).keeping_mode();
+        call.send_range(&file, range, &mut sent)
+    });
     if sent > 0 {
-        seek(&args.file, i128::from(start) + i128::from(sent), vm)?;
+        let position = i128::from(range.start) + i128::from(sent);
+        seek(&args.file, position, vm)?;
     }
     match ended? {
         None => Ok(Outcome::Sent(sent)),
@@ -264,40 +240,6 @@ fn offset(args: &SendfileArgs, vm: &VirtualMachine) -> PyResult<i64> {
     let offset = args.offset(vm).try_index(vm)?;
     i64::try_from(offset.as_bigint())
         .map_err(|_| vm.new_overflow_error("Python int too large to convert to C long"))
-}
-
-/// Sends the file from `start` until `most` bytes, its end or an error of the system
-/// call. `total` counts the bytes. Each wait may last for the socket's timeout.
-fn send_file(
-    zelf: &Py<BaseSocket>,
-    file: i32,
-    start: i64,
-    most: Option<u64>,
-    total: &mut u64,
-    vm: &VirtualMachine,
-) -> PyResult<Option<Errno>> {
-    blocking(vm, |context| {
-        let mut call = Call::new(context, &zelf.socket).keeping_mode();
-        loop {
-            let left = most.map_or(u64::MAX, |most| most - *total);
-            let block = usize::try_from(left).map_or(BLOCK, |left| left.min(BLOCK));
-            let from = i64::try_from(*total)
-                .ok()
-                .and_then(|sent| start.checked_add(sent));
-            let Some(from) = from.filter(|_| block > 0) else {
-                return Ok(None);
-            };
-            call.deadline.restart();
-            let sent = descriptor::peek(file, |file| call.send_file(file, from, block));
-            match sent {
-                Ok(0) => return Ok(None),
-                Ok(n) => *total += n as u64,
-                Err(Error::Errno(errno)) => return Ok(Some(errno)),
-                Err(error) => return Err(error),
-            }
-            call.may_go_on()?;
-        }
-    })
 }
 
 /// Moves the file's position, if it has one, to `position`.

@@ -9,6 +9,13 @@
 //! descriptor, or leaves it open for its new owner. A thread holds a guard for one
 //! system call only, in which it can be interrupted ([`net::wake`](crate::net) does
 //! that). So every guard is dropped in time.
+//!
+//! # Descriptors by number
+//!
+//! [`adopt`], [`peek`] and [`close`] take a number that a script or a host named, as
+//! CPython's `socket(fileno=)` and `socket.close()` do. Any number is a valid argument:
+//! one that is not open is EBADF. Whose descriptor it is, no function here can know; a
+//! policy decides that before ([`UseDescriptor`](crate::Operation::UseDescriptor)).
 
 use super::fork;
 use super::word::{GiveUp, Word};
@@ -205,25 +212,32 @@ pub(crate) fn close(fd: RawFd) -> Result<(), Errno> {
     }
 }
 
-/// Takes over a descriptor number that a script or a host handed in.
-///
-/// The number has to be open; the result closes it. A script may pass a number that it
-/// does not own to `socket(fileno=)`; `Operation::UseDescriptor` guards that.
-pub(crate) fn adopt(fd: RawFd) -> OwnedFd {
-    debug_assert!(fd >= 0);
-    // SAFETY: not −1 (callers check for negative numbers first).
-    unsafe { OwnedFd::from_raw_fd(fd) }
+/// Takes over the descriptor with a number: the result closes it. EBADF for a negative
+/// number.
+pub(crate) fn adopt(fd: RawFd) -> Result<OwnedFd, Errno> {
+    if fd < 0 {
+        return Err(Errno::EBADF);
+    }
+    // SAFETY: the number is not −1. It need not be open, because the only use of the result
+    // is in system calls.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Duplicates a descriptor, close-on-exec (F_DUPFD_CLOEXEC, fcntl(2)).
 pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
-    nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(0)).map(adopt)
+    nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(0)).and_then(adopt)
 }
 
-/// Calls `look` with a descriptor number that another owner has.
-pub(crate) fn peek<R>(fd: RawFd, look: impl FnOnce(BorrowedFd<'_>) -> R) -> R {
-    debug_assert!(fd >= 0);
-    // SAFETY: not −1 (callers check); a number that is not open is EBADF.
+/// Calls `look` with the descriptor of another owner. EBADF for a negative number.
+pub(crate) fn peek<R, E: From<Errno>>(
+    fd: RawFd,
+    look: impl FnOnce(BorrowedFd<'_>) -> Result<R, E>,
+) -> Result<R, E> {
+    if fd < 0 {
+        return Err(Errno::EBADF.into());
+    }
+    // SAFETY: the number is not −1. It need not be open, because `look` uses it only in
+    // system calls.
     look(unsafe { BorrowedFd::borrow_raw(fd) })
 }
 
@@ -247,6 +261,18 @@ mod tests {
             nix::fcntl::FcntlArg::F_GETFD,
         )
         .is_ok()
+    }
+
+    #[test]
+    fn no_number_is_below_zero() {
+        for number in [-1, RawFd::MIN] {
+            assert_eq!(adopt(number).unwrap_err(), Errno::EBADF);
+            assert_eq!(
+                peek(number, |_| -> Result<(), _> { panic!() }),
+                Err(Errno::EBADF)
+            );
+            assert_eq!(close(number), Err(Errno::EBADF));
+        }
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! sendmsg(2) and recvmsg(2), and ancillary data (cmsg(3)) as bytes.
 
-use super::MessageFlags;
 use super::socket::raw;
+use super::{MessageFlags, descriptor};
 use crate::policy::Permitted;
 use crate::sockaddr::SockAddr;
 use nix::errno::Errno;
 use nix::libc;
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::ptr;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::{mem, ptr};
 
 /// `sizeof(struct cmsghdr)`: a length, then level and type.
 const HEADER: usize = size_of::<libc::cmsghdr>();
@@ -109,7 +109,7 @@ pub(crate) fn rights<'a>(item: &ControlMessage<'a>) -> impl Iterator<Item = RawF
     numbers(if is_rights { item.data } else { &[] })
 }
 
-/// Returns the descriptors that a received item brought into the process.
+/// Returns the numbers of the descriptors that a received item brought into the process.
 pub(crate) fn descriptors<'a>(item: &ControlMessage<'a>) -> impl Iterator<Item = RawFd> + use<'a> {
     let carries =
         item.level == libc::SOL_SOCKET && matches!(item.cmsg_type, libc::SCM_RIGHTS | SCM_PIDFD);
@@ -120,6 +120,83 @@ pub(crate) fn descriptors<'a>(item: &ControlMessage<'a>) -> impl Iterator<Item =
 fn numbers(data: &[u8]) -> impl Iterator<Item = RawFd> + use<'_> {
     data.chunks_exact(4)
         .map(|fd| RawFd::from_ne_bytes([fd[0], fd[1], fd[2], fd[3]]))
+}
+
+/// Room for ancillary data, and then what the kernel wrote there. It owns the descriptors
+/// that came with a message.
+#[derive(Debug, Default)]
+pub(crate) struct ControlBuffer(Vec<u8>);
+
+/// An item that arrived.
+#[derive(Debug)]
+pub(crate) struct ControlItem {
+    pub(crate) level: i32,
+    pub(crate) cmsg_type: i32,
+    /// The kernel's bytes; of an item with descriptors they are the numbers.
+    pub(crate) data: Vec<u8>,
+    pub(crate) descriptors: Vec<OwnedFd>,
+}
+
+impl ControlBuffer {
+    /// Makes room for `size` bytes. `None` without memory for them.
+    pub(crate) fn new(size: usize) -> Option<Self> {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(size).ok()?;
+        Some(Self(bytes))
+    }
+
+    /// Makes as much room as this buffer has.
+    pub(crate) fn another(&self) -> Option<Self> {
+        Self::new(self.0.capacity())
+    }
+
+    /// Returns true if nothing has arrived.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns true if a descriptor has arrived.
+    pub(crate) fn has_descriptors(&self) -> bool {
+        let (items, _) = control_messages(&self.0);
+        items.iter().flat_map(descriptors).next().is_some()
+    }
+
+    /// Moves the items out, and their descriptors. The boolean is true if the last item is
+    /// cut off, as in [`control_messages`].
+    pub(crate) fn into_items(mut self) -> (Vec<ControlItem>, bool) {
+        let bytes = mem::take(&mut self.0);
+        let (items, malformed) = control_messages(&bytes);
+        let items = items.iter().map(|item| ControlItem {
+            level: item.level,
+            cmsg_type: item.cmsg_type,
+            data: item.data.to_vec(),
+            descriptors: descriptors(item).flat_map(descriptor::adopt).collect(),
+        });
+        (items.collect(), malformed)
+    }
+
+    /// Closes what arrived.
+    fn clear(&mut self) {
+        let (items, _) = control_messages(&self.0);
+        for number in items.iter().flat_map(descriptors) {
+            drop(descriptor::adopt(number));
+        }
+        self.0.clear();
+    }
+
+    /// Returns the room for a system call. It is zeroed, because the kernel leaves out the
+    /// bytes between two items.
+    fn room(&mut self) -> &mut [u8] {
+        self.clear();
+        self.0.resize(self.0.capacity(), 0);
+        &mut self.0
+    }
+}
+
+impl Drop for ControlBuffer {
+    fn drop(&mut self) {
+        self.clear();
+    }
 }
 
 /// Sends a message (sendmsg(2)).
@@ -158,12 +235,12 @@ pub(crate) struct Received {
     pub(crate) flags: i32,
 }
 
-/// Receives a message into the caller's buffers (recvmsg(2)). `control` gets the
-/// ancillary data; its capacity is the room for it.
+/// Receives a message into the caller's buffers (recvmsg(2)), and its ancillary data into
+/// `control`.
 pub(crate) fn recv(
     fd: BorrowedFd<'_>,
     data: &mut [IoSliceMut<'_>],
-    control: &mut Vec<u8>,
+    control: &mut ControlBuffer,
     flags: MessageFlags,
     sender: &mut SockAddr,
 ) -> Result<Received, Errno> {
@@ -179,34 +256,28 @@ pub(crate) fn recv(
 pub(super) unsafe fn recv_raw(
     fd: BorrowedFd<'_>,
     data: &mut [libc::iovec],
-    control: &mut Vec<u8>,
+    control: &mut ControlBuffer,
     flags: MessageFlags,
     address: &mut SockAddr,
 ) -> Result<Received, Errno> {
-    // The kernel leaves out the bytes between two items.
-    control.clear();
-    control.resize(control.capacity(), 0);
+    let room = control.room();
     // SAFETY: all zeros is a valid, empty msghdr.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_name = address.storage_mut().as_mut_ptr().cast();
     message.msg_namelen = SockAddr::CAPACITY as libc::socklen_t;
     message.msg_iov = data.as_mut_ptr();
     message.msg_iovlen = data.len() as _;
-    let room = control.len();
-    if room > 0 {
-        message.msg_control = control.as_mut_ptr().cast();
-        message.msg_controllen = room as _;
+    if !room.is_empty() {
+        message.msg_control = room.as_mut_ptr().cast();
+        message.msg_controllen = room.len() as _;
     }
     // SAFETY: the pointers and lengths describe `address`, the caller's
     // buffers and `control`.
     let n = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags.bits()) };
-    let received = Errno::result(n).inspect_err(|_| control.clear());
+    let received = Errno::result(n).inspect_err(|_| control.0.clear());
     let len = received? as usize;
-    control.truncate(if room > 0 {
-        message.msg_controllen as usize
-    } else {
-        0
-    });
+    // (0 without room.)
+    control.0.truncate(message.msg_controllen as usize);
     address.set_len(message.msg_namelen as usize);
     Ok(Received {
         len,
@@ -263,6 +334,66 @@ mod tests {
         let credentials = found(libc::SOL_SOCKET, libc::SCM_CREDENTIALS);
         assert_eq!(credentials, (vec![], vec![]));
         assert_eq!(found(libc::IPPROTO_IP, libc::SCM_RIGHTS), (vec![], vec![]));
+    }
+
+    /// Receives a descriptor of a pipe, and returns the pipe's other end.
+    fn receive_a_descriptor(control: &mut ControlBuffer) -> OwnedFd {
+        use std::os::fd::AsFd;
+        let (a, b) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (reader, writer) = nix::unistd::pipe().unwrap();
+        let mut sent = Vec::new();
+        let number = reader.as_raw_fd().to_ne_bytes();
+        assert!(push_control(
+            &mut sent,
+            libc::SOL_SOCKET,
+            libc::SCM_RIGHTS,
+            &number
+        ));
+        send(
+            a.as_fd(),
+            &[IoSlice::new(b"x")],
+            &sent,
+            MessageFlags::NONE,
+            None,
+        )
+        .unwrap();
+        let mut byte = [0];
+        let (flags, data) = (MessageFlags::NONE, &mut [IoSliceMut::new(&mut byte)]);
+        recv(b.as_fd(), data, control, flags, &mut SockAddr::empty()).unwrap();
+        writer
+    }
+
+    fn has_reader(pipe: &OwnedFd) -> bool {
+        super::super::without_sigpipe(|| nix::unistd::write(pipe, b"x")) != Err(Errno::EPIPE)
+    }
+
+    #[test]
+    fn a_buffer_owns_the_descriptors_that_came() {
+        let mut control = ControlBuffer::new(64).unwrap();
+        assert!(!control.has_descriptors());
+        let first = receive_a_descriptor(&mut control);
+        assert!(control.has_descriptors() && has_reader(&first));
+        // The next message takes the place of the last.
+        let second = receive_a_descriptor(&mut control);
+        assert!(!has_reader(&first) && has_reader(&second));
+        let another = control.another().unwrap();
+        assert!(another.is_empty());
+        drop(control);
+        assert!(!has_reader(&second));
+        let mut control = another;
+        let third = receive_a_descriptor(&mut control);
+        let (items, malformed) = control.into_items();
+        assert!(!malformed && has_reader(&third));
+        let [item] = items.as_slice() else {
+            panic!("{items:?}")
+        };
+        let number = item.descriptors[0].as_raw_fd().to_ne_bytes();
+        assert_eq!(
+            (item.descriptors.len(), item.data.as_slice()),
+            (1, &number[..])
+        );
+        drop(items);
+        assert!(!has_reader(&third));
     }
 
     #[test]

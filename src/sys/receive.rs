@@ -1,7 +1,7 @@
 //! recv(2), recvfrom(2) and recvmsg(2), into new memory or the caller's.
 
 use super::MessageFlags;
-use super::message::{self, Received};
+use super::message::{self, ControlBuffer, Received};
 use super::socket::fill;
 use crate::sockaddr::SockAddr;
 use nix::errno::Errno;
@@ -106,7 +106,7 @@ impl Buffer {
     pub(crate) fn recvmsg(
         &mut self,
         fd: BorrowedFd<'_>,
-        control: &mut Vec<u8>,
+        control: &mut ControlBuffer,
         filled: usize,
         flags: MessageFlags,
         sender: &mut SockAddr,

@@ -119,7 +119,7 @@ pub(crate) fn get_descriptor(
     let n = get(fd, level, name, buf)?;
     let number = buf[at..end].try_into().map(RawFd::from_ne_bytes);
     let number = number.ok().filter(|number| n >= end && *number >= 0);
-    Ok((n, number.map(super::descriptor::adopt)))
+    Ok((n, number.map(super::descriptor::adopt).transpose()?))
 }
 
 /// Returns the multicast group that an option joins or leaves. `None` for all other

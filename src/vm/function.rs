@@ -10,7 +10,6 @@
 //! module from the VM. **Test:** `test_a_second_copy` in `py_tests/test_module.py`
 //! calls the functions in copies of the module.
 
-use crate::module::helpers::connection_signature;
 use rustpython_vm::builtins::{PyGetSet, PyModule, PyType, PyTypeRef};
 use rustpython_vm::function::{Callee, FromArgs, FuncArgs, PyMethodDef};
 use rustpython_vm::types::{PyTypeFlags, PyTypeSlots};
@@ -47,13 +46,18 @@ pub(crate) fn bind<T: FromArgs>(
     Ok((module, args.bind_for(vm, Callee::named(name))?))
 }
 
-/// Puts functions into a module.
+/// Makes the `__signature__` of a function in a module.
+pub(crate) type Signature = fn(&PyObject, &VirtualMachine) -> PyResult;
+
+/// Puts functions into a module. `signatures` has those that a text signature cannot
+/// express, by the name of the function.
 pub(crate) fn install(
     functions: &[&'static PyMethodDef],
+    signatures: &'static [(&'static str, Signature)],
     module: &Py<PyModule>,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
-    let class = class(vm)?;
+    let class = class(signatures, vm)?;
     for function in functions {
         let name = vm.ctx.intern_str(function.name);
         let function = function
@@ -68,7 +72,10 @@ pub(crate) fn install(
 
 /// Makes the class of the functions. It differs from that of all native functions only
 /// in how a function is called.
-fn class(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
+fn class(
+    signatures: &'static [(&'static str, Signature)],
+    vm: &VirtualMachine,
+) -> PyResult<PyTypeRef> {
     let base = vm.ctx.types.builtin_function_or_method_type;
     let class = PyType::new_heap(
         "builtin_function_or_method",
@@ -84,23 +91,30 @@ fn class(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     class.slots.call.store(Some(call));
     class.slots.vectorcall.store(Some(vectorcall));
     let name = "__signature__";
-    let getter = PyGetSet::new(name, &class, &vm.ctx).with_get(signature);
+    let get = |zelf: PyObjectRef, vm: &VirtualMachine| signature(&zelf, signatures, vm);
+    let getter = PyGetSet::new(name, &class, &vm.ctx).with_get(get);
     class.set_attr(vm.ctx.intern_str(name), getter.into_ref(&vm.ctx).into());
     Ok(class)
 }
 
-/// Returns `__signature__` for `inspect`. Only create_connection has one, because the
-/// default of its timeout is an object; for all others AttributeError makes `inspect`
-/// read the text signature.
-fn signature(zelf: PyObjectRef, vm: &VirtualMachine) -> PyResult {
+/// Returns `__signature__` for `inspect`. AttributeError makes `inspect` read the text
+/// signature.
+fn signature(
+    zelf: &PyObject,
+    signatures: &[(&'static str, Signature)],
+    vm: &VirtualMachine,
+) -> PyResult {
     let name = zelf.get_attr("__name__", vm)?;
-    let function = function(PyMethodDef::to_function, &zelf);
+    let function = function(PyMethodDef::to_function, zelf);
     let module = function.and_then(|function| function.get_self());
-    let is = |text| vm.bool_eq(&name, vm.ctx.new_str(text).as_object());
-    match module {
-        Some(module) if is("create_connection")? => connection_signature(module, vm),
-        _ => Err(vm.new_attribute_error("__signature__")),
+    for (of, signature) in signatures {
+        if let Some(module) = module
+            && vm.bool_eq(&name, vm.ctx.new_str(*of).as_object())?
+        {
+            return signature(module, vm);
+        }
     }
+    Err(vm.new_attribute_error("__signature__"))
 }
 
 fn call(zelf: &PyObject, mut args: FuncArgs, vm: &VirtualMachine) -> PyResult {

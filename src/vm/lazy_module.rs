@@ -17,7 +17,7 @@
 
 use crate::constants::enums;
 use crate::object;
-use crate::vm::state;
+use crate::state;
 use nix::libc;
 use rustpython_vm::builtins::{PyModule, PySet, PyStr, PyStrInterned, PyType, PyTypeRef};
 use rustpython_vm::class::{PyClassImpl, StaticType};

@@ -6,7 +6,7 @@
 //!
 //! | file | instead of |
 //! |---|---|
-//! | `state` | state of a native module for each interpreter (`PyModule_GetState`) |
+//! | `interpreters` | state of a native module for each interpreter (`PyModule_GetState`) |
 //! | `method` | `#[pymethod]` that reads its arguments in one go, with CPython's messages |
 //! | `function` | a native function that can ask for its own module |
 //! | `lazy_module` | a module-level `__getattr__` that can be removed again |
@@ -17,6 +17,7 @@
 //! | `withheld` | a way to leave out modules of the VM |
 
 pub(crate) mod function;
+pub(crate) mod interpreters;
 pub(crate) mod io_classes;
 pub(crate) mod lazy_module;
 pub(crate) mod method;
@@ -24,5 +25,4 @@ pub(crate) mod native_enums;
 pub(crate) mod native_hash;
 #[cfg(feature = "ssl")]
 pub(crate) mod ssl;
-pub(crate) mod state;
 pub(crate) mod withheld;

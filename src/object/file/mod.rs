@@ -9,8 +9,8 @@ pub(crate) use raw::SocketIo;
 
 use super::{BaseSocket, lifecycle};
 use crate::bridge::args;
+use crate::state::State;
 use crate::vm::io_classes;
-use crate::vm::state::State;
 use buffered::SocketReader;
 use pair::SocketPair;
 use raw::{READING, WRITING};

@@ -31,7 +31,7 @@ mod tests;
 use crate::bridge::args;
 use crate::net::SendQueue;
 use crate::object::{BaseSocket, transport};
-use crate::vm::state;
+use crate::state;
 use bio::BioConnection;
 use connection::Connection;
 use rustpython_vm::builtins::{PyModuleDef, PyType};

@@ -1,21 +1,16 @@
-//! State of the module for each interpreter, and the host's decisions for it.
+//! The table of interpreters: finds the [`State`] of the module for each.
 //!
 //! **What RustPython 0.6 lacks:** a place for the state of a native module in an
 //! interpreter (`PyModule_GetState`). This file finds the state by the public numbers
 //! of the interpreter and its root in `PyGlobalState` (rustpython-vm
 //! `src/vm/mod.rs:806`). It learns that an interpreter has ended from an object in a
 //! list of functions that the VM drops with the interpreter (`:835`). **To delete this
-//! file's table:** keep [`State`] in the module, and ask the VM for it. **Tests:**
+//! file:** keep [`State`] in the module, and ask the VM for it. **Tests:**
 //! `a_state_goes_with_its_interpreter` in this file; `tests/isolation.rs`.
 
-use crate::constants::enums::Enums;
-use crate::net::{Control, Timeout};
-use crate::object::SocketClass;
-use crate::policy::{Denied, Gate, Operation, Policy, Target};
+use crate::net::Control;
+use crate::state::{Runtime, State};
 use crate::sys::fork::Inherited;
-use rustpython_vm::builtins::PyBaseExceptionRef;
-#[cfg(feature = "ssl")]
-use rustpython_vm::builtins::PyModuleDef;
 use rustpython_vm::class::PyClassImpl;
 use rustpython_vm::common::static_cell;
 use rustpython_vm::function::FuncArgs;
@@ -24,94 +19,7 @@ use rustpython_vm::{Py, PyPayload, PyResult, VirtualMachine, pyclass, runtime};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
-
-/// Decisions of the host for a top-level interpreter, shared by its subinterpreters.
-/// Scripts cannot reach them.
-#[derive(Default)]
-pub(crate) struct Runtime {
-    /// The policy and its gate.
-    pub(crate) gate: Gate,
-    /// Interrupts, limits and counters.
-    pub(crate) control: Arc<Control>,
-    /// Makes the exception of an interrupted call, if not KeyboardInterrupt.
-    pub(crate) interruption: Option<Box<Interruption>>,
-    /// The `_ssl` that the interpreter had before.
-    #[cfg(feature = "ssl")]
-    pub(crate) tls: Option<&'static PyModuleDef>,
-}
-
-impl Runtime {
-    /// Makes the state of an interpreter whose host is not known any more.
-    fn refusing() -> Self {
-        let runtime = Self {
-            gate: Gate::new(Some(Arc::new(DenyAll))),
-            ..Self::default()
-        };
-        runtime.control.stop();
-        runtime
-    }
-}
-
-/// The policy of an interpreter whose host is not known any more.
-struct DenyAll;
-
-impl Policy for DenyAll {
-    fn check(&self, operation: Operation, target: &Target<'_>) -> Result<(), Denied> {
-        let reason = format!("{operation} {target} is not allowed: the interpreter has no host");
-        Err(Denied::new(reason))
-    }
-}
-
-/// Makes the exception of an interrupted call.
-pub(crate) type Interruption = dyn Fn(&VirtualMachine) -> PyBaseExceptionRef + Send + Sync;
-
-/// The state of one interpreter.
-#[derive(Default)]
-pub(crate) struct State {
-    /// The host's decisions.
-    pub(crate) runtime: Arc<Runtime>,
-    /// The version of the class `socket.socket` as long as no script changed it.
-    pub(crate) plain: AtomicU32,
-    /// True once SocketIO is registered with the abstract classes of `io`.
-    pub(crate) is_known_to_io: AtomicBool,
-    /// The classes `socket.socket`, the newest last. There are several if a script
-    /// removed the module from `sys.modules` and imported it again.
-    pub(crate) classes: Inherited<Vec<SocketClass>>,
-    /// The enum classes, made with this interpreter's `enum`. The modules own them, so that
-    /// they end with their interpreter.
-    pub(crate) enums: Inherited<Weak<Enums>>,
-    default_timeout: DefaultTimeout,
-}
-
-struct DefaultTimeout(AtomicI64);
-
-impl Default for DefaultTimeout {
-    fn default() -> Self {
-        Self(AtomicI64::new(Timeout::Blocking.as_nanos()))
-    }
-}
-
-impl State {
-    pub(crate) fn new(runtime: Arc<Runtime>) -> Self {
-        Self {
-            runtime,
-            ..Self::default()
-        }
-    }
-
-    /// Returns the timeout of new sockets (`socket.getdefaulttimeout()`).
-    pub(crate) fn default_timeout(&self) -> Timeout {
-        Timeout::from_nanos(self.default_timeout.0.load(Ordering::Relaxed))
-    }
-
-    /// Sets the timeout of new sockets (`socket.setdefaulttimeout()`).
-    pub(crate) fn set_default_timeout(&self, timeout: Timeout) {
-        let nanos = timeout.as_nanos();
-        self.default_timeout.0.store(nanos, Ordering::Relaxed);
-    }
-}
 
 /// Shared by the interpreters of one root. When the last of them drops it, all sockets
 /// and descriptors of their scripts are closed.
@@ -300,6 +208,7 @@ fn look_up(vm: &VirtualMachine) -> Arc<State> {
 mod tests {
     use super::*;
     use crate::SocketModule;
+    use crate::policy::{Denied, Gate, Operation, Policy, Target};
     use rustpython_vm::Interpreter;
     use std::time::{Duration, Instant};
 
@@ -315,8 +224,8 @@ mod tests {
         runtimes.get(&root).map_or(0, |entry| entry.states.len())
     }
 
-    /// Waits until so many have a state. Another test's thread may look at the interpreter while that ends, and then is the
-    /// last to let go of it.
+    /// Waits until so many have a state. Another test's thread may look at the interpreter
+    /// while that ends, and then is the last to let go of it.
     #[track_caller]
     fn wait_for_states(root: i64, expected: usize) {
         let start = Instant::now();
