@@ -94,7 +94,13 @@ class GetAddrInfo(unittest.TestCase):
     def test_errors(self):
         for number, arguments in (
                 (socket.EAI_NONAME, (None, None)),
+                (socket.EAI_NONAME, ("", 80)),
+                (socket.EAI_NONAME, ("", "http", 0, 1)),
+                (socket.EAI_FAMILY, ("", 80, socket.AF_UNIX)),
+                (socket.EAI_SOCKTYPE, ("", 80, 0, 99)),
+                (socket.EAI_SERVICE, ("", "no-such-service", 0, 1)),
                 (socket.EAI_FAMILY, ("127.0.0.1", 80, 99)),
+                (socket.EAI_FAMILY, ("localhost", 80, 99)),
                 (socket.EAI_SOCKTYPE, ("127.0.0.1", 80, 0, 99)),
                 (socket.EAI_BADFLAGS, ("127.0.0.1", 80, 0, 1, 0, 1 << 30)),
                 (socket.EAI_ADDRFAMILY, ("::1", 80, socket.AF_INET)),

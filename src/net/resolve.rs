@@ -49,12 +49,11 @@ pub(crate) fn addresses<V: VmContext>(
     if needs_no_resolver(&query) {
         return Ok(netdb::getaddrinfo(&query)?);
     }
-    if query.host.as_deref().is_some_and(CStr::is_empty) {
-        // The empty name belongs to no host: neither the policy nor the resolver is asked.
-        return Err(Error::AddrInfo(libc::EAI_NONAME));
-    }
-    let name = query.host.as_deref();
-    let is_literal = name.is_some_and(|host| HostLiteral::parse(host.to_bytes()).is_some());
+    // The empty name belongs to no host, so the host's resolver is not asked.
+    let is_literal = query
+        .host
+        .as_deref()
+        .is_some_and(|host| host.is_empty() || HostLiteral::parse(host.to_bytes()).is_some());
     let query = Query {
         // A host that was checked as an address is used as one: only the service is a name.
         flags: query.flags | if is_literal { libc::AI_NUMERICHOST } else { 0 },
