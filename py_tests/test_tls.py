@@ -66,6 +66,30 @@ class Errors(TlsTest):
             client.do_handshake()
         check_text(self, caught.exception, ssl.SSL_ERROR_WANT_READ, "The operation did not complete (read)")
 
+    def test_a_client_that_is_gone_after_the_handshake(self):
+        """With TLS 1.3 only its session tickets cannot be sent, which is not an error."""
+        near, far = self.tcp_pair()
+        of_13 = ssl.TLSVersion.TLSv1_3
+        server = of_version(server_context(), of_13).wrap_socket(
+            far, server_side=True, do_handshake_on_connect=False)
+        self.addCleanup(server.close)
+
+        def leave():
+            context = of_version(client_context(), of_13)
+            with context.wrap_socket(near, server_hostname="localhost") as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+        background = self.background(leave)
+        select.select([server], [], [], LONG)
+        server.settimeout(0)
+        with self.assertRaises(ssl.SSLWantReadError):
+            server.do_handshake()
+        background.result()
+        server.settimeout(LONG)
+        server.do_handshake()
+        self.assertEqual(server.version(), "TLSv1.3")
+        self.assertEqual(server.recv(1), b"")
+
     def test_an_alert(self):
         near, far = self.tcp_pair()
         context = server_context()

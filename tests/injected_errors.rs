@@ -3,6 +3,8 @@
 
 #![cfg(feature = "threading")]
 
+#[path = "support/injected.rs"]
+mod injected;
 mod support;
 
 use nix::libc;
@@ -12,11 +14,11 @@ use std::io::{Read, Seek, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use support::{Lean, count_of, rounds, run_on, set_int, skip, wait_until};
 
 /// Says in a child process which errno is injected.
@@ -357,99 +359,23 @@ fn an_error_at_any_system_call_of_a_transfer() {
     with_injected(name, TRANSFERS, calls_that_move);
 }
 
-/// Processes at a time: most of the time each waits.
-const SIDE_BY_SIDE: usize = 3;
-
 /// Runs the test `name` in processes of its own, where each of `calls` fails now and then
 /// with each of the errors. There it makes `make`, and must succeed.
 fn with_injected(name: &str, calls: &[&str], make: fn(i32)) {
     if let Some(errno) = std::env::var_os(INJECTED) {
         return make(errno.to_str().unwrap().parse().unwrap());
     }
-    if Command::new("strace").arg("-V").output().is_err() {
+    if !injected::has_strace() {
         return skip("errors at system calls", "no strace");
     }
-    // The first of a thread's calls that fails, and each how many after that. The first two
-    // belong to the Rust program. An attempt of sendfile changes the mask five times: if each
-    // fifth change failed, none could succeed.
-    let moments = ["5+7", "4+3", "3+13", "3+11"];
-    let is_whole = rounds(100) >= 100;
-    let moments = &moments[..if is_whole { moments.len() } else { 1 }];
-    let mut jobs = Vec::new();
-    for (i, call) in calls.iter().enumerate() {
-        for (j, (error, errno)) in ERRORS.iter().enumerate() {
-            if !is_whole && (i + j) % 2 == 1 {
-                continue;
-            }
-            jobs.extend(
-                moments
-                    .iter()
-                    .map(|moment| (*call, *error, *errno, *moment)),
-            );
-        }
-    }
-    let jobs = Mutex::new(jobs);
-    let failed = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE {
-            scope.spawn(|| {
-                loop {
-                    let job = jobs.lock().unwrap().pop();
-                    let Some((call, error, errno, moment)) = job else {
-                        return;
-                    };
-                    let inject = format!("inject={call}:error={error}:when={moment}");
-                    if let Err(text) = run_injected(name, call, &inject, errno) {
-                        failed.lock().unwrap().push(text);
-                    }
-                }
-            });
-        }
+    // The first two calls of a thread belong to the Rust program. An attempt of sendfile
+    // changes the mask five times: if each fifth change failed, none could succeed.
+    let moments = &["5+7", "4+3", "3+13", "3+11"];
+    injected::run(calls, ERRORS, moments, rounds(100) >= 100, |_, errno| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--exact", name, "--nocapture"])
+            .env(INJECTED, errno.to_string());
+        command
     });
-    let failed = failed.into_inner().unwrap();
-    assert!(failed.is_empty(), "{}", failed.join("\n"));
-}
-
-/// Runs the test `name` under strace(1). The error says how it failed.
-fn run_injected(name: &str, call: &str, inject: &str, errno: i32) -> Result<(), String> {
-    let start = Instant::now();
-    let mut child = Command::new("strace")
-        .args(["-f", "-o", "/dev/null", "-e", &format!("trace={call}")])
-        .args(["-e", inject])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(INJECTED, errno.to_string())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break Some(status);
-        }
-        if start.elapsed() > Duration::from_secs(60) {
-            // strace's end would only let go of the program.
-            let children = format!("/proc/{0}/task/{0}/children", child.id());
-            let children = std::fs::read_to_string(children).unwrap_or_default();
-            let _ = Command::new("kill")
-                .arg("-9")
-                .args(children.split_whitespace())
-                .status();
-            let _ = child.kill();
-            let _ = child.wait();
-            break None;
-        }
-        thread::sleep(Duration::from_millis(5));
-    };
-    println!("{inject}: {status:?} after {:?}", start.elapsed());
-    if status.is_some_and(|status| status.success()) {
-        return Ok(());
-    }
-    let mut text = String::new();
-    if status.is_some() {
-        let _ = child.stderr.take().unwrap().read_to_string(&mut text);
-    }
-    let text: Vec<_> = text.lines().filter(|line| !line.contains(" at ")).collect();
-    let text = text.into_iter().take(12).collect::<Vec<_>>().join("\n");
-    Err(format!("{inject}: {status:?}\n{text}"))
 }

@@ -9,7 +9,7 @@ use crate::net::wait::Ready;
 use crate::net::{Call, Error, MessageFlags, SendQueue, Socket, Timeout, VmContext};
 use crate::object::BaseSocket;
 use nix::errno::Errno;
-use rustpython_vm::builtins::{PyBaseExceptionRef, PyTypeRef, PyWeak};
+use rustpython_vm::builtins::{PyBaseExceptionRef, PyStr, PyTypeRef, PyWeak};
 use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::function::FuncArgs;
 use rustpython_vm::types::{GetAttr, SetAttr};
@@ -70,6 +70,9 @@ impl fmt::Debug for Connection {
 enum Completion {
     WhenSent,
     AtOnce,
+    /// Like `WhenSent`, except that a server need not send the session tickets with which
+    /// TLS 1.3 ends: a client that is gone does not need them. OpenSSL does the same.
+    Agreed,
 }
 
 impl Connection {
@@ -139,6 +142,11 @@ impl Connection {
                 Ok(all_sent) => all_sent,
                 // There may still be something to read, such as an alert.
                 Err(Error::Errno(_)) if done == Completion::AtOnce || result.is_err() => true,
+                Err(Error::Errno(Errno::EPIPE | Errno::ECONNRESET))
+                    if done == Completion::Agreed && self.ends_with_tickets(vm) =>
+                {
+                    true
+                }
                 Err(error) => return Err(error),
             };
             let (wants_more, is_over) = match &result {
@@ -152,13 +160,26 @@ impl Connection {
             Ok(match (wants_more, all_sent) {
                 (true, true) if waits => Step::Wait(Ready::Read),
                 (true, false) if waits => Step::Wait(Ready::Either),
-                (false, false) if waits && !is_over && done == Completion::WhenSent => {
+                (false, false) if waits && !is_over && done != Completion::AtOnce => {
                     finished = Some(result);
                     Step::Wait(Ready::Write)
                 }
                 _ => Step::Done((result, all_sent)),
             })
         })
+    }
+
+    /// Returns true if the last that the handshake sends are session tickets: a server's
+    /// (RFC 8446, section 4.6.1).
+    #[cold]
+    fn ends_with_tickets(&self, vm: &VirtualMachine) -> bool {
+        let is_server = self.library.get_attr("server_side", vm);
+        let version = vm.call_method(&self.library, "version", ());
+        is_server.is_ok_and(|is_server| is_server.is(&vm.ctx.true_value))
+            && version.is_ok_and(|version| {
+                let version = version.downcast_ref::<PyStr>();
+                version.is_some_and(|version| version.as_bytes() == b"TLSv1.3")
+            })
     }
 
     /// Sends the bytes that the kernel takes at once; returns true if none are left. Bytes
@@ -283,7 +304,7 @@ impl Connection {
         zelf.run(
             "do_handshake",
             &FuncArgs::default(),
-            Completion::WhenSent,
+            Completion::Agreed,
             "The handshake operation timed out",
             vm,
         )
