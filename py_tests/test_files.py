@@ -168,6 +168,26 @@ class MakeFile(SocketTest):
                     self.assertEqual(both.readline(), text("next\n"))
                 self.assertEqual(other.recv(99), b"x")
 
+    def test_memory_that_another_file_fills(self):
+        """A read waits for the memory, other reads of its file go on, and so does the collector."""
+        reader, writer = os.pipe()
+        near, far = self.pair()
+        memory = bytearray(4)
+        with open(reader, "rb", 0) as pipe, open(writer, "wb", 0) as feeder, near.makefile("rb") as file:
+            fills = self.background(pipe.readinto, memory)
+            fills.wait_blocked()
+            far.sendall(b"abcdefg\n")
+            shares = self.background(file.readinto, memory)
+            time.sleep(0.02)
+            reads = self.background(file.readline)
+            time.sleep(0.02)
+            gc.collect()
+            feeder.write(b"1234")
+            self.assertEqual(fills.result(), 4)
+            far.close()
+            found = shares.result() + len(reads.result()) + len(file.read())
+            self.assertEqual(found, 8)
+
     def test_two_threads_talk_through_one_text_file(self):
         both = self.file("rw", encoding="utf-8")
         lines = ["z\u00fcrich %d\n" % i for i in range(2000)]
@@ -393,6 +413,19 @@ class Raw(SocketTest):
         self.assertEqual(bytes(buffer[:4]), b"side")
         self.other.close()
         self.assertEqual((reader.read(5), reader.readall()), (b"", b""))
+
+    def test_nothing_is_asked_for(self):
+        near, far = self.pair()
+        for timeout in (None, LONG, 0):
+            near.settimeout(timeout)
+            with near.makefile("rb", 0) as raw:
+                self.assertEqual(raw.read(0), b"")
+                self.assertEqual(raw.readinto(bytearray()), 0)
+                self.assertEqual(raw.readinto(memoryview(bytearray(1))[1:]), 0)
+        self.assertEqual(near.recv_into(bytearray()), 0)
+        far.sendall(b"x")
+        near.settimeout(LONG)
+        self.assertEqual(near.makefile("rb", 0).read(2), b"x")
 
     def test_wrong_direction(self):
         reader, writer = self.raw("rb"), self.raw("wb")

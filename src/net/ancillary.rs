@@ -149,7 +149,7 @@ impl Arrived {
                     }
                 };
                 data.extend(fd.as_raw_fd().to_ne_bytes());
-                given.push(Moving::new(fd, permit));
+                given.push(Moving::of_others(fd, false, permit));
             }
             if count == 0 || !data.is_empty() {
                 items.push((item.level, item.cmsg_type, data));

@@ -16,8 +16,9 @@
 //!
 //! (A signal can arrive after the last check and before signals are blocked. Its handler
 //! then runs with signals blocked; only its own waits here, and child processes that it
-//! forks, have the thread's mask. A signal for the whole process can go to another thread
-//! in that moment. If that thread waits here, it wakes all others; otherwise the handler
+//! forks, have the thread's mask. Threads that it starts there, and programs that it starts
+//! without fork(2), keep all signals blocked. A signal for the whole process can go to another
+//! thread in that moment. If that thread waits here, it wakes all others; otherwise the handler
 //! runs when the poll ends.)
 //!
 //! # Invariants
@@ -34,7 +35,10 @@
 //! 4. A thread that closes or detaches a descriptor waits until no guard is left (never
 //!    for guards of its own) and repeats the wake-up meanwhile. So no lock of a Python
 //!    object is taken while a guard is held: its owner may never release it.
-//! 5. This crate never has a descriptor of its own, such as a wake-up pipe.
+//! 5. A detached thread takes no lock of a Python object, because fork(2) and the VM's
+//!    collector stop attached threads only: in a child process the lock would be held for
+//!    ever. [`Attempt::run`] detaches for the system call alone.
+//! 6. This crate never has a descriptor of its own, such as a wake-up pipe.
 //!
 //! # When a blocking socket's call ends
 //!
@@ -87,6 +91,73 @@ impl From<Errno> for Blocked {
             progress: false,
             has_part: false,
         }
+    }
+}
+
+/// One attempt of a call. Its closure prepares the system call, makes it by
+/// [`run`](Self::run), and completes it; only `run` may wait, and then detaches the thread.
+pub(super) struct Attempt<'c, 'a, V> {
+    socket: &'a Socket,
+    /// The call, if the system call may wait.
+    waiting: Option<&'c mut Call<'a, V>>,
+    /// The reason why the call is over, whatever the attempt's closure returns.
+    over: Option<Error>,
+}
+
+impl<'a, V: VmContext> Attempt<'_, 'a, V> {
+    /// Makes an attempt that does not wait.
+    #[inline]
+    fn at_once(socket: &'a Socket) -> Self {
+        Self {
+            socket,
+            waiting: None,
+            over: None,
+        }
+    }
+
+    /// Returns the socket of the call.
+    #[inline]
+    pub(super) fn socket(&self) -> &'a Socket {
+        self.socket
+    }
+
+    /// Returns true if the system call may wait. The caller of [`run`](Self::run) must have
+    /// no lock then.
+    #[inline]
+    pub(super) fn waits(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// Returns the flags for the system call: MSG_DONTWAIT, or none if it may wait.
+    #[inline]
+    pub(super) fn flags(&self) -> MessageFlags {
+        if self.waits() {
+            MessageFlags::NONE
+        } else {
+            MessageFlags::DONT_WAIT
+        }
+    }
+
+    /// Makes the system call on the socket's descriptor. EBADF once the socket is closed.
+    #[inline]
+    pub(super) fn run<T>(
+        &mut self,
+        call: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        match &mut self.waiting {
+            None => self.socket.with(call),
+            Some(waiting) => match waiting.bounded_attempt(call) {
+                Ok(result) => result,
+                Err(error) => Err(self.end(error)),
+            },
+        }
+    }
+
+    /// Ends the call with an error. Returns the errno with which the attempt has to fail.
+    #[cold]
+    pub(super) fn end(&mut self, error: Error) -> Errno {
+        self.over = Some(error);
+        Errno::ECANCELED
     }
 }
 
@@ -176,23 +247,25 @@ impl<'a, V: VmContext> Call<'a, V> {
 
     /// Runs `attempt` until it succeeds or fails for good.
     ///
-    /// The attempt is a system call that takes the flags given to it: either
-    /// MSG_DONTWAIT or none. It takes the descriptor by [`Socket::with`], after any lock
-    /// that it needs; without MSG_DONTWAIT it may have none. Between attempts the call
-    /// waits for `ready`.
+    /// The attempt makes one system call with [`Attempt::flags`], by [`Attempt::run`].
+    /// Between attempts the call waits for `ready`.
     #[inline]
     pub(super) fn retry<T>(
         &mut self,
         ready: Ready,
-        mut attempt: impl FnMut(&Socket, MessageFlags) -> Result<T, Blocked>,
+        mut attempt: impl FnMut(&mut Attempt<'_, 'a, V>) -> Result<T, Blocked>,
     ) -> Result<T, Error> {
         self.check_limit(ready)?;
         if mem::take(&mut self.was_tried) {
             return self.retry_slow(ready, Errno::EAGAIN.into(), &mut attempt);
         }
-        match attempt(self.socket, MessageFlags::DONT_WAIT) {
+        let mut first = Attempt::at_once(self.socket);
+        match attempt(&mut first) {
             Ok(done) => Ok(done),
-            Err(blocked) => self.retry_slow(ready, blocked, &mut attempt),
+            Err(blocked) => match first.over {
+                None => self.retry_slow(ready, blocked, &mut attempt),
+                Some(error) => Err(error),
+            },
         }
     }
 
@@ -202,7 +275,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         &mut self,
         ready: Ready,
         mut blocked: Blocked,
-        attempt: &mut dyn FnMut(&Socket, MessageFlags) -> Result<T, Blocked>,
+        attempt: &mut dyn FnMut(&mut Attempt<'_, 'a, V>) -> Result<T, Blocked>,
     ) -> Result<T, Error> {
         if blocked.errno == Errno::EBADF {
             // The socket was closed before the call began, whatever closed it.
@@ -241,7 +314,11 @@ impl<'a, V: VmContext> Call<'a, V> {
             }
             self.look_around()?;
             let done = match mode {
-                Mode::DontWait => attempt(self.socket, MessageFlags::DONT_WAIT),
+                Mode::DontWait => {
+                    let mut at_once = Attempt::at_once(self.socket);
+                    let done = attempt(&mut at_once);
+                    at_once.over.map_or(Ok(done), Err)?
+                }
                 Mode::Bounded => self.attempt_bounded(&mut wait, has_part, attempt)?,
             };
             match done {
@@ -260,10 +337,16 @@ impl<'a, V: VmContext> Call<'a, V> {
         &mut self,
         wait: &mut Wait,
         has_part: bool,
-        attempt: &mut dyn FnMut(&Socket, MessageFlags) -> Result<T, Blocked>,
+        attempt: &mut dyn FnMut(&mut Attempt<'_, 'a, V>) -> Result<T, Blocked>,
     ) -> Result<Result<T, Blocked>, Error> {
         let wake_ups = signal::wake_ups();
-        match self.bounded_attempt(|socket| attempt(socket, MessageFlags::NONE))? {
+        let mut bounded = Attempt {
+            socket: self.socket,
+            waiting: Some(&mut *self),
+            over: None,
+        };
+        let done = attempt(&mut bounded);
+        match bounded.over.map_or(Ok(done), Err)? {
             // Another owner has made the descriptor non-blocking since the call began, or
             // the kernel's own timeout is over, which the deadline tells.
             Err(blocked) if blocked.errno == Errno::EAGAIN && !blocked.progress => {
@@ -334,17 +417,16 @@ impl<'a, V: VmContext> Call<'a, V> {
         &mut self,
         call: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
     ) -> Result<Result<T, Errno>, Error> {
-        let result = self.bounded_attempt(|socket| socket.with(call))?;
+        let result = self.bounded_attempt(call)?;
         self.has_blocked |= matches!(result, Err(Errno::EINTR));
         Ok(result)
     }
 
-    /// Like [`bounded`](Self::bounded), for a system call that needs a lock before it takes
-    /// the descriptor.
-    fn bounded_attempt<T, E: From<Errno>>(
+    /// Does what [`bounded`](Self::bounded) does, and nothing for the call's next wait.
+    fn bounded_attempt<T>(
         &mut self,
-        attempt: impl FnOnce(&Socket) -> Result<T, E>,
-    ) -> Result<Result<T, E>, Error> {
+        call: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
+    ) -> Result<Result<T, Errno>, Error> {
         let left = match self.deadline.timeout() {
             Timeout::NonBlocking => None,
             _ => self.deadline.remaining()?,
@@ -358,12 +440,12 @@ impl<'a, V: VmContext> Call<'a, V> {
         let _registered = register(&socket.waiters, &socket.control);
         let may_block = || socket.with(|fd| Ok(sys::socket::may_block(fd)));
         let result = self.vm.detached(move || match Interval::start(interval) {
-            Ok(_interval) => attempt(socket),
+            Ok(_interval) => socket.with(call),
             // Without a timer no call is made on a socket that is ready for nothing. On
             // another one it may block all the same, and only a signal or another thread's
             // wake-up ends it then.
-            Err(_) if may_block() == Ok(true) => Err(Errno::EINTR.into()),
-            Err(_) => attempt(socket),
+            Err(_) if may_block() == Ok(true) => Err(Errno::EINTR),
+            Err(_) => socket.with(call),
         });
         if result.is_err() {
             drop(self.acquire()?);
@@ -719,12 +801,12 @@ mod tests {
             let limit = Duration::from_millis(100);
             let mut call = Call::new(&NoVm, &socket);
             let start = Instant::now();
-            let result = call.retry(Ready::Read, |_, flags| {
+            let result = call.retry(Ready::Read, |attempt| {
                 attempts += 1;
                 if start.elapsed() > limit {
                     return Err(Errno::ENOTCONN.into());
                 }
-                if flags == MessageFlags::NONE {
+                if attempt.waits() {
                     // As a call that blocks would be.
                     thread::sleep(INTERVAL);
                     return Err(Errno::EINTR.into());
@@ -746,7 +828,7 @@ mod tests {
         sys::socket::shutdown(peer.as_fd(), libc::SHUT_WR).unwrap();
         let mut parts = 0;
         let mut call = Call::new(&NoVm, &socket);
-        let result = call.retry(Ready::Read, |_, _| {
+        let result = call.retry(Ready::Read, |_| {
             parts += 1;
             let (errno, progress) = (Errno::EAGAIN, true);
             (parts > 600).then_some(parts).ok_or(Blocked {

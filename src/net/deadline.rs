@@ -47,11 +47,12 @@ impl Timeout {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
     timeout: Timeout,
+    /// The end of the timeout, once it runs.
     ends: Option<Instant>,
     /// The kernel's own timeout (SO_RCVTIMEO, SO_SNDTIMEO), and its end.
     kernels: Option<(Duration, Option<Instant>)>,
-    /// The host's limit on any wait.
-    longest: Option<Duration>,
+    /// The host's limit on the call, and its end. No part of the call renews it.
+    longest: Option<(Duration, Option<Instant>)>,
     /// The number of interrupts before the call.
     pub(super) interrupts_before: u64,
 }
@@ -64,12 +65,13 @@ impl Deadline {
             timeout,
             ends: None,
             kernels: None,
-            longest: control.longest(),
+            longest: control.longest().map(|longest| (longest, None)),
             interrupts_before: control.interrupts(),
         }
     }
 
-    /// Gives the next part of the same call the whole timeout again.
+    /// Gives the next part of the same call the whole timeout again, within the host's
+    /// limit.
     pub(crate) fn restart(&mut self) {
         self.ends = None;
         self.restart_the_kernels();
@@ -101,38 +103,39 @@ impl Deadline {
     /// left, EAGAIN if it is the kernel's own timeout that is over.
     pub(crate) fn remaining(&mut self) -> Result<Option<Duration>, Error> {
         let timeout = match self.timeout {
-            Timeout::Blocking => self.longest,
+            Timeout::Blocking => None,
             Timeout::NonBlocking => return Err(Error::TimedOut),
-            Timeout::After(timeout) => {
-                Some(self.longest.map_or(timeout, |longest| timeout.min(longest)))
-            }
+            Timeout::After(timeout) => Some(timeout),
         };
         let kernels = self.kernels.and_then(|(_, ends)| ends);
-        if timeout.is_none() && kernels.is_none() {
+        if timeout.is_none() && kernels.is_none() && self.longest.is_none() {
             return Ok(None);
         }
         let now = Instant::now();
-        let ends = match timeout {
-            // A timeout too long to be added to the clock is as good as none.
-            Some(timeout) if self.ends.is_none() => {
-                self.ends = now.checked_add(timeout);
-                self.ends
+        // A timeout too long to be added to the clock is as good as none.
+        if let Some(timeout) = timeout {
+            self.ends = self.ends.or_else(|| now.checked_add(timeout));
+        }
+        if let Some((longest, ends)) = &mut self.longest {
+            *ends = ends.or_else(|| now.checked_add(*longest));
+        }
+        let longest = self.longest.and_then(|(_, ends)| ends);
+        let mut least = None;
+        for (ends, error) in [
+            (self.ends, Error::TimedOut),
+            (longest, Error::TimedOut),
+            (kernels, Errno::EAGAIN.into()),
+        ] {
+            let Some(ends) = ends else {
+                continue;
+            };
+            let left = ends.saturating_duration_since(now);
+            if left.is_zero() {
+                return Err(error);
             }
-            Some(_) => self.ends,
-            None => None,
-        };
-        let left = |ends: Instant, error: Error| match ends.checked_duration_since(now) {
-            Some(left) if !left.is_zero() => Ok(left),
-            _ => Err(error),
-        };
-        let own = ends.map(|ends| left(ends, Error::TimedOut)).transpose()?;
-        let kernels = kernels
-            .map(|ends| left(ends, Errno::EAGAIN.into()))
-            .transpose()?;
-        Ok(match (own, kernels) {
-            (Some(own), Some(kernels)) => Some(own.min(kernels)),
-            (own, kernels) => own.or(kernels),
-        })
+            least = Some(least.map_or(left, |least: Duration| least.min(left)));
+        }
+        Ok(least)
     }
 }
 
@@ -182,6 +185,19 @@ mod tests {
         let _ = deadline.remaining();
         std::thread::sleep(moment);
         assert!(matches!(deadline.remaining(), Err(Error::TimedOut)));
+    }
+
+    #[test]
+    fn no_part_of_a_call_renews_the_hosts_limit() {
+        let control = Control::default();
+        control.set_longest(Some(Duration::from_millis(1)));
+        for timeout in [Timeout::Blocking, Timeout::After(Duration::from_secs(3600))] {
+            let mut deadline = Deadline::new(timeout, &control);
+            assert!(deadline.remaining().unwrap() <= Some(Duration::from_millis(1)));
+            std::thread::sleep(Duration::from_millis(1));
+            deadline.restart();
+            assert!(matches!(deadline.remaining(), Err(Error::TimedOut)));
+        }
     }
 
     #[test]

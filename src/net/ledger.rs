@@ -41,12 +41,12 @@ use super::linger::Linger;
 use super::observer::{Observer, SocketId};
 use super::{Control, Event, Limit, Socket};
 use crate::sys::descriptor;
-use crate::sys::fork::{Inherited, InheritedGuard};
+use crate::sys::fork::{self, Inherited, InheritedGuard};
 use crate::sys::loose::LooseFd;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::{array, mem, ptr};
 
@@ -56,6 +56,8 @@ pub(crate) struct Permits {
     most: AtomicUsize,
     taken: AtomicUsize,
     withdrawn: AtomicBool,
+    /// The generation of the process in which `taken` was counted.
+    generation: AtomicU32,
 }
 
 impl Default for Permits {
@@ -64,6 +66,7 @@ impl Default for Permits {
             most: AtomicUsize::new(usize::MAX),
             taken: AtomicUsize::new(0),
             withdrawn: AtomicBool::new(false),
+            generation: AtomicU32::new(fork::generation()),
         }
     }
 }
@@ -137,7 +140,11 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(permits) = &self.0 {
-            permits.taken.fetch_sub(1, Ordering::Relaxed);
+            // A permit of a parent process may not be counted here any more.
+            let less = |taken: usize| taken.checked_sub(1);
+            let _ = permits
+                .taken
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         }
     }
 }
@@ -234,7 +241,6 @@ pub(crate) struct Ledger {
 #[derive(Debug, Default)]
 struct Entries {
     pages: Vec<Option<Box<Page>>>,
-    open: usize,
     loose: BTreeMap<RawFd, Loose>,
     tickets: u64,
 }
@@ -264,10 +270,7 @@ impl Entries {
             self.pages.resize_with(page + 1, || None);
         }
         let new = || Box::new(array::from_fn(|_| Weak::new()));
-        let before = mem::replace(&mut self.pages[page].get_or_insert_with(new)[at], socket);
-        if before.ptr_eq(&Weak::new()) {
-            self.open += 1;
-        }
+        self.pages[page].get_or_insert_with(new)[at] = socket;
     }
 
     fn get(&self, fd: RawFd) -> Option<&Weak<Socket>> {
@@ -280,20 +283,40 @@ impl Entries {
         Some(&mut self.pages.get_mut(page)?.as_mut()?[at])
     }
 
-    /// Returns false if another socket, or none, is listed at the number.
-    fn remove(&mut self, fd: RawFd, socket: &Socket) -> bool {
-        match self.get_mut(fd) {
-            Some(slot) if ptr::eq(slot.as_ptr(), socket) => *slot = Weak::new(),
-            _ => return false,
+    /// Does nothing if another socket, or none, is listed at the number.
+    fn remove(&mut self, fd: RawFd, socket: &Socket) {
+        if let Some(slot) = self.get_mut(fd)
+            && ptr::eq(slot.as_ptr(), socket)
+        {
+            *slot = Weak::new();
         }
-        self.open -= 1;
-        true
     }
 }
 
 impl Ledger {
     fn lock(&self) -> InheritedGuard<'_, Entries> {
         self.entries.lock()
+    }
+
+    /// Counts the permits again in a child process: those of calls in flight belonged to
+    /// the parent's other threads, which the child does not have.
+    fn count_after_a_fork(&self) {
+        let generation = fork::generation();
+        let counted = &self.permits.generation;
+        if counted.load(Ordering::Relaxed) == generation {
+            return;
+        }
+        let entries = self.lock();
+        // Dropped after the lock, which a socket needs to close.
+        let sockets = entries.sockets();
+        if counted.swap(generation, Ordering::Relaxed) != generation {
+            let held = sockets
+                .iter()
+                .filter(|socket| socket.descriptor.number() >= 0);
+            let taken = held.count() + entries.loose.len();
+            self.permits.taken.store(taken, Ordering::Relaxed);
+        }
+        drop(entries);
     }
 
     /// Returns the sockets that are open.
@@ -421,11 +444,11 @@ impl Ledger {
     /// bound to an address that was permitted. `None` if the number is not a script's.
     pub(crate) fn duplicate(&self, fd: RawFd) -> Option<Result<Duplicate, Errno>> {
         let socket = {
-            let entries = self.lock();
-            if let Some(loose) = entries.loose.get(&fd)
+            let mut entries = self.lock();
+            if let Some(loose) = entries.loose.get_mut(&fd)
                 && let Some(own) = loose.fd.get()
             {
-                let linger = loose.linger.clone();
+                let linger = loose.linger.share();
                 return Some(Duplicate::of(own, loose.bound, linger));
             }
             entries.get(fd)?.upgrade()?
@@ -467,11 +490,13 @@ impl Ledger {
 impl Control {
     /// Takes the permit for one more descriptor.
     pub(crate) fn permit(&self) -> Result<Permit, Limit> {
+        self.ledger.count_after_a_fork();
         self.ledger.permits.take()
     }
 
     /// Takes the permit for a descriptor that the host hands in.
     pub(crate) fn permit_of_host(&self) -> Result<Permit, Limit> {
+        self.ledger.count_after_a_fork();
         self.ledger.permits.take_for_host()
     }
 
@@ -578,19 +603,21 @@ mod tests {
             live.insert(fd, Arc::downgrade(&first));
             assert!(live.get(fd).unwrap().upgrade().is_some());
         }
-        assert_eq!(live.open, 4);
+        assert_eq!(live.sockets().len(), 4);
         // Closed by others, and the number is another socket's now.
         live.insert(64, Arc::downgrade(&second));
-        assert_eq!(live.open, 4);
-        assert!(!live.remove(64, &first) && live.remove(64, &second));
-        assert!(!live.remove(64, &second) && live.remove(100_000, &first));
-        assert_eq!(live.open, 2);
+        live.remove(64, &first);
+        assert_eq!(live.sockets().len(), 4);
+        live.remove(64, &second);
+        live.remove(64, &second);
+        live.remove(100_000, &first);
+        assert_eq!(live.sockets().len(), 2);
         for fd in [-1, i32::MIN, 1, 64, i32::MAX] {
             assert!(live.get(fd).is_none_or(|slot| slot.upgrade().is_none()));
-            assert!(!live.remove(fd, &first));
+            live.remove(fd, &first);
         }
         live.insert(-1, Arc::downgrade(&first));
-        assert_eq!(live.open, 2);
+        assert_eq!(live.sockets().len(), 2);
     }
 
     #[test]
@@ -670,6 +697,23 @@ mod tests {
         let (moving, _c) = pair(&control);
         drop(opened(&control, moving));
         assert_eq!(permits.taken(), 0);
+    }
+
+    #[test]
+    fn permits_of_a_parents_calls_do_not_count_in_a_child() {
+        let control = control();
+        control.ledger.permits.set_most(3);
+        let (one, _a) = pair(&control);
+        let (two, _b) = pair(&control);
+        let _socket = opened(&control, one);
+        control.ledger.give(two).unwrap();
+        let _of_a_call = control.permit().unwrap();
+        assert!(control.permit().is_err());
+        crate::sys::fork::testing::in_child(|| {
+            let last = control.permit();
+            last.is_ok() && control.permit().is_err()
+        });
+        assert!(control.permit().is_err());
     }
 
     #[test]

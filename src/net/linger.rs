@@ -1,15 +1,17 @@
-//! SO_LINGER with a time (socket(7)), which the kernel never has of a script's socket.
+//! Keeps SO_LINGER with a time (socket(7)) from the kernel; a socket's own close() waits
+//! instead.
 //!
 //! The kernel's close(2) of a connection with the option waits until the peer has all data,
 //! and nothing ends that wait: not a signal, and not the host that closes everything. So a
 //! socket keeps for itself that the option is on, and close() waits as any other call does.
 //! The kernel sends the rest in the background, as after its own wait.
-//! The kernel has the time, and the option with a time of 0, which makes close(2) reset the
-//! connection and not wait.
+//! The kernel stores the time, with the option off. It also stores the option with a time of
+//! 0, with which close(2) resets the connection and does not wait.
 //!
 //! The duplicates of a socket that were made here share what it keeps, as they share the
 //! kernel's options, and only the last that is closed waits. A descriptor that leaves this
-//! crate does not linger.
+//! crate does not linger. One that comes from others is taken over when it arrives; what they
+//! set afterwards, through duplicates of their own, this crate does not see.
 
 use super::Socket;
 use super::observer::SocketId;
@@ -38,6 +40,13 @@ impl Linger {
             }
             _ => Self::default(),
         }
+    }
+
+    /// Returns the option, shared with a duplicate of the descriptor.
+    pub(super) fn share(&mut self) -> Self {
+        MAY_LINGER.store(true, Ordering::Relaxed);
+        self.0.get_or_insert_default();
+        self.clone()
     }
 
     fn is_on(&self) -> bool {
@@ -79,11 +88,8 @@ impl Socket {
 
     /// Returns the option, shared with a duplicate of the descriptor.
     pub(super) fn share_linger(&self) -> Linger {
-        MAY_LINGER.store(true, Ordering::Relaxed);
         let mut lingers = self.control.lingers.0.lock();
-        let linger = lingers.entry(self.id).or_default();
-        linger.0.get_or_insert_default();
-        linger.clone()
+        lingers.entry(self.id).or_default().share()
     }
 
     /// Returns the option for a connection that this listener accepts.

@@ -117,10 +117,7 @@ impl Control {
         gate.descriptor(fd)?;
         let fd = descriptor::peek(fd, descriptor::duplicate)?;
         let bound = gate.is_guarded() && has_port(fd.as_fd());
-        Ok(Moving {
-            bound,
-            ..Moving::new(fd, permit)
-        })
+        Ok(Moving::of_others(fd, bound, permit))
     }
 }
 
@@ -152,4 +149,63 @@ fn detect(fd: BorrowedFd<'_>, spec: SocketSpec) -> Result<SocketSpec, Errno> {
         socket_type,
         protocol,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsRawFd;
+    use std::sync::Arc;
+
+    const TCP: SocketSpec = SocketSpec::new(libc::AF_INET, libc::SOCK_STREAM);
+
+    /// Returns a connection with SO_LINGER and its peer.
+    fn lingering() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let linger = [1i32, 3600].map(i32::to_ne_bytes).concat();
+        sockopt::set(near.as_fd(), libc::SOL_SOCKET, libc::SO_LINGER, &linger).unwrap();
+        (near, listener.accept().unwrap().0)
+    }
+
+    fn kernel_lingers(fd: BorrowedFd<'_>) -> bool {
+        sockopt::linger(fd).is_some_and(|(is_on, _)| is_on)
+    }
+
+    #[test]
+    fn a_duplicate_of_anothers_descriptor_does_not_linger_in_the_kernel() {
+        let (near, _peer) = lingering();
+        let control = Arc::new(Control::default());
+        let copy = control
+            .duplicate(near.as_raw_fd(), &Gate::default())
+            .unwrap();
+        assert!(!kernel_lingers(copy.fd.as_fd()));
+        let socket = Arc::new(Socket::new(control));
+        socket.open(copy, TCP, Timeout::Blocking).unwrap();
+        assert!(socket.is_lingering());
+    }
+
+    #[test]
+    fn duplicates_of_a_number_share_the_option() {
+        let control = Arc::new(Control::default());
+        let (near, _peer) = lingering();
+        let permit = control.permit().unwrap();
+        let (number, _) = control
+            .ledger
+            .give(Moving::of_others(near.into(), false, permit))
+            .unwrap();
+        let open = |moving| {
+            let socket = Arc::new(Socket::new(control.clone()));
+            socket.open(moving, TCP, Timeout::Blocking).unwrap();
+            socket
+        };
+        let copy = open(control.duplicate(number, &Gate::default()).unwrap());
+        // Another descriptor of the connection is open.
+        assert!(copy.is_lingering() && !copy.lingers_at_close());
+        let original = open(control.ledger.claim(number).unwrap());
+        assert!(original.is_lingering() && !original.lingers_at_close());
+        drop(copy);
+        assert!(original.lingers_at_close());
+    }
 }

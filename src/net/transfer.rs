@@ -1,7 +1,7 @@
 //! Calls that move bytes: when a call is complete, and how it ends after a part of its
 //! bytes.
 
-use super::call::{Blocked, Call};
+use super::call::{Attempt, Blocked, Call};
 use super::wait::Ready;
 use super::{Ancillary, Error, Limit, Socket, Timeout, VmContext, low_water};
 use crate::policy::Permitted;
@@ -122,9 +122,13 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// Receives up to `size` bytes into new memory (recv(2)).
     #[inline]
     pub(crate) fn recv(&mut self, size: usize, flags: MessageFlags) -> Result<Vec<u8>, Error> {
+        if size == 0 {
+            // As in CPython, a receive of 0 bytes does nothing, even on a closed socket.
+            return Ok(Vec::new());
+        }
         let mut buffer = Buffer::new(size).ok_or(Error::NoMemory)?;
-        let len = self.receive(size, flags, |socket, filled, flags| {
-            let received = socket.with(|fd| buffer.recv(fd, filled, flags));
+        let len = self.receive(size, flags, |attempt, filled, flags| {
+            let received = attempt.run(|fd| buffer.recv(fd, filled, flags));
             received.map(Part::from)
         })?;
         received_bytes(buffer, len, flags)
@@ -137,9 +141,13 @@ impl<'a, V: VmContext> Call<'a, V> {
         memory: &impl ReceiveBuffer,
         flags: MessageFlags,
     ) -> Result<usize, Error> {
-        self.receive(memory.len(), flags, |socket, filled, flags| {
-            let receive = |room: &mut [u8]| socket.with(|fd| receive::recv(fd, room, flags));
-            receive_into(memory, filled, socket, flags, receive).map(Part::from)
+        if memory.len() == 0 {
+            // As in CPython: see `recv`.
+            return Ok(0);
+        }
+        self.receive(memory.len(), flags, |attempt, filled, flags| {
+            let receive = |fd: BorrowedFd<'_>, room: &mut [u8]| receive::recv(fd, room, flags);
+            receive_into(memory, filled, attempt, receive).map(Part::from)
         })
     }
 
@@ -151,8 +159,8 @@ impl<'a, V: VmContext> Call<'a, V> {
     ) -> Result<(Vec<u8>, SockAddr), Error> {
         let mut buffer = Buffer::new(size).ok_or(Error::NoMemory)?;
         let mut sender = SockAddr::empty();
-        let len = self.receive(size, flags, |socket, filled, flags| {
-            let received = socket.with(|fd| buffer.recvfrom(fd, filled, flags, &mut sender));
+        let len = self.receive(size, flags, |attempt, filled, flags| {
+            let received = attempt.run(|fd| buffer.recvfrom(fd, filled, flags, &mut sender));
             received.map(Part::from)
         })?;
         Ok((received_bytes(buffer, len, flags)?, sender))
@@ -165,10 +173,11 @@ impl<'a, V: VmContext> Call<'a, V> {
         flags: MessageFlags,
     ) -> Result<(usize, SockAddr), Error> {
         let mut sender = SockAddr::empty();
-        let len = self.receive(memory.len(), flags, |socket, filled, flags| {
-            let receive =
-                |room: &mut [u8]| socket.with(|fd| receive::recvfrom(fd, room, flags, &mut sender));
-            receive_into(memory, filled, socket, flags, receive).map(Part::from)
+        let len = self.receive(memory.len(), flags, |attempt, filled, flags| {
+            let receive = |fd: BorrowedFd<'_>, room: &mut [u8]| {
+                receive::recvfrom(fd, room, flags, &mut sender)
+            };
+            receive_into(memory, filled, attempt, receive).map(Part::from)
         })?;
         Ok((len, sender))
     }
@@ -182,8 +191,8 @@ impl<'a, V: VmContext> Call<'a, V> {
         flags: MessageFlags,
     ) -> Result<(Vec<u8>, Received), Error> {
         let mut buffer = Buffer::new(size).ok_or(Error::NoMemory)?;
-        let received = self.receive_message(size, control, flags, |socket, room| {
-            socket.with(|fd| buffer.recvmsg(fd, room.control, room.filled, room.flags, room.sender))
+        let received = self.receive_message(size, control, flags, |attempt, room| {
+            attempt.run(|fd| buffer.recvmsg(fd, room.control, room.filled, room.flags, room.sender))
         })?;
         Ok((buffer.into_bytes(), received))
     }
@@ -195,13 +204,13 @@ impl<'a, V: VmContext> Call<'a, V> {
         control: ControlBuffer,
         flags: MessageFlags,
     ) -> Result<Received, Error> {
-        self.receive_message(memory.len(), control, flags, |socket, room| {
+        self.receive_message(memory.len(), control, flags, |attempt, room| {
             let (filled, flags) = (room.filled, room.flags);
-            let receive = |bytes: &mut [u8]| {
+            let receive = |fd: BorrowedFd<'_>, bytes: &mut [u8]| {
                 let slices = &mut [IoSliceMut::new(bytes)];
-                socket.with(|fd| message::recv(fd, slices, room.control, flags, room.sender))
+                message::recv(fd, slices, room.control, flags, room.sender)
             };
-            receive_into(memory, filled, socket, flags, receive)
+            receive_into(memory, filled, attempt, receive)
         })
     }
 
@@ -217,17 +226,17 @@ impl<'a, V: VmContext> Call<'a, V> {
             self.wait_until_ready(Ready::Read)?;
         }
         self.renews_deadline = true;
-        self.retry(Ready::Read, |socket, flags| {
+        self.retry(Ready::Read, |this| {
             let receive = Receive {
-                socket,
+                socket: this.socket(),
                 // Only this may wait, because the attempt may hold a lock.
-                is_over: flags.waits() && waits_in_vain(socket)?,
+                is_over: this.waits() && waits_in_vain(this)?,
                 received: Cell::new(None),
             };
             let result = attempt(&receive);
             let received = receive.received.get();
             if let Some(bytes) = received {
-                socket.count_received(bytes);
+                this.socket().count_received(bytes);
             }
             result.map_err(|errno| Blocked {
                 progress: received.is_some_and(|bytes| bytes > 0),
@@ -244,12 +253,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         flags: MessageFlags,
     ) -> Result<usize, Error> {
         let transfer = self.sends(data.len());
-        let flags = self.socket.send_flags(flags);
-        transfer.run(self, |socket, sent, dont_wait| {
-            let flags = flags | dont_wait;
-            let send = |data: &[u8]| socket.with(|fd| sys::socket::send(fd, data, flags));
-            send_from(data, sent, socket, flags, send).map(Part::from)
-        })
+        transfer.run(self, send_attempt(data, self.socket.send_flags(flags)))
     }
 
     /// Sends all of `data` (send(2)).
@@ -265,12 +269,8 @@ impl<'a, V: VmContext> Call<'a, V> {
             peeks: false,
             returns_part: false,
         };
-        let flags = self.socket.send_flags(flags);
-        transfer.complete(self, &mut 0, |socket, sent, dont_wait| {
-            let flags = flags | dont_wait;
-            let send = |data: &[u8]| socket.with(|fd| sys::socket::send(fd, data, flags));
-            send_from(data, sent, socket, flags, send).map(Part::from)
-        })
+        let attempt = send_attempt(data, self.socket.send_flags(flags));
+        transfer.complete(self, &mut 0, attempt)
     }
 
     /// Sends `data` to `target` (sendto(2)); returns the number of bytes.
@@ -283,10 +283,11 @@ impl<'a, V: VmContext> Call<'a, V> {
         self.may_begin(flags)?;
         let mut fast_open = FastOpen::new(self, self.socket.send_flags(flags));
         let transfer = self.sends(data.len());
-        transfer.run(self, |socket, sent, dont_wait| {
-            let flags = fast_open.flags | dont_wait;
-            let send = |data: &[u8]| socket.with(|fd| sys::socket::sendto(fd, data, flags, target));
-            let sent = send_from(data, sent, socket, flags, send);
+        transfer.run(self, |attempt, sent| {
+            let flags = fast_open.flags | attempt.flags();
+            let send =
+                |fd: BorrowedFd<'_>, data: &[u8]| sys::socket::sendto(fd, data, flags, target);
+            let sent = send_from(data, sent, attempt, send);
             fast_open.begun(sent).map(Part::from)
         })
     }
@@ -305,24 +306,23 @@ impl<'a, V: VmContext> Call<'a, V> {
         }
         let mut fast_open = FastOpen::new(self, self.socket.send_flags(flags));
         let transfer = self.sends(size);
-        transfer.run(self, |socket, sent, dont_wait| {
+        transfer.run(self, |attempt, sent| {
             // The ancillary data goes with the first byte, once.
             let control = match sent {
                 0 => parts.ancillary.bytes(),
                 _ => &[],
             };
-            let flags = fast_open.flags | dont_wait;
-            let send = |slices: &[IoSlice<'_>]| {
-                socket.with(|fd| message::send(fd, slices, control, flags, parts.target))
+            let flags = fast_open.flags | attempt.flags();
+            let send = |attempt: &mut Attempt<'_, '_, V>, slices: &[IoSlice<'_>]| {
+                attempt.run(|fd| message::send(fd, slices, control, flags, parts.target))
             };
-            let sent = if flags.waits() {
-                let copy = data.lend(sent, |slices| {
-                    let slices = slices.iter().map(Deref::deref);
-                    copy(slices, most_at_once(socket))
-                });
-                copy.and_then(|copy| send(&[IoSlice::new(&copy)]))
+            let sent = if attempt.waits() {
+                data.lend(sent, |slices| {
+                    copy(slices.iter().map(Deref::deref), attempt)
+                })
+                .and_then(|copy| send(attempt, &[IoSlice::new(&copy)]))
             } else {
-                data.lend(sent, send)
+                data.lend(sent, |slices| send(attempt, slices))
             };
             fast_open.begun(sent).map(Part::from)
         })
@@ -332,8 +332,8 @@ impl<'a, V: VmContext> Call<'a, V> {
     #[cfg(feature = "ssl")]
     pub(crate) fn flush(&mut self, queue: &super::SendQueue) -> Result<(), Error> {
         let flags = self.socket.send_flags(MessageFlags::NONE);
-        let sent = self.retry(Ready::Write, |socket, _| {
-            Ok(socket.with(|fd| queue.send(fd, flags))?)
+        let sent = self.retry(Ready::Write, |attempt| {
+            Ok(attempt.socket().with(|fd| queue.send(fd, flags))?)
         })?;
         self.socket.count_sent(sent);
         Ok(())
@@ -400,11 +400,12 @@ impl<'a, V: VmContext> Call<'a, V> {
         &mut self,
         size: usize,
         flags: MessageFlags,
-        mut attempt: impl FnMut(&Socket, usize, MessageFlags) -> Result<Part, Errno>,
+        mut attempt: impl FnMut(&mut Attempt<'_, 'a, V>, usize, MessageFlags) -> Result<Part, Errno>,
     ) -> Result<usize, Error> {
         let transfer = self.receives(size, flags)?;
-        transfer.run(self, |socket, filled, dont_wait| {
-            attempt(socket, filled, flags | dont_wait)
+        transfer.run(self, |this, filled| {
+            let flags = flags | this.flags();
+            attempt(this, filled, flags)
         })
     }
 
@@ -458,18 +459,19 @@ impl<'a, V: VmContext> Call<'a, V> {
         size: usize,
         mut control: ControlBuffer,
         flags: MessageFlags,
-        mut attempt: impl FnMut(&Socket, Room<'_>) -> Result<message::Received, Errno>,
+        mut attempt: impl FnMut(&mut Attempt<'_, 'a, V>, Room<'_>) -> Result<message::Received, Errno>,
     ) -> Result<Received, Error> {
         let mut sender = SockAddr::empty();
         let mut message_flags = 0;
-        let len = self.receive(size, flags, |socket, filled, flags| {
+        let len = self.receive(size, flags, |this, filled, flags| {
             // Ancillary data of the first part is kept unless more comes.
             let mut later = ControlBuffer::default();
             let room = Room {
                 control: match filled {
                     0 => &mut control,
                     _ => {
-                        later = control.another().ok_or(Errno::ENOMEM)?;
+                        let another = control.another();
+                        later = another.ok_or_else(|| this.end(Error::NoMemory))?;
                         &mut later
                     }
                 },
@@ -477,7 +479,7 @@ impl<'a, V: VmContext> Call<'a, V> {
                 flags,
                 sender: &mut sender,
             };
-            let received = attempt(socket, room)?;
+            let received = attempt(this, room)?;
             message_flags = received.flags;
             if !later.is_empty() {
                 control = later;
@@ -517,20 +519,17 @@ impl Length for message::Received {
 /// Receives into what follows the first `filled` bytes of `memory`. A system call that may
 /// wait gets a copy, because it must not hold the memory's lock.
 #[inline]
-fn receive_into<T: Length>(
+fn receive_into<T: Length, V: VmContext>(
     memory: &impl ReceiveBuffer,
     filled: usize,
-    socket: &Socket,
-    flags: MessageFlags,
-    receive: impl FnOnce(&mut [u8]) -> Result<T, Errno>,
+    attempt: &mut Attempt<'_, '_, V>,
+    receive: impl FnOnce(BorrowedFd<'_>, &mut [u8]) -> Result<T, Errno>,
 ) -> Result<T, Errno> {
-    if !flags.waits() {
-        return memory.lend(filled, receive);
+    if !attempt.waits() {
+        return memory.lend(filled, |room| attempt.run(|fd| receive(fd, room)));
     }
-    let mut own = memory.lend(filled, |room| {
-        copy(iter::once(&*room), most_at_once(socket))
-    })?;
-    let received = receive(&mut own)?;
+    let mut own = memory.lend(filled, |room| copy(iter::once(&*room), attempt))?;
+    let received = attempt.run(|fd| receive(fd, &mut own))?;
     memory.lend(filled, |room| {
         let n = received.bytes().min(own.len());
         if let (Some(room), Some(own)) = (room.get_mut(..n), own.get(..n)) {
@@ -540,39 +539,51 @@ fn receive_into<T: Length>(
     })
 }
 
+/// Returns attempts to send `data` (send(2)).
+#[inline]
+fn send_attempt<'a, V: VmContext>(
+    data: &impl SendBuffer,
+    flags: MessageFlags,
+) -> impl FnMut(&mut Attempt<'_, 'a, V>, usize) -> Result<Part, Errno> {
+    move |attempt, sent| {
+        let flags = flags | attempt.flags();
+        let send = |fd: BorrowedFd<'_>, data: &[u8]| sys::socket::send(fd, data, flags);
+        send_from(data, sent, attempt, send).map(Part::from)
+    }
+}
+
 /// Sends what follows the first `sent` bytes of `data`. A system call that may wait gets a
 /// copy, because it must not hold the lock of `data`.
 #[inline]
-fn send_from(
+fn send_from<V: VmContext>(
     data: &impl SendBuffer,
     sent: usize,
-    socket: &Socket,
-    flags: MessageFlags,
-    send: impl FnOnce(&[u8]) -> Result<usize, Errno>,
+    attempt: &mut Attempt<'_, '_, V>,
+    send: impl FnOnce(BorrowedFd<'_>, &[u8]) -> Result<usize, Errno>,
 ) -> Result<usize, Errno> {
-    if !flags.waits() {
-        return data.lend(sent, send);
+    if !attempt.waits() {
+        return data.lend(sent, |data| attempt.run(|fd| send(fd, data)));
     }
-    let own = data.lend(sent, |data| copy(iter::once(data), most_at_once(socket)))?;
-    send(&own)
+    let own = data.lend(sent, |data| copy(iter::once(data), attempt))?;
+    attempt.run(|fd| send(fd, &own))
 }
 
-/// Returns how many bytes a system call moves that may wait. A stream may move fewer bytes
-/// than it is asked for; a message is whole.
-fn most_at_once(socket: &Socket) -> usize {
-    match socket.socket_type() {
+/// Copies the bytes of `parts` for a system call that may wait. A stream may move fewer
+/// bytes than it is asked for, so only the first are copied; a message is whole.
+#[cold]
+fn copy<'b, V: VmContext>(
+    parts: impl Iterator<Item = &'b [u8]>,
+    attempt: &mut Attempt<'_, '_, V>,
+) -> Result<Vec<u8>, Errno> {
+    let most = match attempt.socket().socket_type() {
         libc::SOCK_STREAM => 1 << 16,
         _ => usize::MAX,
-    }
-}
-
-/// Copies the first bytes of `parts`, at most `most`. ENOMEM without memory for them.
-fn copy<'a>(parts: impl Iterator<Item = &'a [u8]>, most: usize) -> Result<Vec<u8>, Errno> {
+    };
     let mut own = Vec::new();
     for part in parts {
         let part = part.get(..most - own.len()).unwrap_or(part);
         own.try_reserve_exact(part.len())
-            .map_err(|_| Errno::ENOMEM)?;
+            .map_err(|_| attempt.end(Error::NoMemory))?;
         own.extend_from_slice(part);
     }
     Ok(own)
@@ -591,13 +602,13 @@ fn received_bytes(mut buffer: Buffer, len: usize, flags: MessageFlags) -> Result
 /// Waits in the kernel until there is something to receive; returns true if it is the
 /// end. Takes nothing from the socket.
 #[cold]
-fn waits_in_vain(socket: &Socket) -> Result<bool, Errno> {
+fn waits_in_vain<V: VmContext>(attempt: &mut Attempt<'_, '_, V>) -> Result<bool, Errno> {
     // A receive from AF_ALG takes something whatever its flags are.
-    if socket.family() == libc::AF_ALG {
+    if attempt.socket().family() == libc::AF_ALG {
         return Ok(false);
     }
     let flags = MessageFlags::of_receive(libc::MSG_PEEK);
-    let peeked = socket.with(|fd| receive::recv(fd, &mut [0], flags))?;
+    let peeked = attempt.run(|fd| receive::recv(fd, &mut [0], flags))?;
     Ok(peeked == 0)
 }
 
@@ -689,30 +700,29 @@ impl FastOpen {
 }
 
 impl Transfer {
-    /// Moves bytes by `attempt`, which gets the number of bytes moved before, and the flag
-    /// that says whether to wait. Returns the number of bytes in all, or an error if none
-    /// moved.
+    /// Moves bytes by `attempt`, which gets the number of bytes moved before. Returns the
+    /// number of bytes in all, or an error if none moved.
     ///
     /// If a handler raises, the host interrupts the call or the socket is closed, the call
     /// fails even after bytes have moved.
     #[inline]
-    fn run<V: VmContext>(
+    fn run<'a, V: VmContext>(
         self,
-        call: &mut Call<'_, V>,
-        mut attempt: impl FnMut(&Socket, usize, MessageFlags) -> Result<Part, Errno>,
+        call: &mut Call<'a, V>,
+        mut attempt: impl FnMut(&mut Attempt<'_, 'a, V>, usize) -> Result<Part, Errno>,
     ) -> Result<usize, Error> {
         let mut moved = 0;
-        let done = self.complete(call, &mut moved, |socket, before, dont_wait| {
-            if before > 0 && socket.with(|fd| Ok(self.leaves_error(fd)))? {
+        let done = self.complete(call, &mut moved, |this, before| {
+            if before > 0 && this.socket().with(|fd| Ok(self.leaves_error(fd)))? {
                 // Any error ends the call with the bytes that have moved.
                 return Err(Errno::ECONNRESET);
             }
-            attempt(socket, before, dont_wait)
+            attempt(this, before)
         });
         match done {
             Ok(()) => Ok(moved),
             Err(error @ Error::Errno(Errno::EBADF)) => Err(error),
-            Err(Error::Errno(_) | Error::Limit(_)) if moved > 0 => Ok(moved),
+            Err(Error::Errno(_) | Error::Limit(_) | Error::NoMemory) if moved > 0 => Ok(moved),
             Err(error) => Err(error),
         }
     }
@@ -720,15 +730,16 @@ impl Transfer {
     /// Like [`run`](Self::run), but fails with an error whenever the call ends early;
     /// `moved` is the number of bytes moved by then.
     #[inline]
-    fn complete<V: VmContext>(
+    fn complete<'a, V: VmContext>(
         self,
-        call: &mut Call<'_, V>,
+        call: &mut Call<'a, V>,
         moved: &mut usize,
-        mut attempt: impl FnMut(&Socket, usize, MessageFlags) -> Result<Part, Errno>,
+        mut attempt: impl FnMut(&mut Attempt<'_, 'a, V>, usize) -> Result<Part, Errno>,
     ) -> Result<(), Error> {
-        call.retry(self.ready, |socket, dont_wait| {
+        call.retry(self.ready, |this| {
+            let (socket, waited) = (this.socket(), this.waits());
             let before = if self.peeks { 0 } else { *moved };
-            let part = attempt(socket, before, dont_wait)?;
+            let part = attempt(this, before)?;
             let known = if self.peeks { *moved } else { 0 };
             *moved = before + part.bytes;
             self.count(socket, part.bytes.saturating_sub(known));
@@ -741,7 +752,6 @@ impl Transfer {
                 return Ok(());
             }
             // The kernel returned early: there was no more, or its wait was interrupted.
-            let waited = dont_wait == MessageFlags::NONE;
             Err(Blocked {
                 errno: if waited { Errno::EINTR } else { Errno::EAGAIN },
                 progress: part.bytes > 0 && !self.peeks,
@@ -799,7 +809,29 @@ mod tests {
         (socket, b)
     }
 
-    /// Memory under a lock, during whose attempts nothing waits.
+    thread_local! {
+        static IS_DETACHED: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// A VM from which threads are detached.
+    struct Detaching;
+
+    impl VmContext for Detaching {
+        fn detached<R>(&self, f: impl FnOnce() -> R) -> R {
+            assert!(!IS_DETACHED.replace(true));
+            let result = f();
+            IS_DETACHED.set(false);
+            result
+        }
+
+        fn check_signals(&self) -> Result<(), Error> {
+            assert!(!IS_DETACHED.get());
+            Ok(())
+        }
+    }
+
+    /// Memory under the lock of a Python object. It is locked only by attached threads, and
+    /// nothing waits while it is.
     struct Locked(Mutex<Vec<u8>>);
 
     impl Locked {
@@ -811,7 +843,9 @@ mod tests {
             &self,
             attempt: impl FnOnce(&mut Vec<u8>) -> Result<R, Errno>,
         ) -> Result<R, Errno> {
+            assert!(!IS_DETACHED.get());
             let attempted = attempt(&mut self.0.lock().unwrap());
+            assert!(!IS_DETACHED.get());
             assert_ne!(
                 attempted.as_ref().err(),
                 Some(&Errno::EINTR),
@@ -901,7 +935,7 @@ mod tests {
         let data = Locked::new(b"0123");
         std::thread::scope(|scope| {
             let sender = scope.spawn(|| {
-                let mut call = Call::new(&NoVm, &socket);
+                let mut call = Call::new(&Detaching, &socket);
                 call.send_to(&data, MessageFlags::NONE, &address)
             });
             assert_eq!(next_datagram(&receiver), b"0123");
@@ -919,7 +953,7 @@ mod tests {
                     ancillary: &Ancillary::default(),
                     target: Some(&address),
                 };
-                let mut call = Call::new(&NoVm, &socket);
+                let mut call = Call::new(&Detaching, &socket);
                 call.send_msg(&data, 4, &parts, MessageFlags::NONE)
             });
             assert_eq!(next_datagram(&receiver), b"0123");
@@ -953,7 +987,7 @@ mod tests {
     fn a_receive_that_waits_in_the_kernel_holds_no_lock() {
         let all = raced(|socket| {
             let memory = Locked::new(&[b'.'; 12]);
-            let received = Call::new(&NoVm, socket).recv_into(&memory, MessageFlags::NONE);
+            let received = Call::new(&Detaching, socket).recv_into(&memory, MessageFlags::NONE);
             (received.unwrap(), memory.0.into_inner().unwrap())
         });
         let mut lengths: Vec<_> = all.iter().map(|(received, _)| *received).collect();
@@ -974,7 +1008,8 @@ mod tests {
         let lock = Mutex::new(());
         let mut all = raced(|socket| {
             let mut room = [0; 16];
-            let received = Call::new(&NoVm, socket).recv_by(|receive| {
+            let received = Call::new(&Detaching, socket).recv_by(|receive| {
+                assert!(!IS_DETACHED.get());
                 let _locked = lock.lock().unwrap();
                 let received = receive.receive(&mut room);
                 assert_ne!(received, Err(Errno::EINTR), "it has waited");
@@ -1046,6 +1081,29 @@ mod tests {
         let moment = std::time::Duration::from_millis(10);
         socket.control.set_longest(Some(moment));
         assert!(matches!(receive(&NoVm, &socket), Err(Error::TimedOut)));
+    }
+
+    #[test]
+    fn the_longest_wait_ends_a_read_of_a_file_that_is_fed_in_parts() {
+        let (socket, peer) = ten_bytes();
+        socket.control.set_longest(Some(Duration::from_millis(50)));
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    let _ = nix::unistd::write(&peer, b"x");
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            });
+            let received = Call::new(&NoVm, &socket).recv_by(|receive| {
+                loop {
+                    // (Never enough.)
+                    receive.receive(&mut [0; 100])?;
+                }
+            });
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(matches!(received, Err::<(), _>(Error::TimedOut)));
+        });
     }
 
     #[test]

@@ -281,6 +281,7 @@ fn read_and_send(
 ) -> PyResult<()> {
     let most = args.most(vm);
     let native = is_plain(zelf);
+    let began = zelf.socket.deadline();
     let read = args.file.get_attr("read", vm)?;
     loop {
         let left = most.map_or(u64::MAX, |most| most.saturating_sub(*total));
@@ -304,7 +305,10 @@ fn read_and_send(
             let sent = match sent {
                 Ok(sent) => usize::try_from(args::int(&sent, vm)?).unwrap_or(0),
                 Err(raised) if raised.fast_isinstance(vm.ctx.exceptions.blocking_io_error) => {
-                    vm.check_signals()?;
+                    // Somebody made the socket non-blocking meanwhile.
+                    blocking(vm, |context| {
+                        Call::within(context, &zelf.socket, began).may_go_on()
+                    })?;
                     continue;
                 }
                 Err(raised) => return Err(raised),
@@ -320,5 +324,31 @@ fn read_and_send(
             };
             rest = rest.get_item(slice.into_ref(&vm.ctx).as_object(), vm)?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::SocketModule;
+    use crate::object::testing::run_with;
+    use std::time::{Duration, Instant};
+
+    /// Its file makes the socket non-blocking, so that sends are tried again and again.
+    #[test]
+    fn the_host_ends_a_loop_of_sends_that_fail() {
+        let module = SocketModule::new();
+        let soon = Instant::now() + Duration::from_millis(50);
+        module.handle().set_deadline(Some(soon));
+        run_with(
+            module,
+            "
+a, b = socket.socketpair()
+class File:
+    def read(self, size):
+        a.setblocking(False)
+        return bytes(size)
+raises(KeyboardInterrupt, None, a._sendfile_use_send, File())
+",
+        );
     }
 }

@@ -109,10 +109,6 @@ pub(super) fn recv(
     vm: &VirtualMachine,
 ) -> PyResult {
     let size = size(bufsize, "recv", vm)?;
-    if size == 0 {
-        // As in CPython, a receive of 0 bytes does nothing, even on a closed socket.
-        return Ok(vm.ctx.empty_bytes.to_owned().into());
-    }
     let flags = MessageFlags::of_receive(flags);
     let data = transfer(zelf, flags, vm, |call| call.recv(size, flags))?;
     Ok(vm.ctx.new_bytes(data).into())
@@ -185,9 +181,6 @@ pub(super) fn recv_into(
     }
     let too_small = "buffer too small for requested bytes";
     let (buffer, len) = buffer_to_fill(buffer, nbytes, "recv_into", too_small, vm)?;
-    if len == 0 {
-        return Ok(0);
-    }
     let room = Room {
         memory: &buffer,
         len,

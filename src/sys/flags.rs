@@ -81,12 +81,6 @@ impl MessageFlags {
         self.bits & flags != 0
     }
 
-    /// Returns true if the system call may wait.
-    #[inline]
-    pub(crate) fn waits(self) -> bool {
-        !self.has(libc::MSG_DONTWAIT)
-    }
-
     /// Returns these flags without `flag`.
     pub(crate) fn without(self, flag: i32) -> Self {
         Self {

@@ -15,9 +15,13 @@
 //! the host.
 //!
 //! Threads wait here by yielding the processor, because the locks are held for a few
-//! instructions only, or for the system calls that wake a list of threads. A lock that parks threads in a table of the process, like those
-//! of `parking_lot`, would not help, because another thread may hold a part of the
-//! table at the fork.
+//! instructions only, or for the system calls that wake a list of threads. A lock that
+//! parks threads in a table of the process, like those of `parking_lot`, would not help,
+//! because another thread may hold a part of the table at the fork.
+//!
+//! A program that calls fork(2) in a signal handler of its own (in C or Rust; Python's
+//! handlers run between two calls) is not supported: the handler may have interrupted a
+//! section, and would wait for its end for ever.
 
 use super::signal;
 use std::cell::{Cell, UnsafeCell};

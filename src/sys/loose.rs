@@ -7,14 +7,15 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 ///
 /// A script with `os` can close the number, and the next file of the process gets it.
 /// So this remembers the file (device and inode), and does not close a number that
-/// stands for another file.
+/// stands for another file. No two sockets that are open have the same inode. Files of other
+/// kinds can: a file that is opened twice, and all eventfds and epoll descriptors.
 #[derive(Debug)]
 pub(crate) struct LooseFd {
     fd: Option<OwnedFd>,
     identity: Option<Identity>,
 }
 
-/// Device and inode: no two sockets that are open have the same.
+/// Device and inode.
 type Identity = (u64, u64);
 
 fn identity(fd: BorrowedFd<'_>) -> Option<Identity> {
@@ -33,6 +34,8 @@ impl LooseFd {
     /// Returns the descriptor, if the number still stands for it.
     pub(crate) fn get(&self) -> Option<BorrowedFd<'_>> {
         let fd = self.fd.as_ref()?.as_fd();
+        // fstat(2) of an open descriptor does not fail; where it is forbidden, nothing is
+        // known of either.
         (identity(fd) == self.identity).then_some(fd)
     }
 

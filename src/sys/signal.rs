@@ -435,6 +435,31 @@ mod tests {
     }
 
     #[test]
+    fn signals_do_not_change_what_a_socket_is_ready_for() {
+        use crate::sys::socket::{has_ended, has_failed, is_readable, may_block};
+        use std::os::fd::AsFd;
+        let (socket, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
+        // Full, so that it is ready for nothing.
+        socket.set_nonblocking(true).unwrap();
+        while nix::unistd::write(&socket, &[0; 1 << 16]).is_ok() {}
+        socket.set_nonblocking(false).unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        let thread = Thread::current();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    thread.interrupt();
+                }
+            });
+            let fd = socket.as_fd();
+            let wrong = (0..50_000)
+                .find(|_| has_ended(fd) || has_failed(fd) || is_readable(fd) || !may_block(fd));
+            done.store(true, Ordering::Relaxed);
+            assert_eq!(wrong, None);
+        });
+    }
+
+    #[test]
     fn a_thread_that_blocks_all_signals_is_interrupted_too() {
         let (sender, receiver) = channel();
         let sleeper = std::thread::spawn(move || {

@@ -176,33 +176,43 @@ pub(crate) fn is_nonblocking(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
     nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_GETFL).map(|flags| flags & libc::O_NONBLOCK != 0)
 }
 
+/// Returns what poll(2) reports of a descriptor now. A signal does not change the answer.
+fn poll_now(fd: BorrowedFd<'_>, events: PollFlags) -> Result<PollFlags, Errno> {
+    let mut fds = [PollFd::new(fd, events)];
+    // The kernel looks for signals even if it does not wait.
+    let mut polled = poll(&mut fds, PollTimeout::ZERO);
+    while polled == Err(Errno::EINTR) {
+        polled = poll(&mut fds, PollTimeout::ZERO);
+    }
+    polled?;
+    Ok(fds[0].revents().unwrap_or(PollFlags::empty()))
+}
+
 /// Returns true if nothing more will arrive, because the peer has finished or the
 /// connection failed (POLLRDHUP, poll(2)).
 pub(crate) fn has_ended(fd: BorrowedFd<'_>) -> bool {
     let ends = PollFlags::from_bits_retain(libc::POLLRDHUP);
-    poll(&mut [PollFd::new(fd, ends)], PollTimeout::ZERO) != Ok(0)
+    poll_now(fd, ends) != Ok(PollFlags::empty())
 }
 
 /// Returns true if the next call will report an error, such as that of a reset
 /// connection (POLLERR, poll(2)). Unlike reading SO_ERROR, this does not clear the
 /// error.
 pub(crate) fn has_failed(fd: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::new(fd, PollFlags::empty())];
-    let polled = poll(&mut fds, PollTimeout::ZERO);
-    let events = fds[0].revents().unwrap_or(PollFlags::empty());
-    polled.is_ok() && events.contains(PollFlags::POLLERR)
+    let polled = poll_now(fd, PollFlags::empty());
+    polled.is_ok_and(|events| events.contains(PollFlags::POLLERR))
 }
 
 /// Returns true if there is something to receive or accept (POLLIN, poll(2)).
 pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> bool {
-    poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::ZERO) != Ok(0)
+    poll_now(fd, PollFlags::POLLIN) != Ok(PollFlags::empty())
 }
 
 /// Returns true if a system call on the descriptor could block, because the descriptor
 /// is in blocking mode and ready for nothing (poll(2)).
 pub(crate) fn may_block(fd: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::new(fd, PollFlags::POLLIN | PollFlags::POLLOUT)];
-    is_nonblocking(fd) == Ok(false) && poll(&mut fds, PollTimeout::ZERO) == Ok(0)
+    is_nonblocking(fd) == Ok(false)
+        && poll_now(fd, PollFlags::POLLIN | PollFlags::POLLOUT) == Ok(PollFlags::empty())
 }
 
 /// Returns true if poll(2) reports when a family's sockets are ready. For the hashes

@@ -11,6 +11,10 @@
 //! can share a reader without mixing their data, although none holds a lock while it
 //! waits. A call that fails, by a timeout or a signal handler, leaves the bytes that it
 //! has received for the next call.
+//!
+//! A thread with the buffer's lock takes no lock of a Python object, for which it could wait
+//! detached from the VM: then the collector would wait for a thread that waits for the buffer.
+//! So memory to read into is locked first ([`Target`]).
 
 use super::raw::{Sock, SocketIo, exact, sock};
 use super::{READER_SIZE, call_inherited, get_inherited, optional_size};
@@ -194,80 +198,129 @@ enum EndOfData {
     NotNow,
 }
 
-/// Receives until `take` returns a result. If no more bytes come, `rest` makes the
-/// result from those that are there. `wanted` is the largest number of bytes that may
-/// be needed, `at_once` the number that a single receive may return.
-fn fill_until<T>(
-    file: &Py<SocketIo>,
-    wanted: usize,
-    at_once: usize,
-    mut take: impl FnMut(&mut ReadBuffer) -> Option<T>,
-    rest: impl FnOnce(&mut ReadBuffer, EndOfData) -> T,
-    vm: &VirtualMachine,
-) -> PyResult<T> {
-    if let Some(taken) = take(&mut file.read_buffer.lock()) {
-        return Ok(taken);
+/// Memory of a Python object that a read fills. It is locked before the buffer is.
+trait Target {
+    /// Lends the memory; none if it has become smaller.
+    fn lend<R>(&self, f: impl FnOnce(&mut [u8]) -> R) -> R;
+}
+
+/// No memory, for reads that return new bytes.
+struct NewBytes;
+
+impl Target for NewBytes {
+    fn lend<R>(&self, f: impl FnOnce(&mut [u8]) -> R) -> R {
+        f(&mut [])
     }
-    let why = loop {
-        file.check_in_time(vm)?;
-        let socket = match sock(file, vm)? {
-            Sock::Native(socket) => socket,
-            Sock::Other(_) => match receive_otherwise(file, vm)? {
-                Some(0) => break EndOfData::End,
-                Some(_) => match take(&mut file.read_buffer.lock()) {
-                    Some(taken) => return Ok(taken),
-                    None => continue,
-                },
-                None => break EndOfData::NotNow,
-            },
-        };
-        match receive_natively(file, &socket, [wanted, at_once], &mut take, vm)? {
-            Filled::Taken(taken) => return Ok(taken),
-            Filled::Ended(why) => break why,
+}
+
+impl Target for WritableBuffer {
+    fn lend<R>(&self, f: impl FnOnce(&mut [u8]) -> R) -> R {
+        match self.borrow_mut() {
+            Ok(mut room) => f(&mut room),
+            Err(_) => f(&mut []),
         }
-    };
-    Ok(rest(&mut file.read_buffer.lock(), why))
+    }
+}
+
+/// A read from a file.
+struct Read<'a, T> {
+    file: &'a Py<SocketIo>,
+    /// The most bytes that may be needed.
+    wanted: usize,
+    /// The most bytes that a single receive may return; 0 if the read is not of one receive.
+    at_once: usize,
+    target: &'a T,
 }
 
 /// Result of receiving into the buffer.
-enum Filled<T> {
+enum Filled<R> {
     /// There was enough, and it was taken out.
-    Taken(T),
+    Taken(R),
     Ended(EndOfData),
 }
 
-fn receive_natively<T>(
-    file: &Py<SocketIo>,
-    socket: &Socket,
-    [wanted, at_once]: [usize; 2],
-    take: &mut impl FnMut(&mut ReadBuffer) -> Option<T>,
-    vm: &VirtualMachine,
-) -> PyResult<Filled<T>> {
-    call(vm, socket, |call| {
-        let filled = call.recv_by(|receive| {
-            // The lock is held during receives, which do not wait, so that bytes enter the
-            // buffer in their order. It is never held during a wait.
-            let mut read_buffer = file.read_buffer.lock();
+impl<'a> Read<'a, NewBytes> {
+    /// Makes a read that returns new bytes, up to `wanted`.
+    fn new(file: &'a Py<SocketIo>, wanted: usize) -> Self {
+        Self {
+            file,
+            wanted,
+            at_once: 0,
+            target: &NewBytes,
+        }
+    }
+}
+
+impl<T: Target> Read<'_, T> {
+    /// Receives until `take` returns a result. If no more bytes come, `rest` makes the
+    /// result from those that are there. Both get the memory of the target.
+    fn until<R>(
+        &self,
+        mut take: impl FnMut(&mut ReadBuffer, &mut [u8]) -> Option<R>,
+        rest: impl FnOnce(&mut ReadBuffer, &mut [u8], EndOfData) -> R,
+        vm: &VirtualMachine,
+    ) -> PyResult<R> {
+        let (file, target) = (self.file, self.target);
+        let buffer = || file.read_buffer.lock();
+        if let Some(taken) = target.lend(|room| take(&mut buffer(), room)) {
+            return Ok(taken);
+        }
+        let why = loop {
+            file.check_in_time(vm)?;
+            let socket = match sock(file, vm)? {
+                Sock::Native(socket) => socket,
+                Sock::Other(_) => match receive_otherwise(file, vm)? {
+                    Some(0) => break EndOfData::End,
+                    Some(_) => match target.lend(|room| take(&mut buffer(), room)) {
+                        Some(taken) => return Ok(taken),
+                        None => continue,
+                    },
+                    None => break EndOfData::NotNow,
+                },
+            };
+            match self.receive(&socket, &mut take, vm)? {
+                Filled::Taken(taken) => return Ok(taken),
+                Filled::Ended(why) => break why,
+            }
+        };
+        Ok(target.lend(|room| rest(&mut buffer(), room, why)))
+    }
+
+    /// Receives until `take` returns a result, or no more bytes come.
+    fn receive<R>(
+        &self,
+        socket: &Socket,
+        take: &mut impl FnMut(&mut ReadBuffer, &mut [u8]) -> Option<R>,
+        vm: &VirtualMachine,
+    ) -> PyResult<Filled<R>> {
+        // The locks are held during receives, which do not wait, so that bytes enter the
+        // buffer in their order. They are never held during a wait.
+        let mut attempt = |receive: &Receive<'_>, room: &mut [u8]| {
+            let mut read_buffer = self.file.read_buffer.lock();
             loop {
-                if let Some(taken) = take(&mut read_buffer) {
+                if let Some(taken) = take(&mut read_buffer, room) {
                     return Ok(Ok(Filled::Taken(taken)));
                 }
-                if let Err(error) = read_buffer.reserve(at_once, || receive.available()) {
+                if let Err(error) = read_buffer.reserve(self.at_once, || receive.available()) {
                     return Ok(Err(error));
                 }
-                match read_buffer.receive(receive, wanted) {
+                match read_buffer.receive(receive, self.wanted) {
                     Ok(Ok(0)) => return Ok(Ok(Filled::Ended(EndOfData::End))),
                     Ok(Ok(_)) => {}
                     Ok(Err(errno)) => return Err(errno),
                     Err(error) => return Ok(Err(error)),
                 }
             }
-        });
-        filled.flatten().or_else(|error| {
-            file.failed::<()>(error)
-                .map(|_| Filled::Ended(EndOfData::NotNow))
+        };
+        call(vm, socket, |call| {
+            let filled = call.recv_by(|receive| self.target.lend(|room| attempt(receive, room)));
+            filled.flatten().or_else(|error| {
+                self.file
+                    .failed::<()>(error)
+                    .map(|_| Filled::Ended(EndOfData::NotNow))
+            })
         })
-    })
+    }
 }
 
 /// Receives once from a socket that is not native. A script can put one under an open
@@ -521,15 +574,12 @@ fn readline(zelf: &PyObject, size: isize, vm: &VirtualMachine) -> PyResult {
         return inherited(zelf, "readline", vec![size.to_pyobject(vm)].into(), vm);
     };
     let limit = usize::try_from(size).unwrap_or(usize::MAX);
-    let line = fill_until(
-        &file,
-        limit,
-        0,
-        |read_buffer| {
+    let line = Read::new(&file, limit).until(
+        |read_buffer, _| {
             let n = read_buffer.line(limit)?;
             Some(read_buffer.take(n))
         },
-        |read_buffer, _| read_buffer.take(limit),
+        |read_buffer, _, _| read_buffer.take(limit),
         vm,
     )?;
     Ok(bytes(line, vm))
@@ -543,12 +593,9 @@ fn read(zelf: &PyObject, size: isize, vm: &VirtualMachine) -> PyResult {
         return inherited(zelf, "read", vec![size.to_pyobject(vm)].into(), vm);
     };
     let wanted = usize::try_from(size).unwrap_or(usize::MAX);
-    let data = fill_until(
-        &file,
-        wanted,
-        0,
-        |read_buffer| (read_buffer.len() >= wanted).then(|| Some(read_buffer.take(wanted))),
-        |read_buffer, why| {
+    let data = Read::new(&file, wanted).until(
+        |read_buffer, _| (read_buffer.len() >= wanted).then(|| Some(read_buffer.take(wanted))),
+        |read_buffer, _, why| {
             let data = read_buffer.take(wanted);
             (why == EndOfData::End || !data.is_empty()).then_some(data)
         },
@@ -566,12 +613,13 @@ fn read1(zelf: &PyObject, size: isize, vm: &VirtualMachine) -> PyResult {
         Ok(n) => n,
         Err(_) => file.read_buffer.lock().size,
     };
-    let data = fill_until(
-        &file,
-        0,
-        most,
-        |read_buffer| (read_buffer.len() > 0).then(|| read_buffer.take(most)),
-        |_, _| Vec::new(),
+    let read = Read {
+        at_once: most,
+        ..Read::new(&file, 0)
+    };
+    let data = read.until(
+        |read_buffer, _| (read_buffer.len() > 0).then(|| read_buffer.take(most)),
+        |_, _, _| Vec::new(),
         vm,
     )?;
     Ok(bytes(data, vm))
@@ -581,12 +629,9 @@ fn peek(zelf: &PyObject, vm: &VirtualMachine) -> PyResult {
     let Some(file) = open_file(zelf, "peek", vm)? else {
         return inherited(zelf, "peek", FuncArgs::default(), vm);
     };
-    let data = fill_until(
-        &file,
-        0,
-        0,
-        |read_buffer| (read_buffer.len() > 0).then(|| read_buffer.bytes().to_vec()),
-        |_, _| Vec::new(),
+    let data = Read::new(&file, 0).until(
+        |read_buffer, _| (read_buffer.len() > 0).then(|| read_buffer.bytes().to_vec()),
+        |_, _, _| Vec::new(),
         vm,
     )?;
     Ok(bytes(data, vm))
@@ -595,14 +640,6 @@ fn peek(zelf: &PyObject, vm: &VirtualMachine) -> PyResult {
 /// Reads a writable buffer, an argument of `caller`.
 fn writable(buffer: &PyObjectRef, caller: &str, vm: &VirtualMachine) -> PyResult<WritableBuffer> {
     stream::writable(buffer, &format!("{caller}() argument"), vm)
-}
-
-/// Moves bytes into `buffer`, but none if it has become smaller.
-fn take_into(read_buffer: &mut ReadBuffer, buffer: &WritableBuffer) -> usize {
-    match buffer.borrow_mut() {
-        Ok(mut room) => read_buffer.take_into(&mut room),
-        Err(_) => 0,
-    }
 }
 
 fn readinto(zelf: &PyObject, buffer: &PyObjectRef, vm: &VirtualMachine) -> PyResult {
@@ -616,13 +653,18 @@ fn readinto(zelf: &PyObject, buffer: &PyObjectRef, vm: &VirtualMachine) -> PyRes
         );
     };
     let wanted = buffer.len();
-    let n = fill_until(
-        &file,
+    let read = Read {
+        file: &file,
         wanted,
-        0,
-        |read_buffer| (read_buffer.len() >= wanted).then(|| Some(take_into(read_buffer, &buffer))),
-        |read_buffer, why| {
-            let n = take_into(read_buffer, &buffer);
+        at_once: 0,
+        target: &buffer,
+    };
+    let n = read.until(
+        |read_buffer, room| {
+            (read_buffer.len() >= wanted).then(|| Some(read_buffer.take_into(room)))
+        },
+        |read_buffer, room, why| {
+            let n = read_buffer.take_into(room);
             (why == EndOfData::End || n > 0).then_some(n)
         },
         vm,
@@ -641,15 +683,17 @@ fn readinto1(zelf: &PyObject, buffer: &PyObjectRef, vm: &VirtualMachine) -> PyRe
             vm,
         );
     };
-    let n = fill_until(
-        &file,
-        0,
-        buffer.len(),
-        |read_buffer| {
-            (buffer.is_empty() || read_buffer.len() > 0)
-                .then(|| Some(take_into(read_buffer, &buffer)))
+    let read = Read {
+        file: &file,
+        wanted: 0,
+        at_once: buffer.len(),
+        target: &buffer,
+    };
+    let n = read.until(
+        |read_buffer, room| {
+            (buffer.is_empty() || read_buffer.len() > 0).then(|| Some(read_buffer.take_into(room)))
         },
-        |_, why| (why == EndOfData::End).then_some(0),
+        |_, _, why| (why == EndOfData::End).then_some(0),
         vm,
     )?;
     buffer.check(vm)?;
