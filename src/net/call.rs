@@ -61,7 +61,7 @@
 //! A socket with a timeout is in non-blocking mode, as in CPython: poll(2) decides, and
 //! then a system call that may fail with EAGAIN.
 
-use super::wait::{INTERVAL, Mode, Nap, Ready, Wait, Wake, register};
+use super::wait::{INTERVAL, NextAttempt, Ready, Wait, Wake, register};
 use super::{Deadline, Error, Limit, Socket, Timeout, VmContext};
 #[cfg(feature = "ssl")]
 use super::{Waiters, wait};
@@ -173,13 +173,15 @@ pub(crate) struct Call<'a, V> {
     pub(super) vm: &'a V,
     pub(crate) socket: &'a Socket,
     pub(crate) deadline: Deadline,
-    /// The socket's timeout when the call began or its mode was last read.
-    timeout: Timeout,
+    /// The socket's timeout when the call began or its mode was last read. The deadline's
+    /// can differ: MSG_DONTWAIT makes that non-blocking, and a signal handler does not extend
+    /// it.
+    socket_timeout: Timeout,
     /// The mode with which the call began holds until its end.
     keeps_mode: bool,
     /// The descriptor's own mode and timeouts have been read: as in the kernel's blocking
     /// call, what others change afterwards does not concern this one.
-    pub(super) is_heeded: bool,
+    pub(super) settings_applied: bool,
     /// An attempt has failed with EAGAIN before the call began.
     pub(crate) was_tried: bool,
     /// Each part of the call has the whole timeout.
@@ -202,11 +204,11 @@ impl<'a, V: VmContext> Call<'a, V> {
             vm,
             socket,
             deadline,
-            timeout: socket.timeout(),
+            socket_timeout: socket.timeout(),
             keeps_mode: false,
             was_tried: false,
             renews_deadline: false,
-            is_heeded: false,
+            settings_applied: false,
             has_blocked: false,
         }
     }
@@ -228,7 +230,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// Checks between the parts of a call that did not have to wait: runs signal handlers,
     /// and fails if the call's time is up or the host has ended it.
     pub(crate) fn may_go_on(&mut self) -> Result<(), Error> {
-        self.look_around()?;
+        self.check_signals_and_mode()?;
         let left = match self.deadline.timeout() {
             Timeout::NonBlocking => None,
             _ => self.deadline.remaining()?,
@@ -240,9 +242,10 @@ impl<'a, V: VmContext> Call<'a, V> {
         Ok(())
     }
 
-    /// Returns true if the call has to behave like the kernel's blocking call.
+    /// Returns true if the call has to behave like the kernel's blocking call, because the
+    /// socket is in blocking mode.
     pub(super) fn is_blocking(&self) -> bool {
-        self.timeout == Timeout::Blocking
+        self.socket_timeout == Timeout::Blocking
     }
 
     /// Runs `attempt` until it succeeds or fails for good.
@@ -284,42 +287,24 @@ impl<'a, V: VmContext> Call<'a, V> {
         let mut wait = Wait::new(ready);
         let mut has_part = false;
         loop {
-            if blocked.progress {
-                // The wait before was not in vain, and limits may be reached.
-                wait = Wait::new(ready);
-                self.check_limit(ready)?;
-                // The kernel's timeout is for each system call, of which sendall() makes
-                // several; on a unix socket it is for each part of a send.
-                let is_unix_send = ready == Ready::Write && self.socket.family() == libc::AF_UNIX;
-                if self.renews_deadline {
-                    self.deadline.restart();
-                } else if is_unix_send || !blocked.has_part {
-                    self.deadline.restart_the_kernels();
-                }
-            }
             has_part |= blocked.has_part;
-            let mode = match blocked.errno {
-                Errno::EINTR => {
-                    self.may_go_on()?;
-                    Mode::DontWait
-                }
-                Errno::EAGAIN if self.deadline.timeout() == Timeout::NonBlocking => {
-                    return Err(Errno::EAGAIN.into());
-                }
-                Errno::EAGAIN => wait.next(self)?,
-                errno => return Err(self.failed(errno)),
-            };
+            if blocked.progress {
+                // The wait before was not in vain.
+                wait = Wait::new(ready);
+                self.go_on_after_part(ready, blocked.has_part)?;
+            }
+            let next = self.next_attempt(&mut wait, blocked.errno)?;
             if has_part && wait.has_signal {
                 return Err(Errno::EINTR.into());
             }
-            self.look_around()?;
-            let done = match mode {
-                Mode::DontWait => {
+            self.check_signals_and_mode()?;
+            let done = match next {
+                NextAttempt::AtOnce => {
                     let mut at_once = Attempt::at_once(self.socket);
                     let done = attempt(&mut at_once);
                     at_once.over.map_or(Ok(done), Err)?
                 }
-                Mode::Bounded => self.attempt_bounded(&mut wait, has_part, attempt)?,
+                NextAttempt::Bounded => self.attempt_bounded(&mut wait, has_part, attempt)?,
             };
             match done {
                 Ok(done) => return Ok(done),
@@ -328,6 +313,37 @@ impl<'a, V: VmContext> Call<'a, V> {
                 }
                 Err(next) => blocked = next,
             }
+        }
+    }
+
+    /// Checks the limits, which may be reached, and starts the timeouts again that are for
+    /// each part of a call.
+    fn go_on_after_part(&mut self, ready: Ready, has_part: bool) -> Result<(), Error> {
+        self.check_limit(ready)?;
+        // The kernel's timeout is for each system call, of which sendall() makes several; on
+        // a unix socket it is for each part of a send.
+        let is_unix_send = ready == Ready::Write && self.socket.family() == libc::AF_UNIX;
+        if self.renews_deadline {
+            self.deadline.restart();
+        } else if is_unix_send || !has_part {
+            self.deadline.restart_the_kernels();
+        }
+        Ok(())
+    }
+
+    /// Waits until there is a reason for the next attempt, after one that failed with
+    /// `errno`.
+    fn next_attempt(&mut self, wait: &mut Wait, errno: Errno) -> Result<NextAttempt, Error> {
+        match errno {
+            Errno::EINTR => {
+                self.may_go_on()?;
+                Ok(NextAttempt::AtOnce)
+            }
+            Errno::EAGAIN if self.deadline.timeout() == Timeout::NonBlocking => {
+                Err(Errno::EAGAIN.into())
+            }
+            Errno::EAGAIN => wait.next(self),
+            errno => Err(self.failed(errno)),
         }
     }
 
@@ -351,11 +367,11 @@ impl<'a, V: VmContext> Call<'a, V> {
             // the kernel's own timeout is over, which the deadline tells.
             Err(blocked) if blocked.errno == Errno::EAGAIN && !blocked.progress => {
                 wait.sleep(self)?;
-                self.look_around()?;
+                self.check_signals_and_mode()?;
                 Ok(Err(blocked))
             }
             Err(blocked) if blocked.errno == Errno::EINTR => {
-                if (has_part || blocked.has_part) && signal::was_another(wake_ups) {
+                if (has_part || blocked.has_part) && signal::had_other_signal(wake_ups) {
                     return Err(Errno::EINTR.into());
                 }
                 Ok(Err(Blocked {
@@ -390,7 +406,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             match self.bounded(&mut attempt)? {
                 Ok(done) => return Ok(done),
                 // The descriptor's own mode or timeout, whoever set it.
-                Err(Errno::EAGAIN) if self.is_blocking() && !self.is_heeded => {
+                Err(Errno::EAGAIN) if self.is_blocking() && !self.settings_applied => {
                     return Err(Errno::EAGAIN.into());
                 }
                 Err(Errno::EAGAIN) => {}
@@ -398,15 +414,15 @@ impl<'a, V: VmContext> Call<'a, V> {
                 Err(Errno::EINTR) => wait.was_ready = false,
                 Err(errno) => return Err(self.failed(errno)),
             }
-            self.look_around()?;
+            self.check_signals_and_mode()?;
             if self.deadline.timeout() == Timeout::NonBlocking {
                 return Err(Errno::EAGAIN.into());
             }
             if self.is_blocking() {
-                self.heed_the_descriptor(ready)?;
+                self.apply_descriptor_settings(ready)?;
             }
             wait.once(self)?;
-            self.look_around()?;
+            self.check_signals_and_mode()?;
         }
     }
 
@@ -473,7 +489,7 @@ impl<'a, V: VmContext> Call<'a, V> {
                 wait = Wait::new(wait.ready);
             }
             wait.once(self)?;
-            self.look_around()?;
+            self.check_signals_and_mode()?;
         }
     }
 
@@ -500,16 +516,16 @@ impl<'a, V: VmContext> Call<'a, V> {
     pub(super) fn wait_until_ready(&mut self, ready: Ready) -> Result<(), Error> {
         let mut wait = Wait::new(ready);
         while wait.once(self)? != Wake::Ready {
-            self.look_around()?;
+            self.check_signals_and_mode()?;
         }
         Ok(())
     }
 
     /// Sleeps, longer each time, until a signal comes or the time is up. For calls whose
     /// readiness poll(2) does not report.
-    pub(super) fn sleep(&mut self, nap: &mut Nap) -> Result<(), Error> {
-        nap.0.sleep(self)?;
-        self.look_around()
+    pub(super) fn sleep(&mut self, wait: &mut Wait) -> Result<(), Error> {
+        wait.sleep(self)?;
+        self.check_signals_and_mode()
     }
 
     /// Returns the error of a system call that failed for good, and records it, because it
@@ -537,11 +553,11 @@ impl<'a, V: VmContext> Call<'a, V> {
 
     /// Runs signal handlers, which may do anything to the socket, and reads the socket's
     /// mode again.
-    pub(super) fn look_around(&mut self) -> Result<(), Error> {
+    pub(super) fn check_signals_and_mode(&mut self) -> Result<(), Error> {
         self.vm.check_signals()?;
         let timeout = self.socket.timeout();
-        if timeout != self.timeout && !self.keeps_mode {
-            self.timeout = timeout;
+        if timeout != self.socket_timeout && !self.keeps_mode {
+            self.socket_timeout = timeout;
             // A deadline is kept: a call that began with one ends then.
             if self.deadline.timeout() == Timeout::Blocking {
                 self.deadline.set_timeout(timeout);
@@ -577,8 +593,8 @@ impl<'a, V: VmContext> Call<'a, V> {
 
     /// Applies the descriptor's own settings to a blocking call: EAGAIN if another owner
     /// made it non-blocking; SO_RCVTIMEO or SO_SNDTIMEO as a further deadline.
-    pub(super) fn heed_the_descriptor(&mut self, ready: Ready) -> Result<(), Error> {
-        if mem::replace(&mut self.is_heeded, true) {
+    pub(super) fn apply_descriptor_settings(&mut self, ready: Ready) -> Result<(), Error> {
+        if mem::replace(&mut self.settings_applied, true) {
             return Ok(());
         }
         let guard = self.acquire()?;

@@ -1,7 +1,7 @@
 //! close(2), and the wait for the peer of a socket that lingers ([`linger`](super::linger)).
 
 use super::call::Call;
-use super::wait::Nap;
+use super::wait::{Ready, Wait};
 use super::{Deadline, Error, Timeout, VmContext};
 use crate::sys::{self, sockopt};
 use nix::libc;
@@ -39,14 +39,14 @@ impl<V: VmContext> Call<'_, V> {
     fn wait_for_peer(&mut self, time: Duration) -> Result<(), Error> {
         let control = &self.socket.control;
         self.deadline = Deadline::new(Timeout::After(time), control);
-        let mut nap = Nap::default();
+        let mut wait = Wait::new(Ready::Unknown);
         loop {
             let guard = self.acquire()?;
             if !is_sending(guard.fd()) {
                 return Ok(());
             }
             drop(guard);
-            self.sleep(&mut nap)?;
+            self.sleep(&mut wait)?;
         }
     }
 }

@@ -15,7 +15,8 @@
 //! earlier call had begun the connect, or EAGAIN for unix sockets.
 
 use super::call::Call;
-use super::wait::{Nap, Ready};
+use super::marks::Mark;
+use super::wait::{Ready, Wait};
 use super::{Error, Event, Socket, Timeout, VmContext};
 use crate::policy::Permitted;
 use crate::sockaddr::SockAddr;
@@ -30,7 +31,8 @@ impl<V: VmContext> Call<'_, V> {
     pub(crate) fn connect(&mut self, target: &Permitted<SockAddr>) -> Result<(), Error> {
         self.socket.control.limits.may_connect()?;
         let connected = self.attempt_connect(target);
-        self.socket.set_unfinished(connected.is_err());
+        let marks = &self.socket.marks;
+        marks.put(Mark::UNFINISHED, connected.is_err());
         if self.socket.control.observer.is_hooked() {
             self.socket.report_connect(target.get(), &connected);
         }
@@ -42,8 +44,8 @@ impl<V: VmContext> Call<'_, V> {
         if target.get().family() == libc::AF_UNIX {
             return self.connect_unix(target, waits);
         }
-        let was_begun =
-            self.socket.is_unfinished() && self.socket.with(|fd| Ok(sys::socket::may_block(fd)))?;
+        let was_begun = self.socket.marks.has(Mark::UNFINISHED)
+            && self.socket.with(|fd| Ok(sys::socket::may_block(fd)))?;
         match self.bounded(|fd| sys::socket::connect(fd, target))? {
             Err(Errno::EINTR) if !waits => Err(Errno::EINPROGRESS.into()),
             Err(Errno::EALREADY) if !self.is_blocking() => Err(Errno::EALREADY.into()),
@@ -51,7 +53,7 @@ impl<V: VmContext> Call<'_, V> {
                 if self.socket.control.observer.is_hooked() {
                     self.socket.begin_connect(target.get());
                 }
-                self.look_around()?;
+                self.check_signals_and_mode()?;
                 let goes_on = if was_begun || errno == Errno::EALREADY {
                     Errno::EALREADY
                 } else {
@@ -68,19 +70,19 @@ impl<V: VmContext> Call<'_, V> {
     /// With a timeout the result is EAGAIN, because poll(2) cannot report when there is
     /// room.
     fn connect_unix(&mut self, target: &Permitted<SockAddr>, waits: bool) -> Result<(), Error> {
-        let mut nap = Nap::default();
+        let mut wait = Wait::new(Ready::Unknown);
         loop {
             match self.bounded(|fd| sys::socket::connect(fd, target))? {
                 // Nothing has begun.
                 Err(Errno::EINTR) if waits => {
-                    self.look_around()?;
+                    self.check_signals_and_mode()?;
                     if self.is_blocking() {
-                        self.heed_the_descriptor(Ready::Write)?;
+                        self.apply_descriptor_settings(Ready::Write)?;
                     }
                 }
                 // Another owner has made the descriptor non-blocking meanwhile.
-                Err(Errno::EAGAIN) if self.is_blocking() && self.is_heeded => {
-                    self.sleep(&mut nap)?;
+                Err(Errno::EAGAIN) if self.is_blocking() && self.settings_applied => {
+                    self.sleep(&mut wait)?;
                 }
                 Err(Errno::EINTR) => return Err(Errno::EAGAIN.into()),
                 connected => return connected.map_err(Error::from),
@@ -96,7 +98,7 @@ impl<V: VmContext> Call<'_, V> {
         goes_on: Errno,
     ) -> Result<(), Error> {
         if self.is_blocking() {
-            match self.heed_the_descriptor(Ready::Write) {
+            match self.apply_descriptor_settings(Ready::Write) {
                 Err(Error::Errno(Errno::EAGAIN)) => return Err(goes_on.into()),
                 heeded => heeded?,
             }
@@ -145,13 +147,13 @@ impl Socket {
     /// Reports once that a connect goes on in the background.
     #[cold]
     fn begin_connect(&self, address: &SockAddr) {
-        if self.is_connecting() {
+        if self.marks.has(Mark::CONNECTING) {
             return;
         }
         // The peer is set first, for threads that see the mark.
         self.control.observer.remember_peer(self.id, address);
-        self.unmark_reported();
-        if self.mark_connecting() {
+        self.marks.clear(Mark::REPORTED);
+        if self.marks.set(Mark::CONNECTING) {
             self.emit_connect(address, None);
         }
     }
@@ -161,12 +163,12 @@ impl Socket {
     fn report_connect(&self, address: &SockAddr, connected: &Result<(), Error>) {
         let errno = match connected {
             // This call returned the result of an earlier connect in the background.
-            Ok(()) if self.unmark_reported() => return,
+            Ok(()) if self.marks.clear(Mark::REPORTED) => return,
             Ok(()) => return self.end_connect(address, Ok(())),
             Err(Error::Errno(Errno::EINPROGRESS)) => return self.begin_connect(address),
             // A connect of an earlier call goes on.
             Err(Error::Errno(Errno::EALREADY)) => return,
-            Err(Error::Errno(Errno::EISCONN)) if self.is_connecting() => {
+            Err(Error::Errno(Errno::EISCONN)) if self.marks.has(Mark::CONNECTING) => {
                 return self.end_connect(address, Ok(()));
             }
             Err(Error::Errno(errno)) => *errno,
@@ -223,7 +225,7 @@ impl Socket {
 
     /// Records the value of SO_ERROR (socket(7)). It is also 0 while a connect goes on.
     pub(super) fn saw_socket_error(&self, fd: BorrowedFd<'_>, error: i32) {
-        if self.control.observer.is_hooked() && self.is_connecting() {
+        if self.control.observer.is_hooked() && self.marks.has(Mark::CONNECTING) {
             match error {
                 0 if sys::socket::getpeername(fd).is_err() => {}
                 0 => self.saw_end(Ok(())),
@@ -235,7 +237,7 @@ impl Socket {
     fn saw_end(&self, connected: Result<(), Errno>) {
         if let Some(address) = self.forget_connect() {
             if connected.is_ok() {
-                self.mark_reported();
+                self.marks.set(Mark::REPORTED);
             }
             self.end_connect(&address, connected);
         }
@@ -244,7 +246,7 @@ impl Socket {
     /// Forgets the connect that goes on in the background. Returns its peer, if there was
     /// one.
     pub(super) fn forget_connect(&self) -> Option<SockAddr> {
-        let forgotten = self.unmark_connecting();
+        let forgotten = self.marks.clear(Mark::CONNECTING);
         forgotten.then(|| self.control.observer.forget_peer(self.id))?
     }
 }

@@ -352,9 +352,9 @@ impl Ledger {
     }
 
     /// Makes a descriptor loose. Returns its number, and the ticket that distinguishes it
-    /// from later descriptors with that number. Drops the descriptor if the permits are
+    /// from later descriptors with that number; no ticket if a socket has the number. Drops the descriptor if the permits are
     /// withdrawn.
-    pub(crate) fn give(&self, moving: Moving) -> Result<(RawFd, Ticket), Limit> {
+    pub(crate) fn give(&self, moving: Moving) -> Result<(RawFd, Option<Ticket>), Limit> {
         let Moving {
             fd,
             bound,
@@ -368,7 +368,7 @@ impl Ledger {
         let other = self.listed(number);
         if other.is_some_and(|other| other.descriptor.number() == number) {
             fd.forget();
-            return Ok((number, Ticket(0)));
+            return Ok((number, None));
         }
         let mut entries = self.lock();
         if self.permits.are_withdrawn() {
@@ -391,7 +391,7 @@ impl Ledger {
         if let Some(before) = before {
             before.fd.forget();
         }
-        Ok((number, ticket))
+        Ok((number, Some(ticket)))
     }
 
     /// Moves the loose descriptor with this number out. `None` if there is none: the number
@@ -402,7 +402,8 @@ impl Ledger {
     }
 
     /// Moves the descriptor of a ticket out, unless it was moved out meanwhile.
-    pub(crate) fn reclaim(&self, fd: RawFd, ticket: Ticket) -> Option<Moving> {
+    pub(crate) fn reclaim(&self, fd: RawFd, ticket: Option<Ticket>) -> Option<Moving> {
+        let ticket = ticket?;
         let found = {
             let mut entries = self.lock();
             if entries.loose.get(&fd)?.ticket != ticket {

@@ -10,7 +10,7 @@
 use super::wake::Waiters;
 use super::{Control, Deadline, Error, ResolveError, VmContext, wait};
 use crate::sys::fork::{self, PerProcess};
-use crate::sys::signal::Blocked;
+use crate::sys::signal::BlockedSignals;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -100,7 +100,7 @@ impl Pool {
     }
 
     /// Removes a look-up from the queue, unless it has begun.
-    fn give_up(&self, number: u64) {
+    fn cancel(&self, number: u64) {
         let mut queue = lock(&self.queue);
         let at = queue.jobs.iter().position(|(other, _)| *other == number);
         let given_up = at.and_then(|at| queue.jobs.remove(at));
@@ -136,7 +136,7 @@ impl Pool {
 /// Returns false if the thread cannot be started.
 fn spawn(task: impl FnOnce() + Send + 'static) -> bool {
     // A new thread has the signal mask of the thread that started it.
-    let _blocked = Blocked::new();
+    let _blocked = BlockedSignals::new();
     let thread = std::thread::Builder::new()
         .name("socket-resolver".to_owned())
         .spawn(task);
@@ -199,7 +199,7 @@ pub(super) fn in_background<T: Send + 'static>(
     if let Err(error) = waited {
         // Not in a child process, where the pool's lock may be held for ever.
         if fork::generation() == generation {
-            pool.give_up(number);
+            pool.cancel(number);
         }
         return Err(error);
     }

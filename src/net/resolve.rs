@@ -5,8 +5,8 @@
 //! runs on one of the interpreter's [look-up threads](super::lookups), and the caller
 //! waits for it with a timeout and interrupts, as for a socket.
 
+use super::host_resolver::{self, Localhost, NO_RECOVERY};
 use super::lookups::in_background;
-use super::resolver::{self, Localhost, NO_RECOVERY};
 use super::{Control, Deadline, Error, Event, ResolveError, Resolver, VmContext};
 use crate::sockaddr::SockAddr;
 use crate::sockaddr::inet::{BROADCAST, HostLiteral, family_of, is_below_localhost, pton4, pton6};
@@ -59,14 +59,12 @@ pub(crate) fn addresses<V: VmContext>(
         flags: query.flags | if is_literal { libc::AI_NUMERICHOST } else { 0 },
         ..query
     };
-    let resolver = if is_literal {
-        None
-    } else {
-        resolver_of(control, query.host.as_deref())
-    };
+    let name = query.host.as_deref().filter(|_| !is_literal);
+    let resolver = name.and_then(|name| resolver_of(control, name));
     // A literal is no name, so there is no event, though its service may be looked up.
-    let wanted = control.observer.is_hooked() && !is_literal;
-    let reported = query.host.clone().filter(|_| wanted);
+    let reported = name
+        .filter(|_| control.observer.is_hooked())
+        .map(CStr::to_owned);
     let found =
         in_background(
             vm,
@@ -74,8 +72,8 @@ pub(crate) fn addresses<V: VmContext>(
             deadline,
             ResolveError::of_address,
             move || match resolver {
-                Some(resolver) if query.host.is_some() => resolver::addresses(&*resolver, &query),
-                _ => Ok(netdb::getaddrinfo(&query)?),
+                Some(resolver) => host_resolver::addresses(&*resolver, &query),
+                None => Ok(netdb::getaddrinfo(&query)?),
             },
         );
     if let Some(host) = reported {
@@ -148,7 +146,7 @@ pub(crate) fn getnameinfo<V: VmContext>(
             deadline,
             ResolveError::of_address,
             move || match resolver {
-                Some(resolver) => resolver::getnameinfo(&*resolver, &address, flags),
+                Some(resolver) => host_resolver::getnameinfo(&*resolver, &address, flags),
                 None => Ok(netdb::getnameinfo(&address, flags)?),
             },
         );
@@ -196,7 +194,7 @@ pub(crate) fn gethostbyname<V: VmContext>(
             addresses: vec![ip],
         });
     }
-    let resolver = resolver_of(control, Some(&name));
+    let resolver = resolver_of(control, &name);
     let reported = control.observer.is_hooked().then(|| name.clone());
     let found = in_background(
         vm,
@@ -204,7 +202,7 @@ pub(crate) fn gethostbyname<V: VmContext>(
         deadline,
         ResolveError::of_host,
         move || match resolver {
-            Some(resolver) => resolver::gethostbyname(&*resolver, &name),
+            Some(resolver) => host_resolver::gethostbyname(&*resolver, &name),
             None => Ok(netdb::gethostbyname(&name)?),
         },
     );
@@ -228,7 +226,7 @@ pub(crate) fn gethostbyaddr<V: VmContext>(
         deadline,
         ResolveError::of_host,
         move || match resolver {
-            Some(resolver) => resolver::gethostbyaddr(&*resolver, address),
+            Some(resolver) => host_resolver::gethostbyaddr(&*resolver, address),
             None => Ok(netdb::gethostbyaddr(address)?),
         },
     );
@@ -240,8 +238,8 @@ pub(crate) fn gethostbyaddr<V: VmContext>(
 
 /// Returns the resolver that is asked for a name instead of the system, if any: the
 /// host's, or [`Localhost`] for names below `localhost` (RFC 6761, 6.3).
-fn resolver_of(control: &Control, name: Option<&CStr>) -> Option<Arc<dyn Resolver>> {
-    if name.is_some_and(|name| is_below_localhost(name.to_bytes())) {
+fn resolver_of(control: &Control, name: &CStr) -> Option<Arc<dyn Resolver>> {
+    if is_below_localhost(name.to_bytes()) {
         Some(Arc::new(Localhost))
     } else {
         control.resolver()

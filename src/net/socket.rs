@@ -2,6 +2,7 @@
 
 use super::busy_poll::BusyPoll;
 use super::ledger::{Moving, Permit};
+use super::marks::{Mark, Marks};
 use super::observer::SocketId;
 use super::wake::Waiters;
 use super::{Control, Deadline, Event, Timeout};
@@ -14,7 +15,7 @@ use nix::errno::Errno;
 use nix::libc;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A descriptor with its timeout, family, type and protocol, and the threads that wait
@@ -28,9 +29,7 @@ pub(crate) struct Socket {
     family: AtomicI32,
     socket_type: AtomicI32,
     protocol: AtomicI32,
-    /// [`SHUT_READ`] and [`SHUT_WRITE`], which the kernel does not report; [`CONNECTING`]
-    /// and [`REPORTED`].
-    marks: AtomicU8,
+    pub(super) marks: Marks,
     pub(crate) waiters: Waiters,
     pub(super) busy_poll: BusyPoll,
     pub(crate) control: Arc<Control>,
@@ -39,23 +38,6 @@ pub(crate) struct Socket {
     pub(crate) received: AtomicU64,
     pub(crate) sent: AtomicU64,
 }
-
-/// Marks of the halves that the script has shut (shutdown(2)).
-const SHUT_READ: u8 = 1;
-const SHUT_WRITE: u8 = 2;
-
-/// Mark of a connect that goes on in the background and whose end the host wants to
-/// hear of.
-const CONNECTING: u8 = 4;
-/// Mark that the host was told of the end of that connect.
-const REPORTED: u8 = 8;
-
-/// Marks of SO_REUSEADDR and SO_REUSEPORT, which the kernel gets with bind(2).
-const REUSE_ADDRESS: u8 = 16;
-const REUSE_PORT: u8 = 32;
-
-/// Mark of a connect whose last call did not succeed, so that it may go on.
-const UNFINISHED: u8 = 64;
 
 impl Socket {
     /// Makes a socket without a descriptor.
@@ -66,7 +48,7 @@ impl Socket {
             family: AtomicI32::new(0),
             socket_type: AtomicI32::new(0),
             protocol: AtomicI32::new(0),
-            marks: AtomicU8::new(0),
+            marks: Marks::default(),
             waiters: Waiters::new(),
             busy_poll: BusyPoll::new(),
             control,
@@ -106,7 +88,7 @@ impl Socket {
         self.family.store(spec.family, Ordering::Relaxed);
         self.socket_type.store(spec.socket_type, Ordering::Relaxed);
         self.protocol.store(spec.protocol, Ordering::Relaxed);
-        self.marks.store(0, Ordering::Relaxed);
+        self.marks.reset();
         self.set_timeout(timeout);
         self.control.opened(self, permit);
         if self.control.ledger.permits.are_withdrawn() {
@@ -166,19 +148,19 @@ impl Socket {
     pub(crate) fn shutdown(&self, how: i32) -> Result<(), Errno> {
         let guard = self.acquire()?;
         sys::socket::shutdown(guard.fd(), how)?;
-        let halves = match how {
-            libc::SHUT_RD => SHUT_READ,
-            libc::SHUT_WR => SHUT_WRITE,
-            _ => SHUT_READ | SHUT_WRITE,
-        };
-        self.marks.fetch_or(halves, Ordering::Release);
+        if how != libc::SHUT_WR {
+            self.marks.set(Mark::SHUT_READ);
+        }
+        if how != libc::SHUT_RD {
+            self.marks.set(Mark::SHUT_WRITE);
+        }
         self.waiters.wake_all();
         Ok(())
     }
 
     /// Returns a value that changes when another half is shut.
-    pub(super) fn shut(&self) -> u8 {
-        self.marks.load(Ordering::Acquire) & (SHUT_READ | SHUT_WRITE)
+    pub(super) fn shut(&self) -> [bool; 2] {
+        [Mark::SHUT_READ, Mark::SHUT_WRITE].map(|half| self.marks.has(half))
     }
 
     /// Adds MSG_NOSIGNAL to the flags of a script's send, unless the host lets the
@@ -221,65 +203,6 @@ impl Socket {
             self.saw_connection();
             self.control.observer.emit(&Event::Sent { id, bytes });
         }
-    }
-
-    /// Sets CONNECTING. Returns false if it was set.
-    pub(super) fn mark_connecting(&self) -> bool {
-        self.marks.fetch_or(CONNECTING, Ordering::Relaxed) & CONNECTING == 0
-    }
-
-    /// Records whether the last connect(2) may still go on.
-    #[inline]
-    pub(super) fn set_unfinished(&self, on: bool) {
-        if on != self.is_unfinished() {
-            self.set_mark(UNFINISHED, on);
-        }
-    }
-
-    #[inline]
-    pub(super) fn is_unfinished(&self) -> bool {
-        self.marks.load(Ordering::Relaxed) & UNFINISHED != 0
-    }
-
-    /// Sets a mark, or clears it.
-    pub(super) fn set_mark(&self, mark: u8, on: bool) {
-        if on {
-            self.marks.fetch_or(mark, Ordering::Relaxed);
-        } else {
-            self.marks.fetch_and(!mark, Ordering::Relaxed);
-        }
-    }
-
-    /// Returns the mark of an option that may be deferred, and whether it is set.
-    pub(super) fn deferred(&self, level: i32, name: i32) -> Option<(u8, bool)> {
-        let mark = match (level, name) {
-            (libc::SOL_SOCKET, libc::SO_REUSEADDR) => REUSE_ADDRESS,
-            (libc::SOL_SOCKET, libc::SO_REUSEPORT) => REUSE_PORT,
-            _ => return None,
-        };
-        Some((mark, self.marks.load(Ordering::Relaxed) & mark != 0))
-    }
-
-    /// Sets REPORTED. The next connect(2) may report the end of the connect once more.
-    pub(super) fn mark_reported(&self) {
-        self.marks.fetch_or(REPORTED, Ordering::Relaxed);
-    }
-
-    /// Clears REPORTED; returns whether it was set.
-    pub(super) fn unmark_reported(&self) -> bool {
-        self.marks.fetch_and(!REPORTED, Ordering::Relaxed) & REPORTED != 0
-    }
-
-    /// Tells whether a connect goes on in the background.
-    pub(super) fn is_connecting(&self) -> bool {
-        self.marks.load(Ordering::Relaxed) & CONNECTING != 0
-    }
-
-    /// Clears CONNECTING; returns whether it was set.
-    pub(super) fn unmark_connecting(&self) -> bool {
-        // Nearly always it is not set.
-        self.is_connecting()
-            && self.marks.fetch_and(!CONNECTING, Ordering::Relaxed) & CONNECTING != 0
     }
 
     /// Returns the bytes received and sent so far.

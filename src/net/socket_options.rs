@@ -1,5 +1,6 @@
 //! Addresses, options and flags of a socket: system calls that never wait.
 
+use super::marks::Mark;
 use super::{Socket, low_water};
 use crate::policy::Permitted;
 use crate::sockaddr::SockAddr;
@@ -20,24 +21,20 @@ impl Socket {
     /// a script that may bind.
     pub(crate) fn bind(&self, target: &Permitted<SockAddr>) -> Result<(), Errno> {
         let guard = self.acquire()?;
-        let deferred = REUSE.map(|name| (name, self.deferred(libc::SOL_SOCKET, name)));
+        let deferred = REUSE.map(|name| self.keeps(libc::SOL_SOCKET, name).then_some(name));
         let set = |on: bool| {
-            deferred
-                .into_iter()
-                .filter(|(_, deferred)| matches!(deferred, Some((_, true))))
-                .try_for_each(|(name, _)| {
-                    let on = i32::from(on).to_ne_bytes();
-                    sockopt::set(guard.fd(), libc::SOL_SOCKET, name, &on)
-                })
+            deferred.into_iter().flatten().try_for_each(|name| {
+                let on = i32::from(on).to_ne_bytes();
+                sockopt::set(guard.fd(), libc::SOL_SOCKET, name, &on)
+            })
         };
         let bound = set(true).and_then(|()| sys::socket::bind(guard.fd(), target));
         if bound.is_err() {
             set(false)?;
         } else {
             guard.set_bound();
-            for (mark, _) in deferred.into_iter().filter_map(|(_, deferred)| deferred) {
-                self.set_mark(mark, false);
-            }
+            self.marks.clear(Mark::REUSE_ADDRESS);
+            self.marks.clear(Mark::REUSE_PORT);
         }
         bound
     }
@@ -96,7 +93,7 @@ impl Socket {
     fn keeps(&self, level: i32, name: i32) -> bool {
         match (level, name) {
             (libc::SOL_SOCKET, libc::SO_LINGER) => self.is_lingering(),
-            _ => matches!(self.deferred(level, name), Some((_, true))),
+            _ => Mark::of_deferred(level, name).is_some_and(|mark| self.marks.has(mark)),
         }
     }
 
@@ -158,11 +155,11 @@ impl Socket {
             let port = own.and_then(|own| own.ip()).map_or(0, |(_, port)| port);
             Some((group, port))
         })?;
-        if let Some((mark, _)) = self.deferred(level, name)
+        if let Some(mark) = Mark::of_deferred(level, name)
             && self.defers(&guard)
         {
             let value = value.first_chunk().ok_or(Errno::EINVAL)?;
-            self.set_mark(mark, i32::from_ne_bytes(*value) != 0);
+            self.marks.put(mark, i32::from_ne_bytes(*value) != 0);
             return Ok(());
         }
         low_water::note_option(level, name);

@@ -83,7 +83,7 @@ impl From<usize> for Part {
 }
 
 /// Result of recvmsg(2) beside the data.
-pub(crate) struct Received {
+pub(crate) struct ReceivedMessage {
     /// Number of bytes that arrived.
     pub(crate) len: usize,
     /// The flags of the last message.
@@ -189,7 +189,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         size: usize,
         control: ControlBuffer,
         flags: MessageFlags,
-    ) -> Result<(Vec<u8>, Received), Error> {
+    ) -> Result<(Vec<u8>, ReceivedMessage), Error> {
         let mut buffer = Buffer::new(size).ok_or(Error::NoMemory)?;
         let received = self.receive_message(size, control, flags, |attempt, room| {
             attempt.run(|fd| buffer.recvmsg(fd, room.control, room.filled, room.flags, room.sender))
@@ -203,7 +203,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         memory: &impl ReceiveBuffer,
         control: ControlBuffer,
         flags: MessageFlags,
-    ) -> Result<Received, Error> {
+    ) -> Result<ReceivedMessage, Error> {
         self.receive_message(memory.len(), control, flags, |attempt, room| {
             let (filled, flags) = (room.filled, room.flags);
             let receive = |fd: BorrowedFd<'_>, bytes: &mut [u8]| {
@@ -350,7 +350,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         self.socket.control.limits.may_send()?;
         let raises_sigpipe = self.socket.control.raises_sigpipe();
         // Waits even if another owner made the descriptor non-blocking, as in CPython.
-        self.is_heeded = true;
+        self.settings_applied = true;
         let sent = self.retry_bounded(Ready::Write, |fd| {
             let send = || sendfile::sendfile(fd, file, offset, count);
             if raises_sigpipe {
@@ -382,7 +382,8 @@ impl<'a, V: VmContext> Call<'a, V> {
         }
     }
 
-    /// Returns true if the call goes on until all bytes have moved.
+    /// Returns true if the call goes on until all bytes have moved: on a stream, if it waits
+    /// without a timeout.
     fn is_blocking_stream(&self) -> bool {
         self.socket.socket_type() == libc::SOCK_STREAM
             && self.deadline.timeout() == Timeout::Blocking
@@ -459,14 +460,17 @@ impl<'a, V: VmContext> Call<'a, V> {
         size: usize,
         mut control: ControlBuffer,
         flags: MessageFlags,
-        mut attempt: impl FnMut(&mut Attempt<'_, 'a, V>, Room<'_>) -> Result<message::Received, Errno>,
-    ) -> Result<Received, Error> {
+        mut attempt: impl FnMut(
+            &mut Attempt<'_, 'a, V>,
+            MessageRoom<'_>,
+        ) -> Result<message::Received, Errno>,
+    ) -> Result<ReceivedMessage, Error> {
         let mut sender = SockAddr::empty();
         let mut message_flags = 0;
         let len = self.receive(size, flags, |this, filled, flags| {
             // Ancillary data of the first part is kept unless more comes.
             let mut later = ControlBuffer::default();
-            let room = Room {
+            let room = MessageRoom {
                 control: match filled {
                     0 => &mut control,
                     _ => {
@@ -490,7 +494,7 @@ impl<'a, V: VmContext> Call<'a, V> {
                 is_last: control.has_descriptors(),
             })
         })?;
-        Ok(Received {
+        Ok(ReceivedMessage {
             len,
             flags: message_flags,
             control,
@@ -662,7 +666,7 @@ impl Socket {
 }
 
 /// Buffers of one recvmsg(2). A call may need several.
-struct Room<'a> {
+struct MessageRoom<'a> {
     control: &'a mut ControlBuffer,
     /// Number of bytes that arrived before.
     filled: usize,

@@ -5,7 +5,7 @@ use super::wake::{Registration, Waiters};
 use super::{Call, Control, Deadline, Error, VmContext};
 use crate::sys;
 use crate::sys::fork;
-use crate::sys::signal::{self, Blocked as BlockedSignals};
+use crate::sys::signal::{self, BlockedSignals};
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -67,22 +67,13 @@ pub(super) enum Wake {
     Signal,
 }
 
-/// Mode of the next attempt.
+/// Kind of the next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(super) enum NextAttempt {
     /// The attempt does not block: MSG_DONTWAIT, or a descriptor in non-blocking mode.
-    DontWait,
+    AtOnce,
     /// The attempt may block in the kernel, and is interrupted at intervals.
     Bounded,
-}
-
-/// The sleeps of one call.
-pub(super) struct Nap(pub(super) Wait);
-
-impl Default for Nap {
-    fn default() -> Self {
-        Self(Wait::new(Ready::Unknown))
-    }
 }
 
 /// The waits of one call.
@@ -95,10 +86,10 @@ pub(super) struct Wait {
     pub(super) was_ready: bool,
     /// A signal that is not a wake-up ended a poll.
     pub(super) has_signal: bool,
-    /// Duration of the last sleep.
-    pause: Duration,
+    /// Duration of the last sleep, which the next one doubles.
+    back_off: Duration,
     /// The socket's [`shut`](Socket::shut) before the last attempt.
-    shut: u8,
+    shut: [bool; 2],
 }
 
 impl Wait {
@@ -108,32 +99,35 @@ impl Wait {
             is_short: true,
             was_ready: false,
             has_signal: false,
-            pause: Duration::ZERO,
-            shut: 0,
+            back_off: Duration::ZERO,
+            shut: [false; 2],
         }
     }
 
-    /// Waits until there is a reason for the next attempt; returns its mode.
-    pub(super) fn next<V: VmContext>(&mut self, call: &mut Call<'_, V>) -> Result<Mode, Error> {
+    /// Waits until there is a reason for the next attempt; returns its kind.
+    pub(super) fn next<V: VmContext>(
+        &mut self,
+        call: &mut Call<'_, V>,
+    ) -> Result<NextAttempt, Error> {
         self.has_signal = false;
         if self.is_short {
             match self.once(call)? {
                 // A signal may end the call, before its handler runs.
-                Wake::Ready | Wake::Signal => return Ok(Mode::DontWait),
+                Wake::Ready | Wake::Signal => return Ok(NextAttempt::AtOnce),
                 // The socket is not ready, so the next step is a longer wait, not an
                 // attempt.
-                Wake::Elapsed | Wake::Notified => call.look_around()?,
+                Wake::Elapsed | Wake::Notified => call.check_signals_and_mode()?,
             }
         }
         if call.is_blocking() {
-            call.heed_the_descriptor(self.ready)?;
+            call.apply_descriptor_settings(self.ready)?;
             if mem::take(&mut self.was_ready) {
                 // poll(2) was wrong, so a blocking attempt decides.
-                return Ok(Mode::Bounded);
+                return Ok(NextAttempt::Bounded);
             }
         }
         self.once(call)?;
-        Ok(Mode::DontWait)
+        Ok(NextAttempt::AtOnce)
     }
 
     /// Waits once, until the socket is ready or another check is due.
@@ -148,7 +142,7 @@ impl Wait {
                 // The attempt after the last wait failed, otherwise there would be no
                 // further wait.
                 self.sleep(call)?;
-                call.look_around()?;
+                call.check_signals_and_mode()?;
             }
             self.poll(call)?
         };
@@ -192,7 +186,7 @@ impl Wait {
             socket.busy_poll.was_in_vain();
             poll(left - busy)
         });
-        wake(polled.map(|ready| ready as usize), wake_ups)
+        reason_of(polled.map(|ready| ready as usize), wake_ups)
     }
 
     /// Polls until the socket is ready, a signal comes or the time is up. If poll(2) may
@@ -205,16 +199,16 @@ impl Wait {
         let limit = may_miss.then_some(INTERVAL);
         let start = Instant::now();
         let wake = self.until_signal(call, Some(self.ready.events()), limit)?;
-        if start.elapsed() > self.pause {
-            self.pause = Duration::ZERO;
+        if start.elapsed() > self.back_off {
+            self.back_off = Duration::ZERO;
         }
         Ok(wake)
     }
 
     /// Sleeps, twice as long each time. For waits in which poll(2) does not help.
     pub(super) fn sleep<V: VmContext>(&mut self, call: &mut Call<'_, V>) -> Result<Wake, Error> {
-        self.pause = (self.pause * 2).clamp(PAUSE, INTERVAL);
-        self.until_signal(call, None, Some(self.pause))
+        self.back_off = (self.back_off * 2).clamp(PAUSE, INTERVAL);
+        self.until_signal(call, None, Some(self.back_off))
     }
 
     /// Polls for `events`, or only for signals, and misses no signal.
@@ -227,7 +221,7 @@ impl Wait {
         let socket = call.socket;
         let _registered = register(&socket.waiters, &socket.control);
         let generation = fork::generation();
-        call.look_around()?;
+        call.check_signals_and_mode()?;
         let signals = BlockedSignals::new()?;
         // A signal may have come since the last check.
         call.vm.check_signals()?;
@@ -259,17 +253,17 @@ impl Wait {
             drop(signals);
             polled
         });
-        wake(polled, wake_ups)
+        reason_of(polled, wake_ups)
     }
 }
 
-/// Converts the result of a poll. `wake_ups` is the thread's number of wake-ups before
+/// Returns the reason why a poll ended. `wake_ups` is the thread's number of wake-ups before
 /// it.
-fn wake(polled: Result<usize, Errno>, wake_ups: u32) -> Result<Wake, Error> {
+fn reason_of(polled: Result<usize, Errno>, wake_ups: u32) -> Result<Wake, Error> {
     match polled {
         Ok(0) => Ok(Wake::Elapsed),
         Ok(_) => Ok(Wake::Ready),
-        Err(Errno::EINTR) if signal::was_another(wake_ups) => Ok(Wake::Signal),
+        Err(Errno::EINTR) if signal::had_other_signal(wake_ups) => Ok(Wake::Signal),
         Err(Errno::EINTR) => Ok(Wake::Notified),
         Err(errno) => Err(errno.into()),
     }
@@ -303,6 +297,9 @@ pub(super) fn wait_until(
             drop(signals);
             polled
         });
-        wake(polled, 0)?;
+        match polled {
+            Err(errno) if errno != Errno::EINTR => return Err(errno.into()),
+            _ => {}
+        }
     }
 }

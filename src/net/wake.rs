@@ -59,14 +59,14 @@ impl Drop for Registration<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::signal::Blocked;
+    use crate::sys::signal::BlockedSignals;
     use nix::errno::Errno;
     use std::time::Duration;
 
     #[test]
     fn only_registered_threads_are_interrupted() {
         let waiters = Waiters::new();
-        let blocked = Blocked::new().unwrap();
+        let blocked = BlockedSignals::new().unwrap();
         let wait = || blocked.poll(&mut [], Some(Duration::from_millis(1)));
         drop(waiters.register());
         waiters.wake_all();

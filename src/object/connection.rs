@@ -125,13 +125,13 @@ pub(super) fn address_object(
     address::to_python(vm, address, zelf.socket.protocol())
 }
 
-pub(super) fn bind(zelf: &Py<BaseSocket>, address: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
+fn bind(zelf: &Py<BaseSocket>, address: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
     let target = destination(zelf, address, "bind", Operation::Bind, vm)?;
     audit::bind(vm, zelf.as_object(), address)?;
     vm.allow_threads(|| zelf.socket.bind(&target)).or_raise(vm)
 }
 
-pub(super) fn listen(zelf: &Py<BaseSocket>, backlog: Backlog, vm: &VirtualMachine) -> PyResult<()> {
+fn listen(zelf: &Py<BaseSocket>, backlog: Backlog, vm: &VirtualMachine) -> PyResult<()> {
     // The kernel gives an unbound socket a port, which is a bind. The policy is not
     // asked again about an address that bind() has checked.
     let gate = &zelf.state.runtime.gate;
@@ -187,8 +187,8 @@ pub(super) fn accept(
         (connection, address_object(zelf, &peer, vm)?)
     };
     let replaced = replaced_function(zelf, "getdefaulttimeout", vm)?;
-    let is_plain = |object: &PyObject| object.downcast_ref().is_some_and(is_plain);
-    if replaced.is_none() && is_plain(zelf.as_object()) && is_plain(&connection) {
+    let is_native = connection.downcast_ref().is_some_and(is_plain);
+    if replaced.is_none() && is_plain(zelf) && is_native {
         return Ok((connection, peer));
     }
     let has_default = match replaced {
@@ -208,7 +208,7 @@ pub(super) fn accept(
     Ok((connection, peer))
 }
 
-pub(super) fn connect(
+fn connect(
     zelf: &Py<BaseSocket>,
     address: &PyObject,
     vm: &VirtualMachine,
@@ -244,11 +244,7 @@ fn connect_to(
 
 /// Connects; returns the errno number of the system calls (`connect_ex`). Errors before
 /// the system calls, and exceptions of signal handlers, are raised.
-pub(super) fn connect_ex(
-    zelf: &Py<BaseSocket>,
-    address: &PyObject,
-    vm: &VirtualMachine,
-) -> PyResult<i32> {
+fn connect_ex(zelf: &Py<BaseSocket>, address: &PyObject, vm: &VirtualMachine) -> PyResult<i32> {
     let target = connect_target(zelf, address, "connect_ex", vm)?;
     call(vm, &zelf.socket, |call| match call.connect(&target) {
         Ok(()) => Ok(0),
@@ -269,16 +265,16 @@ fn connect_target(
     Ok(target)
 }
 
-pub(super) fn shutdown(zelf: &Py<BaseSocket>, how: i32, vm: &VirtualMachine) -> PyResult<()> {
+fn shutdown(zelf: &Py<BaseSocket>, how: i32, vm: &VirtualMachine) -> PyResult<()> {
     zelf.socket.shutdown(how).or_raise(vm)
 }
 
-pub(super) fn getsockname(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
+fn getsockname(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     let address = zelf.socket.local_address().or_raise(vm)?;
     address_object(zelf, &address, vm)
 }
 
-pub(super) fn getpeername(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
+fn getpeername(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     let address = zelf.socket.peer_address().or_raise(vm)?;
     address_object(zelf, &address, vm)
 }

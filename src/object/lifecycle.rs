@@ -90,7 +90,7 @@ pub(crate) fn transport(
 }
 
 /// Opens the socket, or takes over a descriptor (`socket.__init__`). An open socket is
-/// closed first, so that calling it twice leaks nothing.
+/// closed once it has the new descriptor, so that calling it twice leaks nothing.
 pub(super) fn init(zelf: &Py<BaseSocket>, args: InitArgs, vm: &VirtualMachine) -> PyResult<()> {
     let InitArgs {
         family: Int(family),

@@ -5,7 +5,7 @@ use super::{BaseSocket, connection, stream};
 use crate::bridge::args::{self, Few, Int, Size};
 use crate::bridge::errors::{self, OrRaise};
 use crate::bridge::{Data, Room, WritableBuffer, audit, text};
-use crate::net::transfer::{MessageParts, Received, SendBuffers};
+use crate::net::transfer::{MessageParts, ReceivedMessage, SendBuffers};
 use crate::net::{Ancillary, Arrived, ControlBuffer, MessageFlags};
 use crate::vm::method::{OrNone, OrZero, methods};
 use malachite_bigint::TryFromBigIntError;
@@ -58,7 +58,7 @@ positional {
 }
 }
 
-pub(super) fn sendmsg(
+fn sendmsg(
     zelf: &Py<BaseSocket>,
     buffers: &PyObject,
     ancdata: Option<&PyObject>,
@@ -193,7 +193,7 @@ fn control_room(size: isize, vm: &VirtualMachine) -> PyResult<ControlBuffer> {
     ControlBuffer::new(size).ok_or_else(|| vm.no_memory_error())
 }
 
-pub(super) fn recvmsg(
+fn recvmsg(
     zelf: &Py<BaseSocket>,
     bufsize: isize,
     ancbufsize: isize,
@@ -276,7 +276,7 @@ fn writable(buffer: &PyObjectRef, what: &str, vm: &VirtualMachine) -> PyResult<W
 fn result(
     zelf: &Py<BaseSocket>,
     data: PyObjectRef,
-    received: Received,
+    received: ReceivedMessage,
     vm: &VirtualMachine,
 ) -> PyResult<PyTupleRef> {
     let (gate, control) = (&zelf.state.runtime.gate, &zelf.state.runtime.control);

@@ -180,8 +180,9 @@ struct InheritableArg {
 struct CheckArgs {
     #[pyarg(any)]
     file: PyObjectRef,
-    #[pyarg(any)]
-    offset: PyObjectRef,
+    /// CPython checks it no more than this does.
+    #[pyarg(any, name = "offset")]
+    _offset: PyObjectRef,
     #[pyarg(any)]
     count: PyObjectRef,
 }
@@ -276,7 +277,7 @@ impl PySocket {
         args: CheckArgs,
         vm: &VirtualMachine,
     ) -> PyResult<()> {
-        sendfile::check_params(&zelf, &args.file, &args.offset, &args.count, vm)
+        sendfile::check_params(&zelf, &args.file, &args.count, vm)
     }
 
     /// sendfile() by reading and sending, for any file and any socket.

@@ -72,7 +72,7 @@ fn check_option(zelf: &Py<BaseSocket>, level: i32, name: i32) -> Result<(), Deni
     zelf.state.runtime.gate.check(Operation::SetOption, &target)
 }
 
-pub(super) fn getsockopt(
+fn getsockopt(
     zelf: &Py<BaseSocket>,
     level: i32,
     option: i32,
@@ -141,7 +141,7 @@ fn get_descriptor(
 
 /// Sets an option: setsockopt(level, option, value) or setsockopt(level, option, None,
 /// optlen).
-pub(super) fn setsockopt(
+fn setsockopt(
     zelf: &Py<BaseSocket>,
     given: IntoIter<PyObjectRef>,
     vm: &VirtualMachine,
@@ -225,7 +225,7 @@ impl OptionValue {
     }
 }
 
-pub(super) fn settimeout(
+fn settimeout(
     zelf: &Py<BaseSocket>,
     timeout: &PyObject,
     vm: &VirtualMachine,
@@ -234,7 +234,7 @@ pub(super) fn settimeout(
     zelf.socket.apply_timeout(timeout).or_raise(vm)
 }
 
-pub(super) fn setblocking(
+fn setblocking(
     zelf: &Py<BaseSocket>,
     flag: &PyObject,
     vm: &VirtualMachine,

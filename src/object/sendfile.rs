@@ -51,7 +51,7 @@ impl SendfileArgs {
             let args = (self.file.clone(), offset, count);
             return vm.call_method(zelf.as_object(), NAME, args).map(drop);
         }
-        check_params(zelf, &self.file, &offset, &count, vm)
+        check_params(zelf, &self.file, &count, vm)
     }
 
     /// Returns the most bytes to send; `None` for all of the file, and for more than a
@@ -125,7 +125,6 @@ pub(super) fn use_sendfile(
 pub(super) fn check_params(
     zelf: &Py<BaseSocket>,
     file: &PyObject,
-    _offset: &PyObject,
     count: &PyObject,
     vm: &VirtualMachine,
 ) -> PyResult<()> {

@@ -85,10 +85,10 @@ pub(super) fn transfer<'a, T>(
     zelf: &Py<BaseSocket>,
     flags: MessageFlags,
     vm: &'a VirtualMachine,
-    transfer: impl FnOnce(&mut Call<'_, CallContext<'a>>) -> Result<T, Error>,
+    body: impl FnOnce(&mut Call<'_, CallContext<'a>>) -> Result<T, Error>,
 ) -> PyResult<T> {
     blocking(vm, |context| {
-        transfer(&mut Call::with_flags(
+        body(&mut Call::with_flags(
             context,
             &zelf.socket,
             zelf.call_timeout(),
@@ -102,7 +102,7 @@ fn size(bufsize: isize, caller: &str, vm: &VirtualMachine) -> PyResult<usize> {
         .map_err(|_| vm.new_value_error(format!("negative buffersize in {caller}")))
 }
 
-pub(super) fn recv(
+fn recv(
     zelf: &Py<BaseSocket>,
     bufsize: isize,
     flags: i32,
@@ -114,7 +114,7 @@ pub(super) fn recv(
     Ok(vm.ctx.new_bytes(data).into())
 }
 
-pub(super) fn recvfrom(
+fn recvfrom(
     zelf: &Py<BaseSocket>,
     bufsize: isize,
     flags: i32,
@@ -164,7 +164,7 @@ pub(super) fn writable(
     })
 }
 
-pub(super) fn recv_into(
+fn recv_into(
     zelf: &Py<BaseSocket>,
     buffer: &PyObjectRef,
     nbytes: isize,
@@ -238,7 +238,7 @@ pub(super) fn send(
     transfer(zelf, flags, vm, |call| call.send(data, flags))
 }
 
-pub(super) fn sendall(
+fn sendall(
     zelf: &Py<BaseSocket>,
     data: &Data,
     flags: i32,
@@ -264,7 +264,7 @@ pub(super) fn send_operation(zelf: &Py<BaseSocket>, flags: i32) -> Operation {
 }
 
 /// Sends to an address: sendto(data, address) or sendto(data, flags, address).
-pub(super) fn sendto(
+fn sendto(
     zelf: &Py<BaseSocket>,
     given: IntoIter<PyObjectRef>,
     vm: &VirtualMachine,

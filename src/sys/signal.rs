@@ -38,7 +38,7 @@ thread_local! {
     static WAKE_UPS: AtomicU32 = const { AtomicU32::new(0) };
 }
 
-extern "C" fn interrupts(_: libc::c_int) {
+extern "C" fn count_wake_up(_: libc::c_int) {
     WAKE_UPS.with(|count| count.fetch_add(1, Ordering::Relaxed));
 }
 
@@ -51,9 +51,9 @@ pub(crate) fn wake_ups() -> u32 {
 /// since [`wake_ups`] was `before`. False if the program has its own handler for the
 /// wake-up signal, because that handler does not count.
 #[cold]
-pub(crate) fn was_another(before: u32) -> bool {
+pub(crate) fn had_other_signal(before: u32) -> bool {
     before == wake_ups()
-        && signal().is_none_or(|signal| handler_of(signal) == Some(address(interrupts)))
+        && signal().is_none_or(|signal| handler_of(signal) == Some(address(count_wake_up)))
 }
 
 /// Returns a handler's address for sigaction(2).
@@ -72,7 +72,7 @@ fn handler_of(signal: i32) -> Option<libc::sighandler_t> {
 fn install(signal: i32) -> Result<(), Errno> {
     // SAFETY: all zeros is a valid action, without SA_RESTART: system calls end.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    action.sa_sigaction = address(interrupts);
+    action.sa_sigaction = address(count_wake_up);
     // A thread may have a stack of its own for signals, because its other one is small.
     action.sa_flags = libc::SA_ONSTACK;
     // SAFETY: the handler changes an atomic counter, which is safe anywhere.
@@ -173,12 +173,12 @@ pub(crate) fn pause(time: Duration) {
 }
 
 thread_local! {
-    /// The thread's mask without that of its outermost [`Blocked`].
+    /// The thread's mask without that of its outermost [`BlockedSignals`].
     static OUTER_MASK: Cell<Option<libc::sigset_t>> = const { Cell::new(None) };
 }
 
 /// Blocks all signals of the calling thread while it lives.
-pub(crate) struct Blocked {
+pub(crate) struct BlockedSignals {
     before: libc::sigset_t,
     /// The mask for the poll. It is another one than `before` in a signal handler that ran
     /// between two checks of an outer wait.
@@ -196,7 +196,7 @@ pub(super) fn unblock_in_child() {
     }
 }
 
-impl Blocked {
+impl BlockedSignals {
     /// Blocks all signals (pthread_sigmask(3)).
     pub(crate) fn new() -> Result<Self, Errno> {
         let mut all = no_signals();
@@ -243,7 +243,7 @@ impl Blocked {
     }
 }
 
-impl Drop for Blocked {
+impl Drop for BlockedSignals {
     fn drop(&mut self) {
         if self.is_outermost {
             OUTER_MASK.set(None);
@@ -426,7 +426,7 @@ mod tests {
 
     #[test]
     fn a_signal_before_the_poll_ends_it() {
-        let blocked = Blocked::new().unwrap();
+        let blocked = BlockedSignals::new().unwrap();
         Thread::current().interrupt();
         let long = Some(Duration::from_secs(60));
         assert_eq!(blocked.poll(&mut [], long), Err(Errno::EINTR));
@@ -464,7 +464,7 @@ mod tests {
         let (sender, receiver) = channel();
         let sleeper = std::thread::spawn(move || {
             nix::sys::signal::SigSet::all().thread_block().unwrap();
-            let blocked = Blocked::new().unwrap();
+            let blocked = BlockedSignals::new().unwrap();
             sender.send(Thread::current()).unwrap();
             blocked.poll(&mut [], Some(Duration::from_secs(60)))
         });
@@ -528,7 +528,7 @@ mod tests {
             [libc::SIG_DFL, libc::SIG_IGN].into_iter().all(|handler| {
                 // SAFETY: what is tested puts it back.
                 unsafe { libc::signal(signal, handler) };
-                let blocked = Blocked::new().unwrap();
+                let blocked = BlockedSignals::new().unwrap();
                 Thread::current().interrupt();
                 blocked.poll(&mut [], Some(Duration::from_secs(60))) == Err(Errno::EINTR)
             })
@@ -541,13 +541,13 @@ mod tests {
         let signal = signal().unwrap();
         in_child(|| {
             let before = wake_ups();
-            let other_alone = was_another(before);
+            let other_alone = had_other_signal(before);
             // SAFETY: the handler does nothing.
             unsafe { libc::signal(signal, address(own)) };
-            let blocked = Blocked::new().unwrap();
+            let blocked = BlockedSignals::new().unwrap();
             Thread::current().interrupt();
             let ended = blocked.poll(&mut [], Some(Duration::from_secs(60)));
-            other_alone && ended == Err(Errno::EINTR) && !was_another(before)
+            other_alone && ended == Err(Errno::EINTR) && !had_other_signal(before)
         });
     }
 }

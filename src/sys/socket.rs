@@ -117,16 +117,16 @@ fn accept_without_peer(fd: BorrowedFd<'_>) -> Result<(OwnedFd, SockAddr), Errno>
 
 /// Returns the socket's own address (getsockname(2)).
 pub(crate) fn getsockname(fd: BorrowedFd<'_>) -> Result<SockAddr, Errno> {
-    // SAFETY: pointer and length describe storage for any address.
     with_storage(|p, len| {
+        // SAFETY: pointer and length describe storage for any address.
         Errno::result(unsafe { libc::getsockname(fd.as_raw_fd(), p, len) }).map(drop)
     })
 }
 
 /// Returns the address of the peer (getpeername(2)).
 pub(crate) fn getpeername(fd: BorrowedFd<'_>) -> Result<SockAddr, Errno> {
-    // SAFETY: pointer and length describe storage for any address.
     with_storage(|p, len| {
+        // SAFETY: pointer and length describe storage for any address.
         Errno::result(unsafe { libc::getpeername(fd.as_raw_fd(), p, len) }).map(drop)
     })
 }
