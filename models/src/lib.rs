@@ -6,8 +6,8 @@
 //! descriptors, and threads that signals wake. A model fails if in any interleaving an
 //! assertion fails, or all threads wait.
 //!
-//! Where three threads have too many interleavings, those are run in which threads are
-//! stopped only so often where they could go on.
+//! Models of three threads that have too many interleavings limit the number of preemptions
+//! ([`explore`]).
 
 mod net;
 mod sys;
