@@ -1,14 +1,18 @@
 """The compared programs: where they are, how they are built, what they are."""
 
-import glob
 import os
 import platform
-import shutil
 import subprocess
+import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-TARGET = os.path.join(os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target"), "dist")
+sys.path.append(os.path.join(ROOT, "scripts"))
+
+import pythons  # noqa: E402
+
+# A relative path is one in ROOT, where Cargo is run.
+TARGET = os.path.join(ROOT, os.environ.get("CARGO_TARGET_DIR") or "target", "dist")
 
 INTERPRETER, STOCK, CPYTHON, RAW = "interpreter", "stock", "cpython", "raw"
 LOAD = "load"
@@ -49,12 +53,13 @@ def locate(name):
 
 
 def cpython():
-    found = [os.environ.get("PYTHON313"), shutil.which("python3.13"), shutil.which("python3")]
-    found += sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.13*/bin/python3")))
-    for path in filter(None, found):
-        if version(path).startswith("3.13.") and "RustPython" not in version(path):
-            return path
-    raise Missing("no CPython 3.13 here: give its path with --programs cpython=PATH")
+    try:
+        found = pythons.find()
+    except pythons.Unsuitable as error:
+        raise Missing(error) from None
+    if not found:
+        raise Missing("no CPython 3.13 here: give its path with --programs cpython=PATH")
+    return found[0]
 
 
 def version(path):
@@ -91,7 +96,7 @@ class Others:
 
 
 def facts(paths):
-    """What a reader needs to judge the numbers by."""
+    """Returns what a reader needs to evaluate the numbers."""
     model = ""
     with open("/proc/cpuinfo") as file:
         for line in file:

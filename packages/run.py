@@ -14,11 +14,10 @@ is not there is skipped, and the table says what that was.
 A check that fails for a reason outside sockets is listed in differences.txt with
 that reason; any other failure fails the run.
 
-Exit status: 0 all that ran passed, 1 some did not, 2 no interpreter.
+Exit status: 0 all that ran passed, 1 some did not, 2 no interpreter, or a wrong PYTHON313.
 """
 
 import argparse
-import glob
 import json
 import os
 import queue
@@ -34,7 +33,12 @@ import servers
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-TARGET = os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target")
+sys.path.append(os.path.join(ROOT, "scripts"))
+
+import pythons  # noqa: E402
+
+# A relative path is one in ROOT, where Cargo is run.
+TARGET = os.path.join(ROOT, os.environ.get("CARGO_TARGET_DIR") or "target")
 PACKAGES = os.path.join(TARGET, "packages")
 REQUIREMENTS = os.path.join(HERE, "requirements.txt")
 
@@ -215,22 +219,6 @@ def read_differences(path):
     return differences
 
 
-def is_cpython_3_13(program):
-    check = ("import sys; assert sys.implementation.name == 'cpython' "
-             "and sys.version_info[:2] == (3, 13)")
-    try:
-        return subprocess.run([program, "-c", check], stderr=subprocess.DEVNULL).returncode == 0
-    except OSError:
-        return False
-
-
-def find_python(named):
-    candidates = [named] if named else [
-        os.environ.get("PYTHON313"), sys.executable, shutil.which("python3.13"),
-        *sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.13*/bin/python3")))]
-    return next((one for one in candidates if one and is_cpython_3_13(one)), None)
-
-
 def find_interpreter(named):
     candidates = [named] if named else [
         os.path.join(TARGET, profile, "interpreter") for profile in ("release", "dist", "debug")]
@@ -286,7 +274,11 @@ def main():
     if not interpreter:
         print("No interpreter binary: build it, or name it with --interpreter.")
         return 2
-    python = find_python(options.python)
+    try:
+        python, _ = pythons.find(options.python) or (None, None)
+    except pythons.Unsuitable as error:
+        print(error)
+        return 2
     print("CPython 3.13  %s" % (python or "none found: its column is empty"))
     print("interpreter   %s" % interpreter, flush=True)
     workloads = [one for one in WORKLOADS

@@ -15,7 +15,7 @@ import time
 # Where Debian keeps servers that are not on everybody's PATH.
 PLACES = ["/usr/local/sbin", "/usr/sbin", "/sbin"]
 # Seconds to start or to end.
-PATIENCE = 60
+LIMIT = 60
 
 
 def find(program):
@@ -145,7 +145,7 @@ class Server:
                 self.command(), cwd=self.folder, start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 preexec_fn=lambda: become(user))
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + LIMIT
         while True:
             if self.process.poll() is not None:
                 raise RuntimeError("%s ended with status %d:\n%s" % (
@@ -167,7 +167,7 @@ class Server:
         if process.poll() is None:
             process.send_signal(self.ending)
             try:
-                process.wait(PATIENCE)
+                process.wait(LIMIT)
             except subprocess.TimeoutExpired:
                 pass
         # What is left of its session: workers that outlived their master.
