@@ -98,6 +98,15 @@ def names(suite):
             yield item.id()
 
 
+def end_with_the_parent():
+    """Has the kernel end this process when run.py is killed. Children do not inherit this."""
+    import ctypes
+    import signal
+
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
 def stay_on_this_machine():
     """Denies the tests that look for a host on the Internet, as if it were not there."""
     from test import support
@@ -165,6 +174,7 @@ def stand_in_for_testcapi():
 
 
 def main(module, record, finished=None):
+    end_with_the_parent()
     stay_on_this_machine()
     keep_the_host_name()
     # What these tests use besides sockets, and an interpreter may lack.

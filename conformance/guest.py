@@ -27,7 +27,7 @@ For test_bluetooth and --program there are two Bluetooth controllers that hear e
 btvirt, from Debian's bluez-test-tools, acts as their firmware. A CPython that was built
 without Bluetooth's headers is replaced there by /usr/bin/python3, if that has them.
 
-Exit status: 0 no unexpected difference, 1 some, 2 skipped, for want of qemu, a package or
+Exit status: 0 no unexpected difference, 1 some, or a wrong PYTHON313, 2 skipped, for want of qemu, a package or
 a program; the last line says which.
 """
 
@@ -47,6 +47,8 @@ import tempfile
 import threading
 
 import run
+# run.py adds the folder of this one to the path.
+import pythons
 
 QEMU = "qemu-system-x86_64"
 META_PACKAGE = "linux-image-amd64"
@@ -105,7 +107,7 @@ def kernel_package():
 
 
 def fetched(name, cache):
-    """The path of a package's file, downloaded unless it is there."""
+    """Returns the path of a package's file, downloaded unless it is there. A file in `cache` is whole."""
 
     def files():
         return [file for file in os.listdir(cache) if file.startswith(name + "_")]
@@ -113,7 +115,12 @@ def fetched(name, cache):
     os.makedirs(cache, exist_ok=True)
     if not files():
         print("fetching %s" % name, flush=True)
-        command_output("apt-get", "download", name, cwd=cache)
+        partial = os.path.join(cache, "partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        os.makedirs(partial)
+        command_output("apt-get", "download", name, cwd=partial)
+        for file in os.listdir(partial):
+            os.rename(os.path.join(partial, file), os.path.join(cache, file))
     return os.path.join(cache, files()[0])
 
 
@@ -126,15 +133,18 @@ def unpack(package, folder, kept=None):
     partial = folder + ".partial"
     shutil.rmtree(partial, ignore_errors=True)
     os.makedirs(partial)
-    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package],
-                          stdout=subprocess.PIPE) as archive:
-        with tarfile.open(fileobj=archive.stdout, mode="r|") as tar:
-            for member in tar:
-                name = member.name if member.name.startswith("./") else "./" + member.name
-                if kept is None or member.isfile() and kept.match(name):
-                    tar.extract(member, partial)
+    try:
+        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package],
+                              stdout=subprocess.PIPE) as archive:
+            with tarfile.open(fileobj=archive.stdout, mode="r|") as tar:
+                for member in tar:
+                    name = member.name if member.name.startswith("./") else "./" + member.name
+                    if kept is None or member.isfile() and kept.match(name):
+                        tar.extract(member, partial)
+    except tarfile.ReadError as error:
+        raise Skipped("%s cannot be unpacked (%s); remove it" % (package, error)) from None
     if archive.returncode:
-        raise Skipped("%s cannot be unpacked" % package)
+        raise Skipped("%s cannot be unpacked; remove it" % package)
     os.rename(partial, folder)
 
 
@@ -366,9 +376,10 @@ def run_guest(options, folder):
     interpreter = run.find_interpreter(options.interpreter)
     if not interpreter:
         raise Skipped("no interpreter binary; build it, or name it with --interpreter")
-    python, tests = run.find_python(options.python)
-    if not python:
+    found = pythons.find(options.python, with_tests=True)
+    if not found:
         raise Skipped("no CPython 3.13 with a `test` package; name one with --python or PYTHON313")
+    python, tests = found
     kernel = Kernel(folder)
     accel = options.accel or ("kvm" if kvm_works() else "tcg")
     print("kernel       %s (%s)" % (kernel.release, accel))
@@ -416,8 +427,7 @@ def run_guest(options, folder):
 
 def main():
     options = arguments()
-    target = os.environ.get("CARGO_TARGET_DIR") or os.path.join(run.ROOT, "target")
-    folder = os.path.join(os.path.abspath(target), "guest")
+    folder = os.path.join(run.TARGET, "guest")
     last = os.path.join(folder, "last.json")
     if options.readme:
         try:
@@ -433,6 +443,9 @@ def main():
     except Skipped as reason:
         print("skipped: %s" % reason)
         return 2
+    except pythons.Unsuitable as error:
+        print(error)
+        return 1
     if result is None:
         print("the guest left no whole result")
         return 1

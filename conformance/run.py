@@ -13,20 +13,23 @@ library is the interpreter's own. One process runs a module, several run at a
 time. A test that takes the process down or hangs is recorded as such, and a new
 process runs the rest.
 
-A test that differs is run once more by itself on both sides, after all modules,
-since some of these tests depend on timing; the second outcome counts and the
-table says so.
+Some of these tests depend on timing. Therefore a module with an unexpected difference
+runs a second time, whole and on both sides. A test that differs unexpectedly in both
+runs is a failure, whatever it does by itself; one that does so in only one of them is
+printed as unsteady.
 
-With --each every test then runs in a process of its own, and what became of it there
-counts: a test may pass only because of what an earlier one has left behind. The tests
-that come to something else than in the whole run are listed.
+With --each every test also runs in a process of its own, and that outcome counts. Tests
+whose outcome differs from the whole run are listed. The second run is then of the tests
+with unexpected differences, each by itself.
 
-Exit status: 0 no unexpected difference, 1 some, 2 no CPython or no interpreter.
+A signal that ends this program ends the tests, too.
+
+Exit status: 0 no unexpected difference, 1 some, or a program is missing or unsuitable,
+2 a wrong argument, 77 no CPython 3.13 with a `test` package on this machine.
 """
 
 import argparse
 import concurrent.futures
-import glob
 import json
 import os
 import shutil
@@ -38,6 +41,13 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
+sys.path.append(os.path.join(ROOT, "scripts"))
+
+import pythons  # noqa: E402
+import sessions  # noqa: E402
+
+# A relative path is one in ROOT, where Cargo is run.
+TARGET = os.path.join(ROOT, os.environ.get("CARGO_TARGET_DIR") or "target")
 MODULES = [
     "test.test_socket",
     "test.test_socketserver",
@@ -53,6 +63,11 @@ MODULES = [
     "test.test_smtplib",
 ]
 RUN = ("pass", "fail", "error", "expected failure", "unexpected success", "crash", "timeout")
+# The result of a test that a side does not have.
+ABSENT = ("absent", "")
+LISTED, UNEXPECTED, UNSTEADY = "listed", "UNEXPECTED", "unsteady"
+# The exit status of a machine without a suitable CPython, as in Automake's tests.
+NO_CPYTHON = 77
 
 
 class Side:
@@ -99,6 +114,41 @@ class Progress:
         return bool(text)
 
 
+class Sessions:
+    """The test processes that run, each in a session of its own."""
+
+    def __init__(self):
+        self.leaders = set()
+        self.is_ending = False
+
+    def start(self, command, **options):
+        """Starts a process in a new session, unless this program is being ended."""
+        if self.is_ending:
+            raise SystemExit(1)
+        process = subprocess.Popen(command, start_new_session=True, **options)
+        self.leaders.add(process.pid)
+        if self.is_ending:
+            self.stop(process)
+            raise SystemExit(1)
+        return process
+
+    def stop(self, process):
+        """Ends a process and its session: tests start children of their own."""
+        sessions.signal(process.pid, signal.SIGKILL)
+        self.leaders.discard(process.pid)
+        process.wait()
+
+    def end(self, number, _frame):
+        """Ends all processes and this program, as the handler of a signal."""
+        self.is_ending = True
+        for leader in list(self.leaders):
+            sessions.signal(leader, signal.SIGKILL)
+        raise SystemExit(128 + number)
+
+
+SESSIONS = Sessions()
+
+
 def run_process(side, module, finished, folder, limit):
     """Runs the module's unfinished tests in one process. Returns its Progress."""
     record = os.path.join(folder, "record")
@@ -111,9 +161,9 @@ def run_process(side, module, finished, folder, limit):
         file.write("".join(name + "\n" for name in finished))
     progress = Progress(record)
     with open(output, "wb") as log:
-        process = subprocess.Popen(
+        process = SESSIONS.start(
             [side.program, os.path.join(HERE, "driver.py"), module, record, skip],
-            cwd=scratch, env=side.environment, start_new_session=True,
+            cwd=scratch, env=side.environment,
             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
     hung = False
     heard = time.monotonic()
@@ -132,12 +182,7 @@ def run_process(side, module, finished, folder, limit):
                 hung = True
                 break
     finally:
-        # The whole session: tests start children of their own.
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        process.wait()
+        SESSIONS.stop(process)
         progress.update()
         shutil.rmtree(scratch, ignore_errors=True)
     if progress.done and not hung and process.returncode == 0:
@@ -175,18 +220,24 @@ def run_one(side, test, limit):
     """A single test by itself. Its (outcome, message)."""
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
         results = run_process(side, test, [], folder, limit).results
-    return results.get(test, ("absent", ""))
+    return results.get(test, ABSENT)
+
+
+def run_alone(sides, tests, limit, jobs):
+    """Runs each test by itself; `tests` has a list for each side. Returns each side's results."""
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        running = [{test: pool.submit(run_one, side, test, limit) for test in names}
+                   for side, names in zip(sides, tests)]
+        return [{test: future.result() for test, future in results.items()} for results in running]
 
 
 def run_each(sides, both, limit, jobs):
-    """Every test of `both`, the results of whole runs, by itself; the same of both sides.
-    Prints each test whose outcome is another one then.
+    """Runs every test of `both`, the whole runs' results, by itself. Returns results in the
+    same form, and prints the tests whose outcome changed.
     """
-    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        # A fixture's failure, "setUpClass (...)", is no test to run by itself.
-        running = [{test: pool.submit(run_one, side, test, limit) for test in whole if " " not in test}
-                   for side, whole in zip(sides, both)]
-        alone = [{test: future.result() for test, future in results.items()} for results in running]
+    # A fixture's failure, "setUpClass (...)", is no test to run by itself.
+    tests = [[test for test in whole if " " not in test] for whole in both]
+    alone = run_alone(sides, tests, limit, jobs)
     for side, whole, results in zip(sides, both, alone):
         for test, (outcome, message) in sorted(results.items()):
             if outcome != whole[test][0]:
@@ -212,37 +263,9 @@ def read_differences(path):
     return differences
 
 
-def is_cpython_3_13(program):
-    check = ("import sys, importlib.util as u; "
-             "assert sys.implementation.name == 'cpython' and sys.version_info[:2] == (3, 13); "
-             "assert u.find_spec('test.test_socket'); import test; print(test.__path__[0])")
-    try:
-        answer = subprocess.run([program, "-c", check], stdout=subprocess.PIPE,
-                                stderr=subprocess.DEVNULL, timeout=60)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return answer.stdout.decode().strip() if answer.returncode == 0 else None
-
-
-def find_python(named):
-    """(program, folder of its `test` package), or (None, None)."""
-    candidates = [named] if named else [
-        os.environ.get("PYTHON313"),
-        sys.executable,
-        shutil.which("python3.13"),
-        *sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.13*/bin/python3"))),
-    ]
-    for program in candidates:
-        tests = program and is_cpython_3_13(program)
-        if tests:
-            return program, tests
-    return None, None
-
-
 def find_interpreter(named):
-    target = os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target")
     candidates = [named] if named else [
-        os.path.join(target, profile, "interpreter") for profile in ("release", "dist", "debug")]
+        os.path.join(TARGET, profile, "interpreter") for profile in ("release", "dist", "debug")]
     built = [os.path.abspath(path) for path in candidates if os.access(path, os.X_OK)]
     return max(built, key=os.path.getmtime, default=None)
 
@@ -270,21 +293,41 @@ def run_modules(modules, sides, limit, jobs):
         return {key: future.result() for key, future in running.items()}
 
 
-def compare(module, sides, both, limit):
-    """Yields (test, again, one, other): each test whose results differ between the sides,
-    whether it was run again, and the two (outcome, message).
+def differences(both):
+    """Returns {test: (one, other)}: the results of each test whose outcomes differ between the sides."""
+    pairs = {test: tuple(results.get(test, ABSENT) for results in both) for test in set(both[0]) | set(both[1])}
+    return {test: (one, other) for test, (one, other) in pairs.items() if one[0] != other[0]}
+
+
+def keys(both):
+    """Returns the keys that the differences have, or would have, in differences.txt, by test."""
+    return {test: (test, one[0], other[0]) for test, (one, other) in differences(both).items()}
+
+
+def unexpected(both, listed):
+    """Returns the tests with a difference that is not listed."""
+    return {test for test, key in keys(both).items() if key not in listed}
+
+
+def compare(first, second, listed):
+    """Yields (test, verdict, one, other) of each test that differs in one of two runs, with the
+    results that led to the verdict. `second` is None if nothing ran again.
     """
-    if not any(outcome == "pass" for outcome, _ in both[0].values()):
+    runs = [differences(both) for both in (first, second) if both]
+    odd = [unexpected(both, listed) for both in (first, second) if both]
+    for test in sorted(set().union(*runs)):
+        times = sum(test in tests for tests in odd)
+        verdict = UNEXPECTED if times == len(runs) else UNSTEADY if times else LISTED
+        # Of the last run that shows it.
+        places = odd if times else runs
+        one, other = next(run[test] for run, place in zip(reversed(runs), reversed(places)) if test in place)
+        yield test, verdict, one, other
+
+
+def check_reference(module, results):
+    """Ends this program if CPython itself passes no test of the module."""
+    if not any(outcome == "pass" for outcome, _ in results.values()):
         sys.exit("%s: CPython itself passes nothing; there is nothing to compare with" % module)
-    for test in sorted(set(both[0]) | set(both[1])):
-        one, other = (results.get(test, ("absent", "")) for results in both)
-        if one[0] == other[0]:
-            continue
-        # A fixture's failure, "setUpClass (...)", is no test to run by itself.
-        again = " " not in test and not {"skip", "absent"} & {one[0], other[0]}
-        if again:
-            one, other = (run_one(side, test, limit) for side in sides)
-        yield test, again, one, other
 
 
 def arguments():
@@ -304,56 +347,83 @@ def arguments():
 
 def main():
     options = arguments()
+    for number in signal.SIGTERM, signal.SIGINT, signal.SIGHUP:
+        signal.signal(number, SESSIONS.end)
     interpreter = find_interpreter(options.interpreter)
     if not interpreter:
-        print("No interpreter binary: build it, or name it with --interpreter.")
-        return 2
-    python, tests = find_python(options.python)
-    if not python:
+        print("No interpreter binary%s: build it, or name it with --interpreter." % (
+            " at %s" % options.interpreter if options.interpreter else ""))
+        return 1
+    try:
+        found = pythons.find(options.python, with_tests=True)
+    except pythons.Unsuitable as error:
+        print(error)
+        return 1
+    if not found:
         print("No CPython 3.13 with a `test` package found: nothing was compared.")
         print("Name one with --python or PYTHON313.")
-        return 2
+        return NO_CPYTHON
+    python, tests = found
     print("CPython      %s" % python)
     print("interpreter  %s" % interpreter, flush=True)
 
     listed = read_differences(options.differences)
     modules = options.module or MODULES
     occurred = set()
-    unexpected = 0
+    failed = 0
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
         os.symlink(tests, os.path.join(folder, "test"))
         sides = [Side("CPython", python), Side("interpreter", interpreter, folder)]
-        all_results = run_modules(modules, sides, options.limit, options.jobs)
-        for module in modules:
-            both = [all_results[module, side.title] for side in sides]
-            if options.each:
-                both = run_each(sides, both, options.limit, options.jobs)
-                all_results.update({(module, side.title): results for side, results in zip(sides, both)})
-            for test, again, one, other in compare(module, sides, both, options.limit):
-                key = (test, one[0], other[0])
-                note = " (second run)" if again else ""
-                if one[0] == other[0]:
-                    print("  unsteady    %s: %s on both%s" % (test, one[0], note))
-                    continue
-                if key in listed:
-                    occurred.add(key)
-                    print("  listed      %s: %s -> %s%s\n              %s" % (key + (note, listed[key])))
-                else:
-                    unexpected += 1
-                    print("  UNEXPECTED  %s: %s -> %s%s" % (key + (note,)))
-                if options.verbose or key not in listed:
-                    for side, (outcome, message) in zip(sides, (one, other)):
-                        if outcome != "pass" and message:
-                            print("    %s: %s" % (side.title, message.strip().replace("\n", "\n      ")))
-                sys.stdout.flush()
+        first = run_all(modules, sides, options)
+        second = run_again(first, sides, listed, options)
+    for module in modules:
+        for both in filter(None, (first[module], second.get(module))):
+            occurred.update(set(keys(both).values()) & set(listed))
+        for test, verdict, one, other in compare(first[module], second.get(module), listed):
+            key = (test, one[0], other[0])
+            note = " (in one of two runs)" if verdict == UNSTEADY else ""
+            print("  %-11s %s: %s -> %s%s" % (verdict, *key, note))
+            if verdict == LISTED:
+                print("              %s" % listed[key])
+            failed += verdict == UNEXPECTED
+            if options.verbose or verdict != LISTED:
+                for side, (outcome, message) in zip(sides, (one, other)):
+                    if outcome != "pass" and message:
+                        print("    %s: %s" % (side.title, message.strip().replace("\n", "\n      ")))
     for key in sorted(set(listed) - occurred):
         if key[0].startswith(tuple(module + "." for module in modules)):
             print("  not seen    %s: %s -> %s is listed but did not occur" % key)
-    print("%d listed differences, %d unexpected" % (len(occurred), unexpected))
-    ours = [totals(results) for (_, side), results in all_results.items() if side == "interpreter"]
+    print("%d listed differences, %d unexpected" % (len(occurred), failed))
+    ours = [totals(both[1]) for both in (first | second).values()]
     passed, skipped = sum(one[1] for one in ours), sum(one[2] for one in ours)
-    print("%d passed, %d failed, %d skipped" % (passed, unexpected, skipped))
-    return 1 if unexpected else 0
+    print("%d passed, %d failed, %d skipped" % (passed, failed, skipped))
+    return 1 if failed else 0
+
+
+def run_all(modules, sides, options):
+    """Runs the modules. Returns {module: the results of both sides}."""
+    whole = run_modules(modules, sides, options.limit, options.jobs)
+    results = {}
+    for module in modules:
+        both = [whole[module, side.title] for side in sides]
+        check_reference(module, both[0])
+        results[module] = run_each(sides, both, options.limit, options.jobs) if options.each else both
+    return results
+
+
+def run_again(first, sides, listed, options):
+    """Runs the modules with unexpected differences once more. Returns their results as run_all does."""
+    odd = {module: sorted(tests) for module, both in first.items() if (tests := unexpected(both, listed))}
+    if not odd:
+        return {}
+    print("again: %s" % ", ".join(odd), flush=True)
+    if not options.each:
+        return run_all(odd, sides, options)
+    results = {}
+    for module, tests in odd.items():
+        alone = run_alone(sides, [tests, tests], options.limit, options.jobs)
+        results[module] = [before | after for before, after in zip(first[module], alone)]
+    return results
 
 
 if __name__ == "__main__":

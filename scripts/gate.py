@@ -12,7 +12,7 @@ one by one. Tests are found, not listed: whatever Cargo builds as a test, each p
 and the modules of conformance/run.py.
 
 A failed stage prints its output and a command that repeats it alone; the output of every stage is
-in target/gate/. Exit status: 0 all passed within the budget, 1 something failed or took too long.
+in target/gate/. A signal that ends this program ends the stages, too. Exit status: 0 all passed within the budget, 1 something failed or took too long.
 """
 
 import argparse
@@ -27,20 +27,32 @@ import sys
 import threading
 import time
 
+import sessions
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-TARGET = os.path.abspath(os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target"))
+# A relative path is one in ROOT, where Cargo is run.
+TARGET = os.path.join(ROOT, os.environ.get("CARGO_TARGET_DIR") or "target")
 LOGS = os.path.join(TARGET, "gate")
 
-# Minutes from an empty target on two cores. Measured: 22 for the gate on a quiet machine, and
+# A machine with one core takes twice as long as those with two, on which these minutes were measured.
+SLOWNESS = 2 / min(2, os.cpu_count() or 1)
+# Minutes from an empty target. Measured: 22 for the gate on a quiet machine, and
 # 29 where the same build took a third longer. GATE_BUDGET replaces it.
-BUDGET = {"gate": 35, "tests": 30}
-# Minutes after which a stage hangs.
-LIMIT = 45
+BUDGET = {"gate": 35 * SLOWNESS, "tests": 30 * SLOWNESS}
+# Minutes after which a stage hangs. Measured: 6.5 for the longest, which builds the interpreter, and
+# 12 on a busy machine. The soaks of --thorough take longer.
+LIMIT, THOROUGH_LIMIT = 25 * SLOWNESS, 45 * SLOWNESS
+# Seconds for a stage that is to end, before it is killed.
+GRACE = 5
 # Percent of the whole counts of races and soaks, unless SOCKET_TEST_EFFORT is set.
 EFFORT, WHOLE_EFFORT = "20", "100"
 
 # Test programs that measure time.
 TIMED = {"cost", "interruption"}
+# Test programs that run examples, which `cargo test --test` does not build.
+NEED_EXAMPLES = {"examples", "benchmark"}
+# conformance/run.py's exit status where there is no CPython.
+NO_CPYTHON = 77
 
 # The kinds of stages: one of Cargo's at a time, tests side by side, and last one by one.
 CARGO, TEST, ALONE = "cargo", "test", "alone"
@@ -59,20 +71,27 @@ CLOSING = re.compile(r"^(test result: .*|test_\w+\.py .*|test\.\w.* run .*|.* un
 class Stage:
     """A command, when it may run, and how it went."""
 
-    def __init__(self, name, command, kind=TEST, after=None, needs=None, repeat=None, then=None, cwd=ROOT, env=None,
-                 skip=None):
+    def __init__(self, name, command, kind=TEST, after=None, repeat=None, then=None, cwd=ROOT, env=None,
+                 skip=None, limit=LIMIT):
         self.name = name
         self.command = command
         self.kind = kind
         self.after = after  # The stage that has to have ended.
-        self.needs = needs  # The stage that has to have passed.
-        self.repeat = repeat or command
         self.then = then  # Makes further stages from the standard output.
         self.cwd = cwd
         self.env = env or {}
         self.skip = skip  # The exit status that means: nothing was tested.
+        self.limit = limit  # In minutes.
+        self.commands = repeat or [command]  # These repeat it, in ROOT.
         self.started = self.ended = self.status = self.process = None
         self.output = ""
+
+    @property
+    def repeat(self):
+        """The commands that repeat this stage alone, for a shell."""
+        variables = [f"{name}={value}" for name, value in self.env.items()]
+        prefix = ["env", *variables] if variables else []
+        return " && ".join(shlex.join([*prefix, *command]) for command in self.commands)
 
     @property
     def skipped(self):
@@ -86,24 +105,19 @@ class Stage:
     def seconds(self):
         return self.ended - self.started
 
-    def not_run(self, why):
-        """Fails without running."""
-        self.started = self.ended = time.monotonic()
-        self.status, self.output = 1, why
-
     def run(self):
         """Runs the command to its end. Returns the stages that follow from it."""
         self.started = time.monotonic()
         try:
-            return self.made()
-        except (OSError, ValueError, KeyError, subprocess.TimeoutExpired) as error:
-            self.status, self.output = 1, f"{self.output}\n{error}"
+            return self.execute()
+        except Exception as error:  # Of any kind: without a status the gate would wait for ever.
+            self.status, self.output = 1, f"{self.output}\n{type(error).__name__}: {error}"
             return []
         finally:
             self.ended = time.monotonic()
 
-    def made(self):
-        """Does what run() does; what goes wrong in it is raised."""
+    def execute(self):
+        """Runs the command; raises on timeouts and on output that cannot be read."""
         path = os.path.join(LOGS, re.sub(r"\W+", "-", self.name) + ".log")
         command = ["nice", "-n", "5", *self.command] if self.kind == CARGO else self.command
         with open(path, "wb") as log:
@@ -111,19 +125,18 @@ class Stage:
                 command, cwd=self.cwd, env={**os.environ, **self.env}, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if self.then else log, stderr=log, start_new_session=True)
             try:
-                answer, _ = self.process.communicate(timeout=LIMIT * 60)
+                answer, _ = self.process.communicate(timeout=self.limit * 60)
             finally:
-                self.kill()
+                stop([self])
                 with open(path, errors="replace") as text:
                     self.output = text.read()
         self.status = self.process.returncode
         return list(self.then(answer.decode())) if self.then and self.status == 0 else []
 
-    def kill(self):
-        """Ends the command and whatever it has started that is still there."""
+    def signal(self, number):
+        """Sends a signal to the command and to whatever it has started in its session."""
         if self.process:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+            sessions.signal(self.process.pid, number)
 
     def counts(self):
         """How many tests passed, failed and were skipped."""
@@ -134,34 +147,66 @@ class Stage:
         return passed, failed or int(self.failed), skipped or int(self.skipped)
 
 
+def stop(stages):
+    """Ends what is left of the stages: with SIGTERM, so that they can end processes in other sessions,
+    and GRACE seconds later with SIGKILL."""
+    for stage in stages:
+        stage.signal(signal.SIGTERM)
+    deadline = time.monotonic() + GRACE
+    while any(stage.process and stage.process.poll() is None for stage in stages) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for stage in stages:
+        stage.signal(signal.SIGKILL)
+
+
+def executables(messages):
+    """Yields those of Cargo's messages that name a program."""
+    for message in map(json.loads, messages.splitlines()):
+        if message["reason"] == "compiler-artifact" and message["executable"]:
+            yield message
+
+
+def conformance(messages):
+    """Makes the stage that runs CPython's tests on the program that Cargo's messages name."""
+    for message in executables(messages):
+        if message["target"]["kind"] == ["bin"] and not message["profile"]["test"]:
+            return Stage(
+                "conformance", [sys.executable, "conformance/run.py", "--interpreter", message["executable"]],
+                skip=NO_CPYTHON)
+    raise ValueError("Cargo has built no program, so that CPython's tests have nothing to run on")
+
+
 def test_stages(prefix, package, options, arguments):
     """Makes the stages of the test programs that Cargo's messages name."""
+    effort = {"SOCKET_TEST_EFFORT": os.environ["SOCKET_TEST_EFFORT"]}
 
     def make(messages):
-        for message in map(json.loads, messages.splitlines()):
-            if message["reason"] != "compiler-artifact" or not message["profile"]["test"]:
-                continue
-            if not message["executable"]:
+        for message in executables(messages):
+            if not message["profile"]["test"]:
                 continue
             kind, name = message["target"]["kind"][0], message["target"]["name"]
             which = {"test": ["--test", name], "bin": ["--bin", name]}.get(kind, ["--lib"])
             name = name if kind == "test" else "unit"
+            repeat = [["cargo", "test", *options, "-p", package, *which, *(["--", *arguments] if arguments else [])]]
+            if name in NEED_EXAMPLES:
+                repeat.insert(0, ["cargo", "build", "--examples", *options, "-p", package])
             yield Stage(
                 f"{prefix}: {name}", [message["executable"], *arguments],
-                kind=ALONE if name in TIMED else TEST,
-                repeat=["cargo", "test", *options, "-p", package, *which, *(["--", *arguments] if arguments else [])],
-                cwd=os.path.dirname(message["manifest_path"]))
+                kind=ALONE if name in TIMED else TEST, repeat=repeat, cwd=os.path.dirname(message["manifest_path"]),
+                env=effort, limit=THOROUGH_LIMIT if arguments else LIMIT)
 
     return make
 
 
-def build(prefix, package, *features, thorough, after=None):
-    """The stage that builds a package's tests, from which those that run them follow."""
+def build(prefix, package, *features, thorough, after=None, checks=False):
+    """Makes the stage that builds a package's tests, from which those that run them follow; with
+    `checks` also that of CPython's tests."""
     options = [*RELEASE, *features]
     command = ["cargo", "test", "--no-run", *options, "-p", package]
+    tests = test_stages(prefix, package, options, ["--include-ignored"] if thorough else [])
     return Stage(
-        f"build {prefix}", [*command, "--message-format=json-render-diagnostics"], CARGO, after, repeat=command,
-        then=test_stages(prefix, package, options, ["--include-ignored"] if thorough else []))
+        f"build {prefix}", [*command, "--message-format=json-render-diagnostics"], CARGO, after, repeat=[command],
+        then=lambda messages: [*([conformance(messages)] if checks else []), *tests(messages)])
 
 
 def doc_tests(*features):
@@ -184,12 +229,7 @@ def plan(what, thorough):
         yield Stage("formatting", ["cargo", "fmt", "--all", "--check"])
         yield Stage("words", [sys.executable, "scripts/words.py"])
         yield Stage("layers", [sys.executable, "scripts/layers.py"])
-    yield build("interpreter", "interpreter", thorough=thorough)
-    if checks:
-        program = os.path.join(TARGET, "release", "interpreter")
-        yield Stage(
-            "conformance", [sys.executable, "conformance/run.py", "--interpreter", program],
-            needs="build interpreter", skip=2)
+    yield build("interpreter", "interpreter", thorough=thorough, checks=checks)
     yield build("library", "rustpython-socket", thorough=thorough)
     yield doc_tests()
     yield models()
@@ -220,7 +260,7 @@ class Gate:
         self.started = time.monotonic()
 
     def may_run(self, stage):
-        if any(other.name in (stage.after, stage.needs) for other in self.waiting + self.running):
+        if any(other.name == stage.after for other in self.waiting + self.running):
             return False
         if stage.kind == ALONE:
             return not self.running and all(other.kind == ALONE for other in self.waiting)
@@ -229,8 +269,8 @@ class Gate:
 
     def stop(self, number, _frame):
         """Ends everything that runs, as the handler of a signal."""
-        for stage in list(self.running):
-            stage.kill()
+        print("ended by a signal: the stages are being ended", flush=True)
+        stop(list(self.running))
         os._exit(128 + number)
 
     def run(self):
@@ -243,26 +283,21 @@ class Gate:
                     self.changed.wait()
                     continue
                 self.waiting.remove(stage)
-                if any(other.failed and other.name == stage.needs for other in self.done):
-                    stage.not_run(f"Not run, because this failed: {stage.needs}")
-                    self.done.append(stage)
-                    report(stage, self.started)
-                    continue
                 self.running.append(stage)
                 threading.Thread(target=self.run_one, args=[stage], daemon=True).start()
 
     def run_one(self, stage):
-        made = stage.run()
+        following = stage.run()
         with self.changed:
             self.running.remove(stage)
             self.done.append(stage)
-            self.waiting += made
-            report(stage, self.started)
+            self.waiting += following
             self.changed.notify()
+            report(stage, self.started)
 
 
 def report(stage, start):
-    """Prints what became of a stage."""
+    """Prints a stage's result, and its output if it failed."""
     word = "skipped" if stage.skipped else "FAILED" if stage.failed else "ok"
     print(f"== {stage.name}: {word}, {stage.seconds:.0f} s, at {(stage.ended - start) / 60:.1f} min")
     if stage.failed or stage.skipped:
@@ -271,12 +306,12 @@ def report(stage, start):
         for line in CLOSING.findall(stage.output):
             print("   " + line)
     if stage.failed:
-        print(f"   Repeat it alone: {shlex.join(stage.repeat)}")
+        print(f"   Repeat it alone: {stage.repeat}")
     sys.stdout.flush()
 
 
 def table(stages, start):
-    """Prints when each stage began, how long it took, and what it came to."""
+    """Prints the start, the duration and the result of each stage."""
     width = max(len(stage.name) for stage in stages)
     print(f"\n{'stage':{width}}  from min  minutes  passed  failed  skipped")
     for stage in sorted(stages, key=lambda stage: stage.started):
@@ -301,7 +336,7 @@ def main():
 
     failed = [stage for stage in gate.done if stage.failed]
     for stage in failed:
-        print(f"FAILED  {stage.name}: {shlex.join(stage.repeat)}")
+        print(f"FAILED  {stage.name}: {stage.repeat}")
     budget = float(os.environ.get("GATE_BUDGET") or BUDGET[chosen.what])
     late = minutes > budget and not chosen.thorough
     print(f"{minutes:.1f} minutes" + ("" if chosen.thorough else f" of the {budget:g} that this may take"))
