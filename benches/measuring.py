@@ -15,15 +15,15 @@ from suite import MICROSECONDS, NO_SYSTEM_CALL
 
 MEASURE = os.path.join(HERE, "measure.py")
 SERVICES = os.path.join(HERE, "services.py")
-# A program does a row in so many processes, which each take so many turns of so
-# many seconds: seconds and turns of single calls, and under the load generator.
+# Each program runs a row in PROCESSES processes. Each of them measures slices of some seconds: the
+# seconds and the number of slices of a call row, and those of a server row.
 PROCESSES = 3
 TURNS = ("0.03", "4")
 LOADED = ("0.3", 2)
 # How often a program is started to see what an import adds.
 STARTS = 15
 # No row takes this long, unless its program hangs.
-PATIENCE = 120
+LIMIT = 120
 PAGE = b"<!DOCTYPE html>\n" + b"." * 4080
 
 ENVIRONMENT = {
@@ -70,7 +70,7 @@ def values(row, paths, load, quick):
     finally:
         for _, turns in running:
             turns.close()
-    # How a server and its clients fall into step is luck, good and bad.
+    # Server times vary in both directions, so their median counts.
     choose = statistics.median if row.how == "load" else min
     scale = 1e6 if row.unit == MICROSECONDS else 1
     well = [name for name in found if name not in failures]
@@ -79,6 +79,10 @@ def values(row, paths, load, quick):
 
 def processes(quick):
     return 1 if quick else PROCESSES
+
+
+def slices(quick):
+    return 1 if quick else int(TURNS[1])
 
 
 # What follows are generators: each goes on with the next turn, and returns the
@@ -160,7 +164,7 @@ def output(command):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=ENVIRONMENT,
-        timeout=PATIENCE,
+        timeout=LIMIT,
     )
     if run.returncode:
         raise failed(run.returncode, run.stderr.decode(errors="replace"))
@@ -172,7 +176,7 @@ def failed(status, errors):
 
 
 class Program:
-    """A program that says when it would go on, and goes on when told."""
+    """Runs measure.py --turns, which prints a line before each pass and waits for an answer."""
 
     def __init__(self, command):
         self.process = subprocess.Popen(
@@ -183,8 +187,8 @@ class Program:
             env=ENVIRONMENT,
             text=True,
         )
-        self.patience = threading.Timer(PATIENCE, self.process.kill)
-        self.patience.start()
+        self.limit = threading.Timer(LIMIT, self.process.kill)
+        self.limit.start()
 
     def __enter__(self):
         return self
@@ -202,7 +206,7 @@ class Program:
             self.process.stdin.flush()
 
     def __exit__(self, *_):
-        self.patience.cancel()
+        self.limit.cancel()
         self.process.kill()
         self.process.communicate()
 

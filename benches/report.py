@@ -4,6 +4,7 @@ import json
 import math
 import os
 import statistics
+import sys
 
 from programs import CPYTHON, INTERPRETER, RAW, STOCK, TITLES
 from suite import CALLS, CALLS_TARGET, TIMES
@@ -129,10 +130,15 @@ def missed_targets(found):
 
 
 def machine(facts):
-    processes = f" of {facts['processes']} processes each" if facts["processes"] > 1 else ""
+    sample = ""
+    if facts["processes"] > 1:
+        sample = (
+            f"; in each, the fastest of {facts['processes']} processes × {facts['slices']} slices"
+            " (server rows: the median)"
+        )
     return (
         f"{facts['processor']}, {facts['cores']} cores, Linux {facts['kernel']}, "
-        f"{facts['others']} % of it used by others; median of {facts['runs']} runs{processes}"
+        f"{facts['others']} % of it used by others; median of {facts['runs']} runs{sample}"
     )
 
 
@@ -178,8 +184,10 @@ def failed(found):
 def into_readme(found, path):
     """Puts the summary between the README's two marks."""
     with open(path) as file:
-        before, _, rest = file.read().partition(BEGIN)
-    _, _, after = rest.partition(END)
+        before, begin, rest = file.read().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        sys.exit(f"{path} has no lines {BEGIN}, {END}")
     with open(path, "w") as file:
         file.write(f"{before}{BEGIN}\n{summary(found)}\n{END}{after}")
 

@@ -9,11 +9,12 @@ times, and prints medians, ratios against CPython and their geometric mean. The 
 goes as JSON, text and charts into --out.
 
 --rows      only rows whose title or group (calls, programs, start, scaling) contains a TEXT
---programs  some of interpreter, stock, cpython and raw; also from where
---quick     one short look at each row: whether all runs, not how fast
---readme    put the results into benches/results and the README
+--programs  the programs to compare: interpreter, stock, cpython, raw; NAME=PATH says where one is
+--quick     runs each row once, to see that it works; the times mean nothing
+--readme    puts the results into benches/results and the README, unless a row failed or other
+            programs used much of the machine
 
-Exit status: 0 all rows ran, 1 some failed, 2 a program is missing.
+Exit status: 0 all rows ran, 1 some failed or --readme was refused, 2 a program is missing.
 """
 
 import argparse
@@ -47,7 +48,6 @@ def options():
     if chosen.readme:
         if chosen.quick or chosen.rows != [""] or chosen.programs != ",".join(programs.ALL):
             parser.error("--readme takes all rows and programs, and no --quick")
-        chosen.out = os.path.join(programs.HERE, "results")
     if chosen.quick:
         chosen.runs = 1
     return chosen
@@ -78,20 +78,28 @@ def main():
     facts = programs.facts(paths)
     facts["runs"] = chosen.runs
     facts["processes"] = measuring.processes(chosen.quick)
+    facts["slices"] = measuring.slices(chosen.quick)
     others = programs.Others()
     values, failures = measure(rows, paths, load, chosen)
     facts["others"] = others.percent()
     results = report.results(rows, list(paths), values, failures, facts)
     print(report.text(results))
-    if facts["others"] > BUSY:
+    is_busy = facts["others"] > BUSY
+    if is_busy:
         print("\nOther programs took much of this machine: do not trust these numbers.")
+    refused = chosen.readme and (is_busy or failures)
+    if refused:
+        print("\nThe README keeps its results, because " + (
+            "rows failed." if failures else "other programs took much of this machine."))
+    if chosen.readme and not refused:
+        chosen.out = os.path.join(programs.HERE, "results")
     os.makedirs(chosen.out, exist_ok=True)
     report.write(results, chosen.out)
     chart.write(results, chosen.out)
-    if chosen.readme:
+    if chosen.readme and not refused:
         report.into_readme(results, os.path.join(programs.ROOT, "README.md"))
     print(f"\nJSON, text and charts: {chosen.out}")
-    return 1 if failures else 0
+    return 1 if failures or refused else 0
 
 
 def measure(rows, paths, load, chosen):
