@@ -210,7 +210,7 @@ def growth(drawing, left, top, heading, curves):
 
 
 def threads(drawing, left, top, entries, names):
-    """How many times faster two threads are than one."""
+    """Draws the speed of two threads relative to one."""
     drawing.text(left, top + 6, "two threads at once, times as fast as one by one")
     step = HIGH / len(THREADS)
     for tick in (0, 0.5, 1, 1.5, 2):

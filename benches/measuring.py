@@ -37,7 +37,7 @@ class Failed(Exception):
 
 
 def applies(row, name):
-    """Whether a program can do a row."""
+    """Tells whether a program can do a row."""
     return name != RAW or (row.group == "calls" and row.title not in NO_SYSTEM_CALL)
 
 
@@ -138,7 +138,7 @@ with open('/proc/self/status') as status:
 
 
 def start(row, name, path, load, quick):
-    """What an import adds to the start: the median of its milliseconds, and MiB at best."""
+    """Measures what an import adds to the start: the median of its milliseconds, or the fewest MiB."""
     (what,) = row.arguments
 
     def said(script):

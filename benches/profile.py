@@ -33,7 +33,7 @@ START, PASS = 600, "1"
 
 
 def part(program, symbol):
-    """Which part of the whole a function belongs to."""
+    """Returns the part of PARTS to which a function belongs."""
     if program.startswith("[") or symbol.startswith("[k]"):
         return KERNEL
     if "rustpython_socket" in symbol or program.startswith("_socket."):

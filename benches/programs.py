@@ -76,7 +76,7 @@ def version(path):
 
 
 class Others:
-    """How much of the machine is used by what is not the benchmark."""
+    """The share of the machine that other programs than the benchmark use."""
 
     def __init__(self):
         self.start = self.spent()

@@ -243,7 +243,7 @@ def summary(found):
 
 
 def floor(entry):
-    """What no interpreter can be below, of a row that was missed."""
+    """Returns a missed row's ratio of system calls alone, as a part of a sentence."""
     ratio = entry["ratios"].get(RAW)
     return f", system calls alone {ratio['median']:.2f}" if ratio else ""
 

@@ -22,7 +22,7 @@ def listener():
 
 
 def http(directory):
-    """What `python -m http.server` runs, without its log."""
+    """Serves a directory as `python -m http.server` does, without its log."""
     from functools import partial
     from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 

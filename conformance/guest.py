@@ -85,7 +85,7 @@ class Skipped(Exception):
 
 
 def command_output(*command, cwd=None):
-    """What a command printed, or Skipped."""
+    """Returns the output of a command, or raises Skipped."""
     try:
         done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, timeout=600, check=False)

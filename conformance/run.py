@@ -83,7 +83,7 @@ class Side:
 
 
 class Progress:
-    """What the record of one process says so far."""
+    """The record of one process, as far as it has been written."""
 
     def __init__(self, path):
         self.path = path

@@ -1,6 +1,6 @@
-"""What the HTTP workloads share: nginx's addresses, a proxy's, and the standard library's server.
+"""The common parts of the HTTP workloads: nginx's addresses, a proxy's, and the standard library's server.
 
-The latter runs in the process under test, on its sockets, for what nginx does not do.
+That server runs in the process under test, on its sockets, for what nginx does not do.
 """
 
 import contextlib

@@ -120,7 +120,7 @@ async def fifty_requests(run):
 
 
 async def a_timeout(sleep):
-    """How long a request takes that its own timeout ends, and that nothing is left behind."""
+    """Returns the seconds of a request that its own timeout ends."""
     with http_server.running() as server:
         async with httpx.AsyncClient() as client:
             started = time.monotonic()

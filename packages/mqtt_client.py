@@ -286,7 +286,7 @@ class Lost(unittest.TestCase):
             client.on_publish = lambda client, data, mid, *ignored: published.put(mid)
             with support.Down():
                 client.ends.get(timeout=support.LONG)
-                sent = client.publish("later", "patience", 1)
+                sent = client.publish("later", "waited", 1)
                 self.assertEqual(sent.rc, MQTTErrorCode.MQTT_ERR_NO_CONN)
             client.connections.get(timeout=support.LONG)
             self.assertEqual(published.get(timeout=support.LONG), sent.mid)

@@ -75,7 +75,7 @@ def install(workloads):
 
 
 class Outcome:
-    """How a workload went on one side."""
+    """The result of a workload on one side."""
 
     def __init__(self):
         self.checks = {}

@@ -62,7 +62,7 @@ class Server:
 
     @classmethod
     def missing(cls):
-        """Why this server cannot run here, or None."""
+        """Returns the reason why this server cannot run here, or None."""
         for program in cls.programs:
             if not cls.find(program):
                 return "no %s (Debian: %s)" % (program, cls.debian)
@@ -119,13 +119,13 @@ class Server:
                 os.chown(name, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
     def prepare(self):
-        """What is done once, before the first start."""
+        """Prepares the first start."""
 
     def command(self):
         raise NotImplementedError
 
     def says(self):
-        """What the workload is told."""
+        """Returns what the workload has to know of this server."""
         told = {"host": "127.0.0.1", "port": self.port, "unix": self.unix}
         if self.certificate:
             told.update(certificate=self.certificate, key=self.key)
@@ -178,7 +178,7 @@ class Server:
         process.wait()
 
     def log(self):
-        """What it said since it was started last."""
+        """Returns the server's output since its last start."""
         with open(self.path("log"), "rb") as file:
             file.seek(self.log_begins)
             return file.read().decode(errors="replace")

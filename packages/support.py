@@ -1,4 +1,4 @@
-"""What the workloads share.
+"""The common parts of the workloads.
 
 A workload is a unittest module: each test is one check against a real server.
 run.py starts the server and the workload, and says in the environment where the
@@ -89,7 +89,7 @@ def name(test):
 
 
 def in_threads(work, arguments):
-    """What `work` returns for each argument, each called in a thread of its own."""
+    """Calls `work` with each argument, in a thread each, and returns the results."""
     results = [None] * len(arguments)
     errors = []
 

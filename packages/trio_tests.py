@@ -21,7 +21,7 @@ MODULES = [
 
 
 def check(location):
-    """Where pytest found the test, as the name of a check."""
+    """Returns the name of the check for a place where pytest found a test."""
     path, _, test = location
     return "%s.%s" % (os.path.basename(path).replace(".py", ""), test)
 

@@ -139,7 +139,7 @@ class Stage:
             sessions.signal(self.process.pid, number)
 
     def counts(self):
-        """How many tests passed, failed and were skipped."""
+        """Returns the numbers of tests that passed, failed and were skipped."""
         found = LIBTEST.findall(self.output) + COUNTS.findall(self.output)
         passed, failed, skipped = [sum(map(int, column)) for column in zip(*found)] or [0, 0, 0]
         skipped += 0 if COUNTS.search(self.output) else len(SKIPPED.findall(self.output))

@@ -1,7 +1,7 @@
 """Finds the CPython 3.13 that `interpreter` is compared with.
 
 PYTHON313 names it; otherwise it is the Python that runs this, python3.13 on PATH, or one of pyenv's.
-Tools that compare the two programs import this; interpreter/tests/python.rs has the same rules.
+Tools that compare the two programs import this; interpreter/tests/python.rs treats PYTHON313 in the same way.
 """
 
 import glob

@@ -1,4 +1,4 @@
-"""How cost grows: with the size of a receive, the buffers of a sendmsg, the open
+"""Measures how cost grows with the size of a receive, the buffers of a sendmsg, the open
 sockets, and with two threads instead of one."""
 
 import socket
@@ -77,7 +77,7 @@ def together(*works):
 
 
 def speedup(*works):
-    """How much faster all at once are than one after the other; 1 is no faster."""
+    """Returns the time of all one after the other, divided by the time of all at once."""
     alone = [seconds(together(one)) for one in works]
     return sum(alone) / seconds(together(*works))
 

@@ -1,4 +1,4 @@
-"""What modules the program has inside, for those who ask `pkgutil`: completion
+"""Lists the modules that the program has inside, for callers of `pkgutil`: completion
 after `import`, and `help('modules')`.
 
 The import system finds a frozen module by name but cannot list them.

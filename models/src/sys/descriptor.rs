@@ -5,7 +5,7 @@ use super::word::{GiveUp, Word};
 use loom::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How many descriptors the kernel has: the numbers 0 and 1.
+/// The number of descriptors that the kernel has: 0 and 1.
 const NUMBERS: usize = 2;
 
 /// The generation of the only process.

@@ -7,7 +7,7 @@ use std::cell::Cell;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thread(usize);
 
-/// How many threads of a model can wait.
+/// The number of threads of a model that can wait.
 const WAITERS: usize = 2;
 
 /// The signal of one thread.
