@@ -253,7 +253,8 @@ impl<'a, V: VmContext> Call<'a, V> {
         flags: MessageFlags,
     ) -> Result<usize, Error> {
         let transfer = self.sends(data.len());
-        transfer.run(self, send_attempt(data, self.socket.send_flags(flags)))
+        let flags = self.socket.send_flags(flags);
+        transfer.run(self, |attempt, sent| send_part(data, sent, flags, attempt))
     }
 
     /// Sends all of `data` (send(2)).
@@ -269,8 +270,10 @@ impl<'a, V: VmContext> Call<'a, V> {
             peeks: false,
             returns_part: false,
         };
-        let attempt = send_attempt(data, self.socket.send_flags(flags));
-        transfer.complete(self, &mut 0, attempt)
+        let flags = self.socket.send_flags(flags);
+        transfer.complete(self, &mut 0, |attempt, sent| {
+            send_part(data, sent, flags, attempt)
+        })
     }
 
     /// Sends `data` to `target` (sendto(2)); returns the number of bytes.
@@ -543,17 +546,17 @@ fn receive_into<T: Length, V: VmContext>(
     })
 }
 
-/// Returns attempts to send `data` (send(2)).
-#[inline]
-fn send_attempt<'a, V: VmContext>(
+/// Makes an attempt of a send to send what follows the first `sent` bytes (send(2)).
+#[inline(always)]
+fn send_part<V: VmContext>(
     data: &impl SendBuffer,
+    sent: usize,
     flags: MessageFlags,
-) -> impl FnMut(&mut Attempt<'_, 'a, V>, usize) -> Result<Part, Errno> {
-    move |attempt, sent| {
-        let flags = flags | attempt.flags();
-        let send = |fd: BorrowedFd<'_>, data: &[u8]| sys::socket::send(fd, data, flags);
-        send_from(data, sent, attempt, send).map(Part::from)
-    }
+    attempt: &mut Attempt<'_, '_, V>,
+) -> Result<Part, Errno> {
+    let flags = flags | attempt.flags();
+    let send = |fd: BorrowedFd<'_>, data: &[u8]| sys::socket::send(fd, data, flags);
+    send_from(data, sent, attempt, send).map(Part::from)
 }
 
 /// Sends what follows the first `sent` bytes of `data`. A system call that may wait gets a

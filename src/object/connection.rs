@@ -208,11 +208,7 @@ pub(super) fn accept(
     Ok((connection, peer))
 }
 
-fn connect(
-    zelf: &Py<BaseSocket>,
-    address: &PyObject,
-    vm: &VirtualMachine,
-) -> PyResult<()> {
+fn connect(zelf: &Py<BaseSocket>, address: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
     let mut deadline = zelf.socket.deadline();
     connect_within(zelf, address, &mut deadline, vm)
 }

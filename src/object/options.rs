@@ -225,20 +225,12 @@ impl OptionValue {
     }
 }
 
-fn settimeout(
-    zelf: &Py<BaseSocket>,
-    timeout: &PyObject,
-    vm: &VirtualMachine,
-) -> PyResult<()> {
+fn settimeout(zelf: &Py<BaseSocket>, timeout: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
     let timeout = args::timeout(timeout, vm)?;
     zelf.socket.apply_timeout(timeout).or_raise(vm)
 }
 
-fn setblocking(
-    zelf: &Py<BaseSocket>,
-    flag: &PyObject,
-    vm: &VirtualMachine,
-) -> PyResult<()> {
+fn setblocking(zelf: &Py<BaseSocket>, flag: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
     let timeout = if flag.to_owned().try_to_bool(vm)? {
         Timeout::Blocking
     } else {

@@ -102,12 +102,7 @@ fn size(bufsize: isize, caller: &str, vm: &VirtualMachine) -> PyResult<usize> {
         .map_err(|_| vm.new_value_error(format!("negative buffersize in {caller}")))
 }
 
-fn recv(
-    zelf: &Py<BaseSocket>,
-    bufsize: isize,
-    flags: i32,
-    vm: &VirtualMachine,
-) -> PyResult {
+fn recv(zelf: &Py<BaseSocket>, bufsize: isize, flags: i32, vm: &VirtualMachine) -> PyResult {
     let size = size(bufsize, "recv", vm)?;
     let flags = MessageFlags::of_receive(flags);
     let data = transfer(zelf, flags, vm, |call| call.recv(size, flags))?;
@@ -238,12 +233,7 @@ pub(super) fn send(
     transfer(zelf, flags, vm, |call| call.send(data, flags))
 }
 
-fn sendall(
-    zelf: &Py<BaseSocket>,
-    data: &Data,
-    flags: i32,
-    vm: &VirtualMachine,
-) -> PyResult<()> {
+fn sendall(zelf: &Py<BaseSocket>, data: &Data, flags: i32, vm: &VirtualMachine) -> PyResult<()> {
     let flags = MessageFlags::of_send(flags).or_raise(vm)?;
     transfer(zelf, flags, vm, |call| call.send_all(data, flags))
 }

@@ -156,7 +156,11 @@ impl ControlBuffer {
     }
 
     /// Returns true if a descriptor has arrived.
+    #[inline]
     pub(crate) fn has_descriptors(&self) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
         let (items, _) = control_messages(&self.0);
         items.iter().flat_map(descriptors).next().is_some()
     }
@@ -176,7 +180,15 @@ impl ControlBuffer {
     }
 
     /// Closes what arrived.
+    #[inline]
     fn clear(&mut self) {
+        if !self.0.is_empty() {
+            self.close_descriptors();
+        }
+    }
+
+    #[cold]
+    fn close_descriptors(&mut self) {
         let (items, _) = control_messages(&self.0);
         for number in items.iter().flat_map(descriptors) {
             drop(descriptor::adopt(number));
