@@ -265,7 +265,7 @@ assert found is None, found
         const NAMES: &str = "
 found = []
 # A second import must not find what the first one left.
-for name in ('_interpreters', '_interpchannels', '_interpqueues') * 2:
+for name in ('_interpreters', '_interpchannels', '_interpqueues', '_testinternalcapi') * 2:
     try: found.append(__import__(name))
     except ImportError as e: assert 'withheld' in str(e) and e.name == name, e
 ";
@@ -283,7 +283,7 @@ for name in ('_interpreters', '_interpchannels', '_interpqueues') * 2:
                     .unwrap();
             }
         }
-        Lean::new(SocketModule::new()).run(&format!("{NAMES}\nassert len(found) == 6, found"));
+        Lean::new(SocketModule::new()).run(&format!("{NAMES}\nassert len(found) == 8, found"));
     }
 
     /// A subinterpreter whose root is gone is held to what the root was held to.
@@ -517,4 +517,114 @@ assert socket.AF_INET == 2 and Key.asked
         done.send(()).unwrap();
     });
     ended.recv_timeout(Duration::from_secs(30)).unwrap();
+}
+
+/// The classes of files are the process's, so that the first script to use them must not
+/// choose their bases.
+#[test]
+fn no_script_chooses_the_classes_of_files() {
+    if !is_alone("no_script_chooses_the_classes_of_files") {
+        return;
+    }
+    const USE: &str = "
+modes = (('rb', 0), ('rb', -1), ('wb', -1), ('rwb', -1), ('rw', -1))
+a, b = socket.socketpair()
+for mode, size in modes:
+    file = a.makefile(mode, size, encoding=None if 'b' in mode else 'ascii')
+    assert not hasattr(file, 'append') and list not in type(file).__mro__, mode
+    for base in type(file).__mro__[1:]:
+        try: base.mark = 1
+        except TypeError: pass
+        else: assert False, base
+    file.close()
+file = a.makefile('rb', 0)
+b.send(b'x')
+assert file.read(1) == b'x'
+";
+    let other = Lean::new(SocketModule::new());
+    Lean::new(SocketModule::new()).run(&format!(
+        "
+import _io, builtins, sys, socket
+names = ('_RawIOBase', 'BufferedReader', 'BufferedRWPair', 'TextIOWrapper')
+kept = {{name: getattr(_io, name) for name in names}}
+own = type(sys)('_io')
+own.__dict__.update(vars(_io))
+for name in names:
+    setattr(_io, name, list)
+    setattr(own, name, list)
+sys.modules['_io'] = own
+real = builtins.__import__
+builtins.__import__ = lambda name, *args: own if name == '_io' else real(name, *args)
+try: a, b = socket.socketpair(); a.makefile('rw', encoding='ascii')
+except TypeError: pass
+{USE}
+"
+    ));
+    other.run(&format!("import socket\n{USE}"));
+}
+
+/// A dictionary of functions that was made before `import socket` still finds them.
+#[test]
+fn functions_keep_their_hash() {
+    if !is_alone("functions_keep_their_hash") {
+        return;
+    }
+    Lean::new(SocketModule::new()).run(
+        "
+names = {len: 'len', [].append: 'append'}
+before = hash(len)
+import socket
+assert hash(len) == before and names[len] == 'len' and [*map(names.get, names)] == ['len', 'append']
+",
+    );
+}
+
+/// Under a policy a script may import these native modules and no others. Before a name
+/// is added here, read the module: does it reach the system, another interpreter, or
+/// memory? Then it belongs to `vm::withheld`.
+#[test]
+fn each_module_of_the_vm_was_reviewed() {
+    Lean::new(SocketModule::new().policy(Rules::deny_all())).run(
+        "
+import sys
+importable = set()
+for name in sys.builtin_module_names:
+    try: __import__(name)
+    except ImportError as e: assert 'withheld' in str(e), e
+    else: importable.add(name)
+# This one also has a name with the platform.
+reviewed = {name for name in importable if name.startswith('_sysconfigdata_')}
+reviewed.update('''
+_abc _ast _codecs _collections _functools _imp _io _operator _socket _sre _stat _string
+_symtable _sysconfig _sysconfigdata _thread _types _typing _warnings _weakref atexit
+builtins errno gc itertools marshal socket sys time
+'''.split())
+assert importable <= reviewed, importable - reviewed
+assert reviewed - importable <= {'_thread'}, reviewed - importable
+",
+    );
+}
+/// The classes of a module can be changed, so that no other interpreter may find them.
+#[test]
+fn no_script_finds_the_classes_of_another() {
+    // Elsewhere another test may just be making its classes.
+    if !is_alone("no_script_finds_the_classes_of_another") {
+        return;
+    }
+    let one = Lean::new(SocketModule::new());
+    one.run("import socket; socket.socket.mark = socket.AF_INET; socket.MSG_PEEK.name");
+    Lean::new(SocketModule::new()).run(
+        "
+import gc, socket
+own = (socket.socket, socket.AddressFamily, socket.SocketKind, socket.MsgFlag, socket.AddressInfo)
+found = 0
+for base in {base for cls in own for base in cls.__mro__[1:]}:
+    if base.__name__ in ('object', 'int'): continue
+    found += 1
+    for weak in gc.get_referents(base):
+        if type(weak).__name__ == 'ReferenceType':
+            assert weak().__name__ == 'IntFlag', weak()
+assert found == 3, found
+",
+    );
 }

@@ -7,7 +7,7 @@ use crate::policy::{Gate, Policy};
 use crate::state::{self, Runtime};
 #[cfg(feature = "ssl")]
 use crate::vm::ssl;
-use crate::vm::withheld;
+use crate::vm::{native_hash, withheld};
 use rustpython_vm::builtins::PyBaseExceptionRef;
 use rustpython_vm::{InterpreterBuilder, VirtualMachine};
 use std::fmt;
@@ -322,9 +322,15 @@ impl SocketModule {
     /// `vm.state`: from then on the module holds a reference to it, so that `PyRc::get_mut`
     /// returns `None`.
     ///
-    /// With a policy or any limit, `_interpreters`, `_interpchannels` and
-    /// `_interpqueues` raise ImportError: with them a script could run code in any
-    /// subinterpreter of the process, under another host's policy.
+    /// The first interpreter with the module changes how the VM hashes built-in functions
+    /// and methods, in the whole process, so that `sock.close in {sock.close}` is true. Build
+    /// it before other interpreters run scripts: a set or a dictionary that already exists
+    /// does not find its built-in functions again.
+    ///
+    /// With a policy or any limit, `_interpreters`, `_interpchannels`, `_interpqueues` and
+    /// `_testinternalcapi` raise ImportError: with the first three a script could run code
+    /// in any subinterpreter of the process, under another host's policy, and with the last
+    /// one it could make the VM take one class for another.
     ///
     /// ```
     /// use rustpython_socket::SocketModule;
@@ -357,6 +363,7 @@ impl SocketModule {
         builder
             .add_native_modules(&definitions)
             .init_hook(move |vm| {
+                native_hash::install(vm);
                 let runtime = Runtime {
                     gate,
                     control,

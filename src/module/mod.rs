@@ -99,7 +99,7 @@ pub(crate) mod socket {
     use crate::constants::{self, enums};
     use crate::module::helpers;
     use crate::object;
-    use crate::vm::{function, lazy_module, native_hash};
+    use crate::vm::{function, lazy_module};
     use rustpython_vm::builtins::PyModule;
     use rustpython_vm::{AsObject, Py, PyResult, VirtualMachine};
 
@@ -123,7 +123,6 @@ pub(crate) mod socket {
         constants::install(module, vm)?;
         enums::install(module, vm)?;
         function::install(helpers::OF_MODULE, helpers::SIGNATURES, module, vm)?;
-        native_hash::install(vm);
         lazy_module::begin(module, vm);
         Ok(())
     }

@@ -5,7 +5,7 @@ use super::lifecycle::{self, InitArgs};
 use super::{BaseSocket, PySocket};
 use crate::constants::enums;
 use crate::state::{self, State};
-use crate::vm::function;
+use crate::vm::{function, subclasses};
 use rustpython_vm::builtins::descriptor::PyMethodDescriptor;
 use rustpython_vm::builtins::{PyGetSet, PyStrInterned, PyType, PyTypeRef, PyWeak};
 use rustpython_vm::class::{PyClassImpl, StaticType};
@@ -218,6 +218,7 @@ fn make(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     let class: PyTypeRef = metaclass
         .call(("socket", bases, dict), vm)?
         .try_into_value(vm)?;
+    subclasses::unlist(&class);
     for (name, attribute) in attributes(&class, vm) {
         class.set_attr(vm.ctx.intern_str(name), attribute);
     }
@@ -272,6 +273,7 @@ fn init_method(vm: &VirtualMachine) -> PyResult {
         &vm.ctx,
     );
     let class = class.map_err(|message| vm.new_system_error(message))?;
+    subclasses::unlist(&class);
     class.slots.descr_get.store(Some(|method, object, _, vm| {
         bind(method, object.map(ToOwned::to_owned), vm)
     }));

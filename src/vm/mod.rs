@@ -13,6 +13,7 @@
 //! | `io_classes` | public types for four classes of `_io` |
 //! | `native_enums` | `enum` on a VM without the standard library |
 //! | `native_hash` | a hash of bound native methods |
+//! | `subclasses` | lists of subclasses for each interpreter |
 //! | `ssl` | an `_ssl` that works over any socket |
 //! | `withheld` | a way to leave out modules of the VM |
 
@@ -25,4 +26,5 @@ pub(crate) mod native_enums;
 pub(crate) mod native_hash;
 #[cfg(feature = "ssl")]
 pub(crate) mod ssl;
+pub(crate) mod subclasses;
 pub(crate) mod withheld;

@@ -11,6 +11,7 @@
 mod class;
 mod member;
 
+use super::subclasses;
 use crate::constants::{ENUMERATIONS, Enumeration, Kind};
 use class::EnumType;
 use member::{IntEnum, IntFlag};
@@ -44,6 +45,7 @@ fn class(enumeration: &'static Enumeration, vm: &VirtualMachine) -> PyResult<PyT
         &vm.ctx,
     );
     let class = class.map_err(|message| vm.new_system_error(message))?;
+    subclasses::unlist(&class);
     let table = class.init_type_data(Table(enumeration));
     table.map_err(|message| vm.new_system_error(message))?;
 
