@@ -30,12 +30,12 @@ impl Network {
             Some(rules) => {
                 for rule in rules.split(',') {
                     let more = match rule {
-                        "loopback" => LOOPBACK,
-                        "local" => LOCAL,
-                        rule => &[rule],
+                        "loopback" => INTERFACES.to_vec(),
+                        "local" => [INTERFACES, PROCESSES].concat(),
+                        rule => vec![rule],
                     };
                     self.loopback |= matches!(rule, "loopback" | "local");
-                    let more = parse("--allow-net", more.to_vec())?;
+                    let more = parse("--allow-net", more)?;
                     // Two of the words have rules in common.
                     let new = more.into_iter().filter(|rule| !self.allow.contains(rule));
                     let new: Vec<_> = new.collect();
@@ -50,8 +50,14 @@ impl Network {
     pub fn deny(&mut self, rules: Option<&str>) -> Result<(), String> {
         match rules {
             Some(rules) => {
-                let rules = rules.split(',').collect();
-                self.deny.extend(parse("--deny-net", rules)?);
+                for rule in rules.split(',') {
+                    let more = match rule {
+                        "loopback" => LOOPBACK.to_vec(),
+                        "local" => [LOOPBACK, INTERFACES, PROCESSES].concat(),
+                        rule => vec![rule],
+                    };
+                    self.deny.extend(parse("--deny-net", more)?);
+                }
             }
             None => self.deny_all = true,
         }
@@ -105,24 +111,20 @@ impl Network {
     }
 }
 
-/// Lists what `loopback` allows beside `Rules::loopback_only`: to ask for the interfaces,
-/// without which `::1%lo` cannot be written.
-const LOOPBACK: &[&str] = &[
+/// What `loopback` denies: all that `Rules::loopback_only` allows.
+const LOOPBACK: &[&str] = &["127.0.0.0/8", "::1", "localhost", "*.localhost"];
+
+/// What `loopback` and `local` allow beside `Rules::loopback_only`: to ask for the
+/// interfaces, without which `::1%lo` cannot be written.
+const INTERFACES: &[&str] = &[
     "system:if_nameindex",
     "system:if_nametoindex",
     "system:if_indextoname",
 ];
 
-/// Lists what `local` allows beside `Rules::loopback_only`, for tests and for programs of
-/// several processes: to ask for the interfaces, AF_UNIX sockets wherever they are,
-/// and to pass descriptors and take them over.
-const LOCAL: &[&str] = &[
-    "system:if_nameindex",
-    "system:if_nametoindex",
-    "system:if_indextoname",
-    "connect+bind+send=unix:*",
-    "descriptor:*",
-];
+/// What `local` allows beside `loopback`, for tests and for programs of several processes:
+/// AF_UNIX sockets wherever they are, and to pass descriptors and take them over.
+const PROCESSES: &[&str] = &["connect+bind+send=unix:*", "descriptor:*"];
 
 /// Reads the rules of one option, which commas separate. A rule for a unix path with a comma
 /// cannot be given here.
@@ -132,7 +134,7 @@ fn parse(option: &str, rules: Vec<&str>) -> Result<Vec<Rule>, String> {
     rules.map_err(|error| format!("{option}: {}", error.render()))
 }
 
-/// Adds a line for a refusal. The program shall not fail for want of it.
+/// Adds a line for a refusal. If the file cannot be written, the program goes on.
 fn record(file: &Path, denied: &Denied) {
     if let Err(error) = append(file, &format!("{denied}\n")) {
         let file = file.display();
@@ -181,6 +183,20 @@ allow system:if_indextoname";
             let found = rules(|network| network.allow(Some(given)));
             assert_eq!(found.as_deref(), Some(&*local), "{given}");
         }
+    }
+
+    #[test]
+    fn the_words_can_be_denied() {
+        const LOOPBACK: &str = "deny 127.0.0.0/8\ndeny ::1\ndeny localhost\ndeny *.localhost";
+        let loopback = rules(|network| network.deny(Some("loopback,:25")));
+        let expected = format!("allow all\n{LOOPBACK}\ndeny :25");
+        assert_eq!(loopback, Some(expected));
+        let local = rules(|network| network.deny(Some("local")));
+        let expected = format!(
+            "allow all\n{LOOPBACK}\ndeny system:if_nameindex\ndeny system:if_nametoindex
+deny system:if_indextoname\ndeny connect+bind+send=unix:*\ndeny descriptor:*"
+        );
+        assert_eq!(local, Some(expected));
     }
 
     #[test]

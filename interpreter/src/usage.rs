@@ -92,7 +92,9 @@ Network; without these options everything is allowed, repeated ones add up:
   --allow-net=local     loopback, AF_UNIX sockets wherever they are, and passing and
                         taking over descriptors: what tests and worker processes need
   --allow-net           everything that no rule denies
-  --deny-net=RULE,...   nothing that one of the rules denies, whatever allows it
+  --deny-net=RULE,...   nothing that one of the rules denies, whatever allows it; also
+                        `loopback` and `local`, for the addresses, sockets and functions
+                        that these words allow
   --deny-net, --no-net  nothing at all, whatever allows it
   --net-audit FILE      refuse nothing; append a line to FILE for each refusal that
                         there would have been (of everything, if no rule is given)

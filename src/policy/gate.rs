@@ -3,9 +3,10 @@
 use super::resolved_names::ResolvedNames;
 use super::{Denied, Operation, Policy, Target};
 use crate::sockaddr::SockAddr;
+use crate::sockaddr::inet::stands_for;
 use crate::sys::fork::Inherited;
 use smallvec::SmallVec;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -127,19 +128,11 @@ const PANICKED: &str = "the host's policy panicked";
 /// Otherwise the kernel would choose loopback, or the address that the socket is bound
 /// to, which no policy has checked.
 fn used(operation: Operation, address: SockAddr) -> SockAddr {
-    if !matches!(operation, Operation::Connect | Operation::Send) {
-        return address;
+    let goes_there = matches!(operation, Operation::Connect | Operation::Send);
+    match address.ip().filter(|_| goes_there) {
+        Some((ip, port)) => stands_for(ip).map_or(address, |ip| SocketAddr::new(ip, port).into()),
+        None => address,
     }
-    let loopback = match address.ip() {
-        Some((IpAddr::V4(ip), _)) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        Some((IpAddr::V6(ip), _)) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        Some((IpAddr::V6(ip), _)) if ip.to_ipv4_mapped() == Some(Ipv4Addr::UNSPECIFIED) => {
-            IpAddr::V6(Ipv4Addr::LOCALHOST.to_ipv6_mapped())
-        }
-        _ => return address,
-    };
-    let port = address.ip().map_or(0, |(_, port)| port);
-    SocketAddr::new(loopback, port).into()
 }
 
 #[cfg(all(test, feature = "rules"))]
@@ -147,6 +140,7 @@ mod tests {
     use super::super::resolved_names::MOST_ADDRESSES;
     use super::super::{AuditOnly, Rules};
     use super::*;
+    use std::net::Ipv4Addr;
     use std::sync::Mutex;
 
     fn address(text: &str) -> SockAddr {

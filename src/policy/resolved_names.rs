@@ -1,17 +1,27 @@
 //! Remembers which names led to an address.
 
 use crate::sockaddr::SockAddr;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// The names that led to each address. Old entries are forgotten.
+/// The names that led to each address. The addresses that were looked up longest ago are
+/// forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct ResolvedNames {
-    /// The names of each address. The name that was looked up last comes last.
-    names: HashMap<IpAddr, Vec<Arc<str>>>,
-    /// The addresses, the oldest first.
-    order: VecDeque<IpAddr>,
+    known: HashMap<IpAddr, Known>,
+    /// The addresses by their last look-up.
+    order: BTreeMap<u64, IpAddr>,
+    /// The number of look-ups.
+    look_ups: u64,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The name that was looked up last comes last.
+    names: Vec<Arc<str>>,
+    /// The number of the last look-up.
+    last: u64,
 }
 
 /// The largest numbers of addresses, and of names of an address, that are remembered.
@@ -24,10 +34,11 @@ impl ResolvedNames {
         let Some(ip) = reached(address) else {
             return;
         };
-        let names = self.names.entry(ip).or_default();
-        if names.is_empty() {
-            self.order.push_back(ip);
-        }
+        let Known { names, last } = self.known.entry(ip).or_default();
+        self.order.remove(last);
+        self.look_ups += 1;
+        *last = self.look_ups;
+        self.order.insert(*last, ip);
         if let Some(at) = names.iter().position(|known| **known == *name) {
             names[at..].rotate_left(1);
             return;
@@ -37,9 +48,9 @@ impl ResolvedNames {
         }
         names.push(name.into());
         if self.order.len() > MOST_ADDRESSES
-            && let Some(oldest) = self.order.pop_front()
+            && let Some((_, oldest)) = self.order.pop_first()
         {
-            self.names.remove(&oldest);
+            self.known.remove(&oldest);
         }
     }
 
@@ -47,14 +58,15 @@ impl ResolvedNames {
     /// last.
     pub(crate) fn names(&self, address: &SockAddr) -> Vec<Arc<str>> {
         reached(address)
-            .and_then(|ip| self.names.get(&ip).cloned())
+            .and_then(|ip| self.known.get(&ip))
+            .map(|known| known.names.clone())
             .unwrap_or_default()
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        assert_eq!(self.names.len(), self.order.len());
-        self.names.len()
+        assert_eq!(self.known.len(), self.order.len());
+        self.known.len()
     }
 }
 
@@ -67,7 +79,7 @@ fn reached(address: &SockAddr) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::SocketAddr;
+    use std::net::{Ipv4Addr, SocketAddr};
 
     #[test]
     fn the_name_that_was_last_looked_up_is_last() {
@@ -84,5 +96,22 @@ mod tests {
         }
         assert_eq!(names.names(&address("10.0.0.1:0")).len(), MOST_NAMES);
         assert!(names.names(&address("10.0.0.2:0")).is_empty());
+    }
+
+    #[test]
+    fn an_address_that_is_looked_up_again_is_kept() {
+        let mut names = ResolvedNames::default();
+        let address = |n: usize| {
+            let ip = Ipv4Addr::from(n as u32);
+            SockAddr::from(SocketAddr::new(ip.into(), 0))
+        };
+        for n in 0..MOST_ADDRESSES {
+            names.learn(&address(n), "a");
+        }
+        names.learn(&address(0), "a");
+        names.learn(&address(MOST_ADDRESSES), "a");
+        assert_eq!(names.len(), MOST_ADDRESSES);
+        assert_eq!(names.names(&address(0)).len(), 1);
+        assert!(names.names(&address(1)).is_empty());
     }
 }

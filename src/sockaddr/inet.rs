@@ -10,6 +10,20 @@ pub(crate) const LONGEST_LABEL: usize = 63;
 /// The host that Python takes for 255.255.255.255.
 pub(crate) const BROADCAST: &[u8] = b"<broadcast>";
 
+/// Returns loopback, which the unspecified address stands for where packets are sent to it
+/// (connect, sendto); `None` for all other addresses. A mapped address leads to a mapped
+/// one.
+pub(crate) fn stands_for(ip: IpAddr) -> Option<IpAddr> {
+    match ip {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Some(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Some(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.to_ipv4_mapped() == Some(Ipv4Addr::UNSPECIFIED) => {
+            Some(Ipv4Addr::LOCALHOST.to_ipv6_mapped().into())
+        }
+        _ => None,
+    }
+}
+
 /// Reads an IPv4 address like inet_aton(3): one to four numbers, decimal, octal or
 /// hexadecimal; the last fills the remaining bytes. White space ends the address, and
 /// the text after it is ignored.

@@ -1,6 +1,6 @@
 //! Text of a refusal that describes the script's request.
 
-use super::families::Name;
+use super::families::FamilyName;
 use super::options::OptionPattern;
 use super::request::AccessRequest;
 use crate::policy::{Operation, Quoted, Target};
@@ -31,11 +31,11 @@ impl fmt::Display for Described<'_> {
                 socket_type,
                 protocol,
             } => match AccessRequest::new(operation, self.target) {
-                AccessRequest::Socket(socket_type) if socket_type.is_raw() => {
-                    write!(f, "raw socket of family {}", Name(*family))
+                AccessRequest::Socket(socket) if socket.is_raw() => {
+                    write!(f, "raw socket of family {}", FamilyName(*family))
                 }
                 _ => {
-                    let family = Name(*family);
+                    let family = FamilyName(*family);
                     write!(f, "socket of family {family}")?;
                     write!(f, ", type {socket_type}, protocol {protocol}")
                 }
@@ -62,7 +62,7 @@ impl Described<'_> {
         if address.as_unix().is_some() || address.as_vsock().is_some() {
             return write!(f, "{address}");
         }
-        write!(f, "an address of family {}", Name(address.family()))
+        write!(f, "an address of family {}", FamilyName(address.family()))
     }
 }
 

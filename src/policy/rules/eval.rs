@@ -43,8 +43,8 @@ impl Policy for Rules {
     }
 }
 
-/// An address, and the addresses that it stands for.
-type Addresses = SmallVec<[IpAddr; 3]>;
+/// An address, and the one that it stands for.
+type Addresses = SmallVec<[IpAddr; 2]>;
 
 impl AccessRequest<'_> {
     /// Returns the name and the addresses by which the index finds rules for hosts.
@@ -52,8 +52,8 @@ impl AccessRequest<'_> {
         match self {
             Self::Name(name) => (Some(name.host), Addresses::new()),
             Self::Ip(ip) => {
-                let others = ip.stands_for(operation).iter().copied();
-                (ip.name, others.chain([ip.ip]).collect())
+                let reached = ip.stands_for(operation);
+                (ip.name, reached.into_iter().chain([ip.ip]).collect())
             }
             _ => (None, Addresses::new()),
         }
@@ -77,8 +77,8 @@ impl AccessRequest<'_> {
                     && (host.matches_ip(ip.ip)
                         || ip
                             .stands_for(operation)
-                            .iter()
-                            .any(|ip| host.matches_ip(*ip))
+                            .is_some_and(|ip| host.matches_ip(ip))
+                        || matches!(host, HostPattern::Net(net) if ip.includes(operation, *net))
                         || ip.name.is_some_and(|name| host.matches_name(name, Deny)))
             }
             _ => self.is_matched_by(operation, rule, Deny),
@@ -89,7 +89,7 @@ impl AccessRequest<'_> {
     fn is_of(&self, family: Family) -> bool {
         let own = |number: i32| matches!(family, Family::Any) || family == Family::Number(number);
         match self {
-            Self::Socket(socket_type) => socket_type.is_denied_by(family),
+            Self::Socket(socket) => socket.is_denied_by(family),
             // An IPv4-mapped address belongs to both families.
             Self::Ip(ip) => own(ip.family) || ip.ip.is_ipv4() && own(libc::AF_INET),
             Self::Unix(_) => own(libc::AF_UNIX),
@@ -141,6 +141,8 @@ impl Rules {
         let (name, addresses) = request.hosts(operation);
         let of_host = match (name, addresses.as_slice()) {
             (None, []) => None,
+            // Binding to it also means addresses by which the index finds no rule.
+            (_, [ip]) if operation == Bind && ip.is_unspecified() => self.deny.iter().find(denied),
             (name, addresses) => self.deny.for_host(name, addresses).find(denied),
         };
         let other = self.deny.others().find(denied);
@@ -152,20 +154,20 @@ impl Rules {
     }
 
     /// Returns true for requests by which a script could reach a denied address without a
-    /// check of the address: options, and sockets whose headers the script writes.
+    /// check of the address: options, sockets whose headers the script writes, and
+    /// protocols by which the peer names further addresses.
     fn is_way_around(&self, request: &AccessRequest<'_>) -> bool {
         let is_wide = match request {
             AccessRequest::Option { .. } => true,
-            AccessRequest::Socket(socket_type) => {
-                socket_type.is_raw() || socket_type.family == libc::AF_PACKET
+            AccessRequest::Socket(socket) => {
+                socket.family == libc::AF_PACKET || socket.is_inet() && !socket.is_ordinary()
             }
             _ => false,
         };
-        let denies_address = |rule: &Rule| {
-            matches!(
-                rule.pattern,
-                Pattern::Host(..) | Pattern::Unix(_) | Pattern::Vsock { .. }
-            )
+        let denies_address = |rule: &Rule| match rule.pattern {
+            Pattern::Host(..) | Pattern::Unix(_) | Pattern::Vsock { .. } => true,
+            Pattern::Socket(family) => family.has_addresses(),
+            _ => false,
         };
         // Nearly always the first rule denies an address.
         is_wide && self.deny.iter().any(denies_address)
@@ -184,14 +186,12 @@ impl Rules {
                 };
                 family == Family::Any || family == Family::Number(*number)
             }),
-            AccessRequest::Socket(socket_type) if socket_type.is_ordinary() => true,
-            AccessRequest::Socket(socket_type) => {
-                self.allow.others().any(|rule| match rule.pattern {
-                    Pattern::Socket(family) => socket_type.is_allowed_by(family),
-                    Pattern::Vsock { .. } => socket_type.family == libc::AF_VSOCK,
-                    _ => false,
-                })
-            }
+            AccessRequest::Socket(socket) if socket.is_ordinary() => true,
+            AccessRequest::Socket(socket) => self.allow.others().any(|rule| match rule.pattern {
+                Pattern::Socket(family) => socket.is_allowed_by(family),
+                Pattern::Vsock { .. } => socket.family == libc::AF_VSOCK,
+                _ => false,
+            }),
             AccessRequest::Option { level, number } if options::is_ordinary(*level, *number) => {
                 true
             }
@@ -225,13 +225,8 @@ impl Rules {
     }
 
     fn allows_ip(&self, operation: Operation, ip: &Ip<'_>) -> bool {
-        let by_address = match ip.stands_for(operation) {
-            [] => self.allows_address(operation, ip.ip, ip.port),
-            reached => reached
-                .iter()
-                .all(|reached| self.allows_address(operation, *reached, ip.port)),
-        };
-        by_address
+        let reached = ip.stands_for(operation).unwrap_or(ip.ip);
+        self.allows_address(operation, reached, ip.port)
             || self
                 .host_rules(ip.name, &[ip.ip])
                 .any(|(rule, host, ports)| {
@@ -267,17 +262,13 @@ impl Rules {
         if self.base == Base::Loopback && (ip.ip.is_loopback() || unspecified) {
             return true;
         }
-        let reached = if unspecified {
-            ip.stands_for(Connect)
-        } else {
-            &[]
-        };
-        let addresses: Addresses = reached.iter().copied().chain([ip.ip]).collect();
+        let reached = ip.stands_for(Connect);
+        let addresses: Addresses = reached.into_iter().chain([ip.ip]).collect();
         self.host_rules(None, &addresses).any(|(rule, host, _)| {
             if unspecified {
                 // The unspecified address is looked up to listen, or to reach loopback. The
                 // look-up asks no other machine.
-                host.matches_ip(ip.ip) || reached.iter().any(|ip| host.matches_ip(*ip))
+                host.matches_ip(ip.ip) || reached.is_some_and(|ip| host.matches_ip(ip))
             } else {
                 opens_look_ups(rule, host) && host.matches_ip(ip.ip)
             }

@@ -2,15 +2,15 @@
 
 use crate::sockaddr::family_names::{self, SOCK_PACKET, TYPE_MASK};
 use nix::libc::{
-    AF_INET, AF_INET6, AF_PACKET, AF_UNIX, SOCK_DCCP, SOCK_DGRAM, SOCK_RAW, SOCK_RDM,
-    SOCK_SEQPACKET, SOCK_STREAM,
+    AF_INET, AF_INET6, AF_PACKET, AF_UNIX, AF_VSOCK, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP,
+    IPPROTO_UDP, IPPROTO_UDPLITE, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM,
 };
 use std::fmt;
 
 /// The name of a family, or its number.
-pub(super) struct Name(pub(super) i32);
+pub(super) struct FamilyName(pub(super) i32);
 
-impl fmt::Display for Name {
+impl fmt::Display for FamilyName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match family_names::name(self.0) {
             Some(name) => f.write_str(name),
@@ -38,25 +38,37 @@ impl Family {
     }
 }
 
+impl Family {
+    /// Returns true if a rule that denies the family denies addresses that other rules can
+    /// name.
+    pub(super) fn has_addresses(self) -> bool {
+        matches!(
+            self,
+            Self::Any | Self::Number(AF_INET | AF_INET6 | AF_UNIX | AF_VSOCK)
+        )
+    }
+}
+
 impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Any => f.write_str("*"),
             Self::Raw => f.write_str("raw"),
-            Self::Number(number) => Name(*number).fmt(f),
+            Self::Number(number) => FamilyName(*number).fmt(f),
         }
     }
 }
 
 /// A socket that is about to be made.
 #[derive(Clone, Copy)]
-pub(super) struct SocketKind {
+pub(super) struct NewSocket {
     pub(super) family: i32,
     socket_type: i32,
+    protocol: i32,
 }
 
-impl SocketKind {
-    pub(super) fn new(family: i32, socket_type: i32) -> Self {
+impl NewSocket {
+    pub(super) fn new(family: i32, socket_type: i32, protocol: i32) -> Self {
         let socket_type = socket_type & TYPE_MASK;
         // The kernel still converts this old way to ask for a packet socket.
         let family = match (family, socket_type) {
@@ -66,21 +78,34 @@ impl SocketKind {
         Self {
             family,
             socket_type,
+            protocol,
         }
+    }
+
+    pub(super) fn is_inet(self) -> bool {
+        matches!(self.family, AF_INET | AF_INET6)
     }
 
     /// Returns true for a socket whose protocol headers the script would write.
     pub(super) fn is_raw(self) -> bool {
-        matches!(self.family, AF_INET | AF_INET6) && self.socket_type == SOCK_RAW
+        self.is_inet() && self.socket_type == SOCK_RAW
     }
 
     /// Returns true for a socket that reaches nothing until its addresses are checked.
+    ///
+    /// That is not so for protocols whose peers name further addresses, to which the kernel
+    /// then connects: SCTP, also as the protocol 0 of SOCK_SEQPACKET, and MPTCP. Other
+    /// protocols are not known here.
     pub(super) fn is_ordinary(self) -> bool {
-        let known = matches!(
-            self.socket_type,
-            SOCK_STREAM | SOCK_DGRAM | SOCK_RDM | SOCK_SEQPACKET | SOCK_DCCP
-        );
-        self.family == AF_UNIX || matches!(self.family, AF_INET | AF_INET6) && known
+        let known = match self.socket_type {
+            SOCK_STREAM => matches!(self.protocol, 0 | IPPROTO_TCP),
+            SOCK_DGRAM => matches!(
+                self.protocol,
+                0 | IPPROTO_UDP | IPPROTO_UDPLITE | IPPROTO_ICMP | IPPROTO_ICMPV6
+            ),
+            _ => false,
+        };
+        self.family == AF_UNIX || self.is_inet() && known
     }
 
     pub(super) fn is_allowed_by(self, rule: Family) -> bool {
@@ -107,8 +132,8 @@ mod tests {
     fn families_have_the_names_of_the_kernel() {
         for (name, number) in [("netlink", libc::AF_NETLINK), ("mctp", 45)] {
             assert_eq!(Family::named(name), Some(Family::Number(number)), "{name}");
-            assert_eq!(Name(number).to_string(), name);
+            assert_eq!(FamilyName(number).to_string(), name);
         }
-        assert_eq!(Name(99).to_string(), "99");
+        assert_eq!(FamilyName(99).to_string(), "99");
     }
 }

@@ -78,15 +78,19 @@ use index::List;
 ///   other names. To keep scripts from a machine, deny its addresses.
 /// - A rule that denies ports does not deny look-ups that concern no port.
 /// - Connecting to `0.0.0.0` or `::` connects to loopback and is checked as loopback.
-///   Binding to them means listening on all interfaces, and needs a rule for them.
+///   Binding to them means listening on all addresses of the machine, and needs a rule for
+///   them. A rule that denies `bind` to any address of the IP version also denies it, `::`
+///   for both versions; a rule without operations is such a rule.
 ///
 /// # What needs no rule
 ///
 /// Unless a `socket:` rule denies it, scripts can create sockets of IPv4, IPv6 and
-/// AF_UNIX, except raw sockets, because their addresses are checked later. Sockets of
-/// vsock can be created if a rule allows any vsock address. Other families need a
-/// `socket:` rule, which then also covers their addresses; a rule that denies a family
-/// always covers its addresses, too.
+/// AF_UNIX, because their addresses are checked later. Exceptions are raw sockets and, for
+/// IPv4 and IPv6, protocols other than TCP, UDP, UDP-Lite and the ICMP of datagram sockets:
+/// with SCTP and MPTCP the peer names further addresses, which are not checked. They need
+/// `socket:raw` and `socket:inet` or `socket:inet6`. Sockets of vsock can be created if a
+/// rule allows any vsock address. Other families need a `socket:` rule, which then also
+/// covers their addresses; a rule that denies a family always covers its addresses, too.
 ///
 /// Options that concern a socket alone, such as `SO_KEEPALIVE` or `TCP_NODELAY`, can be
 /// read and set, and sent as ancillary data. All others need an `option:` rule, such as
@@ -96,7 +100,8 @@ use index::List;
 /// `bind=239.1.2.3`.
 ///
 /// `allow_all()` with a rule that denies an address is as strict with options, raw
-/// sockets and packet sockets, because these could circumvent that rule. Among the
+/// sockets, packet sockets and such protocols, because these could circumvent that rule. So
+/// is a rule that denies one of the families IPv4, IPv6, AF_UNIX and vsock, or all. Among the
 /// functions that concern the machine, only those that change it or list its interfaces
 /// need a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]

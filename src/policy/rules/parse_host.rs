@@ -180,6 +180,10 @@ fn ipv6_error(address: Part<'_>) -> ParseError {
     }
 }
 
+/// Words of rule lists (see `text`). A host of one of these names would mostly be an error
+/// in a list, and would leave open what the list was meant to close.
+const WORDS: [&str; 3] = ["allow", "deny", "all"];
+
 /// Reads a name; returns it in lower case, without a final dot.
 fn name(name: Part<'_>) -> Parsed<Box<str>> {
     if let Some(at) = name.text.find(|c: char| !is_of_name(c)) {
@@ -192,6 +196,9 @@ fn name(name: Part<'_>) -> Parsed<Box<str>> {
         return Err(name.error_at(at, message));
     }
     let text = name.text.strip_suffix('.').unwrap_or(name.text);
+    if let Some(word) = WORDS.iter().find(|word| text.eq_ignore_ascii_case(word)) {
+        return Err(name.error(format!("'{word}' is a word of rule lists, not a host")));
+    }
     if let Some(ip) = literal4(text) {
         return Err(other_spelling(name, ip));
     }

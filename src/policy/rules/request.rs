@@ -1,11 +1,12 @@
 //! A script's request, read from the target of a check.
 
-use super::families::SocketKind;
+use super::families::NewSocket;
 use crate::policy::{Operation, Target};
-use crate::sockaddr::inet::{HostLiteral, family_of};
+use crate::sockaddr::inet::{HostLiteral, family_of, stands_for};
 use crate::sockaddr::{SockAddr, UnixName};
+use ipnet::IpNet;
 use nix::libc;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// A target in the form that rules are compared with. Reading it allocates nothing.
 pub(super) enum AccessRequest<'a> {
@@ -18,7 +19,7 @@ pub(super) enum AccessRequest<'a> {
     },
     /// An address of another family.
     Family(i32),
-    Socket(SocketKind),
+    Socket(NewSocket),
     Descriptor(i32),
     Option {
         level: i32,
@@ -53,8 +54,8 @@ impl<'a> AccessRequest<'a> {
             Target::Socket {
                 family,
                 socket_type,
-                ..
-            } => Self::Socket(SocketKind::new(*family, *socket_type)),
+                protocol,
+            } => Self::Socket(NewSocket::new(*family, *socket_type, *protocol)),
             Target::Descriptor(number) => Self::Descriptor(*number),
             Target::SocketOption { level, name } => Self::Option {
                 level: *level,
@@ -118,24 +119,19 @@ impl<'a> AccessRequest<'a> {
 }
 
 impl Ip<'_> {
-    /// Returns the addresses that the unspecified address may reach; empty for all other
-    /// addresses.
-    ///
-    /// The kernel replaces it by loopback for connect and send. `::` becomes IPv4 loopback
-    /// if the socket is bound to an IPv4-mapped address. This is not known here, so both
-    /// have to be allowed.
-    pub(super) fn stands_for(&self, operation: Operation) -> &'static [IpAddr] {
-        const V4: &[IpAddr] = &[IpAddr::V4(Ipv4Addr::LOCALHOST)];
-        const V6: &[IpAddr] = &[
-            IpAddr::V6(Ipv6Addr::LOCALHOST),
-            IpAddr::V4(Ipv4Addr::LOCALHOST),
-        ];
+    /// Returns the address that the gate puts in the place of this one, if it does so. Like
+    /// [`ip`](Self::ip) it is not IPv4-mapped.
+    pub(super) fn stands_for(&self, operation: Operation) -> Option<IpAddr> {
         let goes_there = matches!(operation, Operation::Connect | Operation::Send);
-        match self.ip {
-            ip if !goes_there || !ip.is_unspecified() => &[],
-            IpAddr::V4(_) => V4,
-            IpAddr::V6(_) => V6,
-        }
+        stands_for(self.ip).filter(|_| goes_there)
+    }
+
+    /// Returns true if binding to the address means to listen on addresses of a subnet: on
+    /// all of the machine's, with `::` also on those of IPv4.
+    pub(super) fn includes(&self, operation: Operation, net: IpNet) -> bool {
+        operation == Operation::Bind
+            && self.ip.is_unspecified()
+            && (self.ip.is_ipv6() || net.addr().is_ipv4())
     }
 }
 

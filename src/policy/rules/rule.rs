@@ -29,6 +29,7 @@ use std::str::FromStr;
 /// | `unix:*` | every unix address |
 /// | `vsock:2:1024`, `vsock:2`, `vsock:*:1024` | a vsock CID (or all) and port |
 /// | `socket:netlink`, `socket:16` | sockets of an address family, and their addresses |
+/// | `socket:inet` | sockets of IPv4 with any protocol, such as SCTP and MPTCP; not raw ones |
 /// | `socket:raw` | raw sockets of IPv4 and IPv6 |
 /// | `option:SO_MARK`, `option:1:36` | a socket option by name, or level and number |
 /// | `system:sethostname` | a function that concerns the system |

@@ -1,5 +1,6 @@
 //! Rule lists as text, and collected from rules.
 
+use super::error::Part;
 use super::{Base, Rule, RuleError, Rules};
 use std::fmt;
 use std::str::FromStr;
@@ -38,7 +39,7 @@ impl fmt::Display for Rules {
 /// Reads a list of rules, in the form that is printed or as a command line takes it.
 ///
 /// - The first line may be `deny all`, `allow all` or `allow loopback only`, which the rules
-///   start from; without it they start from `deny all`.
+///   start from; without it they start from `deny all`. These lines stand nowhere else.
 /// - A line `allow RULE` or `deny RULE` is one rule.
 /// - Any other line has rules that allow, with commas between them. (The path of a unix
 ///   socket may contain a comma; write such a rule after `allow`, where commas do not
@@ -77,6 +78,10 @@ impl FromStr for Rules {
         };
         for line in lines {
             let line = line.trim_start();
+            if BASES.iter().any(|(text, _)| *text == line.trim_end()) {
+                let message = "only the first line says what the rules start from";
+                return Err(RuleError::new(line, Part::whole(line).error(message)));
+            }
             if let Some(rule) = line.strip_prefix("allow ") {
                 rules = rules.allow(rule)?;
             } else if let Some(rule) = line.strip_prefix("deny ") {

@@ -34,7 +34,7 @@ fn ordinary_sockets_need_no_rule() {
         Rules::allow_all(),
     ] {
         for family in [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX] {
-            for socket_type in [libc::SOCK_STREAM, libc::SOCK_DGRAM, libc::SOCK_SEQPACKET] {
+            for socket_type in [libc::SOCK_STREAM, libc::SOCK_DGRAM] {
                 assert!(asks_kind(&rules, family, socket_type));
                 assert!(asks_kind(&rules, family, socket_type | libc::SOCK_CLOEXEC));
             }
@@ -277,4 +277,71 @@ fn functions() {
     }
     assert!(!calls(&allowing(&["system:if_nameindex"]), "sethostname"));
     assert!(!calls(&Rules::deny_all(), "something_new"));
+}
+
+#[test]
+fn protocols_whose_peers_name_addresses_need_a_rule() {
+    let asks_protocol = |rules: &Rules, family, socket_type, protocol| {
+        let target = Target::socket(family, socket_type, protocol);
+        asks(rules, CreateSocket, target)
+    };
+    let ordinary = [
+        (libc::SOCK_STREAM, 0),
+        (libc::SOCK_STREAM, libc::IPPROTO_TCP),
+        (libc::SOCK_STREAM | libc::SOCK_NONBLOCK, libc::IPPROTO_TCP),
+        (libc::SOCK_DGRAM, 0),
+        (libc::SOCK_DGRAM, libc::IPPROTO_UDP),
+        (libc::SOCK_DGRAM, libc::IPPROTO_UDPLITE),
+        (libc::SOCK_DGRAM, libc::IPPROTO_ICMP),
+        (libc::SOCK_DGRAM, libc::IPPROTO_ICMPV6),
+    ];
+    let others = [
+        (libc::SOCK_STREAM, libc::IPPROTO_SCTP),
+        (libc::SOCK_STREAM, libc::IPPROTO_MPTCP),
+        (libc::SOCK_STREAM, 256),
+        (libc::SOCK_STREAM, -1),
+        (libc::SOCK_DGRAM, 115),
+        (libc::SOCK_SEQPACKET, 0),
+        (libc::SOCK_SEQPACKET, libc::IPPROTO_SCTP),
+        (libc::SOCK_DCCP, 0),
+        (libc::SOCK_RDM, 0),
+    ];
+    for (rules, allowed) in [
+        (Rules::allow_all(), true),
+        (allowing(&["socket:inet", "socket:inet6"]), true),
+        (allowing(&["socket:*"]), true),
+        (allowing(&["*", "socket:raw"]), false),
+        (Rules::deny_all(), false),
+        (Rules::loopback_only(), false),
+        (denying(&["10.0.0.1"]), false),
+        (denying(&["socket:unix"]), false),
+    ] {
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            for (socket_type, protocol) in ordinary {
+                assert!(asks_protocol(&rules, family, socket_type, protocol));
+            }
+            for (socket_type, protocol) in others {
+                let found = asks_protocol(&rules, family, socket_type, protocol);
+                assert_eq!(found, allowed, "{rules}: {socket_type} {protocol}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_denied_family_has_no_ways_around() {
+    for text in ["socket:inet", "socket:inet6", "socket:unix", "socket:vsock"] {
+        let rules = denying(&[text]);
+        assert!(
+            !asks_kind(&rules, libc::AF_PACKET, libc::SOCK_RAW),
+            "{text}"
+        );
+        let connectx = asks_option(&rules, libc::IPPROTO_SCTP, 110);
+        assert!(!connectx, "{text}");
+    }
+    for text in ["socket:netlink", "socket:raw", "system:*"] {
+        let rules = denying(&[text]);
+        assert!(asks_kind(&rules, libc::AF_PACKET, libc::SOCK_RAW), "{text}");
+        assert!(asks_option(&rules, libc::IPPROTO_SCTP, 110), "{text}");
+    }
 }

@@ -10,7 +10,7 @@ fn what_is_printed_reads_as_the_same_list() {
         Rules::loopback_only(),
     ] {
         let list = [
-            "all",
+            "all.example",
             "loopback",
             "a.example:80",
             "unix:/run/a,b ",
@@ -31,10 +31,18 @@ fn a_command_line_is_a_list_that_allows() {
     assert_eq!(list, allowing(&["a.example", ":80", "connect=10.0.0.0/8"]));
     assert_eq!("".parse(), Ok(Rules::deny_all()));
     assert_eq!("\n# a.example\n\n".parse(), Ok(Rules::deny_all()));
-    // Only the first line can say what a list starts from.
-    let list: Rules = "a.example\nallow all".parse().unwrap();
-    assert_eq!(list, allowing(&["a.example", "all"]));
     for (text, wrong) in [
+        // Only the first line can say what a list starts from.
+        ("a.example\nallow all", "allow all"),
+        ("allow all\ndeny all ", "deny all "),
+        ("allow loopback only\n  deny all", "deny all"),
+        ("deny all\n\nallow loopback only", "allow loopback only"),
+        // These would be hosts.
+        ("allow all\ndeny:25", "deny:25"),
+        ("allow all\ndeny", "deny"),
+        ("allow all\ndeny ALL.:25", "ALL.:25"),
+        ("allow=10.0.0.1", "allow=10.0.0.1"),
+        ("allow", "allow"),
         ("a.example,,b", ""),
         ("a.example\ndeny :x", ":x"),
         ("allow ", ""),
