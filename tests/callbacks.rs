@@ -79,6 +79,55 @@ socket.socket()
     assert_eq!(calls.load(Ordering::Relaxed), 9);
 }
 
+/// The callback of an interrupt runs in the middle of the script's call.
+#[test]
+fn a_callback_that_panics_leaves_a_keyboard_interrupt() {
+    let module = SocketModule::new().interrupt_with(|_| panic!("a panic of the test's callback"));
+    let lean = Lean::new(module);
+    lean.handle.set_deadline(Some(Instant::now()));
+    lean.run(
+        "
+import socket
+a, b = socket.socketpair()
+for _ in range(2):
+    try: a.recv(1)
+    except KeyboardInterrupt as e: assert str(e) == 'interrupted by the host'
+    else: assert False
+",
+    );
+}
+
+/// An interrupt ends create_connection(), although the host's exception is one that the
+/// next address would follow.
+#[test]
+fn an_interrupt_that_is_an_os_error_ends_create_connection() {
+    let module = SocketModule::new().interrupt_with(|vm| {
+        let class = vm.ctx.exceptions.timeout_error.to_owned();
+        vm.new_exception_msg(class, "interrupted by the test".into())
+    });
+    let lean = Lean::new(module);
+    lean.handle.set_deadline(Some(Instant::now()));
+    lean.run(
+        "
+import socket
+tried = []
+pair = socket.socketpair()
+class Waits(socket.socket):
+    def connect(self, address):
+        tried.append(address)
+        pair[0].recv(1)
+socket.socket = Waits
+socket.getaddrinfo = lambda *_: [(2, 1, 6, '', ('127.0.0.1', port)) for port in (1, 2)]
+for all_errors in False, True:
+    tried.clear()
+    try: socket.create_connection(('two.test', 1), all_errors=all_errors)
+    except TimeoutError as e: assert str(e) == 'interrupted by the test', e
+    else: assert False
+    assert tried == [('127.0.0.1', 1)], tried
+",
+    );
+}
+
 struct NoNames;
 
 impl Resolver for NoNames {
@@ -175,6 +224,32 @@ fn what_a_policy_is_asked() {
         [
             format!("resolve name a.test {some}"),
             "resolve address 127.0.0.1 Some(\"a.test\") []".to_owned(),
+        ]
+    );
+    // Names of services and interfaces are looked up, too.
+    assert_eq!(
+        asked("try: socket.getaddrinfo('127.0.0.1', 'no service')\nexcept OSError: pass"),
+        ["resolve function getservbyname"]
+    );
+    assert_eq!(
+        asked("socket.getnameinfo(('127.0.0.1', 80), socket.NI_NUMERICHOST)"),
+        [
+            "resolve function getservbyport",
+            "resolve address 127.0.0.1 None []",
+        ]
+    );
+    let numeric = "socket.NI_NUMERICHOST | socket.NI_NUMERICSERV";
+    assert_eq!(
+        asked(&format!("socket.getnameinfo(('::1', 80, 0, 0), {numeric})")),
+        ["resolve address ::1 None []"]
+    );
+    assert_eq!(
+        asked(&format!(
+            "socket.getnameinfo(('fe80::1', 80, 0, 1), {numeric})"
+        )),
+        [
+            "system function if_indextoname",
+            "resolve address fe80::1 None []",
         ]
     );
     // What a look-up led to is one question, with the names that led to it.

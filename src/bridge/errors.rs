@@ -10,6 +10,8 @@ use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::function::ItemDoc;
 use rustpython_vm::types::PyTypeFlags;
 use rustpython_vm::{Py, PyResult, VirtualMachine};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Converts an error of the layers below to its Python exception.
 #[cold]
@@ -19,13 +21,7 @@ pub(crate) fn to_python(error: Error, vm: &VirtualMachine) -> PyBaseExceptionRef
         Error::TimedOut => timed_out("timed out", vm),
         // `bridge::context` replaces this by the handler's own exception.
         Error::Raised => vm.new_exception_empty(vm.ctx.exceptions.keyboard_interrupt.to_owned()),
-        Error::Interrupted => match &state::of(vm).runtime.interruption {
-            Some(interruption) => interruption(vm),
-            None => vm.new_exception_msg(
-                vm.ctx.exceptions.keyboard_interrupt.to_owned(),
-                "interrupted by the host".into(),
-            ),
-        },
+        Error::Interrupted => interrupted(vm),
         Error::Limit(limit) => {
             state::of(vm).runtime.control.observer.limited(limit);
             let (errno, text) = match limit {
@@ -53,6 +49,37 @@ pub(crate) fn to_python(error: Error, vm: &VirtualMachine) -> PyBaseExceptionRef
         Error::HostDb(code) => pair(herror(vm), code, &hstrerror(code), vm),
         Error::NoMemory => vm.no_memory_error(),
     }
+}
+
+thread_local! {
+    /// Number of calls of this thread that the host has interrupted.
+    static INTERRUPTIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Returns how many calls of this thread the host has interrupted. The exception does not
+/// tell, because the host may have chosen an OSError.
+pub(crate) fn interruptions() -> u64 {
+    INTERRUPTIONS.get()
+}
+
+/// Makes the exception of a call that the host has interrupted: the host's own, or
+/// KeyboardInterrupt.
+#[cold]
+fn interrupted(vm: &VirtualMachine) -> PyBaseExceptionRef {
+    INTERRUPTIONS.set(interruptions() + 1);
+    let state = state::of(vm);
+    let own = state
+        .runtime
+        .interruption
+        .as_ref()
+        .and_then(|interruption| {
+            // A panic has printed its message.
+            catch_unwind(AssertUnwindSafe(|| interruption(vm))).ok()
+        });
+    own.unwrap_or_else(|| {
+        let class = vm.ctx.exceptions.keyboard_interrupt.to_owned();
+        vm.new_exception_msg(class, "interrupted by the host".into())
+    })
 }
 
 /// Makes the exception of a call whose buffer has become smaller (BufferError).

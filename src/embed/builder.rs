@@ -281,8 +281,9 @@ impl SocketModule {
         self
     }
 
-    /// Chooses the exception that an interrupted call raises. By default that is
-    /// KeyboardInterrupt, which `except Exception` does not catch.
+    /// Chooses the exception that an interrupted call raises. By default, and if
+    /// `exception` panics, that is KeyboardInterrupt, which `except Exception` does not
+    /// catch.
     ///
     /// ```
     /// use rustpython_socket::SocketModule;
@@ -320,7 +321,9 @@ impl SocketModule {
     /// interpreter uses the one added last. If an `_ssl` was added, TLS works over the
     /// sockets of this module (feature `ssl`). Call it also after init hooks that change
     /// `vm.state`: from then on the module holds a reference to it, so that `PyRc::get_mut`
-    /// returns `None`.
+    /// returns `None`. For the same reason no init hook before this one may keep a clone of
+    /// `vm.state`: the interpreter would then have RustPython's own `_ssl`, which does not
+    /// work with sockets of this module.
     ///
     /// The first interpreter with the module changes how the VM hashes built-in functions
     /// and methods, in the whole process, so that `sock.close in {sock.close}` is true. Build

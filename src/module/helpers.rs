@@ -226,12 +226,15 @@ fn create_connection(module: &PyObject, args: ConnectionArgs, vm: &VirtualMachin
         if !failures.is_empty() && attempts.are_out_of_time() {
             break;
         }
+        let interruptions = errors::interruptions();
         let connected = vm
             .call_method(module, "socket", (family, socket_type, protocol))
             .and_then(|sock| or_close(sock, vm, |sock| attempts.connect(sock, address, vm)));
         match connected {
             Ok(sock) => return Ok(sock),
-            Err(raised) if is_os_error(&raised, vm) => failures.push(raised),
+            Err(raised) if is_os_error(&raised, vm) && interruptions == errors::interruptions() => {
+                failures.push(raised);
+            }
             Err(raised) => return Err(raised),
         }
     }

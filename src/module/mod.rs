@@ -56,7 +56,7 @@ fn create(
 /// Asks the policy about a function that tells or changes something of the system.
 fn check_system(operation: Operation, function: &'static str, vm: &VirtualMachine) -> PyResult<()> {
     let gate = &state::of(vm).runtime.gate;
-    gate.check(operation, &Target::System(function))
+    gate.check(operation, &Target::system(function))
         .or_raise(vm)
 }
 

@@ -331,6 +331,15 @@ fn address_infos(args: &GetAddrInfo, timeout: Timeout, vm: &VirtualMachine) -> P
     let port = query.service.as_deref().and_then(resolve::port_number);
     let mut look_up = LookUp::of_host(query.host.as_deref(), port, vm)?;
     look_up.timeout = timeout;
+    let is_number = |service: &CStr| service.to_bytes().iter().all(u8::is_ascii_digit);
+    if query.flags & libc::AI_NUMERICSERV == 0
+        && query
+            .service
+            .as_deref()
+            .is_some_and(|service| !is_number(service))
+    {
+        check_system(Operation::Resolve, "getservbyname", vm)?;
+    }
     let found = look_up.addresses(query)?;
     let mut answers = Vec::with_capacity(found.len());
     // An address comes once for each type of socket, in a row.
@@ -425,6 +434,13 @@ fn getnameinfo(sockaddr: &PyObject, flags: i32, vm: &VirtualMachine) -> PyResult
     let (flowinfo, scope) = (number(0)?, number(1)?);
     check_flowinfo(flowinfo, "getnameinfo", vm)?;
     audit::event(vm, "socket.getnameinfo", &[sockaddr])?;
+    if scope != 0 {
+        // The answer would have the name of the interface.
+        check_system(Operation::CallSystem, "if_indextoname", vm)?;
+    }
+    if flags & libc::NI_NUMERICSERV == 0 {
+        check_system(Operation::Resolve, "getservbyport", vm)?;
+    }
 
     // Only addresses are taken, so this asks nobody.
     let query = Query {

@@ -117,12 +117,12 @@ impl Gate {
 
     /// Checks that a script may use a descriptor that is not its own.
     pub(crate) fn descriptor(&self, fd: i32) -> Result<(), Denied> {
-        self.check(Operation::UseDescriptor, &Target::Descriptor(fd))
+        self.check(Operation::UseDescriptor, &Target::descriptor(fd))
     }
 }
 
 /// The refusal of a policy that panicked.
-const PANICKED: &str = "the host's policy panicked";
+pub(super) const PANICKED: &str = "the host's policy panicked";
 
 /// Returns the address for the system call: loopback for the unspecified address.
 /// Otherwise the kernel would choose loopback, or the address that the socket is bound

@@ -121,8 +121,10 @@ pub enum Target<'a> {
         name: i32,
     },
     /// A descriptor by its number.
+    #[non_exhaustive]
     Descriptor(i32),
     /// A function that concerns the system, by its name in Python.
+    #[non_exhaustive]
     System(&'static str),
 }
 
@@ -229,6 +231,31 @@ impl<'a> Target<'a> {
     #[must_use]
     pub const fn socket_option(level: i32, name: i32) -> Self {
         Self::SocketOption { level, name }
+    }
+
+    /// Creates the target of a descriptor.
+    ///
+    /// ```
+    /// use rustpython_socket::Target;
+    ///
+    /// assert_eq!(Target::descriptor(3).to_string(), "descriptor 3");
+    /// ```
+    #[must_use]
+    pub const fn descriptor(number: i32) -> Self {
+        Self::Descriptor(number)
+    }
+
+    /// Creates the target of a function that concerns the system, by its name in Python.
+    ///
+    /// ```
+    /// use rustpython_socket::{Operation, Policy, Rules, Target};
+    ///
+    /// let target = Target::system("sethostname");
+    /// assert!(Rules::deny_all().check(Operation::CallSystem, &target).is_err());
+    /// ```
+    #[must_use]
+    pub const fn system(function: &'static str) -> Self {
+        Self::System(function)
     }
 }
 
@@ -347,6 +374,8 @@ impl std::error::Error for Denied {}
 /// | joins or leaves a multicast group | `Bind` with the `Address` of the group and the port of the socket |
 /// | uses a descriptor that is not its own, or receives one | `UseDescriptor` with `Descriptor` |
 /// | calls a function that concerns the system | `CallSystem` with `System`; `Resolve` with `System` for the databases of services and protocols |
+/// | gives `getaddrinfo` the name of a service, or has `getnameinfo` tell one | `Resolve` with `System`: `getservbyname`, `getservbyport` |
+/// | has `getnameinfo` tell the name of an interface | `CallSystem` with `System`: `if_indextoname` |
 ///
 /// The policy is asked again for each look-up of a name: `gethostbyname_ex`,
 /// `gethostbyaddr` and `getfqdn` make two. Each refusal ends the call, except for one
@@ -370,7 +399,7 @@ impl std::error::Error for Denied {}
 ///         Ok(())
 ///     }
 /// }
-/// # assert!(NoBinding.check(Operation::Bind, &Target::Descriptor(0)).is_err());
+/// # assert!(NoBinding.check(Operation::Bind, &Target::descriptor(0)).is_err());
 /// ```
 pub trait Policy: Send + Sync {
     /// Allows an operation, or refuses it. See [`Policy`] for an example.
@@ -412,8 +441,8 @@ mod tests {
         for (target, text) in [
             (Target::name("example.com", None), "example.com"),
             (Target::address(unix), "unix:/a\\nb"),
-            (Target::Descriptor(7), "descriptor 7"),
-            (Target::System("sethostname"), "function sethostname"),
+            (Target::descriptor(7), "descriptor 7"),
+            (Target::system("sethostname"), "function sethostname"),
         ] {
             assert_eq!(target.to_string(), text);
         }
@@ -429,7 +458,7 @@ mod tests {
         }
         fn refuses(policy: impl Policy) -> bool {
             policy
-                .check(Operation::Bind, &Target::Descriptor(0))
+                .check(Operation::Bind, &Target::descriptor(0))
                 .is_err()
         }
         let shared: Arc<dyn Policy> = Arc::new(Never);

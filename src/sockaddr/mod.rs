@@ -348,21 +348,36 @@ pub(crate) enum UnixName<'a> {
     Path(&'a [u8]),
 }
 
-/// Writes the address as in a rule, with unprintable characters escaped.
+/// Writes the address as in a rule, with unprintable characters escaped. Does not write
+/// what a rule would read as a pattern or as an address of the other kind: a relative path
+/// may get a `./`, and the `*` of an abstract name is escaped.
 impl fmt::Display for UnixName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (prefix, bytes) = match self {
             Self::Unnamed => return f.write_str("an unnamed unix address"),
             Self::Abstract(name) => ("unix:@", name),
+            Self::Path(path) if !path.starts_with(b"/") && is_like_a_pattern(path) => {
+                ("unix:./", path)
+            }
             Self::Path(path) => ("unix:", path),
         };
         f.write_str(prefix)?;
+        let is_abstract = matches!(self, Self::Abstract(_));
         for chunk in bytes.utf8_chunks() {
-            write!(f, "{}", chunk.valid().escape_debug())?;
+            for c in chunk.valid().chars() {
+                match c {
+                    '*' if is_abstract => f.write_str("\\x2a")?,
+                    c => write!(f, "{}", c.escape_debug())?,
+                }
+            }
             write!(f, "{}", chunk.invalid().escape_ascii())?;
         }
         Ok(())
     }
+}
+
+fn is_like_a_pattern(path: &[u8]) -> bool {
+    path.starts_with(b"@") || path.contains(&b'*')
 }
 
 /// Encodes as `struct sockaddr_in` or `struct sockaddr_in6`.
@@ -490,6 +505,13 @@ mod tests {
             (unix(b"/run/a\0"), "unix:/run/a"),
             (unix(b"\0name"), "unix:@name"),
             (unix(b"/a\n\xff\0"), "unix:/a\\n\\xff"),
+            // Not as patterns of rules, and not as an address of the other kind.
+            (unix(b"*\0"), "unix:./*"),
+            (unix(b"@x\0"), "unix:./@x"),
+            (unix(b"a@b/c*\0"), "unix:./a@b/c*"),
+            (unix(b"a@b\0"), "unix:a@b"),
+            (unix(b"/run/*\0"), "unix:/run/*"),
+            (unix(b"\0x*"), "unix:@x\\x2a"),
             (unix(b""), "an unnamed unix address"),
             (vsock(2, 1024), "vsock:2:1024"),
             (SockAddr::encode(29, 24, &[]), "family 29"),

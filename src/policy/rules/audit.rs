@@ -1,7 +1,9 @@
 //! A policy whose refusals are only reported.
 
+use crate::policy::gate::PANICKED;
 use crate::policy::{Denied, Operation, Policy, Target};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The host's function that gets the refusals.
 type Report = dyn Fn(Operation, &Target<'_>, &Denied) + Send + Sync;
@@ -9,7 +11,13 @@ type Report = dyn Fn(Operation, &Target<'_>, &Denied) + Send + Sync;
 /// Allows everything, and reports what another policy would have refused.
 ///
 /// It shows which rules a script needs before they are enforced. The report is made on
-/// the thread that runs the script, before the operation.
+/// the thread that runs the script, before the operation. If the policy panics, that is
+/// reported as a refusal; a panic in the report prints its message and has no other effect.
+///
+/// The interpreter has a policy all the same, so that scripts cannot do what no rule could
+/// allow: import the modules that are withheld (see
+/// [`SocketModule::register`](crate::SocketModule::register)), or use flags of
+/// `getaddrinfo` that change a name after its check, such as AI_IDN.
 ///
 /// ```
 /// use rustpython_socket::{AuditOnly, Operation, Policy, Rules, Target};
@@ -57,8 +65,12 @@ impl<P: Policy> AuditOnly<P> {
 
 impl<P: Policy> Policy for AuditOnly<P> {
     fn check(&self, operation: Operation, target: &Target<'_>) -> Result<(), Denied> {
-        if let Err(denied) = self.policy.check(operation, target) {
-            (self.report)(operation, target, &denied);
+        let asked = catch_unwind(AssertUnwindSafe(|| self.policy.check(operation, target)));
+        let checked = asked.unwrap_or_else(|_| Err(Denied::new(PANICKED)));
+        if let Err(denied) = checked {
+            let report = || (self.report)(operation, target, &denied);
+            // A panic has printed its message.
+            let _ = catch_unwind(AssertUnwindSafe(report));
         }
         Ok(())
     }

@@ -52,6 +52,8 @@ pub(crate) fn install(vm: &mut VirtualMachine) -> Option<&'static PyModuleDef> {
     if ptr::eq(*vm.state.module_defs.get(NAME)?, ours) {
         return state::of(vm).runtime.tls;
     }
+    // `None` if another init hook keeps a clone, which the documentation of `register`
+    // forbids. Nothing can be reported here, and the VM's module does no harm.
     let definitions = &mut PyRc::get_mut(&mut vm.state)?.module_defs;
     let place = definitions.get_mut(NAME)?;
     Some(std::mem::replace(place, ours))

@@ -248,7 +248,7 @@ fn functions() {
         } else {
             CallSystem
         };
-        asks(rules, operation, Target::System(function))
+        asks(rules, operation, Target::system(function))
     };
     for function in [
         "gethostname",

@@ -154,7 +154,7 @@ fn deny_beats_allow_whichever_is_narrower() {
         ),
         (
             &["system:*", "system:sethostname"],
-            Target::System("sethostname"),
+            Target::system("sethostname"),
             CallSystem,
         ),
     ];

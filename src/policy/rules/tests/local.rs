@@ -170,7 +170,7 @@ fn vsock_addresses() {
 
 #[test]
 fn descriptors() {
-    let uses = |rules: &Rules, fd| asks(rules, UseDescriptor, Target::Descriptor(fd));
+    let uses = |rules: &Rules, fd| asks(rules, UseDescriptor, Target::descriptor(fd));
     assert!(uses(&Rules::allow_all(), 0));
     assert!(!uses(&Rules::deny_all(), 0));
     assert!(!uses(&Rules::loopback_only(), 0));

@@ -63,12 +63,12 @@ fn refusals_name_operation_target_and_rule() {
             Target::socket(10, 3, 58),
             "raw socket of family inet6",
         ),
-        (UseDescriptor, Target::Descriptor(7), "descriptor 7"),
+        (UseDescriptor, Target::descriptor(7), "descriptor 7"),
         (SetOption, Target::socket_option(1, 36), "option SO_MARK"),
         (SetOption, Target::socket_option(0, 64), "option 0:64"),
         (
             CallSystem,
-            Target::System("sethostname"),
+            Target::system("sethostname"),
             "system function sethostname()",
         ),
     ] {
@@ -85,7 +85,7 @@ fn audit_only_reports_and_allows() {
         let line = format!("{operation}, {target}: {denied}");
         seen.lock().unwrap().push(line);
     });
-    assert!(policy.check(UseDescriptor, &Target::Descriptor(1)).is_ok());
+    assert!(policy.check(UseDescriptor, &Target::descriptor(1)).is_ok());
     let target = Target::address(inet("127.0.0.1:80"));
     assert!(policy.check(Connect, &target).is_ok());
     assert_eq!(
@@ -93,6 +93,25 @@ fn audit_only_reports_and_allows() {
         ["descriptor, descriptor 1: descriptor 1 is not allowed by any rule"]
     );
     assert!(format!("{policy:?}").starts_with("AuditOnly { policy: Rules {"));
+}
+
+#[test]
+fn audit_only_allows_even_if_functions_of_the_host_panic() {
+    struct Panics;
+    impl Policy for Panics {
+        fn check(&self, _: Operation, _: &Target<'_>) -> Result<(), crate::policy::Denied> {
+            panic!("a panic of the test's policy");
+        }
+    }
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let seen = log.clone();
+    let policy = AuditOnly::new(Panics, move |_, _, denied| {
+        seen.lock().unwrap().push(denied.to_string());
+        panic!("a panic of the test's report");
+    });
+    let target = Target::descriptor(1);
+    assert!(policy.check(UseDescriptor, &target).is_ok());
+    assert_eq!(*log.lock().unwrap(), ["the host's policy panicked"]);
 }
 
 /// A script writes names of any length, and hosts write refusals into logs.
