@@ -12,9 +12,11 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
 use std::time::Instant;
-use support::{Lean, rounds, run_on, set_int, wait_until};
+use support::{LONG, Lean, rounds, run_on, set_int, wait_until};
 
 /// Allows until it is asked for `connect`, where it panics.
 struct Panics;
@@ -422,9 +424,29 @@ impl Resolver for DoingResolver {
 /// call, look-up or destructor it is called from.
 #[test]
 fn callbacks_may_use_the_handle() {
+    in_time(use_the_handle);
+}
+
+/// Runs `subject`, which a lock that is held during a callback would stop for ever.
+#[track_caller]
+fn in_time(subject: fn()) {
+    let (done, ended) = channel();
+    let thread = thread::spawn(move || {
+        subject();
+        done.send(()).unwrap();
+    });
+    if ended.recv_timeout(LONG * 2) == Err(RecvTimeoutError::Timeout) {
+        panic!("a deadlock");
+    }
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+fn use_the_handle() {
     for (name, action) in ACTIONS {
         let mut total = 0;
-        let step = 11 - rounds(10) as usize;
+        let step = 11 - rounds(10).min(10) as usize;
         for at in (1..).step_by(step) {
             let doer = Arc::new(Doer {
                 handle: OnceLock::new(),
@@ -469,6 +491,10 @@ thread_local! {
 /// A callback may run the interpreter that it is called for, make others, and end them.
 #[test]
 fn callbacks_may_run_interpreters() {
+    in_time(run_interpreters);
+}
+
+fn run_interpreters() {
     let (depth, events) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let module = SocketModule::new()
         .policy(Rules::loopback_only())

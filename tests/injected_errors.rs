@@ -3,14 +3,12 @@
 
 #![cfg(feature = "threading")]
 
-#[path = "support/injected.rs"]
-mod injected;
 mod support;
 
 use nix::libc;
 use rustpython_socket::{ResolveError, Resolver, SocketModule, handoff};
 use rustpython_vm::{PyObjectRef, VirtualMachine};
-use std::io::{Read, Seek, Write};
+use std::io::{Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -19,7 +17,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
-use support::{Lean, count_of, rounds, run_on, set_int, skip, wait_until};
+use support::{Lean, can_trace, count_of, file_of, injected, rounds, run_on, set_int, wait_until};
 
 /// Says in a child process which errno is injected.
 const INJECTED: &str = "RUSTPYTHON_SOCKET_TEST_INJECTED";
@@ -288,15 +286,8 @@ fn pair() -> (OwnedFd, UnixStream) {
 
 /// Transfers that a child process makes under strace.
 fn calls_that_move(errno: i32) {
-    let name = format!("socket-test-injected-{}", std::process::id());
-    let path = std::env::temp_dir().join(name);
-    let mut options = std::fs::OpenOptions::new();
-    let options = options.read(true).write(true).create(true).truncate(true);
-    let mut file = options.open(&path).unwrap();
-    std::fs::remove_file(path).unwrap();
     let content: Vec<u8> = (0..251).collect();
-    file.write_all(&content.repeat(4000)).unwrap();
-    file.rewind().unwrap();
+    let file = file_of(&content.repeat(4000));
     let lean = Lean::new(SocketModule::new());
     let before = count_of("fd");
     lean.interpreter.enter(|vm| {
@@ -365,8 +356,8 @@ fn with_injected(name: &str, calls: &[&str], make: fn(i32)) {
     if let Some(errno) = std::env::var_os(INJECTED) {
         return make(errno.to_str().unwrap().parse().unwrap());
     }
-    if !injected::has_strace() {
-        return skip("errors at system calls", "no strace");
+    if !can_trace("errors at system calls") {
+        return;
     }
     // The first two calls of a thread belong to the Rust program. An attempt of sendfile
     // changes the mask five times: if each fifth change failed, none could succeed.

@@ -16,12 +16,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
-use support::{Lean, rounds, run_on, set_int, skip};
+use support::{
+    Lean, can_trace, is_in_call, longest_race, output_within, rounds, run_on, set_int, wait_until,
+};
 
 /// Says in a child process that it is traced.
 const TRACED: &str = "RUSTPYTHON_SOCKET_TEST_TRACED";
@@ -321,14 +323,9 @@ fn mark(what: &str, name: &str) {
 /// Waits until a thread of this process is in a system call that waits for a socket.
 fn wait_until_it_waits(thread: i32) {
     const WAITS: [libc::c_long; 2] = [libc::SYS_ppoll, libc::SYS_accept4];
-    loop {
-        let call = std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).unwrap();
-        let number = call.split(' ').next().and_then(|n| n.parse().ok());
-        if number.is_some_and(|number| WAITS.contains(&number)) {
-            return;
-        }
-        thread::sleep(Duration::from_micros(100));
-    }
+    wait_until("the call waits", || {
+        is_in_call(thread as u64, |number| WAITS.contains(&number))
+    });
 }
 
 fn set(
@@ -481,20 +478,19 @@ fn no_call_makes_more_system_calls_than_it_needs() {
     if std::env::var_os(TRACED).is_some() {
         return make_calls();
     }
-    if Command::new("strace").arg("-V").output().is_err() {
-        return skip("the number of system calls", "no strace");
+    if !can_trace("the number of system calls") {
+        return;
     }
     let path = std::env::temp_dir().join(format!("socket-system-calls-{}", std::process::id()));
-    let output = Command::new("strace")
+    let mut command = Command::new("strace");
+    command
         .args(["-f", "-qq", "-o"])
         .arg(&path)
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "no_call_makes_more_system_calls_than_it_needs"])
         .arg("--nocapture")
-        .env(TRACED, "")
-        .stdout(Stdio::null())
-        .output()
-        .unwrap();
+        .env(TRACED, "");
+    let output = output_within(&mut command, longest_race());
     let traced = std::fs::read_to_string(&path).unwrap_or_default();
     let _ = std::fs::remove_file(path);
     let text = String::from_utf8_lossy(&output.stderr);

@@ -1,12 +1,18 @@
 //! What the program makes of its arguments, its environment and standard input.
 
+mod program;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::io::Read;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use program::Run;
+use program::process::{self, LONG, Started};
 use tempfile::TempDir;
 
 /// The program, in an environment without any variable that changes it.
@@ -19,62 +25,6 @@ fn interpreter() -> Command {
     }
     command.env("TERM", "dumb");
     command
-}
-
-/// What a run left behind.
-struct Run {
-    status: ExitStatus,
-    out: String,
-    err: String,
-}
-
-impl Run {
-    fn of(command: &mut Command, input: &str) -> Self {
-        let child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Self::end_of(child, input)
-    }
-
-    fn end_of(mut child: Child, input: &str) -> Self {
-        // A program that does not read its input may be gone before this is.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = child.wait_with_output().unwrap();
-        Self {
-            status,
-            out: String::from_utf8(stdout).unwrap(),
-            err: String::from_utf8(stderr).unwrap(),
-        }
-    }
-
-    /// Asserts the status and all that was printed on standard output.
-    #[track_caller]
-    fn gives(&self, status: i32, out: &str) -> &Self {
-        assert_eq!(self.out, out, "standard error: {}", self.err);
-        assert_eq!(self.status.code(), Some(status), "{}", self.err);
-        self
-    }
-
-    /// Asserts that standard error is nothing but this.
-    #[track_caller]
-    fn says(&self, err: &str) -> &Self {
-        assert_eq!(self.err, err);
-        self
-    }
-
-    /// Asserts that standard error has this in it.
-    #[track_caller]
-    fn mentions(&self, text: &str) -> &Self {
-        assert!(self.err.contains(text), "no {text:?} in {:?}", self.err);
-        self
-    }
 }
 
 /// Runs the program with arguments and nothing on standard input.
@@ -491,17 +441,12 @@ mod exit {
     #[test]
     fn by_control_c_is_a_signal() {
         let code = "import time\nprint('ready', flush=True)\ntime.sleep(600)";
-        let mut child = interpreter()
-            .args(["-c", code])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        out.read_line(&mut line).unwrap();
-        assert_eq!(line, "ready\n");
+        let child = process::start(interpreter().args(["-c", code]));
+        let started = Instant::now();
+        while child.printed() != "ready\n" {
+            assert!(started.elapsed() < LONG, "{:?}", child.printed());
+            thread::sleep(Duration::from_millis(1));
+        }
         kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
         let interrupted = Run::end_of(child, "");
         assert_eq!(interrupted.status.signal(), Some(Signal::SIGINT as i32));
@@ -512,7 +457,8 @@ mod exit {
     fn when_nobody_reads_is_no_crash() {
         let mut child = interpreter()
             .args(["-c", "while True: print('x' * 1000)"])
-            .stdin(Stdio::piped())
+            .process_group(0)
+            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -520,7 +466,7 @@ mod exit {
         let mut out = child.stdout.take().unwrap();
         out.read_exact(&mut [0; 10]).unwrap();
         drop(out);
-        let broken = Run::end_of(child, "");
+        let broken = Run::end_of(Started::from(child), "");
         broken.mentions("BrokenPipeError");
         assert_eq!(broken.status.code(), Some(1));
     }
@@ -531,15 +477,15 @@ mod exit {
             .write(true)
             .open("/dev/full")
             .unwrap();
-        let mut command = interpreter();
-        let child = command
+        let child = interpreter()
             .args(["-c", "print('lost')"])
-            .stdin(Stdio::piped())
+            .process_group(0)
+            .stdin(Stdio::null())
             .stdout(full)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let lost = Run::end_of(child, "");
+        let lost = Run::end_of(Started::from(child), "");
         assert_eq!(lost.status.code(), Some(120));
         lost.mentions("No space left on device");
     }

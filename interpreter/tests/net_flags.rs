@@ -1,46 +1,18 @@
 //! `--allow-net`, `--deny-net`, `--no-net` and `--net-audit`, against listeners on loopback.
 
+mod program;
+
 use std::fs;
 use std::net::TcpListener;
-use std::process::{Command, Output};
+use std::process::Command;
 
+use program::Run;
 use tempfile::TempDir;
-
-/// What a run left behind.
-struct Run {
-    status: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Run {
-    #[track_caller]
-    fn gives(&self, status: i32, out: &str) -> &Self {
-        assert_eq!(self.out, out, "standard error: {}", self.err);
-        assert_eq!(self.status, Some(status), "{}", self.err);
-        self
-    }
-
-    #[track_caller]
-    fn mentions(&self, text: &str) -> &Self {
-        assert!(self.err.contains(text), "no {text:?} in {:?}", self.err);
-        self
-    }
-}
 
 /// Runs the program, isolated from the variables of whoever runs the tests.
 fn run(arguments: &[&str]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_interpreter"));
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.arg("-I").args(arguments).output().unwrap();
-    Run {
-        status: status.code(),
-        out: String::from_utf8(stdout).unwrap(),
-        err: String::from_utf8(stderr).unwrap(),
-    }
+    Run::of(command.arg("-I").args(arguments), "")
 }
 
 /// Runs code that connects to a listener, and says whether something arrived.
@@ -219,8 +191,7 @@ except OSError:
 ";
         let mut command = Command::new(env!("CARGO_BIN_EXE_interpreter"));
         command.args(["-I", "--net-audit", "refusals", "-c", code]);
-        let run = command.current_dir(directory.path()).output().unwrap();
-        assert!(run.status.success(), "{run:?}");
+        Run::of(command.current_dir(directory.path()), "").gives(0, "");
         assert_eq!(
             fs::read_to_string(file).unwrap(),
             "bind to 127.0.0.1:0 is not allowed by any rule\n\

@@ -3,11 +3,14 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustpython::{InterpreterBuilder, InterpreterBuilderExt};
 use rustpython_socket::{Handle, Rules, SocketModule};
 use rustpython_vm::{Interpreter, VirtualMachine};
+
+/// A time that only a hang outlasts.
+const LONG: Duration = Duration::from_secs(120);
 
 /// What scripts begin with: `pair()` is two ends of a TLS connection.
 const PRELUDE: &str = "
@@ -85,16 +88,24 @@ impl Script {
     /// comes before the wait does not count.
     #[track_caller]
     fn ends_by(self, handle: &Handle, end: impl Fn(&Handle)) {
-        let _ = self.ready.recv();
-        while !self.thread.is_finished() {
-            end(handle);
-            thread::sleep(Duration::from_millis(5));
-        }
-        self.ends();
+        let _ = self.ready.recv_timeout(LONG);
+        self.end_by(|| end(handle));
     }
 
     #[track_caller]
     fn ends(self) {
+        self.end_by(|| {});
+    }
+
+    /// Does `what` again and again until the script has ended.
+    #[track_caller]
+    fn end_by(self, what: impl Fn()) {
+        let started = Instant::now();
+        while !self.thread.is_finished() {
+            assert!(started.elapsed() < LONG, "the script does not end");
+            what();
+            thread::sleep(Duration::from_millis(5));
+        }
         if let Err(text) = self.thread.join().unwrap() {
             panic!("{text}");
         }

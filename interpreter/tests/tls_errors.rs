@@ -3,9 +3,10 @@
 
 #[path = "../../tests/support/injected.rs"]
 mod injected;
+#[path = "../../tests/support/process.rs"]
+mod process;
 
 use nix::errno::Errno;
-use std::io::Write;
 use std::process::Command;
 
 const SCRIPT: &str = include_str!("tls_errors.py");
@@ -29,13 +30,11 @@ const ERRORS: &[(&str, i32)] = &[
 
 #[test]
 fn an_error_at_any_system_call_of_a_conversation() {
-    if !injected::has_strace() {
-        // Not captured, unlike what `println!` writes.
-        let text = b"\nskipped: errors at system calls of TLS: no strace\n";
-        std::io::stderr().write_all(text).unwrap();
+    if !process::can_trace("errors at system calls of TLS") {
         return;
     }
-    let is_whole = std::env::var("SOCKET_TEST_EFFORT").is_ok_and(|percent| percent == "100");
+    let percent = std::env::var("SOCKET_TEST_EFFORT").unwrap_or_default();
+    let is_whole = percent.parse().is_ok_and(|percent: u64| percent >= 100);
     let moments = &["5+7", "4+3", "3+13"];
     injected::run(CALLS, ERRORS, moments, is_whole, |call, errno| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_interpreter"));

@@ -1,7 +1,6 @@
 //! A script that blocks again and again, on a thread of its own, and its host.
 
-use crate::support::{run_in, set_int, wait_until};
-use nix::libc;
+use crate::support::{WAITS, is_in_call, run_in, set_int, wait_until};
 use nix::unistd::gettid;
 use rustpython_socket::{Handle, ResolveError, Resolver, SocketModule};
 use rustpython_vm::Interpreter;
@@ -133,21 +132,9 @@ impl Blocked {
 
     /// Tells whether the thread of the script is in a system call that waits.
     fn is_in_call(&self) -> bool {
-        const WAITS: [libc::c_long; 8] = [
-            libc::SYS_ppoll,
-            libc::SYS_accept4,
-            libc::SYS_connect,
-            libc::SYS_sendfile,
-            libc::SYS_sendto,
-            libc::SYS_recvfrom,
-            libc::SYS_sendmsg,
-            libc::SYS_recvmsg,
-        ];
-        let thread = self.shared.thread.load(SeqCst);
-        let call = std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall"));
-        let Ok(call) = call else { return false };
-        let number = call.split(' ').next().and_then(|n| n.parse().ok());
-        number.is_some_and(|number| WAITS.contains(&number))
+        is_in_call(self.shared.thread.load(SeqCst), |number| {
+            WAITS.contains(&number)
+        })
     }
 
     /// Does `what`, which ends the round: how long that took.

@@ -1,18 +1,14 @@
 //! Programs in which a system call fails now and then (strace(1)).
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
-use std::io::Read;
-use std::process::{Command, Stdio};
+use super::process::start;
+use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Processes at a time: most of the time each waits.
 const SIDE_BY_SIDE: usize = 3;
-
-/// Returns true if strace can be run.
-pub fn has_strace() -> bool {
-    Command::new("strace").arg("-V").output().is_ok()
-}
 
 /// Runs the program that `command` makes for a call and an error's number, with each of
 /// `errors` in each of `calls`. `moments` are strace's `when`: the first of a thread's calls that fails,
@@ -61,7 +57,7 @@ pub fn run(
 
 /// Runs one program under strace. The error says how it failed.
 fn run_one(call: &str, inject: &str, program: &Command) -> Result<(), String> {
-    let start = Instant::now();
+    let started = Instant::now();
     let mut command = Command::new("strace");
     command
         .args(["-f", "-o", "/dev/null", "-e", &format!("trace={call}")])
@@ -71,37 +67,14 @@ fn run_one(call: &str, inject: &str, program: &Command) -> Result<(), String> {
     for (name, value) in program.get_envs() {
         command.env(name, value.unwrap_or_default());
     }
-    let mut child = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break Some(status);
-        }
-        if start.elapsed() > Duration::from_secs(60) {
-            // strace's end would only let go of the program.
-            let children = format!("/proc/{0}/task/{0}/children", child.id());
-            let children = std::fs::read_to_string(children).unwrap_or_default();
-            let _ = Command::new("kill")
-                .arg("-9")
-                .args(children.split_whitespace())
-                .status();
-            let _ = child.kill();
-            let _ = child.wait();
-            break None;
-        }
-        thread::sleep(Duration::from_millis(5));
+    let result = start(&mut command).end_within("", Duration::from_secs(60));
+    let status = result.as_ref().ok().map(|output| output.status);
+    println!("{inject}: {status:?} after {:?}", started.elapsed());
+    let text = match result {
+        Ok(output) if output.status.success() => return Ok(()),
+        Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
+        Err(text) => text,
     };
-    println!("{inject}: {status:?} after {:?}", start.elapsed());
-    if status.is_some_and(|status| status.success()) {
-        return Ok(());
-    }
-    let mut text = String::new();
-    if status.is_some() {
-        let _ = child.stderr.take().unwrap().read_to_string(&mut text);
-    }
     let text: Vec<_> = text.lines().filter(|line| !line.contains(" at ")).collect();
     let text = text.into_iter().take(12).collect::<Vec<_>>().join("\n");
     Err(format!("{inject}: {status:?}\n{text}"))
