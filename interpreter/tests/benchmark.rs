@@ -1,5 +1,10 @@
 //! The benchmark runs: its driver, one row of each kind, and what it writes. Nothing is timed.
 
+#[path = "../../tests/support/built.rs"]
+mod built;
+#[path = "../../tests/support/process.rs"]
+mod process;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -8,9 +13,18 @@ use std::process::Command;
 fn the_benchmark_runs() {
     let interpreter = env!("CARGO_BIN_EXE_interpreter");
     let examples = Path::new(interpreter).with_file_name("examples");
+    for name in ["stock", "raw", "load"] {
+        let program = examples.join(name);
+        assert!(
+            !built::is_stale(&program),
+            "{} is not built: `--test` leaves it out",
+            program.display()
+        );
+    }
     let out = tempfile::tempdir().unwrap();
     // The interpreter also runs the driver, so that the test needs no other Python.
-    let run = Command::new(interpreter)
+    let mut command = Command::new(interpreter);
+    command
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../benches/run.py"))
         .args(["--quick", "--no-build", "--programs"])
         .arg(format!(
@@ -27,9 +41,8 @@ fn the_benchmark_runs() {
             "accept in 2",
             "sendall: a MiB",
             "added",
-        ])
-        .output()
-        .unwrap();
+        ]);
+    let run = process::output_within(&mut command, process::LONG * 3);
     let text = String::from_utf8_lossy(&run.stdout);
     let errors = String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success(), "{text}\n{errors}");
