@@ -161,18 +161,19 @@ fn test_files() -> Vec<PathBuf> {
     files
 }
 
-/// Runs a file in a process of its own, in a folder of its own.
+/// Runs a file in a process of its own, in a new folder, which stays if it fails.
 fn run(program: &Path, side: &str, file: &Path, peer: Option<&Path>) -> Outcome {
-    let name = file.file_stem().unwrap_or_default();
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
-    let folder = folder.join(side).join(name);
-    fs::create_dir_all(&folder).expect("a folder to run in");
-    let log = folder.join("output");
+    let name = file.file_stem().unwrap_or_default().to_string_lossy();
+    let folder = tempfile::Builder::new()
+        .prefix(&format!("{name}-{side}-"))
+        .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+        .expect("a folder to run in");
+    let log = folder.path().join("output");
     let output = File::create(&log).expect("a file for the output");
     let mut command = Command::new(program);
     command
         .arg(file)
-        .current_dir(&folder)
+        .current_dir(folder.path())
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env_remove("PEER_PYTHON")
         .stdin(Stdio::null())
@@ -197,7 +198,7 @@ fn run(program: &Path, side: &str, file: &Path, peer: Option<&Path>) -> Outcome 
         }
         thread::sleep(Duration::from_millis(20));
     };
-    let output = String::from_utf8_lossy(&fs::read(&log).expect("the output")).into_owned();
+    let mut output = String::from_utf8_lossy(&fs::read(&log).expect("the output")).into_owned();
     let summary = match status {
         None => format!("no end after {} s", LIMIT.as_secs()),
         Some(status) => match (counts(&output), status.code(), status.signal()) {
@@ -206,10 +207,14 @@ fn run(program: &Path, side: &str, file: &Path, peer: Option<&Path>) -> Outcome 
             (None, None, signal) => format!("signal {}", signal.unwrap_or_default()),
         },
     };
+    // A file without a single test has not shown anything.
+    let passed = status.is_some_and(|status| status.success())
+        && counts(&output).is_some_and(|counts| !counts.starts_with("0 "));
+    if !passed {
+        output += &format!("\nits folder: {}", folder.keep().display());
+    }
     Outcome {
-        // A file without a single test has not shown anything.
-        passed: status.is_some_and(|status| status.success())
-            && counts(&output).is_some_and(|counts| !counts.starts_with("0 ")),
+        passed,
         summary,
         output,
         took: started.elapsed(),
