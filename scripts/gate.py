@@ -48,7 +48,7 @@ GRACE = 5
 EFFORT, WHOLE_EFFORT = "20", "100"
 
 # Test programs that measure time.
-TIMED = {"cost", "interruption"}
+TIMED = {"cost", "interruption", "start"}
 # Test programs that run examples, which `cargo test --test` does not build.
 NEED_EXAMPLES = {"examples", "benchmark"}
 # conformance/run.py's exit status where there is no CPython.

@@ -1,4 +1,5 @@
 //! A terminal for tests: what is typed and what is shown.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
