@@ -138,10 +138,14 @@ mod tests {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("fuzz/corpus")
             .join(name);
-        let Ok(entries) = std::fs::read_dir(&directory) else {
-            // The package has none.
+        // The package has no folder fuzz/, and so no corpus.
+        if !Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("fuzz/Cargo.toml")
+            .exists()
+        {
             return;
-        };
+        }
+        let entries = std::fs::read_dir(&directory).unwrap();
         let mut corpus: Vec<Vec<u8>> = entries
             .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
             .collect();
