@@ -2,8 +2,10 @@
 
 mod support;
 
-use rustpython_socket::{Rules, SocketModule};
+use rustpython_socket::{Rules, SocketModule, handoff};
 use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+use std::thread;
 use std::time::{Duration, Instant};
 use support::{Lean, set_int};
 
@@ -366,7 +368,7 @@ assert b.recv(64) == b'0123456789ab'
 }
 
 #[test]
-fn a_large_sendall_ends_in_the_middle() {
+fn sends_end_at_the_limit() {
     let lean = run(
         SocketModule::new().max_sent(100_000),
         "
@@ -385,6 +387,33 @@ assert sent == 100000, sent
     assert_eq!(lean.handle.counters().bytes_sent, 100_000);
 }
 
+/// One sendall() makes many system calls, of which the last is that which crosses the limit.
+#[test]
+fn a_large_sendall_ends_in_the_middle() {
+    const LIMIT: u64 = 100_000;
+    const ALL: u64 = 1 << 20;
+    let lean = Lean::new(SocketModule::new().max_sent(LIMIT));
+    let (ours, mut peer) = UnixStream::pair().unwrap();
+    let drained = thread::spawn(move || std::io::copy(&mut peer, &mut std::io::sink()).unwrap());
+    let script = format!(
+        "{PRELUDE}
+# Less than the limit goes with one system call.
+a.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+assert a.gettimeout() is None
+fails(EDQUOT, 'nothing more to send', lambda: a.sendall(bytes({ALL})))
+a.close()
+"
+    );
+    lean.try_run(&script, |vm, scope| {
+        let a = handoff::to_script(ours, vm).unwrap();
+        scope.globals.set_item("a", a, vm).unwrap();
+    })
+    .unwrap();
+    let sent = lean.handle.counters().bytes_sent;
+    assert!((LIMIT..ALL).contains(&sent), "{sent}");
+    assert_eq!(drained.join().unwrap(), sent);
+}
+
 #[test]
 fn connections_a_second() {
     run(
@@ -399,17 +428,17 @@ try:
     while True: s.connect(address); held.append(s); s = socket.socket()
 except OSError as e: assert e.errno == EDQUOT and 'too many connections' in e.strerror, e
 assert len(held) < 40, len(held)
-def twice(call):
+def is_limited_soon(call):
     # One of a few in a row is refused.
     for _ in range(40):
         try: call()
         except OSError as e:
             if e.errno == EDQUOT: return
     assert False
-twice(lambda: socket.create_connection(address))
-twice(lambda: socket.socket().connect_ex(address))
+is_limited_soon(lambda: socket.create_connection(address))
+is_limited_soon(lambda: socket.socket().connect_ex(address))
 u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-twice(lambda: u.connect(address))
+is_limited_soon(lambda: u.connect(address))
 p, _ = server.accept()
 held[0].send(b'x'); assert p.recv(1) == b'x'
 ",
@@ -471,14 +500,14 @@ for s in (server, server.dup()):
     try: s.accept()
     except TimeoutError: pass
     else: assert False
-s = socket.socket(socket.AF_UNIX); s.bind('\\0rustpython-socket-limits'); s.listen(0)
+s = socket.socket(socket.AF_UNIX); s.bind(''); s.listen(0)
 held = []
 try:
     while len(held) < 9:
         c = socket.socket(socket.AF_UNIX); c.settimeout(0.01)
         other = c.dup(); other.setblocking(True)
         held += [c, other]
-        c.connect('\\0rustpython-socket-limits')
+        c.connect(s.getsockname())
 except TimeoutError: pass
 else: assert False
 ",
