@@ -145,26 +145,48 @@ while left: socket.getdefaulttimeout()
 #[cfg(feature = "threading")]
 #[test]
 fn a_thread_that_waits_for_memory_does_not_hold_the_host() {
+    use nix::{libc, unistd::gettid};
+    use rustpython_vm::{VirtualMachine, scope::Scope};
+    use std::sync::Mutex;
+    use support::{LONG, is_in_call, wait_until};
+
     let (begin, begun) = channel();
     let thread = std::thread::spawn(move || {
         let lean = Lean::new(SocketModule::new());
-        begin.send(lean.handle.clone()).unwrap();
-        lean.run(
-            "
+        let handle = lean.handle.clone();
+        let begin = Mutex::new(begin);
+        let inside = move || {
+            let thread = gettid().as_raw() as u64;
+            begin
+                .lock()
+                .unwrap()
+                .send((handle.clone(), thread))
+                .unwrap();
+        };
+        let source = "
 import socket
 a, b = socket.socketpair()
 b.send(b'abc')
 x = bytearray(10)
 class T:
     def __buffer__(self, flags):
-        a.recv_into(memoryview(x))
+        view = memoryview(x)
+        inside()
+        a.recv_into(view)
         return memoryview(bytes(256))
 x.translate(T())
-",
-        );
+";
+        let prepare = |vm: &VirtualMachine, scope: &Scope| {
+            let inside = vm.new_function("inside", inside);
+            scope.globals.set_item("inside", inside.into(), vm).unwrap();
+        };
+        lean.try_run(source, prepare).unwrap();
     });
-    let handle = begun.recv().unwrap();
-    std::thread::sleep(Duration::from_millis(200));
+    let (handle, script) = begun.recv_timeout(LONG).unwrap();
+    // Without the fault it ends.
+    wait_until("it waits for the memory, or ends", || {
+        thread.is_finished() || is_in_call(script, |number| number == libc::SYS_futex)
+    });
     let (done, ended) = channel();
     std::thread::spawn(move || {
         handle.close_all();
