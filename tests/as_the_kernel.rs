@@ -6,14 +6,15 @@ mod support;
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::unistd::gettid;
 use rustpython_socket::{SocketModule, handoff};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
-use support::{Lean, run_on, wait_until};
+use support::{LONG, Lean, WAITS, is_in_call, run_on, wait_until};
 
 /// Time for which a call waits before anything happens to its socket.
 const BEFORE: Duration = Duration::from_millis(300);
@@ -253,18 +254,18 @@ fn fill_backlog(family: i32, address: &[u8]) -> Vec<OwnedFd> {
         if connected < 0 && family == libc::AF_UNIX {
             return clients;
         }
-        thread::sleep(Duration::from_millis(20));
-        let mut error: libc::c_int = 0;
         let mut writable = libc::pollfd {
             fd: client.as_raw_fd(),
             events: libc::POLLOUT,
             revents: 0,
         };
+        // Loopback answers at once, or not before a second.
         // SAFETY: one pollfd.
-        let ready = unsafe { libc::poll(&raw mut writable, 1, 0) };
+        let ready = unsafe { libc::poll(&raw mut writable, 1, 200) };
+        check(ready);
+        assert_eq!(writable.revents & (libc::POLLERR | libc::POLLHUP), 0);
         clients.push(client);
-        error += ready;
-        if error == 0 {
+        if ready == 0 {
             return clients;
         }
     }
@@ -648,6 +649,20 @@ const CASES: &[Case] = &[
     },
 ];
 
+/// The channels over which a caller and the test wait for each other.
+struct Turns {
+    prepared: Receiver<()>,
+    begun: Sender<u64>,
+}
+
+impl Turns {
+    /// Waits until the socket is prepared, and says which thread makes the call now.
+    fn begin(&self) {
+        self.prepared.recv().unwrap();
+        self.begun.send(gettid().as_raw() as u64).unwrap();
+    }
+}
+
 /// Makes the bare system call; returns its result as a script has it.
 fn bare(call: Call, fd: RawFd, address: &[u8]) -> String {
     let result = match call {
@@ -676,7 +691,7 @@ fn bare(call: Call, fd: RawFd, address: &[u8]) -> String {
 }
 
 /// Makes the script's call; returns its result.
-fn script(call: Call, subject: OwnedFd, address: &[u8], before: impl FnOnce()) -> String {
+fn script(call: Call, subject: OwnedFd, address: &[u8], turns: &Turns) -> String {
     let expression = match call {
         Call::Recv(size, flags) => format!("s.recv({size}, {flags})"),
         Call::Send(size) => format!("s.send(bytes({size}))"),
@@ -699,7 +714,7 @@ except OSError as e: r = 'errno %d' % e.errno"
     lean.interpreter.enter(|vm| {
         let scope = vm.new_scope_with_builtins();
         let object = handoff::to_script(subject, vm).unwrap();
-        before();
+        turns.begin();
         scope.globals.set_item("s", object, vm).unwrap();
         if let Err(text) = run_on(vm, &scope, &source) {
             panic!("{text}");
@@ -710,7 +725,7 @@ except OSError as e: r = 'errno %d' % e.errno"
 }
 
 /// Returns whether the call ended before anything happened, and its result.
-fn outcome(case: &Case, run: fn(Call, OwnedFd, Vec<u8>, Receiver<()>) -> String) -> (bool, String) {
+fn outcome(case: &Case, run: fn(Call, OwnedFd, Vec<u8>, Turns) -> String) -> (bool, String) {
     let mut made = (case.make)();
     let number = made.subject.as_raw_fd();
     // What happens to the socket comes through a duplicate: it may be anybody's.
@@ -719,10 +734,18 @@ fn outcome(case: &Case, run: fn(Call, OwnedFd, Vec<u8>, Receiver<()>) -> String)
     let null: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
     let subject = std::mem::replace(&mut made.subject, null);
     let (call, address) = (case.call, made.address.clone());
-    let (prepared, ready) = channel();
-    let caller = thread::spawn(move || run(call, subject, address, ready));
+    let (ready, prepared) = channel();
+    let (begun, beginning) = channel();
+    let turns = Turns { prepared, begun };
+    let caller = thread::spawn(move || run(call, subject, address, turns));
     (case.before)(duplicate.as_raw_fd(), &mut made);
-    prepared.send(()).unwrap();
+    ready.send(()).unwrap();
+    // An interpreter takes long to make on a busy machine.
+    let thread = beginning.recv_timeout(LONG).unwrap();
+    wait_until(case.name, || {
+        let waits = |number| number == libc::SYS_accept || WAITS.contains(&number);
+        caller.is_finished() || is_in_call(thread, waits)
+    });
     thread::sleep(BEFORE);
     let early = caller.is_finished();
     (case.during)(duplicate.as_raw_fd(), &mut made);
@@ -732,12 +755,12 @@ fn outcome(case: &Case, run: fn(Call, OwnedFd, Vec<u8>, Receiver<()>) -> String)
 
 /// Returns what is different in a case, if anything is.
 fn difference(case: &Case) -> Option<String> {
-    let kernel = outcome(case, |call, subject, address, ready| {
-        ready.recv().unwrap();
+    let kernel = outcome(case, |call, subject, address, turns| {
+        turns.begin();
         bare(call, subject.as_raw_fd(), &address)
     });
-    let ours = outcome(case, |call, subject, address, ready| {
-        script(call, subject, &address, || ready.recv().unwrap())
+    let ours = outcome(case, |call, subject, address, turns| {
+        script(call, subject, &address, &turns)
     });
     println!("{}: {kernel:?}", case.name);
     (ours != kernel).then(|| format!("{}: {ours:?}, the kernel {kernel:?}", case.name))
