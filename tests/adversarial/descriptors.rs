@@ -111,7 +111,7 @@ a, b = socket.socketpair(); socket.send_fds(a, [b'x'], [a.fileno(), NUM]); a.clo
             .end(Quiet),
         );
         rows.push(
-            Row::new(
+            Row::alone(
                 format!("sendfile(2) alone: {host}"),
                 &format!(
                     "{setup}{FILE}
@@ -119,7 +119,6 @@ try: a._sendfile_use_sendfile(File({n}))
 except Exception as e: assert type(e).__name__ == '_GiveupOnSendfile', e
 else: assert False"
                 ),
-                "pass",
             )
             .end(Quiet),
         );
@@ -160,7 +159,7 @@ assert host_takes(got[0])
 socket.dup(got[0])", "
 class S(socket.socket): pass
 s = S(); s.dup().close(); s.close()"),
-        Row::new("dup of a subclass that closes the number", "
+        Row::alone("dup of a subclass that closes the number", "
 got = []
 class S(socket.socket):
     def __init__(self, *args, fileno=None, **more):
@@ -173,9 +172,9 @@ class S(socket.socket):
 try: S().dup()
 except RuntimeError: pass
 assert host_has(got[0])
-socket.dup(got[0])", "pass"),
+socket.dup(got[0])"),
         // What is asked of a subclass before it gets the number runs code as well.
-        Row::new("dup of a subclass whose property raises", "
+        Row::alone("dup of a subclass whose property raises", "
 class S(socket.socket):
     armed = False
     @property
@@ -187,8 +186,8 @@ try: s.dup()
 except RuntimeError: pass
 else: assert False
 assert host_takes(n)
-socket.dup(n)", "pass"),
-        Row::new("a property that takes the number of the duplicate", "
+socket.dup(n)"),
+        Row::alone("a property that takes the number of the duplicate", "
 class S(socket.socket):
     armed = False
     @property
@@ -196,8 +195,8 @@ class S(socket.socket):
         if S.armed: return socket.socket(fileno=n)
         return 1
 s = S(); t = tcp(); n = t.fileno(); t.close(); S.armed = True
-s.dup()", "pass"),
-        Row::new("dup of a subclass that keeps the number for later", "
+s.dup()"),
+        Row::alone("dup of a subclass that keeps the number for later", "
 got = []
 class S(socket.socket):
     def __init__(self, *args, fileno=None, **more):
@@ -207,8 +206,8 @@ s = S(); s.dup()
 n = got[0]
 t = socket.socket(fileno=n); t.close()
 assert host_takes(n)
-socket.dup(n)", "pass"),
-        Row::new("a duplicate that a subclass took over before it raised", "
+socket.dup(n)"),
+        Row::alone("a duplicate that a subclass took over before it raised", "
 got = []
 class S(socket.socket):
     def __init__(self, *args, **more):
@@ -220,8 +219,8 @@ else: assert False
 assert got[0].getsockname() == ('0.0.0.0', 0)
 n = got[0].fileno(); got.clear()
 assert host_takes(n)
-socket.dup(n)", "pass"),
-        Row::new("sendfile of a number that was the script's", "
+socket.dup(n)"),
+        Row::alone("sendfile of a number that was the script's", "
 n = tcp().detach(); socket.close(n); assert host_takes(n)
 class File:
     mode = 'rb'
@@ -229,14 +228,14 @@ class File:
     def read(self, n=-1): return b''
     def seek(self, *_): pass
 a, b = socket.socketpair()
-assert a.sendfile(File()) == 0", "pass").end(Quiet),
+assert a.sendfile(File()) == 0").end(Quiet),
         Row::new("a bound descriptor that changes objects", "
 s = tcp(); s.bind((BINDABLE, 0)); n = s.detach()
 t = tcp(); t.__init__(fileno=n); t.listen()
 u = socket.socket(fileno=socket.dup(t.fileno())); u.listen(); u.close(); t.close()
 s.__init__(); s.listen()", "
 s = tcp(); s.bind((BINDABLE, 0)); s.listen(); s.close()").deny_only(),
-        Row::new("a number in an object that was closed by number", "
+        Row::alone("a number in an object that was closed by number", "
 s = tcp(); s.connect((LO, ALLOWED_T)); n = s.fileno()
 socket.close(n)
 assert host_takes(n)
@@ -246,8 +245,8 @@ for call in (lambda: s.send(b'x'), lambda: s.recv(1), s.getpeername, lambda: s.s
     else: assert False
 assert s.fileno() == -1
 s.close()
-assert host_has(n)", "pass").end(Asserted),
-        Row::new("a number in a duplicate object", "
+assert host_has(n)").end(Asserted),
+        Row::alone("a number in a duplicate object", "
 a = tcp(); b = socket.socket(fileno=a.detach()); n = b.fileno()
 c = socket.socket(fileno=n) # as `ssl` does it: the number is c's alone from here on
 assert b.fileno() == -1 and b.detach() == -1
@@ -258,13 +257,13 @@ assert host_takes(n)
 a.close(); b.close(); c.close()
 assert a.detach() == b.detach() == c.detach() == -1
 assert host_has(n)
-check_refused(lambda: socket.socket(fileno=n))", "pass").end(Quiet),
-        Row::new("detach twice", "
+check_refused(lambda: socket.socket(fileno=n))").end(Quiet),
+        Row::alone("detach twice", "
 s = tcp(); n = s.detach(); assert s.detach() == -1; socket.close(n); assert host_takes(n)
 del s
 check_refused(lambda: socket.close(n))
-assert host_has(n)", "pass").end(Quiet),
-        Row::new("a file of a socket that is gone", "
+assert host_has(n)").end(Quiet),
+        Row::alone("a file of a socket that is gone", "
 s = tcp(); s.connect((LO, ALLOWED_T)); f = s.makefile('rwb', buffering=0); n = s.fileno()
 socket.close(n)
 assert host_takes(n)
@@ -273,15 +272,15 @@ for call in (lambda: f.write(b'x'), lambda: f.read(1), lambda: f.readinto(bytear
     except OSError as e: assert e.errno == 9, e
     else: assert False
 f.close(); s.close()
-assert host_has(n)", "pass").end(Asserted),
-        Row::new("every number", "
+assert host_has(n)").end(Asserted),
+        Row::alone("every number", "
 for n in range(256):
     if n == HOST: continue
     for call in (socket.dup, lambda n: socket.socket(fileno=n), lambda n: socket.fromfd(n, -1, -1)):
         check_refused(lambda: call(n))
 for n in (HOST, 0, 1, 2):
-    check_refused(lambda: socket.close(n))", "pass").end(Quiet),
-        Row::new("numbers that are none", "
+    check_refused(lambda: socket.close(n))").end(Quiet),
+        Row::alone("numbers that are none", "
 for n in (-1, -2, -2**31):
     for call in (socket.dup, socket.close, lambda n: socket.socket(fileno=n), lambda n: socket.fromfd(n, -1, -1)):
         try: call(n)
@@ -292,13 +291,13 @@ for n in (2**31, 2**32 + HOST, -2**40):
     for call in (socket.dup, socket.close, lambda n: socket.socket(fileno=n), lambda n: socket.fromfd(n, -1, -1)):
         try: call(n)
         except OverflowError: pass
-        else: assert False, n", "pass").end(Asserted),
-        Row::new("_accept gives a number of the script's own", "
+        else: assert False, n").end(Asserted),
+        Row::alone("_accept gives a number of the script's own", "
 server = tcp(); server.bind((BINDABLE, 0)); server.listen()
 client = tcp()
 if LISTED: check_refused(lambda: client.connect(server.getsockname()))
 else: check_refused(lambda: socket.dup(HOST))
-client.close(); server.close()", "pass").end(Quiet),
+client.close(); server.close()").end(Quiet),
     ]);
     rows
 }

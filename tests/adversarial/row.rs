@@ -1,4 +1,4 @@
-//! One attempt of a script.
+//! One attempt of a script, with its control.
 
 /// Outcome that an attempt must have. That nothing arrives is checked in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,19 +29,28 @@ pub struct Row {
     /// Statements that try the forbidden thing.
     pub attempt: String,
     /// The same on an allowed target, with the rules in `allow`. The system may
-    /// still want a privilege for it; the policy must not object.
-    pub control: String,
+    /// still want a privilege for it; the policy must not object. An attempt for which
+    /// there is no allowed target has none.
+    pub control: Option<String>,
     pub allow: &'static [&'static str],
 }
 
 impl Row {
     pub fn new(name: impl Into<String>, attempt: &str, control: &str) -> Self {
         Self {
+            control: Some(control.to_owned()),
+            ..Self::alone(name, attempt)
+        }
+    }
+
+    /// An attempt without a control.
+    pub fn alone(name: impl Into<String>, attempt: &str) -> Self {
+        Self {
             name: name.into(),
             end: End::Refused,
             under: Under::All,
             attempt: attempt.to_owned(),
-            control: control.to_owned(),
+            control: None,
             allow: &[],
         }
     }

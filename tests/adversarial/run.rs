@@ -2,13 +2,14 @@
 
 use super::hosts::{Descriptors, Names, Shared};
 use super::row::{End, Row, Under};
-use super::traps::Targets;
+use super::traps::{Targets, bound};
 use super::{bind, connect, datagram, descriptors, kinds, names, objects, spelling};
 use crate::support::{Lean, set_int, set_str};
+use nix::sys::socket::{SockType, SockaddrIn, getsockname};
 use rustpython_socket::{RuleError, Rules, SocketModule};
 use rustpython_vm::VirtualMachine;
 use rustpython_vm::scope::Scope;
-use std::net::TcpListener;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -21,7 +22,7 @@ pub enum Base {
 }
 
 /// The only address that scripts may bind to under [`Base::Deny`].
-const BINDABLE: &str = "127.0.0.5";
+pub const BINDABLE: &str = "127.0.0.5";
 
 /// First lines of every script.
 const PRELUDE: &str = "
@@ -61,54 +62,79 @@ pub struct Suite {
     base: Base,
     forbidden: Targets,
     allowed: Targets,
-    /// An address at which nobody listens.
+    /// An address at which nobody listens, and the socket that keeps it.
     closed: u16,
+    _closed: OwnedFd,
+}
+
+/// Numbers of what a suite ran.
+pub struct Counts {
+    /// Attempts of each table, with its name.
+    pub attempts: Vec<(&'static str, usize)>,
+    pub controls: usize,
 }
 
 impl Suite {
     pub fn new(base: Base, forbidden: Targets, allowed: Targets) -> Self {
-        let closed = TcpListener::bind("127.0.0.1:0").unwrap();
-        let closed = closed.local_addr().unwrap().port();
+        let kept = bound("127.0.0.1", 0, SockType::Stream).unwrap();
+        let closed: SockaddrIn = getsockname(kept.as_raw_fd()).unwrap();
         Self {
             base,
             forbidden,
             allowed,
-            closed,
+            closed: closed.port(),
+            _closed: kept,
         }
     }
 
-    fn rows(&self) -> Vec<Row> {
-        let mut rows = connect::rows();
-        rows.extend(spelling::rows());
-        rows.extend(datagram::rows());
-        rows.extend(bind::rows());
-        rows.extend(names::rows());
-        rows.extend(descriptors::rows());
-        rows.extend(kinds::rows());
-        rows.extend(objects::rows());
-        rows.retain(|row| self.base == Base::Deny || row.under == Under::All);
-        rows
+    /// The rows of each table.
+    fn tables(&self) -> [(&'static str, Vec<Row>); 8] {
+        let mut tables = [
+            ("connect", connect::rows()),
+            ("spelling", spelling::rows()),
+            ("datagram", datagram::rows()),
+            ("bind", bind::rows()),
+            ("names", names::rows()),
+            ("descriptors", descriptors::rows()),
+            ("kinds", kinds::rows()),
+            ("objects", objects::rows()),
+        ];
+        for (_, rows) in &mut tables {
+            rows.retain(|row| self.base == Base::Deny || row.under == Under::All);
+        }
+        tables
     }
 
-    /// Makes every attempt, each in an interpreter of its own: how many. Calls
+    /// Makes every attempt, each in an interpreter of its own, and returns how many. Calls
     /// `after_each` to make room for the next.
-    pub fn run(&self, after_each: impl Fn()) -> usize {
-        let rows = self.rows();
+    pub fn run(&self, after_each: impl Fn()) -> Counts {
+        let with_controls = std::env::var_os(crate::ATTEMPTS).is_none();
         let mut failures = Vec::new();
-        for row in &rows {
-            if let Err(text) = self.attempt(row) {
-                failures.push(format!("{}: {text}", row.name));
+        let mut counts = Counts {
+            attempts: Vec::new(),
+            controls: 0,
+        };
+        for (table, rows) in self.tables() {
+            for row in &rows {
+                if let Err(text) = self.attempt(row) {
+                    failures.push(format!("{}: {text}", row.name));
+                }
+                if let Some(control) = &row.control
+                    && with_controls
+                    && self.is_allowed_by(row)
+                {
+                    counts.controls += 1;
+                    if let Err(text) = self.control(row, control) {
+                        failures.push(format!("{}, where it is allowed: {text}", row.name));
+                    }
+                }
+                after_each();
             }
-            if std::env::var_os(crate::ATTEMPTS).is_none()
-                && let Err(text) = self.control(row)
-            {
-                failures.push(format!("{}, where it is allowed: {text}", row.name));
-            }
-            after_each();
+            counts.attempts.push((table, rows.len()));
         }
         let all = failures.join("\n");
         assert!(failures.is_empty(), "{} failed:\n{all}", failures.len());
-        rows.len()
+        counts
     }
 
     fn rules(&self, more: &[&str]) -> Result<Rules, RuleError> {
@@ -179,18 +205,20 @@ impl Suite {
         }
     }
 
-    fn control(&self, row: &Row) -> Result<(), String> {
-        // A rule that denies descriptors beats one that allows it.
-        if self.base != Base::Deny && !row.allow.is_empty() {
-            return Ok(());
-        }
+    /// Tells whether the row's rules allow its control: under the other bases a rule that
+    /// denies beats them.
+    fn is_allowed_by(&self, row: &Row) -> bool {
+        self.base == Base::Deny || row.allow.is_empty()
+    }
+
+    fn control(&self, row: &Row, statements: &str) -> Result<(), String> {
         let host = Host::new(self, row.allow);
         let strict = row.allow.is_empty() || row.allow == ["descriptor:*"];
         let control = format!(
             "STRICT = {}\n{CONTROL}",
             if strict { "True" } else { "False" }
         );
-        host.run(&row.control, &control, &self.allowed)
+        host.run(statements, &control, &self.allowed)
     }
 
     /// Goes to every target without a policy.

@@ -131,10 +131,9 @@ pub fn rows() -> Vec<Row> {
         );
     }
     rows.push(
-        Row::new(
+        Row::alone(
             "connect to ::127.0.0.1",
             "s = tcp6(); s.connect(('::127.0.0.1', T)); s.close()",
-            "pass",
         )
         .deny_only(),
     );

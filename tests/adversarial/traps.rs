@@ -1,11 +1,13 @@
 //! Servers that scripts must not reach, and those that they may.
 
+use super::run::BINDABLE;
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrStorage};
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{self, UnixDatagram, UnixListener};
-use std::path::PathBuf;
 
 /// The numbers and names of targets; a child process gets them as text.
 #[derive(Clone, Debug, Default)]
@@ -45,11 +47,11 @@ impl Targets {
             directory,
             name,
         } = self;
-        format!("{tcp} {tcp6} {udp} {udp6} {directory} {name}")
+        format!("{tcp}\n{tcp6}\n{udp}\n{udp6}\n{directory}\n{name}")
     }
 
     pub fn from_text(text: &str) -> Self {
-        let fields: Vec<_> = text.split(' ').collect();
+        let fields: Vec<_> = text.split('\n').collect();
         let [tcp, tcp6, udp, udp6, directory, name] = fields.as_slice() else {
             panic!("{text}");
         };
@@ -72,6 +74,41 @@ pub struct Traps {
     udp: [UdpSocket; 2],
     streams: [UnixListener; 2],
     datagrams: [UnixDatagram; 2],
+    _reserved: Vec<OwnedFd>,
+}
+
+/// Makes a socket whose port no other socket has, of whatever protocol, at any address that
+/// scripts may use: a trace has the numbers alone.
+fn alone<S>(reserved: &mut Vec<OwnedFd>, make: impl Fn() -> (u16, S)) -> S {
+    let mut refused = Vec::new();
+    for _ in 0..100 {
+        let (port, socket) = make();
+        let others: Vec<_> = ["127.0.0.1", "::1", BINDABLE]
+            .into_iter()
+            .flat_map(|host| [(host, SockType::Stream), (host, SockType::Datagram)])
+            .filter_map(|(host, kind)| bound(host, port, kind))
+            .collect();
+        // All but the place that the socket itself has.
+        if others.len() == 5 {
+            reserved.extend(others);
+            return socket;
+        }
+        refused.push(socket);
+    }
+    panic!("no port is free everywhere");
+}
+
+/// Makes a socket that has an address and never listens, if nobody else has the address.
+pub fn bound(host: &str, port: u16, kind: SockType) -> Option<OwnedFd> {
+    let address = SocketAddr::new(host.parse().unwrap(), port);
+    let family = if address.is_ipv4() {
+        AddressFamily::Inet
+    } else {
+        AddressFamily::Inet6
+    };
+    let made = socket::socket(family, kind, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    let address = SockaddrStorage::from(address);
+    socket::bind(made.as_raw_fd(), &address).ok().map(|()| made)
 }
 
 impl Traps {
@@ -86,9 +123,20 @@ impl Traps {
             name,
             ..Targets::default()
         };
-        let tcp = ["127.0.0.1:0", "[::1]:0"].map(|at| TcpListener::bind(at).unwrap());
-        let udp = ["127.0.0.1:0", "[::1]:0"].map(|at| UdpSocket::bind(at).unwrap());
+        let mut reserved = Vec::new();
         let port = |address: std::io::Result<SocketAddr>| address.unwrap().port();
+        let tcp = ["127.0.0.1:0", "[::1]:0"].map(|at| {
+            alone(&mut reserved, || {
+                let socket = TcpListener::bind(at).unwrap();
+                (port(socket.local_addr()), socket)
+            })
+        });
+        let udp = ["127.0.0.1:0", "[::1]:0"].map(|at| {
+            alone(&mut reserved, || {
+                let socket = UdpSocket::bind(at).unwrap();
+                (port(socket.local_addr()), socket)
+            })
+        });
         [targets.tcp, targets.tcp6] = tcp.each_ref().map(|socket| port(socket.local_addr()));
         [targets.udp, targets.udp6] = udp.each_ref().map(|socket| port(socket.local_addr()));
         let named = |name: String| net::SocketAddr::from_abstract_name(name).unwrap();
@@ -106,6 +154,7 @@ impl Traps {
             udp,
             streams,
             datagrams,
+            _reserved: reserved,
         }
     }
 
@@ -156,7 +205,9 @@ impl Traps {
     }
 }
 
-/// Removes what `hold` made.
-pub fn remove(targets: &Targets) {
-    let _ = fs::remove_dir_all(PathBuf::from(&targets.directory));
+impl Drop for Traps {
+    /// Removes what `hold` made, also after a failure.
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.targets.directory);
+    }
 }
