@@ -92,7 +92,9 @@ class CloseWakes(SocketTest):
             made = self.make()
             calls = [self.background(connect, made) for _ in range(4)]
             calls.append(self.background(change, made))
-            time.sleep(0.005)
+            # Each waits for its first time; who changes the mode never does.
+            for call in calls[:4]:
+                call.wait_blocked()
             made.close()
             for call in calls:
                 call.result()
