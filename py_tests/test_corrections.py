@@ -201,8 +201,24 @@ class Certificates(TlsTest):
 
 @unittest.skipUnless(OURS, "CPython has none of them")
 class Faults(unittest.TestCase):
+    """One that fails names the modules whose corrections can be deleted."""
+
     def test_bytes_strip(self):
-        self.assertEqual("\u042e".encode().strip(b"."), b"")
+        self.assertEqual("\u0120".encode().strip(b" "), b"", "smtplib, email.message")
+
+    def test_bytes_rstrip(self):
+        # A character whose number ends in that of the byte, for each module.
+        for character, byte, module in (
+                ("\u042e", b".", "urllib.parse"), ("\u0100", b"\0", "multiprocessing.shared_memory"),
+                ("\u012f", b"/", "posixpath"), ("\u010a", b"\n", "zoneinfo._common"),
+                ("\u013d", b"=", "base64")):
+            with self.subTest(module):
+                self.assertEqual(character.encode().rstrip(byte), b"")
+
+    def test_bytes_lstrip(self):
+        for character, byte, module in (("\u0100", b"\0", "gzip"), ("\u012f", b"/", "posixpath")):
+            with self.subTest(module):
+                self.assertEqual(character.encode().lstrip(byte), b"")
 
     def test_init_of_an_exception(self):
         class Error(ConnectionResetError):
