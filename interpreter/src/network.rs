@@ -111,10 +111,10 @@ impl Network {
     }
 }
 
-/// What `loopback` denies: all that `Rules::loopback_only` allows.
+/// Rules that `loopback` stands for in a denial: all that `Rules::loopback_only` allows.
 const LOOPBACK: &[&str] = &["127.0.0.0/8", "::1", "localhost", "*.localhost"];
 
-/// What `loopback` and `local` allow beside `Rules::loopback_only`: to ask for the
+/// Rules that `loopback` and `local` add to `Rules::loopback_only`: questions for
 /// interfaces, without which `::1%lo` cannot be written.
 const INTERFACES: &[&str] = &[
     "system:if_nameindex",
@@ -122,8 +122,8 @@ const INTERFACES: &[&str] = &[
     "system:if_indextoname",
 ];
 
-/// What `local` allows beside `loopback`, for tests and for programs of several processes:
-/// AF_UNIX sockets wherever they are, and to pass descriptors and take them over.
+/// Rules that `local` adds to those of `loopback`, for tests and for programs of several
+/// processes: AF_UNIX sockets wherever they are, and descriptors that are passed.
 const PROCESSES: &[&str] = &["connect+bind+send=unix:*", "descriptor:*"];
 
 /// Reads the rules of one option, which commas separate. A rule for a unix path with a comma
