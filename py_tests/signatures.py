@@ -1,4 +1,4 @@
-"""What inspect.signature() says of everything public in the module: signatures.json holds CPython 3.13's answers.
+"""Collects what inspect.signature() says of everything public in the module: signatures.json holds CPython 3.13's answers.
 
 python3 py_tests/signatures.py prints this interpreter's.
 """
@@ -25,7 +25,7 @@ def signature(thing):
 
 
 def found():
-    """Of every function and class, and of every method as an instance has it."""
+    """Returns the signature of every function and class, and of every method as an instance has it."""
     answers = {}
     for name in sorted({*socket.__all__, *ALSO}):
         thing = getattr(socket, name, None)

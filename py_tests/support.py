@@ -1,4 +1,4 @@
-"""What the tests share. Everything stays on this machine and takes the ports it is given."""
+"""Shares helpers between the tests. All sockets stay on this machine, on ports that the kernel chose."""
 
 import contextlib
 import gc
@@ -24,7 +24,7 @@ def only_ours(reason):
 
 
 def why_not(family, type, proto=0):
-    """Why this kernel cannot make such a socket, or None where it can."""
+    """Returns the reason why this kernel cannot make such a socket, or None."""
     if isinstance(family, str):
         if not hasattr(socket, family):
             return "no " + family
@@ -97,7 +97,7 @@ _NOT_SOCKETS = {"202", "230", "35", "24"}  # futex, clock_nanosleep, nanosleep, 
 
 
 def is_blocked(thread_id):
-    """Whether the thread sleeps in a system call of a socket (or a poll)."""
+    """Tells whether the thread sleeps in a system call of a socket, or in poll."""
     task = "/proc/self/task/%d/" % thread_id
     try:
         with open(task + "stat") as file:
@@ -137,14 +137,14 @@ class Background:
             raise AssertionError("the call returned %r, raised %r" % (self._value, self._error))
 
     def error(self, timeout=LONG):
-        """What the call raised, or None."""
+        """Returns the exception that the call raised, or None."""
         self._thread.join(timeout)
         if self._thread.is_alive():
             raise AssertionError("the call did not return")
         return self._error
 
     def result(self, timeout=LONG):
-        """What the call returned; raises what it raised."""
+        """Returns the result of the call; raises what it raised."""
         error = self.error(timeout)
         self._call = None
         if error is not None:

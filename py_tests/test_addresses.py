@@ -177,7 +177,7 @@ class Inet(SocketTest):
         client.connect(("127.0.0.1", Nine()))
         self.assertEqual(client.getpeername(), ("127.0.0.1", 9))
 
-    def test_host_is_resolved_before_the_port_is_judged(self):
+    def test_host_is_resolved_before_the_port_is_checked(self):
         self.assertRaises(socket.gaierror, self.host, ("::1", 70000))
 
     def test_other_family_is_an_error(self):

@@ -295,7 +295,7 @@ class StarImport(unittest.TestCase):
 
 
 class Keywords(SocketTest):
-    """Where keywords work, they have CPython's names; elsewhere they are a TypeError."""
+    """Keywords that work have CPython's names; elsewhere they are a TypeError."""
 
     def test_constructor(self):
         made = self.make(family=socket.AF_INET, type=socket.SOCK_DGRAM, proto=0)

@@ -1,4 +1,4 @@
-"""How many arguments a method takes, which of them have names, and what is said of the rest."""
+"""Tests how many arguments a method takes, which of them have names, and what is said of the rest."""
 
 import inspect
 import socket

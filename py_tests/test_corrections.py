@@ -133,7 +133,7 @@ class Certificates(TlsTest):
         self.assertRaises(FileNotFoundError, context.load_cert_chain, pathlib.Path("/no/such"))
 
     def failed(self, context, **named):
-        """What the client's handshake with a server raises."""
+        """Returns the exception of the client's handshake with a server."""
         near, far = self.tcp_pair()
 
         def serve():

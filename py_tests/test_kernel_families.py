@@ -18,7 +18,7 @@ needs_vcan = unittest.skipUnless(os.path.exists("/sys/class/net/" + CAN), "no in
 
 
 def why_no_algorithm(*address):
-    """Why the kernel has no such algorithm, or None where it has."""
+    """Returns the reason why the kernel has no such algorithm, or None."""
     try:
         with socket.socket(socket.AF_ALG, socket.SOCK_SEQPACKET) as made:
             made.bind(address)

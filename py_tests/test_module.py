@@ -260,7 +260,7 @@ class Copies(SocketTest):
 
 
 class BuiltIn(unittest.TestCase):
-    """What tools ask a module that has no file."""
+    """Tools ask a module that has no file."""
 
     def test_specification(self):
         self.assertEqual(socket.__spec__.name, "socket")
@@ -294,7 +294,7 @@ class BuiltIn(unittest.TestCase):
 
 
 class Imported(unittest.TestCase):
-    """What CPython's socket.py imports, scripts import from it."""
+    """Scripts import from the module what CPython's socket.py imports."""
 
     def test_modules(self):
         import _socket, array, errno, io, selectors

@@ -15,7 +15,7 @@ SHORT = struct.pack("ll", 0, 50_000)
 
 
 def into(receive):
-    """As `receive`, for one of the calls with a buffer: returns what arrived."""
+    """Does what `receive` does, for one of the calls with a buffer: returns what arrived."""
     def call(receiver, size):
         buffer = bytearray(size)
         n = receive(receiver, buffer)
@@ -184,7 +184,7 @@ class Parts(SocketTest):
 
 
 class Peek(SocketTest):
-    """Of what it looks at, MSG_WAITALL waits for all on TCP and for nothing more on unix sockets."""
+    """With MSG_PEEK, MSG_WAITALL waits for all on TCP and for nothing more on unix sockets."""
 
     def peek(self, receiver):
         return receiver.recv(4, socket.MSG_PEEK | ALL)

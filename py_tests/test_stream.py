@@ -297,7 +297,7 @@ class Shutdown(SocketTest):
         self.assertEqual(other.recv(9), b"")
         one.shutdown(2)
 
-    def test_the_kernel_judges_the_argument(self):
+    def test_the_kernel_checks_the_argument(self):
         one, _ = self.pair()
         for how in (3, 9, 99, -1):
             self.assertErrno(errno.EINVAL, one.shutdown, how)

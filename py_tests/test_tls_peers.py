@@ -64,7 +64,7 @@ def received(recv, left=SIZE):
 
 
 def send_and_receive(tls):
-    """What came back, as a digest, of what is sent meanwhile. A thread sends, but not in
+    """Returns the digest of what came back of what is sent meanwhile. A thread sends, but not in
     CPython 3.13: its OpenSSL is not told of two threads on one connection, and fails in one
     of six such transfers ("internal error")."""
     if not OURS:

@@ -1,4 +1,4 @@
-"""What a call that waits leaves alone, and what ends it: descriptors of others, forks, signal
+"""Tests what a call that waits leaves alone, and what ends it: descriptors of others, forks, signal
 handlers that close the socket, modes and timeouts that others set.
 
 SOCKET_TEST_EFFORT is a percentage: with 100 or more the soak takes ten minutes, otherwise seconds.

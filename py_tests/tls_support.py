@@ -1,4 +1,4 @@
-"""What the tests of TLS share: certificates that last, contexts, connected pairs.
+"""Helpers for the tests of TLS: certificates that last, contexts, connected pairs.
 
 `certificates/` holds an authority, whose key was thrown away, two servers that it vouches
 for (one called localhost, one elsewhere.example), and a stranger that calls itself localhost.

@@ -16,7 +16,8 @@ import tokenize
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Their .rs and .py files are searched.
 FOLDERS = [
-    "src", "interpreter/src", "examples", "tests", "models", "fuzz", "scripts", "conformance", "benches", "packages"]
+    "src", "interpreter/src", "examples", "tests", "models", "fuzz", "scripts", "conformance", "benches", "packages",
+    "py_tests", "interpreter/tests"]
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"]
 
 # An old word, and the glossary's. One in lower case is meant in any case, and as a part of a name.

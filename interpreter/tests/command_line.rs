@@ -1,4 +1,4 @@
-//! What the program makes of its arguments, its environment and standard input.
+//! Tests what the program makes of its arguments, its environment and standard input.
 
 mod program;
 
@@ -676,7 +676,7 @@ mod options {
 mod environment {
     use super::*;
 
-    /// What `code` prints with one variable set.
+    /// Returns what `code` prints with one variable set.
     fn with(variable: &str, value: &str, options: &[&str], code: &str) -> Run {
         let mut command = interpreter();
         command

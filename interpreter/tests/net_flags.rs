@@ -354,7 +354,7 @@ fn the_standard_library_works_within_rules() {
     }
 }
 
-/// What tests usually need, beside loopback.
+/// The permissions that tests usually need, beside loopback.
 #[test]
 fn local_is_for_tests_and_worker_processes() {
     let script = "

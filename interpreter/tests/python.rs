@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// For one file. Unoptimized on a busy machine, the slowest take some minutes.
 const LIMIT: Duration = Duration::from_secs(900);
 
-/// How a file went on one program.
+/// The outcome of a file on one program.
 struct Outcome {
     passed: bool,
     /// The counts that unittest prints, or what happened instead.

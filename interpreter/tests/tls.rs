@@ -1,4 +1,4 @@
-//! What a host decides holds for TLS too: `ssl` of the standard library over the sockets of
+//! Tests that a host's decisions hold for TLS: `ssl` of the standard library over the sockets of
 //! `rustpython-socket`, in interpreters of this process.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -12,7 +12,7 @@ use rustpython_vm::{Interpreter, VirtualMachine};
 /// A time that only a hang outlasts.
 const LONG: Duration = Duration::from_secs(120);
 
-/// What scripts begin with: `pair()` is two ends of a TLS connection.
+/// The beginning of all scripts: `pair()` is two ends of a TLS connection.
 const PRELUDE: &str = "
 import socket, ssl, sys, threading
 sys.path.insert(0, TESTS)

@@ -13,11 +13,11 @@ use rustpython_vm::version;
 use vt100::Color;
 
 use crate::Session;
-use crate::terminal::PATIENCE;
+use crate::terminal::LIMIT;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorded/session.txt");
 
-/// How long the screen has to stay as it is to be recorded.
+/// Time for which the screen has to stay as it is to be recorded.
 const QUIET: Duration = Duration::from_secs(2);
 
 /// The keys that have names, and what a terminal sends for them.
@@ -128,7 +128,7 @@ fn play(part: &str, record: bool) -> String {
 
 /// Waits until the screen is as expected.
 fn shows(session: &mut Session, colours: bool, expected: &str, step: &str, part: &str) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + LIMIT;
     loop {
         let shown = screen_of(session, colours);
         if shown == expected {

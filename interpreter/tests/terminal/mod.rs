@@ -15,8 +15,8 @@ use nix::libc::O_NOCTTY;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 
-/// How long anything may take on a machine that is busy with other things.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// The time that anything may take on a machine that is busy with other things.
+pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// The size of the terminal.
 const COLUMNS: NonZero<u16> = NonZero::new(100).unwrap();
@@ -30,7 +30,7 @@ pub struct Terminal {
     shown: String,
     /// Up to where a test has looked at it.
     seen: usize,
-    /// What a person would see now.
+    /// Returns the text that a person would see now.
     screen: vt100::Parser,
 }
 
@@ -92,7 +92,7 @@ impl Terminal {
 
     /// Presses Ctrl-C as soon as the program waits for something.
     pub fn interrupts_its_wait(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + LIMIT;
         // Twice, as it may have waited for something else for a moment.
         let mut sleeps = 0;
         while sleeps < 2 {
@@ -112,7 +112,7 @@ impl Terminal {
     /// Waits until a text is shown, after all that was waited for before.
     #[track_caller]
     pub fn shows(&mut self, text: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + LIMIT;
         loop {
             if let Some(found) = self.shown[self.seen..].find(text) {
                 self.seen += found + text.len();
@@ -131,7 +131,7 @@ impl Terminal {
     /// for last.
     #[track_caller]
     pub fn ends(mut self) -> (ExitStatus, String) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + LIMIT;
         while self.reads_until(deadline) {}
         assert!(Instant::now() < deadline, "does not end: {:?}", self.shown);
         let status = self.child.wait().unwrap();
@@ -139,11 +139,11 @@ impl Terminal {
     }
 
     /// Waits for more to be shown; false if there is nothing for that long.
-    pub fn shows_more(&mut self, patience: Duration) -> bool {
-        self.reads_until(Instant::now() + patience)
+    pub fn shows_more(&mut self, limit: Duration) -> bool {
+        self.reads_until(Instant::now() + limit)
     }
 
-    /// What a person would see now.
+    /// Returns the text that a person would see now.
     pub fn screen(&self) -> &vt100::Screen {
         self.screen.screen()
     }
