@@ -1,4 +1,4 @@
-//! The plain prompt, for terminals and wishes too simple for `_pyrepl`: the
+//! The plain prompt, for terminals that cannot edit lines, and with PYTHON_BASIC_REPL: the
 //! standard library's `code.InteractiveConsole` on lines read as they come.
 //!
 //! The terminal itself edits the line, and what is pasted arrives as if it were

@@ -13,13 +13,7 @@ pub fn settings(
     options: &Options,
     lookup: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Settings, String> {
-    let variable = |name: &str| {
-        if !options.use_environment() {
-            return None;
-        }
-        let value = lookup(name)?.to_string_lossy().into_owned();
-        (!value.is_empty()).then_some(value)
-    };
+    let variable = |name: &str| options.variable_in(&lookup, name);
     let is_set = |name: &str| variable(name).is_some();
     // A number counts as that many options, anything else as one.
     let count = |name: &str| variable(name).map_or(0, |value| value.parse().unwrap_or(1));

@@ -83,6 +83,22 @@ impl Options {
     pub fn use_environment(&self) -> bool {
         !(self.ignore_environment || self.isolated)
     }
+
+    /// Returns a `PYTHON*` variable that is not empty, unless these variables are ignored.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        self.variable_in(|name| std::env::var_os(name), name)
+    }
+
+    /// Returns a variable like [`variable`](Self::variable), from what `lookup` finds.
+    pub fn variable_in(
+        &self,
+        lookup: impl Fn(&str) -> Option<OsString>,
+        name: &str,
+    ) -> Option<String> {
+        let value = self.use_environment().then(|| lookup(name))??;
+        let value = value.to_string_lossy().into_owned();
+        (!value.is_empty()).then_some(value)
+    }
 }
 
 /// Reads a command line, the program's own name first.

@@ -27,7 +27,7 @@ pub fn greet(vm: &VirtualMachine) {
 /// Runs the file that PYTHONSTARTUP names. A mistake in it is printed, and the
 /// session goes on without the rest of it.
 pub fn run_startup_file(vm: &VirtualMachine, options: &Options, scope: &Scope) -> PyResult<()> {
-    let Some(path) = variable(options, "PYTHONSTARTUP") else {
+    let Some(path) = options.variable("PYTHONSTARTUP") else {
         return Ok(());
     };
     vm.audit("cpython.run_startup", || (path.clone(),))?;
@@ -68,7 +68,7 @@ pub fn run(vm: &VirtualMachine, options: &Options, scope: Scope) -> PyResult<()>
 /// Returns the prompt of the standard library's `_pyrepl`, unless it was declined or
 /// there is no terminal that can do what it needs.
 fn line_editor(vm: &VirtualMachine, options: &Options) -> Option<PyObjectRef> {
-    if variable(options, "PYTHON_BASIC_REPL").is_some()
+    if options.variable("PYTHON_BASIC_REPL").is_some()
         || !io::stdin().is_terminal()
         || !io::stdout().is_terminal()
     {
@@ -111,13 +111,6 @@ fn survive(vm: &VirtualMachine, result: PyResult<()>) -> PyResult<()> {
         other => return other,
     }
     Ok(())
-}
-
-/// Returns a variable that is set to something, unless variables do not count.
-fn variable(options: &Options, name: &str) -> Option<String> {
-    let value = options.use_environment().then(|| env::var_os(name))??;
-    let value = value.to_string_lossy().into_owned();
-    (!value.is_empty()).then_some(value)
 }
 
 /// Writes a line to standard error, if there still is one.

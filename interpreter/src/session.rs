@@ -25,9 +25,7 @@ pub fn run(vm: &VirtualMachine, options: &Options) -> PyResult<()> {
     }
     let result = run_program(vm, options, scope.clone());
     // The program may have set PYTHONINSPECT itself, to be looked into.
-    let inspect = vm.state.config.settings.inspect
-        || (options.use_environment()
-            && env::var_os("PYTHONINSPECT").is_some_and(|value| !value.is_empty()));
+    let inspect = vm.state.config.settings.inspect || options.variable("PYTHONINSPECT").is_some();
     if !(inspect && is_interactive(vm)) {
         return result;
     }

@@ -1,7 +1,6 @@
 //! Arguments that are read like CPython's format units, with CPython's messages.
 
 use crate::net::Timeout;
-use malachite_bigint::Sign;
 use rustpython_vm::builtins::{PyFloat, PyInt, PyList, PyTuple};
 use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine};
 use smallvec::SmallVec;
@@ -87,19 +86,13 @@ impl TryFromObject for Size {
 /// Reads a C `unsigned int` (format unit `I`). Larger numbers wrap around without an
 /// error.
 pub(crate) fn unsigned(value: &PyObject, vm: &VirtualMachine) -> PyResult<u32> {
-    Ok(unsigned_long(value, vm)? as u32)
+    Ok(value.try_index(vm)?.as_u32_mask())
 }
 
 /// Reads a C `unsigned long long` (format unit `K`). Larger numbers wrap around without
 /// an error.
 pub(crate) fn unsigned_long(value: &PyObject, vm: &VirtualMachine) -> PyResult<u64> {
-    let index = value.try_index(vm)?;
-    let value = index.as_bigint();
-    let mut low = value.iter_u64_digits().next().unwrap_or(0);
-    if value.sign() == Sign::Minus {
-        low = low.wrapping_neg();
-    }
-    Ok(low)
+    Ok(value.try_index(vm)?.as_u64_mask())
 }
 
 /// A list of a few items, which mostly needs no allocation.

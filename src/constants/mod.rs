@@ -15,7 +15,7 @@ pub(crate) mod testing;
 
 use rustpython_vm::builtins::PyModule;
 use rustpython_vm::{Py, PyResult, VirtualMachine};
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 /// A name of the module and its value.
 type Integer = (&'static str, i64);
@@ -131,7 +131,7 @@ pub(crate) struct Enumeration {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     prefix: &'static str,
-    members: LazyLock<Vec<Integer>>,
+    members: OnceLock<Vec<Integer>>,
 }
 
 /// Base class of an enumeration.
@@ -149,37 +149,26 @@ pub(crate) const ADDRESS_FAMILY: usize = 0;
 pub(crate) const SOCKET_KIND: usize = 1;
 
 pub(crate) static ENUMERATIONS: [Enumeration; 4] = [
-    Enumeration {
-        name: "AddressFamily",
-        kind: Kind::Int,
-        prefix: "AF_",
-        members: LazyLock::new(|| sorted("AF_")),
-    },
-    Enumeration {
-        name: "SocketKind",
-        kind: Kind::Int,
-        prefix: "SOCK_",
-        members: LazyLock::new(|| sorted("SOCK_")),
-    },
-    Enumeration {
-        name: "MsgFlag",
-        kind: Kind::Flag,
-        prefix: "MSG_",
-        members: LazyLock::new(|| sorted("MSG_")),
-    },
-    Enumeration {
-        name: "AddressInfo",
-        kind: Kind::Flag,
-        prefix: "AI_",
-        members: LazyLock::new(|| sorted("AI_")),
-    },
+    Enumeration::new("AddressFamily", Kind::Int, "AF_"),
+    Enumeration::new("SocketKind", Kind::Int, "SOCK_"),
+    Enumeration::new("MsgFlag", Kind::Flag, "MSG_"),
+    Enumeration::new("AddressInfo", Kind::Flag, "AI_"),
 ];
 
 impl Enumeration {
+    const fn new(name: &'static str, kind: Kind, prefix: &'static str) -> Self {
+        Self {
+            name,
+            kind,
+            prefix,
+            members: OnceLock::new(),
+        }
+    }
+
     /// Returns the members in the order of their values. Of two names with one value, the
     /// first is the member and the other its alias.
     pub(crate) fn members(&self) -> &[Integer] {
-        &self.members
+        self.members.get_or_init(|| sorted(self.prefix))
     }
 
     /// Returns the members without the aliases.

@@ -137,10 +137,12 @@ fn uint16(value: &PyObject, vm: &VirtualMachine) -> PyResult<u16> {
 fn uint32(value: &PyObject, c_type: &str, vm: &VirtualMachine) -> PyResult<u32> {
     let index = value.try_index(vm)?;
     let number = index.as_bigint();
-    u32::try_from(number).map_err(|_| match i64::try_from(number) {
-        Ok(n) if n > 0 => too_large(c_type, vm),
-        Err(_) if number.bits() > 0 && *number > 0.into() => too_large(c_type, vm),
-        _ => vm.new_value_error("Cannot convert negative int"),
+    u32::try_from(number).map_err(|_| {
+        if *number > 0.into() {
+            too_large(c_type, vm)
+        } else {
+            vm.new_value_error("Cannot convert negative int")
+        }
     })
 }
 

@@ -47,7 +47,7 @@ impl Ancillary {
         for item in self.items() {
             if let Some((level, name)) = option_of(&item) {
                 let target = Target::socket_option(level, name);
-                gate.check(Operation::SetOption, &target)?;
+                gate.check(Operation::UseOption, &target)?;
             }
         }
         Ok(())

@@ -69,7 +69,7 @@ const LONGEST_OPTION: usize = 1024;
 /// Asks the gate whether the script may read or set an option.
 fn check_option(zelf: &Py<BaseSocket>, level: i32, name: i32) -> Result<(), Denied> {
     let target = Target::socket_option(level, name);
-    zelf.state.runtime.gate.check(Operation::SetOption, &target)
+    zelf.state.runtime.gate.check(Operation::UseOption, &target)
 }
 
 fn getsockopt(

@@ -46,25 +46,32 @@ pub enum Operation {
     CreateSocket,
     /// Reads or sets a socket option, or sends ancillary data that has the same effect as
     /// an option: getsockopt(2), setsockopt(2), cmsg(3).
-    SetOption,
+    UseOption,
     /// Uses a descriptor that is not the script's own, or receives one.
     UseDescriptor,
     /// Calls a function that concerns the system: its name, its interfaces.
     CallSystem,
 }
 
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Operation {
+    /// Returns the word that rules have for the operation.
+    const fn word(self) -> &'static str {
+        match self {
             Self::Connect => "connect",
             Self::Bind => "bind",
             Self::Send => "send",
             Self::Resolve => "resolve",
             Self::CreateSocket => "socket",
-            Self::SetOption => "option",
+            Self::UseOption => "option",
             Self::UseDescriptor => "descriptor",
             Self::CallSystem => "system",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
     }
 }
 
@@ -370,7 +377,7 @@ impl std::error::Error for Denied {}
 /// | connects, sends or binds to an address | that operation with the `Address`; `known_as` has the names of earlier look-ups |
 /// | gives a number as a host, as `127.1` | as for an address: it is no name |
 /// | makes a socket | `CreateSocket` with `Socket` |
-/// | reads or sets an option, or sends ancillary data | `SetOption` with `SocketOption`, for each |
+/// | reads or sets an option, or sends ancillary data | `UseOption` with `SocketOption`, for each |
 /// | joins or leaves a multicast group | `Bind` with the `Address` of the group and the port of the socket |
 /// | uses a descriptor that is not its own, or receives one | `UseDescriptor` with `Descriptor` |
 /// | calls a function that concerns the system | `CallSystem` with `System`; `Resolve` with `System` for the databases of services and protocols |

@@ -171,7 +171,7 @@ impl<'a> HostLiteral<'a> {
             Some((bare, zone)) => (bare, Some(zone)),
             None => (text, None),
         };
-        let ip = bare.parse::<Ipv6Addr>().ok()?.into();
+        let ip = pton6(bare.as_bytes())?.into();
         Some(Self { ip, zone })
     }
 }

@@ -62,8 +62,8 @@ impl Keeper {}
 impl Callable for Keeper {
     type Args = FuncArgs;
 
-    fn call(_zelf: &Py<Self>, _args: FuncArgs, _vm: &VirtualMachine) -> PyResult {
-        Ok(_vm.ctx.none())
+    fn call(_zelf: &Py<Self>, _args: FuncArgs, vm: &VirtualMachine) -> PyResult {
+        Ok(vm.ctx.none())
     }
 }
 

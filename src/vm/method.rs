@@ -193,10 +193,10 @@ fn bind_slow(
     }
     let zelf = args.args.remove(0);
     check_number(method, params, &args, vm)?;
-    let mut varargs = args.args.into_iter();
+    let mut positional = args.args.into_iter();
     let mut named = Vec::new();
     for (position, param) in params.iter().enumerate() {
-        let value = match (varargs.next(), args.kwargs.swap_remove(param.name)) {
+        let value = match (positional.next(), args.kwargs.swap_remove(param.name)) {
             (Some(_), Some(_)) => {
                 return Err(vm.new_type_error(format!(
                     "argument for {method}() given by name ('{}') and position ({})",
@@ -204,7 +204,7 @@ fn bind_slow(
                     position + 1
                 )));
             }
-            (varargs, named) => varargs.or(named),
+            (positional, named) => positional.or(named),
         };
         if value.is_none() && param.default.is_none() {
             return Err(vm.new_type_error(format!(

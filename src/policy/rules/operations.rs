@@ -38,7 +38,7 @@ impl Operations {
             Operation::Send => Self::SEND,
             Operation::Resolve => Self::RESOLVE,
             Operation::CreateSocket
-            | Operation::SetOption
+            | Operation::UseOption
             | Operation::UseDescriptor
             | Operation::CallSystem => Self(0),
         }
@@ -46,13 +46,10 @@ impl Operations {
 
     /// Returns the set of the operation with this name.
     pub(super) fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "connect" => Self::CONNECT,
-            "bind" => Self::BIND,
-            "send" => Self::SEND,
-            "resolve" => Self::RESOLVE,
-            _ => return None,
-        })
+        let mut written = WRITTEN.into_iter();
+        written
+            .find(|operation| operation.word() == name)
+            .map(Self::of)
     }
 
     pub(super) const fn and(self, other: Self) -> Self {

@@ -86,26 +86,21 @@ impl<'a> AccessRequest<'a> {
         name: Option<&'a str>,
     ) -> Self {
         let family = address.family();
-        let (ip, port) = match family {
-            libc::AF_INET | libc::AF_INET6 => match address.ip() {
-                // The address that packets are sent to. For an IPv4-mapped address that is
-                // IPv4. The kernel routes IPv4-compatible, NAT64 and 6to4 addresses as
-                // IPv6; if a gateway turns them into IPv4, a rule can name those subnets.
-                Some((ip, port)) => (ip.to_canonical(), port),
-                None => return Self::Family(family),
-            },
+        let (ip, port) = if let Some((ip, port)) = address.ip() {
+            // The address that packets are sent to. For an IPv4-mapped address that is IPv4.
+            // The kernel routes IPv4-compatible, NAT64 and 6to4 addresses as IPv6; if a
+            // gateway turns them into IPv4, a rule can name those subnets.
+            (ip.to_canonical(), port)
+        } else if family == libc::AF_UNSPEC {
             // For bind and send the kernel reads it as an IPv4 address, which has the same
             // fields. A connect to it ends the connection.
-            libc::AF_UNSPEC => (address.v4().into(), address.port()),
-            _ => {
-                return if let Some(name) = address.as_unix() {
-                    Self::Unix(name)
-                } else if let Some((cid, port)) = address.as_vsock() {
-                    Self::Vsock { cid, port }
-                } else {
-                    Self::Family(family)
-                };
-            }
+            (address.v4().into(), address.port())
+        } else if let Some(name) = address.as_unix() {
+            return Self::Unix(name);
+        } else if let Some((cid, port)) = address.as_vsock() {
+            return Self::Vsock { cid, port };
+        } else {
+            return Self::Family(family);
         };
         // After a look-up without a port the addresses have port 0.
         let no_port = operation == Operation::Resolve && port == 0;

@@ -150,7 +150,7 @@ fn deny_beats_allow_whichever_is_narrower() {
         (
             &["option:*", "option:SO_MARK"],
             Target::socket_option(1, 36),
-            SetOption,
+            UseOption,
         ),
         (
             &["system:*", "system:sethostname"],

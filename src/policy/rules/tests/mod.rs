@@ -17,7 +17,7 @@ use crate::policy::{Operation, Policy, Target};
 use crate::sockaddr::SockAddr;
 use std::net::SocketAddr;
 
-use Operation::{Bind, CallSystem, Connect, CreateSocket, Resolve, Send, SetOption, UseDescriptor};
+use Operation::{Bind, CallSystem, Connect, CreateSocket, Resolve, Send, UseDescriptor, UseOption};
 
 fn rule(text: &str) -> Rule {
     text.parse().unwrap_or_else(|error| panic!("{error}"))
@@ -91,7 +91,7 @@ fn asks_kind(rules: &Rules, family: i32, socket_type: i32) -> bool {
 }
 
 fn asks_option(rules: &Rules, level: i32, name: i32) -> bool {
-    asks(rules, SetOption, Target::socket_option(level, name))
+    asks(rules, UseOption, Target::socket_option(level, name))
 }
 
 fn refusal(rules: &Rules, operation: Operation, target: Target<'_>) -> String {

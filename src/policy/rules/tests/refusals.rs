@@ -64,8 +64,8 @@ fn refusals_name_operation_target_and_rule() {
             "raw socket of family inet6",
         ),
         (UseDescriptor, Target::descriptor(7), "descriptor 7"),
-        (SetOption, Target::socket_option(1, 36), "option SO_MARK"),
-        (SetOption, Target::socket_option(0, 64), "option 0:64"),
+        (UseOption, Target::socket_option(1, 36), "option SO_MARK"),
+        (UseOption, Target::socket_option(0, 64), "option 0:64"),
         (
             CallSystem,
             Target::system("sethostname"),
