@@ -6,15 +6,19 @@
 //! can depend on it: every system call that names a destination demands proof of
 //! permission ([`Permitted`]).
 
+#[cfg(feature = "rules")]
+mod audit;
 mod gate;
 mod resolved_names;
 #[cfg(feature = "rules")]
 mod rules;
 
+#[cfg(feature = "rules")]
+pub use audit::AuditOnly;
 pub(crate) use gate::{Gate, NameGrant, Permitted, ReportRefusal};
 pub(crate) use resolved_names::ResolvedNames;
 #[cfg(feature = "rules")]
-pub use rules::{AuditOnly, Rule, RuleError, Rules};
+pub use rules::{Rule, RuleError, Rules};
 
 use crate::sockaddr::SockAddr;
 use std::fmt;

@@ -2,9 +2,10 @@
 
 use super::describe::Described;
 use super::families::Family;
+use super::functions::is_harmless;
 use super::operations::Effect::{self, Allow, Deny};
 use super::options;
-use super::pattern::{HostPattern, Pattern, is_harmless};
+use super::pattern::{HostPattern, Pattern};
 use super::ports::Ports;
 use super::request::{AccessRequest, Ip, Name};
 use super::{Base, Rule, Rules};

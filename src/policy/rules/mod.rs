@@ -1,14 +1,25 @@
 //! Rule lists, which serve nearly every host.
 //!
-//! [`Rule`] documents the grammar. `parse` and `parse_host` read a rule into a
-//! `pattern`; `request` reads a script's request; `eval` compares the two.
+//! [`Rule`] documents the grammar.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `rule`, `builder`, `text` | the public types: one rule, methods that build a list, lists as text |
+//! | `parse`, `parse_host`, `cursor` | read a rule into a `pattern`, and tell where an error is |
+//! | `error` | the public error of a rule's text |
+//! | `pattern`, `operations`, `ports` | the parts of a rule |
+//! | `families`, `functions`, `options`, `unix` | the targets of rules that are no hosts |
+//! | `request` | reads a script's request |
+//! | `index` | a list that finds the rules for a host |
+//! | `eval`, `describe` | compare a request with the rules, and write the refusal |
 
-mod audit;
 mod builder;
+mod cursor;
 mod describe;
 mod error;
 mod eval;
 mod families;
+mod functions;
 mod index;
 mod operations;
 mod options;
@@ -24,7 +35,6 @@ mod unix;
 #[cfg(test)]
 mod tests;
 
-pub use audit::AuditOnly;
 pub use error::RuleError;
 pub use rule::Rule;
 

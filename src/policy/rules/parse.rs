@@ -1,11 +1,12 @@
 //! The grammar of [`Rule`].
 
-use super::error::{Parsed, Part};
+use super::cursor::{Parsed, Part};
 use super::families::Family;
+use super::functions;
 use super::operations::Operations;
 use super::options::OptionPattern;
 use super::parse_host::{self, ports};
-use super::pattern::{self, Pattern};
+use super::pattern::Pattern;
 use super::ports::Ports;
 use super::unix::{CleanPath, LONGEST, UnixPattern};
 use super::{Rule, RuleError};
@@ -223,10 +224,10 @@ fn system(name: Part<'_>) -> Parsed<Option<&'static str>> {
     if name.text == "*" {
         return Ok(None);
     }
-    match pattern::function(name.text) {
+    match functions::named(name.text) {
         Some(name) => Ok(Some(name)),
         None => {
-            let known = pattern::functions();
+            let known = functions::names();
             Err(name.error(format!("unknown function; there are {known}")))
         }
     }

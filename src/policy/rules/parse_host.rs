@@ -1,6 +1,6 @@
 //! The hosts and ports of a rule.
 
-use super::error::{ParseError, Parsed, Part};
+use super::cursor::{ParseError, Parsed, Part};
 use super::parse::is_keyword;
 use super::pattern::{HostPattern, Pattern};
 use super::ports::Ports;

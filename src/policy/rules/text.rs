@@ -1,6 +1,6 @@
 //! Rule lists as text, and collected from rules.
 
-use super::error::Part;
+use super::cursor::Part;
 use super::{Base, Rule, RuleError, Rules};
 use std::fmt;
 use std::str::FromStr;

@@ -1,7 +1,7 @@
 //! The texts of refusals, and who gets them.
 
-use super::super::AuditOnly;
 use super::*;
+use crate::policy::AuditOnly;
 use std::sync::{Arc, Mutex};
 
 #[test]

@@ -1,7 +1,7 @@
 //! A policy whose refusals are only reported.
 
-use crate::policy::gate::PANICKED;
-use crate::policy::{Denied, Operation, Policy, Target};
+use super::gate::PANICKED;
+use super::{Denied, Operation, Policy, Target};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

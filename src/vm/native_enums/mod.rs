@@ -5,11 +5,12 @@
 //! library, which an embedded VM often does not have. **To delete this file and its
 //! folder:** have `constants::enums` give plain integers where `import enum` fails;
 //! scripts that print `socket.AF_INET` there then see a number, which has no `name`.
-//! **Tests:** `members_are_ints_with_a_name` and its neighbours in
-//! `constants/enums.rs`.
+//! **Tests:** `members_are_ints_with_a_name` and its neighbours in `tests.rs`.
 
 mod class;
 mod member;
+#[cfg(test)]
+mod tests;
 
 use super::subclasses;
 use crate::constants::{ENUMERATIONS, Enumeration, Kind};
