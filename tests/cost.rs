@@ -1,20 +1,31 @@
 //! The cost of a policy, in ratios of times that are measured alternately in one process.
 //!
 //! Whatever else the machine does only adds to a time, so the shortest times are
-//! compared: they come closer to the cost itself with every round.
+//! compared, of the many that each script takes.
 
 mod support;
 
+use nix::libc;
 use rustpython_socket::{Rules, SocketModule};
 use std::net::Ipv4Addr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use support::{Lean, text_of};
 
-/// Time after which a ratio that is still too high is the cost.
-const LONGEST: Duration = Duration::from_secs(60);
+/// Pairs of interpreters of a measurement, and rounds of each.
+const PAIRS: usize = 7;
+const ROUNDS: usize = 250;
 
-/// Rounds that are made in any case.
-const ROUNDS: usize = 100;
+/// Returns the time for which this thread had a processor: others only take it away.
+fn processor_time() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is to a timespec.
+    let done = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    assert_eq!(done, 0);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
 
 /// An interpreter, and the shortest time that its `run(n)` took.
 struct Measured {
@@ -37,31 +48,57 @@ impl Measured {
     fn measure(&mut self, calls: usize) {
         let took = self.lean.interpreter.enter(|vm| {
             let run = vm.builtins.get_attr("run", vm).unwrap();
-            let start = Instant::now();
+            let start = processor_time();
             if let Err(raised) = run.call((calls,), vm) {
                 panic!("{}", text_of(vm, &raised));
             }
-            start.elapsed()
+            processor_time() - start
         });
         self.shortest = self.shortest.min(took);
     }
 }
 
-/// Measures both alternately until the second takes at most `most` times as long as the
-/// first.
+/// Requires that the second script takes at most `most` times as long as the first. `make` makes
+/// one of the two interpreters. A measurement that says something else is made twice again, and
+/// two of three have to fit.
 #[track_caller]
-fn compare(what: &str, most: f64, calls: usize, mut both: [Measured; 2]) {
-    let start = Instant::now();
-    for round in 1.. {
-        both.iter_mut().for_each(|one| one.measure(calls));
-        let [first, second] = both.each_ref().map(|one| one.shortest.as_secs_f64());
-        let ratio = second / first;
-        if round >= ROUNDS && ratio <= most {
-            println!("{what}: {ratio:.3} after {round} rounds");
-            return;
-        }
-        assert!(start.elapsed() < LONGEST, "{what}: {ratio:.3}, not {most}");
+fn compare(what: &str, most: f64, calls: usize, make: impl Fn(usize) -> Measured) {
+    let ratio = || {
+        let ratio = measure(calls, &make);
+        println!("{what}: {ratio:.3}");
+        ratio
+    };
+    let first = ratio();
+    if first <= most {
+        return;
     }
+    let again = [ratio(), ratio()];
+    let fit = again.iter().all(|ratio| *ratio <= most);
+    assert!(fit, "{what}: {first:.3} and {again:.3?}, not {most}");
+}
+
+/// Measures several pairs, each alternately and as often, and returns how many times as long as
+/// the first the second takes: the median of the pairs, because where an interpreter's objects
+/// lie in memory changes its times by some percent.
+fn measure(calls: usize, make: impl Fn(usize) -> Measured) -> f64 {
+    let mut kept = Vec::new();
+    let mut ratios: Vec<_> = (0..PAIRS)
+        .map(|pair| {
+            let mut both = [0, 1].map(|place| make((place + pair) % 2));
+            for _ in 0..ROUNDS {
+                both.iter_mut().for_each(|one| one.measure(calls));
+            }
+            if pair % 2 == 1 {
+                both.reverse();
+            }
+            let [first, second] = both.each_ref().map(|one| one.shortest.as_secs_f64());
+            kept.push(both);
+            second / first
+        })
+        .collect();
+    println!("{ratios:.3?}");
+    ratios.sort_by(f64::total_cmp);
+    ratios[PAIRS / 2]
 }
 
 /// A policy is asked for what opens a way to the outside, not for what goes along it.
@@ -91,12 +128,15 @@ def run(n):
 ",
         ),
     ] {
-        let modules = [
-            SocketModule::new(),
-            SocketModule::new().policy(Rules::allow_all()),
-        ];
-        let both = modules.map(|module| Measured::new(module, script));
-        compare(what, 1.02, 1000, both);
+        compare(what, 1.02, 200, |place| {
+            let module = SocketModule::new();
+            let module = if place == 0 {
+                module
+            } else {
+                module.policy(Rules::allow_all())
+            };
+            Measured::new(module, script)
+        });
     }
 }
 
@@ -120,9 +160,10 @@ address = peer.getsockname()
 def run(n):
     for _ in range(n): s.connect(address)
 ";
-    let both = [10, 10_000].map(|count| {
-        let rules = rules(count).allow("bind=127.0.0.1").unwrap();
+    let what = "connect with 10,000 rules and with 10";
+    compare(what, 2.0, 200, |place| {
+        let rules = rules([10, 10_000][place]);
+        let rules = rules.allow("bind=127.0.0.1").unwrap();
         Measured::new(SocketModule::new().policy(rules), script)
     });
-    compare("connect with 10,000 rules and with 10", 2.0, 1000, both);
 }
