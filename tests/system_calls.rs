@@ -354,7 +354,9 @@ fn make_calls() {
             while let Some(long) = waiting.recv().unwrap() {
                 wait_until_it_waits(script);
                 if long {
+                    // On a busy machine the short poll is over before its thread goes on.
                     thread::sleep(Duration::from_millis(30));
+                    wait_until_it_waits(script);
                 }
                 acting.act();
                 acts.send(()).unwrap();
