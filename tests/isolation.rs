@@ -619,6 +619,9 @@ import gc, socket
 own = (socket.socket, socket.AddressFamily, socket.SocketKind, socket.MsgFlag, socket.AddressInfo)
 found = 0
 for base in {base for cls in own for base in cls.__mro__[1:]}:
+    try: base.mark = 1
+    except TypeError as e: assert 'immutable' in str(e), e
+    else: assert False, base
     if base.__name__ in ('object', 'int'): continue
     found += 1
     for weak in gc.get_referents(base):

@@ -39,6 +39,16 @@ s = tcp(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1); s.bind((LO, 
             "tcp6().bind(('::ffff:127.0.0.1', T))",
             "s = tcp6(); s.bind(('::ffff:127.0.0.5', 0)); s.close()",
         ),
+        Row::new(
+            "bind to a forbidden port of every interface",
+            "tcp().bind(('', T))",
+            "s = tcp(); s.bind((BINDABLE, 0)); s.close()",
+        ),
+        Row::new(
+            "bind to a forbidden port of every interface by IPv6",
+            "tcp6().bind(('::', T))",
+            "s = tcp6(); s.bind(('::ffff:127.0.0.5', 0)); s.close()",
+        ),
         deny(
             "bind to another port",
             "tcp().bind((LO, 0))",

@@ -37,6 +37,12 @@ pub fn rows() -> Vec<Row> {
         ("a SMC socket", "43, socket.SOCK_STREAM"),
         ("a family without a name", "99, socket.SOCK_STREAM"),
         ("a kind without a name", "socket.AF_INET, 9"),
+        ("an SCTP socket", "socket.AF_INET, socket.SOCK_STREAM, 132"),
+        (
+            "an SCTP socket by its type",
+            "socket.AF_INET6, socket.SOCK_SEQPACKET",
+        ),
+        ("a DCCP socket", "socket.AF_INET, 6"),
     ] {
         let call = format!("socket.socket({arguments}).close()");
         let row = Row::new(name, &call, &call).deny_only();
@@ -51,6 +57,11 @@ for s in socket.socketpair(30, socket.SOCK_STREAM): s.close()",
         .deny_only()
         .allow(&["socket:tipc"]),
     );
+    for family in ["AF_INET", "AF_INET6"] {
+        let call = format!("socket.socket(socket.{family}, socket.SOCK_STREAM, 262).close()");
+        let row = Row::new(format!("an MPTCP socket of {family}"), &call, &call);
+        rows.push(row.allow(&["socket:inet", "socket:inet6"]));
+    }
     rows.push(
         Row::both(
             "a raw socket of the base class",

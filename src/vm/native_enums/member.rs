@@ -17,7 +17,7 @@ use rustpython_vm::{
 #[repr(transparent)]
 pub(super) struct IntEnum(PyInt);
 
-#[pyclass(with(Constructor, Representable))]
+#[pyclass(with(Constructor, Representable), flags())]
 impl IntEnum {
     /// The name of the member; None for a flag that has none.
     #[pygetset]
@@ -120,7 +120,7 @@ impl Representable for IntEnum {
 #[repr(transparent)]
 pub(super) struct IntFlag(IntEnum);
 
-#[pyclass(with(AsNumber, AsSequence, Iterable))]
+#[pyclass(with(AsNumber, AsSequence, Iterable), flags())]
 impl IntFlag {}
 
 /// Combines a flag with any int to a flag.

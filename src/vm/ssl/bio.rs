@@ -16,7 +16,7 @@ pub(super) struct BioConnection {
     pub(super) library: PyObjectRef,
 }
 
-#[pyclass(with(GetAttr, SetAttr))]
+#[pyclass(with(GetAttr, SetAttr), flags(DISALLOW_INSTANTIATION))]
 impl BioConnection {
     /// Shake hands, as far as what has arrived allows.
     #[pymethod]

@@ -293,7 +293,7 @@ fn reentrant(vm: &VirtualMachine) -> PyBaseExceptionRef {
     vm.new_runtime_error("reentrant call of a TLS connection")
 }
 
-#[pyclass(with(GetAttr, SetAttr))]
+#[pyclass(with(GetAttr, SetAttr), flags(DISALLOW_INSTANTIATION))]
 impl Connection {
     /// do_handshake($self, /)
     /// --

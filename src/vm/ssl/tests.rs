@@ -377,6 +377,18 @@ assert memory.read(9) == b'in' and memory.marker == 1
 ");
 }
 
+/// The classes are the process's, so that no script may leave anything there.
+#[test]
+fn the_classes_cannot_be_changed() {
+    run("
+for cls in type(tls), type(context._wrap_bio(a.recv, a.send, False)):
+    assert cls.__name__ == '_SSLSocket'
+    raises(TypeError, None, setattr, cls, 'mark', 1)
+    raises(TypeError, None, setattr, cls, 'read', len)
+    raises(TypeError, None, cls)
+");
+}
+
 #[test]
 fn what_the_library_raises_is_completed() {
     run("
