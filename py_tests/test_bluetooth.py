@@ -106,7 +106,8 @@ class Bluetooth(KernelTest):
         client = self.make(socket.AF_BLUETOOTH, socket.SOCK_SEQPACKET, socket.BTPROTO_L2CAP)
         client.bind((self.here, 0))
         client.setblocking(False)
-        self.assertEqual(client.connect_ex((self.there, port)), errno.EINPROGRESS)
+        # On a busy machine the peer may have answered before the call looks.
+        self.assertIn(client.connect_ex((self.there, port)), (0, errno.EINPROGRESS))
         self.assertEqual(select.select([], [client], [], LONG)[1], [client])
         self.assertEqual(client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), 0)
         self.assertEqual(select.select([listener], [], [], LONG)[0], [listener])

@@ -79,7 +79,10 @@ impl AccessRequest<'_> {
                         || ip
                             .stands_for(operation)
                             .is_some_and(|ip| host.matches_ip(ip))
-                        || matches!(host, HostPattern::Net(net) if ip.includes(operation, *net))
+                        // Who denies an address mostly means traffic with it, as with
+                        // 169.254.169.254, and not servers on all addresses.
+                        || rule.operations.is_some()
+                            && matches!(host, HostPattern::Net(net) if ip.includes(operation, *net))
                         || ip.name.is_some_and(|name| host.matches_name(name, Deny)))
             }
             _ => self.is_matched_by(operation, rule, Deny),

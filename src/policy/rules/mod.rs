@@ -89,8 +89,9 @@ use index::List;
 /// - A rule that denies ports does not deny look-ups that concern no port.
 /// - Connecting to `0.0.0.0` or `::` connects to loopback and is checked as loopback.
 ///   Binding to them means listening on all addresses of the machine, and needs a rule for
-///   them. A rule that denies `bind` to any address of the IP version also denies it, `::`
-///   for both versions; a rule without operations is such a rule.
+///   them. A rule that denies `bind=` to any address of the IP version also denies it, `::`
+///   for both versions. A rule without operations does not: `deny 10.0.0.5` leaves servers
+///   on `0.0.0.0` alone.
 ///
 /// # What needs no rule
 ///

@@ -80,7 +80,7 @@ fn binding_to_unspecified_is_binding_to_every_address() {
     };
     for text in [
         "bind=10.0.0.5:8080",
-        "10.0.0.5",
+        "connect+bind=10.0.0.5",
         "bind=10.0.0.0/8",
         "bind=:8080",
     ] {
@@ -92,6 +92,7 @@ fn binding_to_unspecified_is_binding_to_every_address() {
     assert!(!denied(&["bind=fd00::1"], "0.0.0.0:80"));
     for text in [
         "bind=10.0.0.5:8080",
+        "10.0.0.5",
         "connect=10.0.0.5",
         "connect+send+resolve=fd00::1",
         "bind=a.example",
