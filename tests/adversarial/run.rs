@@ -21,6 +21,9 @@ pub enum Base {
     Loopback,
 }
 
+/// All operations, written so that a rule is for every address of the machine, too.
+const ALL: &str = "connect+bind+send+resolve";
+
 /// The only address that scripts may bind to under [`Base::Deny`].
 pub const BINDABLE: &str = "127.0.0.5";
 
@@ -168,10 +171,10 @@ impl Suite {
         }
         if self.base != Base::Deny {
             for port in [bad.tcp, bad.udp] {
-                rules = rules.deny(&format!("127.0.0.0/8:{port}"))?;
+                rules = rules.deny(&format!("{ALL}=127.0.0.0/8:{port}"))?;
             }
             for port in [bad.tcp6, bad.udp6] {
-                rules = rules.deny(&format!("[::1]:{port}"))?;
+                rules = rules.deny(&format!("{ALL}=[::1]:{port}"))?;
             }
             rules = rules
                 .deny(&format!("unix:{}/", bad.directory))?
