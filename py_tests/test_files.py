@@ -168,6 +168,61 @@ class MakeFile(SocketTest):
                     self.assertEqual(both.readline(), text("next\n"))
                 self.assertEqual(other.recv(99), b"x")
 
+    def test_another_object_under_an_open_file(self):
+        class Tape:
+            parts = [b"first\nsec", b"ond\n", b"", b"rest"]
+
+            def _decref_socketios(self):
+                pass
+
+            def recv_into(self, buffer):
+                part = self.parts.pop(0)
+                buffer[:len(part)] = part
+                return len(part)
+
+        with self.file("rb") as file:
+            self.other.sendall(b"own\n")
+            self.assertEqual(file.readline(), b"own\n")
+            own, file.raw._sock = file.raw._sock, Tape()
+            self.assertEqual(file.readline(), b"first\n")
+            self.assertEqual(file.readline(), b"second\n")
+            self.assertEqual(file.readline(), b"")
+            room = bytearray(9)
+            self.assertEqual(file.readinto1(room), 4)
+            self.assertEqual(room[:4], b"rest")
+            file.raw._sock = own
+
+    def test_odd_sizes(self):
+        file = self.file("rb")
+        self.other.sendall(b"abc\n")
+        self.assertRaises(ValueError, file.read, -2)
+        self.assertEqual(file.read1(0), b"")
+        self.assertEqual(file.read(0), b"")
+        self.assertEqual(file.readline(0), b"")
+        self.assertEqual(file.readline(2), b"ab")
+        self.assertEqual(file.readinto(bytearray()), 0)
+        self.assertEqual(file.readinto1(bytearray()), 0)
+        self.assertEqual(next(iter(file)), b"c\n")
+        self.assertRaises(TypeError, file.read, "1")
+        self.assertRaises(TypeError, file.readinto, b"read only")
+        self.other.close()
+        self.assertEqual(file.readinto1(bytearray(3)), 0)
+        self.assertEqual(file.readinto(bytearray(3)), 0)
+        file.close()
+        self.assertRaises(ValueError, file.readline)
+        self.assertRaises(ValueError, iter, file)
+
+    def test_a_detached_reader(self):
+        file = self.one.makefile("rb")
+        raw = file.detach()
+        self.addCleanup(raw.close)
+        for call in (file.readable, file.read, file.readline, file.peek, file.read1):
+            self.assertRaises(ValueError, call)
+        for call in (file.readinto, file.readinto1):
+            self.assertRaises(ValueError, call, bytearray(1))
+        self.other.sendall(b"x")
+        self.assertEqual(raw.read(9), b"x")
+
     def test_memory_that_another_file_fills(self):
         """A read waits for the memory, other reads of its file go on, and so does the collector."""
         reader, writer = os.pipe()

@@ -314,6 +314,15 @@ class ReplacedNames(SocketTest):
         self.assertRaises(KeyError, self.fqdn, "x", KeyError())
         self.assertRaises(ValueError, self.fqdn, "x", ("a", []))
 
+    def test_pairs_that_a_connection_cannot_be(self):
+        for arguments, text in (
+                ((socket.AF_UNIX,), "Only AF_INET and AF_INET6 socket address families are supported"),
+                ((socket.AF_INET, socket.SOCK_DGRAM), "Only SOCK_STREAM socket type is supported"),
+                ((socket.AF_INET, socket.SOCK_STREAM, 17), "Only protocol zero is supported")):
+            with self.assertRaises(ValueError) as caught:
+                socket._fallback_socketpair(*arguments)
+            self.assertEqual(str(caught.exception), text)
+
     def test_the_members_of_the_enumerations(self):
         called = []
 

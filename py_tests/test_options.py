@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import struct
+import sys
 
 from support import LONG, SocketTest, main, needs, needs_ipv6, only_ours
 
@@ -108,6 +109,20 @@ class Effects(SocketTest):
         name = made.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0")
         self.assertTrue(name.decode("ascii"))
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, name)
+
+    def test_an_answer_that_is_a_descriptor(self):
+        """SO_PEERPIDFD (Linux 6.5): the process at the other end of a unix socket."""
+        near, far = self.pair()
+        for length in (), (4,), (8,):
+            try:
+                answer = near.getsockopt(socket.SOL_SOCKET, 77, *length)
+            except OSError as error:
+                self.skipTest("no SO_PEERPIDFD: %s" % error)
+            number = int.from_bytes(answer, sys.byteorder) if length else answer
+            with open("/proc/self/fdinfo/%d" % number) as info:
+                self.assertIn("Pid:\t%d\n" % os.getpid(), info.read())
+            os.close(number)
+        self.assertRaises(OSError, far.getsockopt, socket.SOL_SOCKET, 77, -1)
 
     def test_ip(self):
         made = self.make()

@@ -205,6 +205,50 @@ class Overridden(SocketTest):
         self.assertEqual(calls, [b"cdef"])
         self.assertEqual(other.recv(9), b"cdef")
 
+    def test_a_send_of_a_part_at_a_time(self):
+        class Slow(socket.socket):
+            def send(self, data, flags=0):
+                return super().send(bytes(data)[:3], flags)
+
+        one, other = self.pair()
+        slow = Slow(fileno=one.detach())
+        self.addCleanup(slow.close)
+        self.assertEqual(slow._sendfile_use_send(io.BytesIO(b"abcdefgh"), count=8), 8)
+        self.assertEqual(other.recv(9), b"abcdefgh")
+        # No file: it gives up sendfile(2), and calls the methods.
+        self.assertEqual(slow.sendfile(io.BytesIO(b"abcdefgh"), 1, 4), 4)
+        self.assertEqual(other.recv(9), b"bcde")
+
+    def test_a_class_with_a_timeout_of_its_own(self):
+        class Timed(socket.socket):
+            timed = None
+
+            def gettimeout(self):
+                return self.timed
+
+        one, other = self.pair()
+        timed = Timed(fileno=one.detach())
+        self.addCleanup(timed.close)
+        timed.timed = 0
+        self.assertRaises(ValueError, timed._sendfile_use_send, io.BytesIO(b"x"))
+        timed.timed = 5
+        self.assertEqual(timed._sendfile_use_send(io.BytesIO(b"x")), 1)
+        self.assertEqual(other.recv(9), b"x")
+
+    def test_files_with_a_number_that_is_none(self):
+        class Claims(io.BytesIO):
+            def fileno(self):
+                return self.number
+
+        one, other = self.pair()
+        for number in -1, 1 << 30:
+            file = Claims(b"content")
+            file.number = number
+            self.assertEqual(one.sendfile(file), 7)
+            self.assertEqual(other.recv(9), b"content")
+        file.number = "3"
+        self.assertRaises(TypeError, one.sendfile, file)
+
 
 if __name__ == "__main__":
     main()

@@ -520,7 +520,8 @@ impl SocketReader {
     fn readable(zelf: PyObjectRef, vm: &VirtualMachine) -> PyResult {
         let raw = raw(&zelf, vm)?;
         if vm.is_none(&raw) {
-            return inherited(&zelf, "readable", FuncArgs::default(), vm);
+            // (The VM's own says False.)
+            return Err(vm.new_value_error("raw stream has been detached"));
         }
         vm.call_method(&raw, "readable", ())
     }
