@@ -318,7 +318,7 @@ def compare(first, second, listed):
     for test in sorted(set().union(*runs)):
         times = sum(test in tests for tests in odd)
         verdict = UNEXPECTED if times == len(runs) else UNSTEADY if times else LISTED
-        # Of the last run that shows it.
+        # The outcomes shown are those of the last run with the difference.
         places = odd if times else runs
         one, other = next(run[test] for run, place in zip(reversed(runs), reversed(places)) if test in place)
         yield test, verdict, one, other

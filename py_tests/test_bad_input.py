@@ -158,7 +158,7 @@ BETTER = {
     ("getaddrinfo", "0", "NUL bytes"): "ValueError",
     ("getaddrinfo", "1", "NUL"): "ValueError",
     ("getaddrinfo", "1", "NUL bytes"): "ValueError",
-    # What has __index__ is an int.
+    # An object with __index__ is taken as an int.
     ("getaddrinfo", "1", "bad index"): "Oops",
     ("getaddrinfo", "1", "text index"): "TypeError",
     ("recv_fds", "2", "bad index"): "Oops",

@@ -75,7 +75,7 @@ impl Ancillary {
                 };
                 number.copy_from_slice(&copy.fd.as_raw_fd().to_ne_bytes());
             }
-            // As large as the item that was added before.
+            // This fits, because it is as large as the item that the script added.
             let _ = held.push(item.level, item.cmsg_type, &data);
         }
         *self = held;

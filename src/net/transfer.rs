@@ -123,7 +123,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     #[inline]
     pub(crate) fn recv(&mut self, size: usize, flags: MessageFlags) -> Result<Vec<u8>, Error> {
         if size == 0 {
-            // As in CPython, a receive of 0 bytes does nothing, even on a closed socket.
+            // A receive of 0 bytes does nothing, even on a closed socket, as in CPython.
             return Ok(Vec::new());
         }
         let mut buffer = Buffer::new(size).ok_or(Error::NoMemory)?;
@@ -142,7 +142,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         flags: MessageFlags,
     ) -> Result<usize, Error> {
         if memory.len() == 0 {
-            // As in CPython: see `recv`.
+            // Nothing is received, as in `recv`.
             return Ok(0);
         }
         self.receive(memory.len(), flags, |attempt, filled, flags| {

@@ -18,7 +18,7 @@ pub fn is_stale(program: &Path) -> bool {
     let names = names.split_once(": ").unwrap_or_default().1;
     let names = names.trim_end().replace("\\ ", "\0");
     names.split(' ').any(|name| {
-        // One that is gone changed the program, too.
+        // A file that is gone has changed the program, too.
         !modified(Path::new(&name.replace('\0', " "))).is_ok_and(|changed| changed <= built)
     })
 }

@@ -79,8 +79,9 @@ impl AccessRequest<'_> {
                         || ip
                             .stands_for(operation)
                             .is_some_and(|ip| host.matches_ip(ip))
-                        // Who denies an address mostly means traffic with it, as with
-                        // 169.254.169.254, and not servers on all addresses.
+                        // A rule that denies an address without operations mostly means
+                        // traffic with it, as with 169.254.169.254, and not servers on all
+                        // addresses.
                         || rule.operations.is_some()
                             && matches!(host, HostPattern::Net(net) if ip.includes(operation, *net))
                         || ip.name.is_some_and(|name| host.matches_name(name, Deny)))
