@@ -8,6 +8,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 const LEAN: &str = r#"
 [package]
@@ -90,6 +91,9 @@ print(said)
 /// Command that README tells such a host to run once, before its first build.
 const UPDATE: &str = "cargo update malachite-bigint@0.14 --precise 0.12.0";
 
+/// A time that only a hang of Cargo outlasts: the longest build takes five minutes.
+const BUILD: Duration = Duration::from_secs(40 * 60);
+
 /// A package beside the workspace's build, and nothing resolved.
 fn package(name: &str, manifest: &str, main: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -113,13 +117,13 @@ fn package(name: &str, manifest: &str, main: &str) -> PathBuf {
 #[track_caller]
 fn cargo(folder: &Path, arguments: &[&str]) -> String {
     let cargo = Path::new(env!("CARGO"));
-    let output = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    command
         .env("RUSTC", cargo.with_file_name("rustc"))
         .args(arguments)
         .current_dir(folder)
-        .env("CARGO_TARGET_DIR", folder.join("../.."))
-        .output()
-        .unwrap();
+        .env("CARGO_TARGET_DIR", folder.join("../.."));
+    let output = support::output_within(&mut command, BUILD);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?}: {errors}");
     String::from_utf8_lossy(&output.stdout).into_owned()

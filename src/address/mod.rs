@@ -8,7 +8,6 @@ mod bluetooth;
 mod can;
 pub(crate) mod idna;
 pub(crate) mod inet;
-pub(crate) mod name;
 mod netlink;
 mod packet;
 mod qipcrtr;

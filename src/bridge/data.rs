@@ -6,7 +6,7 @@
 //! [`blocking`](super::blocking) raises BufferError for it.
 
 use super::errors;
-use crate::net::transfer::{ReceiveBuffer, SendBuffer};
+use crate::net::{ReceiveBuffer, SendBuffer};
 use nix::errno::Errno;
 use rustpython_vm::builtins::PyBytes;
 use rustpython_vm::common::borrow::{BorrowedValue, BorrowedValueMut};

@@ -3,6 +3,7 @@
 //! This layer knows only [`VmContext`] of the VM, and has no `unsafe`.
 
 mod ancillary;
+mod buffers;
 mod busy_poll;
 pub(crate) mod call;
 mod close;
@@ -35,6 +36,7 @@ pub(crate) use crate::sys::message::ControlBuffer;
 pub(crate) use crate::sys::socket::SocketSpec;
 pub(crate) use crate::sys::sockopt::answers_descriptor;
 pub(crate) use ancillary::{Ancillary, Arrived};
+pub(crate) use buffers::{ReceiveBuffer, SendBuffer, SendBuffers};
 pub(crate) use call::Call;
 pub(crate) use control::Control;
 pub(crate) use deadline::{Deadline, Timeout};

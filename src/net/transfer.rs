@@ -1,9 +1,13 @@
 //! Calls that move bytes: when a call is complete, and how it ends after a part of its
 //! bytes.
 
+use super::buffers::{copy, receive_into, send_from};
 use super::call::{Attempt, Blocked, Call};
 use super::wait::Ready;
-use super::{Ancillary, Error, Limit, Socket, Timeout, VmContext, low_water};
+use super::{
+    Ancillary, Error, Limit, ReceiveBuffer, SendBuffer, SendBuffers, Socket, Timeout, VmContext,
+    low_water,
+};
 use crate::policy::Permitted;
 use crate::sockaddr::SockAddr;
 use crate::sys::message::{self, ControlBuffer};
@@ -13,48 +17,8 @@ use nix::errno::Errno;
 use nix::libc;
 use std::cell::Cell;
 use std::io::{IoSlice, IoSliceMut};
-use std::iter;
 use std::ops::Deref;
 use std::os::fd::BorrowedFd;
-
-/// Bytes to send. They are lent for one attempt at a time, so that no lock on them is
-/// held during a wait; an attempt that may wait sends a copy. EFAULT if they are no longer
-/// there.
-pub(crate) trait SendBuffer {
-    /// Returns the number of bytes.
-    fn len(&self) -> usize;
-
-    /// Lends what follows the first `sent` bytes.
-    fn lend<R>(
-        &self,
-        sent: usize,
-        attempt: impl FnOnce(&[u8]) -> Result<R, Errno>,
-    ) -> Result<R, Errno>;
-}
-
-/// Memory to receive into. It is lent for one attempt at a time; one that may wait
-/// receives into a copy. EFAULT if it is no longer there.
-pub(crate) trait ReceiveBuffer {
-    /// Returns how many bytes of it may be written.
-    fn len(&self) -> usize;
-
-    /// Lends what follows the first `filled` bytes.
-    fn lend<R>(
-        &self,
-        filled: usize,
-        attempt: impl FnOnce(&mut [u8]) -> Result<R, Errno>,
-    ) -> Result<R, Errno>;
-}
-
-/// Several [`SendBuffer`]s that are sent as one message.
-pub(crate) trait SendBuffers {
-    /// Lends what follows the first `sent` bytes.
-    fn lend<R>(
-        &self,
-        sent: usize,
-        attempt: impl FnOnce(&[IoSlice<'_>]) -> Result<R, Errno>,
-    ) -> Result<R, Errno>;
-}
 
 /// Amount and direction of a call's transfer.
 #[derive(Clone, Copy, Debug)]
@@ -506,46 +470,6 @@ impl<'a, V: VmContext> Call<'a, V> {
     }
 }
 
-/// Result of a system call that received.
-trait Length {
-    fn bytes(&self) -> usize;
-}
-
-impl Length for usize {
-    fn bytes(&self) -> usize {
-        *self
-    }
-}
-
-impl Length for message::Received {
-    fn bytes(&self) -> usize {
-        self.len
-    }
-}
-
-/// Receives into what follows the first `filled` bytes of `memory`. A system call that may
-/// wait gets a copy, because it must not hold the memory's lock.
-#[inline]
-fn receive_into<T: Length, V: VmContext>(
-    memory: &impl ReceiveBuffer,
-    filled: usize,
-    attempt: &mut Attempt<'_, '_, V>,
-    receive: impl FnOnce(BorrowedFd<'_>, &mut [u8]) -> Result<T, Errno>,
-) -> Result<T, Errno> {
-    if !attempt.waits() {
-        return memory.lend(filled, |room| attempt.run(|fd| receive(fd, room)));
-    }
-    let mut own = memory.lend(filled, |room| copy(iter::once(&*room), attempt))?;
-    let received = attempt.run(|fd| receive(fd, &mut own))?;
-    memory.lend(filled, |room| {
-        let n = received.bytes().min(own.len());
-        if let (Some(room), Some(own)) = (room.get_mut(..n), own.get(..n)) {
-            room.copy_from_slice(own);
-        }
-        Ok(received)
-    })
-}
-
 /// Makes an attempt of a send to send what follows the first `sent` bytes (send(2)).
 #[inline(always)]
 fn send_part<V: VmContext>(
@@ -557,43 +481,6 @@ fn send_part<V: VmContext>(
     let flags = flags | attempt.flags();
     let send = |fd: BorrowedFd<'_>, data: &[u8]| sys::socket::send(fd, data, flags);
     send_from(data, sent, attempt, send).map(Part::from)
-}
-
-/// Sends what follows the first `sent` bytes of `data`. A system call that may wait gets a
-/// copy, because it must not hold the lock of `data`.
-#[inline]
-fn send_from<V: VmContext>(
-    data: &impl SendBuffer,
-    sent: usize,
-    attempt: &mut Attempt<'_, '_, V>,
-    send: impl FnOnce(BorrowedFd<'_>, &[u8]) -> Result<usize, Errno>,
-) -> Result<usize, Errno> {
-    if !attempt.waits() {
-        return data.lend(sent, |data| attempt.run(|fd| send(fd, data)));
-    }
-    let own = data.lend(sent, |data| copy(iter::once(data), attempt))?;
-    attempt.run(|fd| send(fd, &own))
-}
-
-/// Copies the bytes of `parts` for a system call that may wait. A stream may move fewer
-/// bytes than it is asked for, so only the first are copied; a message is whole.
-#[cold]
-fn copy<'b, V: VmContext>(
-    parts: impl Iterator<Item = &'b [u8]>,
-    attempt: &mut Attempt<'_, '_, V>,
-) -> Result<Vec<u8>, Errno> {
-    let most = match attempt.socket().socket_type() {
-        libc::SOCK_STREAM => 1 << 16,
-        _ => usize::MAX,
-    };
-    let mut own = Vec::new();
-    for part in parts {
-        let part = part.get(..most - own.len()).unwrap_or(part);
-        own.try_reserve_exact(part.len())
-            .map_err(|_| attempt.end(Error::NoMemory))?;
-        own.extend_from_slice(part);
-    }
-    Ok(own)
 }
 
 /// Returns the bytes of a receive. With MSG_TRUNC they are as many as the message had,
