@@ -49,6 +49,8 @@ EFFORT, WHOLE_EFFORT = "20", "100"
 
 # Test programs that measure time.
 TIMED = {"cost", "interruption", "start"}
+# Test programs that call Cargo, which would make its other stages wait for longer than they may take.
+CALL_CARGO = {"host_crate"}
 # Test programs that run examples, which `cargo test --test` does not build.
 NEED_EXAMPLES = {"examples", "benchmark"}
 # conformance/run.py's exit status where there is no CPython.
@@ -192,7 +194,7 @@ def test_stages(prefix, package, options, arguments):
                 repeat.insert(0, ["cargo", "build", "--examples", *options, "-p", package])
             yield Stage(
                 f"{prefix}: {name}", [message["executable"], *arguments],
-                kind=ALONE if name in TIMED else TEST, repeat=repeat, cwd=os.path.dirname(message["manifest_path"]),
+                kind=ALONE if name in TIMED else CARGO if name in CALL_CARGO else TEST, repeat=repeat, cwd=os.path.dirname(message["manifest_path"]),
                 env=effort, limit=THOROUGH_LIMIT if arguments else LIMIT)
 
     return make

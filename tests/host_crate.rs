@@ -129,11 +129,8 @@ fn cargo(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// A host with the standard library, resolved as README says.
-fn full() -> PathBuf {
-    resolved("full_host", FULL, FULL_MAIN)
-}
-
+/// A host with the standard library, resolved as README says. Each test needs a `name` of its
+/// own, because they run at the same time.
 fn resolved(name: &str, manifest: &str, main: &str) -> PathBuf {
     let folder = package(name, manifest, main);
     cargo(&folder, &["generate-lockfile", "--ignore-rust-version"]);
@@ -160,7 +157,7 @@ fn a_host_without_a_lock_file_builds_for_debugging() {
 /// Two versions of its big integers would not compile.
 #[test]
 fn a_host_with_the_standard_library_has_one_kind_of_integer() {
-    let folder = full();
+    let folder = resolved("integer_host", FULL, FULL_MAIN);
     let lock = fs::read_to_string(folder.join("Cargo.lock")).unwrap();
     let found = lock.matches("name = \"malachite-bigint\"").count();
     assert_eq!(found, 1, "{UPDATE} is not enough");
@@ -170,7 +167,8 @@ fn a_host_with_the_standard_library_has_one_kind_of_integer() {
 #[ignore = "takes minutes: `bash scripts/test --thorough` runs it"]
 fn a_host_with_the_standard_library_runs() {
     let run = ["run", "--release", "--quiet", "--ignore-rust-version"];
-    assert_eq!(cargo(&full(), &run), "10 True\n");
+    let folder = resolved("full_host", FULL, FULL_MAIN);
+    assert_eq!(cargo(&folder, &run), "10 True\n");
 }
 
 /// Returns what [`TLS`] prints in a host with a feature of RustPython's, which is built in its
