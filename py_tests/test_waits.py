@@ -371,6 +371,137 @@ for child in children: os.waitpid(child, 0)
         self.assertGreaterEqual(time.monotonic() - started, 0.29)
 
 
+class NewOwners(SocketTest):
+    """A descriptor gets another owner while a call uses it.
+
+    Each test has processes of its own, because a descriptor is shared after any fork.
+    """
+
+    def accepted_by_others(self, rounds, take):
+        finished = python("""
+import gc, os, socket, sys, threading, warnings
+warnings.simplefilter("ignore")
+def duplicate(listener, taken):
+    other = socket.socket(fileno=os.dup(listener.fileno()))
+    accept(other, taken)
+    other.close()
+def fork(listener, taken):
+    child = os.fork()
+    if not child:
+        try:
+            taken = []
+            accept(listener, taken)
+            os._exit(len(taken))
+        except BaseException:
+            os._exit(9)
+    taken.extend([None] * os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+def accept(listener, taken):
+    os.set_blocking(listener.fileno(), False)
+    try: taken.append(listener.accept())
+    except BlockingIOError: pass
+    os.set_blocking(listener.fileno(), True)
+first, rounds = map(int, sys.argv[2:])
+for round in range(first, first + rounds):
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    address = listener.getsockname()
+    one = socket.create_connection(address)
+    accepted, taken = [], []
+    def serve():
+        try: accepted.append(listener.accept())
+        except BlockingIOError: accepted.append(None)
+    thread = threading.Thread(target=serve)
+    thread.start()
+    for _ in range(round % 50 * 20): pass
+    globals()[sys.argv[1]](listener, taken)
+    gc.collect()
+    # A thread whose connection was taken waits for the next.
+    two = socket.create_connection(address)
+    thread.join(20)
+    assert not thread.is_alive() and len(taken) <= 1, (round, taken)
+    assert len(accepted) == 1, accepted
+    for s in listener, one, two: s.close()
+    for s in accepted + taken: s and s[0].close()
+""", take, *map(str, rounds))
+        self.assertEqual(finished.stderr, "")
+
+    def test_a_duplicate_takes_the_connection(self):
+        self.accepted_by_others((0, 20 * EFFORT), "duplicate")
+
+    def test_a_child_process_takes_the_connection(self):
+        for round in range(0, 50, 250 // max(EFFORT, 5)):
+            self.accepted_by_others((round, 1), "fork")
+
+    def while_it_connects(self, act):
+        """Runs `act` while another thread connects `one`."""
+        finished = python(f"""
+import fcntl, os, socket, threading
+listener = socket.create_server(("127.0.0.1", 0))
+address = listener.getsockname()
+for round in range({20 * EFFORT}):
+    one = socket.socket()
+    thread = threading.Thread(target=one.connect, args=(address,))
+    thread.start()
+    for _ in range(round % 50 * 20): pass
+    {act}
+    one.close()
+    listener.accept()[0].close()
+""")
+        self.assertEqual(finished.stderr, "")
+
+    def test_the_mode_is_the_old_one_for_whoever_asks(self):
+        # Whoever gets to know the number sees the mode that the script chose.
+        self.while_it_connects("""
+    number = one.fileno()
+    flags = {fcntl.fcntl(number, fcntl.F_GETFL) & os.O_NONBLOCK for _ in range(3)}
+    thread.join()
+    assert flags == {0}, flags
+""")
+
+    def test_a_timeout_that_another_thread_sets_holds(self):
+        self.while_it_connects("""
+    one.settimeout(20)
+    thread.join()
+    assert not os.get_blocking(one.fileno()), round
+""")
+
+    def test_to_connect_again_does_not_depend_on_who_knows_the_number(self):
+        for timeout, expected in (None, [
+            "ok EISCONN EISCONN", "ECONNREFUSED ECONNREFUSED ECONNREFUSED ok", "ECONNREFUSED ok",
+        ]), (5, [
+            "ok ok EISCONN", "ECONNREFUSED ECONNABORTED ECONNREFUSED ECONNABORTED", "ECONNREFUSED EINVAL",
+        ]):
+            for is_known in False, True:
+                with self.subTest(timeout=timeout, is_known=is_known):
+                    finished = python(f"""
+import errno, socket
+listener = socket.create_server(("127.0.0.1", 0))
+live = listener.getsockname()
+closed = socket.socket()
+closed.bind(("127.0.0.1", 0))
+refuses = closed.getsockname()
+def made():
+    s = socket.socket()
+    s.settimeout({timeout})
+    if {is_known}: s.fileno()
+    return s
+def answers(*calls):
+    for call, *arguments in calls:
+        try: call(*arguments)
+        except OSError as error: yield errno.errorcode[error.errno]
+        else: yield "ok"
+one = made()
+print(*answers(*[(one.connect, live)] * 3))
+two = made()
+print(*answers(*[(two.connect, refuses)] * 3, (two.connect, live)))
+three = made()
+print(*answers((three.connect, refuses), (three.listen,)))
+for s in one, two, three, listener, closed: s.close()
+""")
+                    self.assertEqual(finished.stdout.splitlines(), expected)
+
+
 class Handlers(SocketTest):
     """Signal handlers run while nothing of the interrupted call is held."""
 

@@ -1,6 +1,8 @@
 //! A descriptor that is used, closed, given away and replaced at once.
 
 use loom::sync::Arc;
+use loom::sync::atomic::AtomicUsize;
+use loom::sync::atomic::Ordering::SeqCst;
 use loom::thread;
 use rustpython_socket_models::{Socket, explore};
 
@@ -105,6 +107,65 @@ fn another_descriptor_comes_only_after_the_first() {
     together(None, close, &[replace, call], |socket| {
         assert!(!socket.is_open(0) || !socket.is_open(1));
     });
+}
+
+/// Takes the one connection of a listener, as accept(2) does; false if there is none.
+fn accept(connections: &AtomicUsize) -> bool {
+    let take = |n: usize| n.checked_sub(1);
+    connections.fetch_update(SeqCst, SeqCst, take).is_ok()
+}
+
+/// Accepts as a socket does that finds a connection: alone if it can, so that the call does
+/// not block, and otherwise in any way. `others` may accept, too.
+fn accept_among<const N: usize>(others: [fn(&Socket, &AtomicUsize); N]) {
+    explore(None, move || {
+        let both = Arc::new((Socket::new(), AtomicUsize::new(1)));
+        let threads: Vec<_> = others
+            .into_iter()
+            .map(|other| {
+                let both = both.clone();
+                thread::spawn(move || other(&both.0, &both.1))
+            })
+            .collect();
+        let (socket, connections) = &*both;
+        let is_there = || connections.load(SeqCst) > 0;
+        socket.call_alone(|| assert!(!is_there() || accept(connections), "it blocks"));
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert!(socket.number() == 0 || !socket.is_open(0));
+    });
+}
+
+#[test]
+fn no_other_call_takes_what_a_call_finds_that_is_alone() {
+    let other = |socket: &Socket, connections: &AtomicUsize| {
+        socket.call_during(|| {
+            accept(connections);
+        });
+    };
+    accept_among([other]);
+}
+
+#[test]
+fn nobody_knows_the_number_while_a_call_is_alone() {
+    // Whoever knows the number has a duplicate, and accepts without the socket.
+    let stranger = |socket: &Socket, connections: &AtomicUsize| {
+        assert!(socket.share() == 0 && socket.is_shared());
+        assert!(!socket.call_alone(|| {}));
+        accept(connections);
+    };
+    accept_among([stranger]);
+}
+
+#[test]
+fn a_descriptor_may_be_closed_while_a_call_is_alone() {
+    let close = |socket: &Socket, _: &AtomicUsize| {
+        assert!(socket.close());
+        socket.wait_until_idle();
+        assert!(!socket.is_open(0));
+    };
+    accept_among([close]);
 }
 
 #[test]

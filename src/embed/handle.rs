@@ -237,7 +237,7 @@ impl Handle {
 }
 
 fn info(socket: &Socket) -> Option<SocketInfo> {
-    let call = socket.acquire().ok()?;
+    let call = socket.acquire_shared().ok()?;
     let address = |found: Result<SockAddr, _>| found.ok().filter(|address| !address.is_empty());
     Some(SocketInfo {
         id: socket.id,

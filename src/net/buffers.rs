@@ -90,7 +90,7 @@ pub(super) fn receive_into<T: Length, V: VmContext>(
 
 /// Sends what follows the first `sent` bytes of `data`. A system call that may wait gets a
 /// copy, because it must not hold the lock of `data`.
-#[inline]
+#[inline(always)]
 pub(super) fn send_from<V: VmContext>(
     data: &impl SendBuffer,
     sent: usize,

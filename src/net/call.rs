@@ -10,6 +10,7 @@
 //! | attempt (MSG_DONTWAIT) | attached | guard, inside of any lock | open | the system call |
 //! | short poll | detached | guard | open | readiness, any signal, [`INTERVAL`] |
 //! | bounded call | detached | guard, and no lock | open | the system call, any signal, [`INTERVAL`] |
+//! | attempt alone (accept, connect) | detached | guard of one who uses it alone | open | the system call, which does not block |
 //! | poll | detached | guard | blocked but for ppoll(2) | readiness, any signal, time |
 //! | between two of them | attached | nothing | open | |
 //! | signal handlers of the script | attached | nothing | open | |
@@ -139,7 +140,7 @@ impl<'a, V: VmContext> Attempt<'_, 'a, V> {
     }
 
     /// Makes the system call on the socket's descriptor. EBADF once the socket is closed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn run<T>(
         &mut self,
         call: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
@@ -186,8 +187,8 @@ pub(crate) struct Call<'a, V> {
     pub(crate) was_tried: bool,
     /// Each part of the call has the whole timeout.
     pub(super) renews_deadline: bool,
-    /// A system call has waited, so that the descriptor was in blocking mode.
-    has_blocked: bool,
+    /// The descriptor was in blocking mode during a system call of this call.
+    pub(super) was_blocking: bool,
 }
 
 impl<'a, V: VmContext> Call<'a, V> {
@@ -209,7 +210,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             was_tried: false,
             renews_deadline: false,
             settings_applied: false,
-            has_blocked: false,
+            was_blocking: false,
         }
     }
 
@@ -231,15 +232,21 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// and fails if the call's time is up or the host has ended it.
     pub(crate) fn may_go_on(&mut self) -> Result<(), Error> {
         self.check_signals_and_mode()?;
+        self.check()?;
+        drop(self.acquire()?);
+        Ok(())
+    }
+
+    /// Returns the time that is left, `None` without limit. Fails if the call's time is up or
+    /// the host has ended it.
+    pub(super) fn check(&mut self) -> Result<Option<Duration>, Error> {
         let left = match self.deadline.timeout() {
             Timeout::NonBlocking => None,
             _ => self.deadline.remaining()?,
         };
         self.socket
             .control
-            .check(self.deadline.interrupts_before, left)?;
-        drop(self.acquire()?);
-        Ok(())
+            .check(self.deadline.interrupts_before, left)
     }
 
     /// Returns true if the call has to behave like the kernel's blocking call, because the
@@ -252,7 +259,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     ///
     /// The attempt makes one system call with [`Attempt::flags`], by [`Attempt::run`].
     /// Between attempts the call waits for `ready`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn retry<T>(
         &mut self,
         ready: Ready,
@@ -434,7 +441,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         call: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
     ) -> Result<Result<T, Errno>, Error> {
         let result = self.bounded_attempt(call)?;
-        self.has_blocked |= matches!(result, Err(Errno::EINTR));
+        self.was_blocking |= matches!(result, Err(Errno::EINTR));
         Ok(result)
     }
 
@@ -443,14 +450,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         &mut self,
         call: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
     ) -> Result<Result<T, Errno>, Error> {
-        let left = match self.deadline.timeout() {
-            Timeout::NonBlocking => None,
-            _ => self.deadline.remaining()?,
-        };
-        let left = self
-            .socket
-            .control
-            .check(self.deadline.interrupts_before, left)?;
+        let left = self.check()?;
         let interval = left.map_or(INTERVAL, |left| INTERVAL.min(left));
         let socket = self.socket;
         let _registered = register(&socket.waiters, &socket.control);
@@ -531,7 +531,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// Returns the error of a system call that failed for good, and records it, because it
     /// may be the error of a connect in the background.
     #[cold]
-    fn failed(&self, errno: Errno) -> Error {
+    pub(super) fn failed(&self, errno: Errno) -> Error {
         if errno == Errno::EBADF
             && let Err(error) = self.acquire()
         {
@@ -598,7 +598,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             return Ok(());
         }
         let guard = self.acquire()?;
-        if !self.has_blocked && sys::socket::is_nonblocking(guard.fd())? {
+        if !self.was_blocking && sys::socket::is_nonblocking(guard.fd())? {
             return Err(Errno::EAGAIN.into());
         }
         let option = match ready {

@@ -6,6 +6,7 @@
 //! | does not wait | EINPROGRESS, EALREADY, EAGAIN | that is the result |
 //! | blocking, made non-blocking by others | EINPROGRESS, EAGAIN | that is the result |
 //! | blocking, not unix | EINTR | it goes on: wait until writable, read SO_ERROR |
+//! | blocking, TCP, used alone | EINPROGRESS | the same |
 //! | with a timeout | EINPROGRESS, EINTR | the same |
 //! | with a timeout | EALREADY | that is the result |
 //! | unix, blocking | EINTR | nothing has begun: again |
@@ -16,7 +17,7 @@
 
 use super::call::Call;
 use super::marks::Mark;
-use super::wait::{Ready, Wait};
+use super::wait::{Ready, Wait, register};
 use super::{Error, Event, Socket, Timeout, VmContext};
 use crate::policy::Permitted;
 use crate::sockaddr::SockAddr;
@@ -46,7 +47,7 @@ impl<V: VmContext> Call<'_, V> {
         }
         let was_begun = self.socket.marks.has(Mark::UNFINISHED)
             && self.socket.with(|fd| Ok(sys::socket::may_block(fd)))?;
-        match self.bounded(|fd| sys::socket::connect(fd, target))? {
+        match self.connect_once(target)? {
             Err(Errno::EINTR) if !waits => Err(Errno::EINPROGRESS.into()),
             Err(Errno::EALREADY) if !self.is_blocking() => Err(Errno::EALREADY.into()),
             Err(errno @ (Errno::EINTR | Errno::EINPROGRESS | Errno::EALREADY)) if waits => {
@@ -64,6 +65,41 @@ impl<V: VmContext> Call<'_, V> {
             Ok(()) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    /// Makes one attempt. If nobody else uses the descriptor of a TCP socket, the attempt does
+    /// not wait, and needs no bound.
+    fn connect_once(&mut self, target: &Permitted<SockAddr>) -> Result<Result<(), Errno>, Error> {
+        match self.connect_alone(target)? {
+            Some(connected) => Ok(connected),
+            None => self.bounded(|fd| sys::socket::connect(fd, target)),
+        }
+    }
+
+    /// Makes an attempt that does not wait, if nobody else uses the descriptor of a TCP socket.
+    fn connect_alone(
+        &mut self,
+        target: &Permitted<SockAddr>,
+    ) -> Result<Option<Result<(), Errno>>, Error> {
+        let descriptor = &self.socket.descriptor;
+        let is_tcp = self.is_tcp(target) && self.socket.protocol() != libc::IPPROTO_MPTCP;
+        if !is_tcp || !descriptor.may_be_alone() {
+            return Ok(None);
+        }
+        self.check()?;
+        let _registered = register(&self.socket.waiters, &self.socket.control);
+        let attempted = self.vm.detached(|| {
+            let alone = descriptor.acquire_alone()?;
+            sys::socket::connect_at_once(alone.fd(), target).ok()
+        });
+        let Some((connected, was_blocking)) = attempted else {
+            return Ok(None);
+        };
+        self.was_blocking |= was_blocking;
+        if connected.is_err() {
+            drop(self.acquire()?);
+        }
+        Ok(Some(connected))
     }
 
     /// Connects a unix socket. If the backlog is full, the kernel's blocking call waits.
@@ -107,6 +143,14 @@ impl<V: VmContext> Call<'_, V> {
             Err(Error::Errno(Errno::EAGAIN)) => return Err(goes_on.into()),
             waited => waited?,
         }
+        if self.is_blocking() {
+            // connect(2) says how it ended, as it does at the end of the kernel's own wait.
+            match self.connect_alone(target)? {
+                Some(Ok(()) | Err(Errno::EISCONN)) => return Ok(()),
+                Some(Err(Errno::EINPROGRESS | Errno::EALREADY | Errno::EINTR)) | None => {}
+                Some(Err(errno)) => return Err(errno.into()),
+            }
+        }
         let guard = self.acquire()?;
         let error = sockopt::get_int(guard.fd(), libc::SOL_SOCKET, libc::SO_ERROR)?;
         let is_connected = matches!(error, 0 | libc::EISCONN);
@@ -116,13 +160,14 @@ impl<V: VmContext> Call<'_, V> {
         // next receive has to report. After a failure TCP answers ECONNABORTED once; before
         // that it accepts neither another connect nor a listen. The call begins no new
         // connect.
-        let settles = if is_connected {
-            sys::socket::getpeername(guard.fd()).is_ok()
-        } else {
-            self.is_tcp(target)
-        };
+        let settles = self.is_blocking()
+            && if is_connected {
+                sys::socket::getpeername(guard.fd()).is_ok()
+            } else {
+                self.is_tcp(target)
+            };
         drop(guard);
-        if self.is_blocking() && settles {
+        if settles {
             let _ = self.bounded(|fd| sys::socket::connect(fd, target))?;
         }
         if is_connected {
@@ -133,7 +178,8 @@ impl<V: VmContext> Call<'_, V> {
     }
 
     fn is_tcp(&self, target: &Permitted<SockAddr>) -> bool {
-        self.socket.socket_type() == libc::SOCK_STREAM
+        matches!(self.socket.family(), libc::AF_INET | libc::AF_INET6)
+            && self.socket.socket_type() == libc::SOCK_STREAM
             && matches!(
                 self.socket.protocol(),
                 0 | libc::IPPROTO_TCP | libc::IPPROTO_MPTCP

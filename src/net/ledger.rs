@@ -40,7 +40,7 @@
 use super::linger::Linger;
 use super::observer::{Observer, SocketId};
 use super::{Control, Event, Limit, Socket};
-use crate::sys::descriptor;
+use crate::sys::descriptor::{self, Facts};
 use crate::sys::fork::{self, Inherited, InheritedGuard};
 use crate::sys::loose::LooseFd;
 use nix::errno::Errno;
@@ -153,18 +153,17 @@ impl Drop for Permit {
 #[derive(Debug)]
 pub(crate) struct Moving {
     pub(crate) fd: OwnedFd,
-    /// The descriptor is bound to an address that was permitted.
-    pub(crate) bound: bool,
+    pub(crate) facts: Facts,
     pub(crate) permit: Permit,
     pub(crate) linger: Linger,
 }
 
 impl Moving {
-    /// Makes a new descriptor's, which is not bound.
+    /// Makes a new descriptor's, which is not bound, and whose number nobody knows.
     pub(crate) fn new(fd: OwnedFd, permit: Permit) -> Self {
         Self {
             fd,
-            bound: false,
+            facts: Facts::default(),
             permit,
             linger: Linger::default(),
         }
@@ -197,7 +196,10 @@ impl Duplicate {
     pub(crate) fn with(self, permit: Permit) -> Moving {
         Moving {
             fd: self.fd,
-            bound: self.bound,
+            facts: Facts {
+                is_bound: self.bound,
+                is_shared: true,
+            },
             permit,
             linger: self.linger,
         }
@@ -218,7 +220,10 @@ impl Loose {
     fn into_moving(self) -> Option<Moving> {
         Some(Moving {
             fd: self.fd.into_inner()?,
-            bound: self.bound,
+            facts: Facts {
+                is_bound: self.bound,
+                is_shared: true,
+            },
             permit: self.permit,
             linger: self.linger,
         })
@@ -357,7 +362,7 @@ impl Ledger {
     pub(crate) fn give(&self, moving: Moving) -> Result<(RawFd, Option<Ticket>), Limit> {
         let Moving {
             fd,
-            bound,
+            facts,
             permit,
             linger,
         } = moving;
@@ -379,7 +384,7 @@ impl Ledger {
         let ticket = Ticket(entries.tickets);
         let loose = Loose {
             fd,
-            bound,
+            bound: facts.is_bound,
             permit,
             linger,
             ticket,
@@ -420,6 +425,13 @@ impl Ledger {
         self.listed(fd)?.detach_number(Some(fd))
     }
 
+    /// Tells the socket with this number, if there is one, that it has another owner.
+    pub(crate) fn share(&self, fd: RawFd) {
+        if let Some(socket) = self.listed(fd) {
+            socket.descriptor.share();
+        }
+    }
+
     /// Closes the socket that has this number. `None` if there is no such socket.
     pub(crate) fn close_socket(&self, fd: RawFd) -> Option<Result<(), Errno>> {
         let socket = self.listed(fd)?;
@@ -454,7 +466,7 @@ impl Ledger {
             }
             entries.get(fd)?.upgrade()?
         };
-        let guard = socket.acquire().ok()?;
+        let guard = socket.acquire_shared().ok()?;
         if guard.number() != fd {
             return None;
         }
@@ -666,7 +678,7 @@ mod tests {
         let number = socket.descriptor.number();
         assert!(control.ledger.duplicate(number).unwrap().unwrap().bound);
         let moving = control.ledger.take_from_socket(number).unwrap();
-        assert!(moving.bound);
+        assert!(moving.facts.is_bound);
         control.ledger.give(moving).unwrap();
         assert!(control.ledger.duplicate(number).unwrap().unwrap().bound);
         let (other, _far) = pair(&control);

@@ -1,12 +1,14 @@
 //! listen(2) and accept(2).
 
 use super::call::Call;
-use super::wait::Ready;
+use super::ledger::Permit;
+use super::wait::{Ready, register};
 use super::{Error, Event, Moving, Socket, Timeout, VmContext};
 use crate::sockaddr::SockAddr;
 use crate::sys;
 use nix::errno::Errno;
-use std::os::fd::BorrowedFd;
+use nix::libc;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 impl<V: VmContext> Call<'_, V> {
     /// Waits for the next connection (accept(2)); returns it and the peer's address. Each
@@ -14,12 +16,16 @@ impl<V: VmContext> Call<'_, V> {
     ///
     /// The system call may block, because other users of the listener, in this process or
     /// another one, may take a connection that poll(2) has reported, and may change the
-    /// mode that all of them share.
+    /// mode that all of them share. Only the first attempt, if there are no other users, needs
+    /// no bound.
     pub(crate) fn accept(&mut self) -> Result<(Moving, SockAddr), Error> {
         let control = &self.socket.control;
         let family = self.socket.family();
         let waits = matches!(self.deadline.timeout(), Timeout::After(_));
         let mut first = Some(control.permit()?);
+        if let Some(accepted) = self.accept_alone(&mut first)? {
+            return Ok(accepted);
+        }
         let mut refused = None;
         let accepted = self.retry_bounded(Ready::Read, |fd| {
             let permit = match first.take().map_or_else(|| control.permit(), Ok) {
@@ -30,17 +36,7 @@ impl<V: VmContext> Call<'_, V> {
                 }
             };
             match sys::socket::accept(fd, family) {
-                Ok((fd, peer)) => {
-                    let linger = self.socket.inherited_linger();
-                    let connection = Moving::new(fd, permit);
-                    Ok((
-                        Moving {
-                            linger,
-                            ..connection
-                        },
-                        peer,
-                    ))
-                }
+                Ok((fd, peer)) => Ok((self.socket.connection(fd, permit), peer)),
                 // At the limit of open files accept(2) fails even if there is no
                 // connection. poll(2) tells whether there is one.
                 Err(Errno::EMFILE | Errno::ENFILE) if !sys::socket::is_readable(fd) && waits => {
@@ -54,9 +50,52 @@ impl<V: VmContext> Call<'_, V> {
             None => accepted,
         }
     }
+
+    /// Accepts a connection with `permit`, if there is one and nobody else can take it.
+    fn accept_alone(
+        &mut self,
+        permit: &mut Option<Permit>,
+    ) -> Result<Option<(Moving, SockAddr)>, Error> {
+        // The families whose poll(2) is known to be right about this.
+        let family = self.socket.family();
+        let is_known = matches!(family, libc::AF_INET | libc::AF_INET6 | libc::AF_UNIX)
+            && matches!(self.socket.protocol(), 0 | libc::IPPROTO_TCP)
+            && matches!(
+                self.socket.socket_type(),
+                libc::SOCK_STREAM | libc::SOCK_SEQPACKET
+            );
+        let descriptor = &self.socket.descriptor;
+        if !is_known || !descriptor.may_be_alone() {
+            return Ok(None);
+        }
+        self.check()?;
+        // Others can end the call even if the script has guessed the number, and uses it.
+        let _registered = register(&self.socket.waiters, &self.socket.control);
+        let accepted = self.vm.detached(|| {
+            let alone = descriptor.acquire_alone()?;
+            let fd = alone.fd();
+            sys::socket::has_connection(fd).then(|| sys::socket::accept(fd, family))
+        });
+        match accepted {
+            Some(Ok((fd, peer))) => {
+                let connection = |permit| (self.socket.connection(fd, permit), peer);
+                Ok(permit.take().map(connection))
+            }
+            None | Some(Err(Errno::EAGAIN | Errno::EINTR)) => Ok(None),
+            Some(Err(errno)) => Err(self.failed(errno)),
+        }
+    }
 }
 
 impl Socket {
+    /// Returns the descriptor of a connection to this listener.
+    fn connection(&self, fd: OwnedFd, permit: Permit) -> Moving {
+        Moving {
+            linger: self.inherited_linger(),
+            ..Moving::new(fd, permit)
+        }
+    }
+
     /// Reports that this socket, whose descriptor is `fd`, listens now.
     pub(super) fn began_to_listen(&self, fd: BorrowedFd<'_>) {
         if self.control.observer.is_hooked()

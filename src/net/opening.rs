@@ -4,6 +4,7 @@ use super::ledger::{Duplicate, Permit};
 use super::linger::Linger;
 use super::{Control, Error, Moving, Socket, SocketSpec, Timeout, low_water};
 use crate::policy::Gate;
+use crate::sys::descriptor::Facts;
 use crate::sys::{self, descriptor, sockopt};
 use nix::errno::Errno;
 use nix::libc;
@@ -60,7 +61,10 @@ impl Moving {
         let linger = Linger::take(fd.as_fd());
         Self {
             fd,
-            bound,
+            facts: Facts {
+                is_bound: bound,
+                is_shared: true,
+            },
             permit,
             linger,
         }
@@ -80,7 +84,7 @@ impl Moving {
 impl Socket {
     /// Makes another descriptor of the same socket (F_DUPFD_CLOEXEC, fcntl(2)).
     pub(crate) fn duplicate(&self, permit: Permit) -> Result<Moving, Errno> {
-        let guard = self.acquire()?;
+        let guard = self.acquire_shared()?;
         let copy = Duplicate::of(guard.fd(), guard.is_bound(), self.share_linger())?;
         Ok(copy.with(permit))
     }
@@ -88,7 +92,7 @@ impl Socket {
     /// Makes another descriptor of the same socket for the host (F_DUPFD_CLOEXEC,
     /// fcntl(2)).
     pub(crate) fn duplicate_for_host(&self) -> Result<OwnedFd, Errno> {
-        descriptor::duplicate(self.acquire()?.fd())
+        descriptor::duplicate(self.acquire_shared()?.fd())
     }
 
     /// Moves the descriptor out to the host, and ends the calls that use it. Its mode is

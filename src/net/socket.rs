@@ -7,7 +7,7 @@ use super::observer::SocketId;
 use super::wake::Waiters;
 use super::{Control, Deadline, Event, Timeout};
 use crate::sys::MessageFlags;
-use crate::sys::descriptor::{self, FdGuard};
+use crate::sys::descriptor::{self, Facts, FdGuard};
 use crate::sys::signal;
 use crate::sys::socket::SocketSpec;
 use crate::sys::{self, Descriptor};
@@ -68,17 +68,17 @@ impl Socket {
     ) -> Result<(), NotOpened> {
         let Moving {
             fd,
-            bound,
+            facts,
             permit,
             linger,
         } = moving;
         let number = fd.as_raw_fd();
         self.control.list(number, self);
-        if let Err(fd) = self.descriptor.install(fd, bound) {
+        if let Err(fd) = self.descriptor.install(fd, facts) {
             self.control.unlist(number, self);
             return Err(NotOpened::Busy(Moving {
                 fd,
-                bound,
+                facts,
                 permit,
                 linger,
             }));
@@ -101,13 +101,20 @@ impl Socket {
 
     /// Keeps the descriptor open while the returned guard lives. EBADF once the socket is
     /// closed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn acquire(&self) -> Result<FdGuard<'_>, Errno> {
         self.descriptor.acquire().ok_or(Errno::EBADF)
     }
 
+    /// Acquires a guard on a descriptor that others get to know, or a duplicate of it.
+    pub(crate) fn acquire_shared(&self) -> Result<FdGuard<'_>, Errno> {
+        let guard = self.acquire()?;
+        self.descriptor.share();
+        Ok(guard)
+    }
+
     /// Runs a system call on the descriptor. EBADF once the socket is closed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn with<T>(
         &self,
         call: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
@@ -227,13 +234,16 @@ impl Socket {
             permit = Some(self.control.closed(number, self));
             linger = Some(self.take_linger());
         });
-        let (number, bound) = left?;
+        let (number, is_bound) = left?;
         self.wait_until_idle();
         let linger = linger?;
         Some(Moving {
             permit: permit?,
             fd: descriptor::adopt(number).ok()?,
-            bound,
+            facts: Facts {
+                is_bound,
+                is_shared: true,
+            },
             linger,
         })
     }

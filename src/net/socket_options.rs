@@ -184,7 +184,7 @@ impl Socket {
 
     /// Chooses whether programs that the process starts inherit the descriptor.
     pub(crate) fn set_inheritable(&self, on: bool) -> Result<(), Errno> {
-        let guard = self.acquire()?;
+        let guard = self.acquire_shared()?;
         let mut flags = FdFlag::from_bits_retain(fcntl(guard.fd(), FcntlArg::F_GETFD)?);
         flags.set(FdFlag::FD_CLOEXEC, !on);
         fcntl(guard.fd(), FcntlArg::F_SETFD(flags)).map(drop)

@@ -84,7 +84,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     }
 
     /// Receives up to `size` bytes into new memory (recv(2)).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn recv(&mut self, size: usize, flags: MessageFlags) -> Result<Vec<u8>, Error> {
         if size == 0 {
             // A receive of 0 bytes does nothing, even on a closed socket, as in CPython.
@@ -210,7 +210,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     }
 
     /// Sends `data` (send(2)); returns the number of bytes. A blocking stream takes all.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send(
         &mut self,
         data: &impl SendBuffer,
@@ -599,7 +599,7 @@ impl Transfer {
     ///
     /// If a handler raises, the host interrupts the call or the socket is closed, the call
     /// fails even after bytes have moved.
-    #[inline]
+    #[inline(always)]
     fn run<'a, V: VmContext>(
         self,
         call: &mut Call<'a, V>,

@@ -39,7 +39,7 @@ positional {
 
     /// The descriptor's number, -1 once closed.
     fn fileno(zelf, vm) {
-        zelf.socket.descriptor.number()
+        zelf.socket.descriptor.share()
     }
 }
 }
@@ -168,6 +168,7 @@ fn adopt(
     }
     let permit = runtime.control.permit().or_raise(vm)?;
     runtime.gate.descriptor(fd).or_raise(vm)?;
+    ledger.share(fd);
     Moving::adopt(fd, spec, permit).or_raise(vm)
 }
 
@@ -506,7 +507,7 @@ fn warn_unclosed(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
 
 /// Returns the repr() of the base type.
 pub(super) fn base_repr(zelf: &Py<BaseSocket>) -> String {
-    let number = zelf.socket.descriptor.number();
+    let number = zelf.socket.descriptor.share();
     format!("<socket object, {}>", numbers(zelf, number))
 }
 
@@ -535,7 +536,7 @@ pub(super) fn repr(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<Wtf8B
         let number = vm.call_method(zelf.as_object(), "fileno", ())?;
         args::int(&number, vm)?
     } else {
-        zelf.socket.descriptor.number()
+        zelf.socket.descriptor.share()
     };
     text.push_str(&numbers(zelf, number));
     if !is_closed {

@@ -73,7 +73,7 @@ impl BaseSocket {
 
 impl fmt::Debug for BaseSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "socket(fd={})", self.socket.descriptor.number())
+        write!(f, "socket(fd={})", self.socket.descriptor.share())
     }
 }
 

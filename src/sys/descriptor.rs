@@ -10,6 +10,19 @@
 //! system call only, in which it can be interrupted ([`net::wake`](crate::net) does
 //! that). So every guard is dropped in time.
 //!
+//! # A descriptor that one call uses alone
+//!
+//! accept(2) and connect(2) have no flag like MSG_DONTWAIT. On a descriptor in blocking mode
+//! they may block even if poll(2) reported it ready, because another owner may have been
+//! faster. A timer can end them ([`Interval`](super::signal::Interval)), for four more system
+//! calls. [`acquire_alone`](Descriptor::acquire_alone) is for those calls that need none,
+//! because for a moment there is no other owner: no other call of this process uses the
+//! descriptor, its number was never told ([`share`](Descriptor::share)), and neither this
+//! process nor a parent of it has called fork(2) since it began. Whoever tells the number, or
+//! calls fork(2), waits until that moment is over; so nothing that can block is done in it.
+//! (A script that guesses a number and uses it by other modules, or a process that is copied
+//! without pthread_atfork(3), can make such a call wait. close() ends it even then.)
+//!
 //! # Descriptors by number
 //!
 //! [`adopt`], [`peek`] and [`close`] take a number that a script or a host named, as
@@ -18,6 +31,8 @@
 //! policy decides that before ([`UseDescriptor`](crate::Operation::UseDescriptor)).
 
 use super::fork;
+use super::fork::{Backoff, Section};
+pub(crate) use super::word::Facts;
 use super::word::{GiveUp, Word};
 use nix::errno::Errno;
 use std::cell::Cell;
@@ -45,11 +60,11 @@ impl Descriptor {
         Self(Word::none())
     }
 
-    /// Takes over `fd`, which is `bound` to a permitted address or not. Returns it if there
-    /// is another descriptor, or a call still uses an earlier one.
-    pub(crate) fn install(&self, fd: OwnedFd, bound: bool) -> Result<(), OwnedFd> {
+    /// Takes over `fd`, of which `facts` are known. Returns it if there is another
+    /// descriptor, or a call still uses an earlier one.
+    pub(crate) fn install(&self, fd: OwnedFd, facts: Facts) -> Result<(), OwnedFd> {
         fork::watch();
-        if !self.0.install(fd.as_raw_fd(), bound, fork::generation()) {
+        if !self.0.install(fd.as_raw_fd(), facts, fork::generation()) {
             return Err(fd);
         }
         let _ = fd.into_raw_fd();
@@ -58,16 +73,47 @@ impl Descriptor {
 
     /// Returns a guard that keeps the descriptor open. `None` if there is no descriptor, or
     /// it is being given up.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn acquire(&self) -> Option<FdGuard<'_>> {
         let generation = fork::generation();
-        let fd = self.0.acquire(generation)?;
+        let mut backoff = Backoff::default();
+        let fd = self.0.acquire(generation, || backoff.wait())?;
         Some(FdGuard::new(self, fd, generation))
     }
 
-    /// Returns the number, −1 for none.
+    /// Returns a guard while nobody else can use the descriptor; `None` if somebody may. Its
+    /// owner must not block, nor acquire another guard of this descriptor.
+    pub(crate) fn acquire_alone(&self) -> Option<AloneGuard<'_>> {
+        if !self.may_be_alone() {
+            return None;
+        }
+        // From here on fork(2) waits.
+        let section = Section::enter();
+        if fork::has_forked() {
+            return None;
+        }
+        let generation = fork::generation();
+        let fd = self.0.acquire_alone(generation)?;
+        let mut guard = FdGuard::new(self, fd, generation);
+        guard.is_alone = true;
+        Some(AloneGuard { guard, section })
+    }
+
+    /// Returns false if [`acquire_alone`](Self::acquire_alone) fails from now on.
+    #[inline]
+    pub(crate) fn may_be_alone(&self) -> bool {
+        !self.0.is_shared() && !fork::has_forked()
+    }
+
+    /// Returns the number, −1 for none. It must not be told to anybody.
     pub(crate) fn number(&self) -> RawFd {
         self.0.number()
+    }
+
+    /// Returns the number for others, −1 for none.
+    pub(crate) fn share(&self) -> RawFd {
+        let mut backoff = Backoff::default();
+        self.0.share(fork::generation(), || backoff.wait())
     }
 
     /// Returns true if there is a descriptor, or a call still uses one that was given up.
@@ -113,6 +159,7 @@ impl Descriptor {
         unlist: impl FnOnce(RawFd),
     ) -> Option<(RawFd, bool)> {
         let guard = self.give_up(GiveUp::Leave, only)?;
+        self.share();
         unlist(guard.fd);
         Some((guard.fd, guard.is_bound()))
     }
@@ -138,6 +185,8 @@ pub(crate) struct FdGuard<'a> {
     fd: RawFd,
     /// The generation of the process in which the guard was acquired.
     generation: u32,
+    /// No other call uses the descriptor.
+    is_alone: bool,
     /// The guard is counted for this thread.
     _of_this_thread: PhantomData<*const ()>,
 }
@@ -151,6 +200,7 @@ impl<'a> FdGuard<'a> {
             descriptor,
             fd,
             generation,
+            is_alone: false,
             _of_this_thread: PhantomData,
         }
     }
@@ -190,7 +240,7 @@ impl<'a> FdGuard<'a> {
             // The guard was acquired in the parent process, whose count is not the child's.
             return Ok(());
         }
-        self.descriptor.0.release(close)
+        self.descriptor.0.release(self.is_alone, close)
     }
 }
 
@@ -198,6 +248,20 @@ impl Drop for FdGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         let _ = self.release();
+    }
+}
+
+/// Keeps a descriptor open, and everybody else from using it.
+pub(crate) struct AloneGuard<'a> {
+    guard: FdGuard<'a>,
+    #[expect(dead_code, reason = "held, and dropped after the guard")]
+    section: Section,
+}
+
+impl AloneGuard<'_> {
+    /// Returns the descriptor.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.guard.fd()
     }
 }
 
@@ -244,13 +308,16 @@ pub(crate) fn peek<R, E: From<Errno>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::fork::testing::in_child;
     use std::os::fd::AsFd;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
 
     fn open() -> (Descriptor, RawFd) {
         let fd: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
         let raw = fd.as_raw_fd();
         let descriptor = Descriptor::none();
-        descriptor.install(fd, false).unwrap();
+        descriptor.install(fd, Facts::default()).unwrap();
         (descriptor, raw)
     }
 
@@ -323,17 +390,52 @@ mod tests {
         assert!(descriptor.acquire().unwrap().is_bound());
         descriptor.close().unwrap();
         let another: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
-        descriptor.install(another, false).unwrap();
+        descriptor.install(another, Facts::default()).unwrap();
         assert!(!descriptor.acquire().unwrap().is_bound());
+    }
+
+    /// The test runs in a process of its own, because other tests call fork(2).
+    #[test]
+    fn fork_waits_for_a_call_that_is_alone_and_afterwards_nobody_is() {
+        const NAME: &str = "fork_waits_for_a_call_that_is_alone_and_afterwards_nobody_is";
+        const OWN_PROCESS: &str = "RUSTPYTHON_SOCKET_TEST_OWN_PROCESS";
+        if std::env::var_os(OWN_PROCESS).is_none() {
+            let output = std::process::Command::new(std::env::current_exe().unwrap())
+                .arg(NAME)
+                .env(OWN_PROCESS, "")
+                .output()
+                .unwrap();
+            let printed = String::from_utf8_lossy(&output.stdout);
+            assert!(printed.contains("1 passed; 0 failed"), "{printed}");
+            return;
+        }
+        let (descriptor, raw) = open();
+        let call = descriptor.acquire().unwrap();
+        assert!(descriptor.acquire_alone().is_none());
+        drop(call);
+        let alone = descriptor.acquire_alone().unwrap();
+        assert_eq!(alone.fd().as_raw_fd(), raw);
+        let has_forked = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                in_child(|| descriptor.acquire_alone().is_none() && descriptor.acquire().is_some());
+                has_forked.store(true, Ordering::Relaxed);
+            });
+            std::thread::sleep(Duration::from_millis(50));
+            assert!(!has_forked.load(Ordering::Relaxed));
+            drop(alone);
+        });
+        assert!(has_forked.load(Ordering::Relaxed));
+        assert!(!descriptor.may_be_alone() && descriptor.acquire_alone().is_none());
     }
 
     #[test]
     fn one_descriptor_at_a_time() {
         let (descriptor, _) = open();
         let another: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
-        let another = descriptor.install(another, false).unwrap_err();
+        let another = descriptor.install(another, Facts::default()).unwrap_err();
         descriptor.close().unwrap();
-        descriptor.install(another, false).unwrap();
+        descriptor.install(another, Facts::default()).unwrap();
         assert!(descriptor.number() >= 0);
     }
 

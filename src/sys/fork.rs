@@ -29,7 +29,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -43,6 +43,9 @@ static SECTIONS: AtomicU32 = AtomicU32::new(0);
 
 const FORKING: u32 = 1 << 31;
 
+/// This process has called fork(2), or a parent of it has, since it began to count.
+static HAS_FORKED: AtomicBool = AtomicBool::new(false);
+
 thread_local! {
     /// Number of sections that this thread is in.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
@@ -50,10 +53,11 @@ thread_local! {
 
 /// Repeated short waits of a thread for another thread's few instructions.
 #[derive(Default)]
-struct Backoff(u32);
+pub(super) struct Backoff(u32);
 
 impl Backoff {
-    fn wait(&mut self) {
+    #[cold]
+    pub(super) fn wait(&mut self) {
         self.0 = self.0.wrapping_add(1);
         if self.0 < 100 || !self.0.is_multiple_of(2) {
             thread::yield_now();
@@ -72,6 +76,7 @@ fn own_section() -> u32 {
 }
 
 extern "C" fn prepare() {
+    HAS_FORKED.store(true, Ordering::Relaxed);
     let mut backoff = Backoff::default();
     while SECTIONS.fetch_or(FORKING, Ordering::Acquire) & FORKING != 0 {
         backoff.wait();
@@ -92,12 +97,13 @@ extern "C" fn child() {
     signal::unblock_in_child();
 }
 
-/// Keeps fork(2) waiting while it lives, which is for a few instructions.
-struct Section(());
+/// Keeps fork(2) waiting while it lives, which is for a few instructions or for a system call
+/// that does not block.
+pub(super) struct Section(());
 
 impl Section {
     #[inline]
-    fn enter() -> Self {
+    pub(super) fn enter() -> Self {
         watch();
         let depth = DEPTH.get();
         DEPTH.set(depth + 1);
@@ -141,10 +147,14 @@ impl Drop for Section {
 pub(crate) fn watch() {
     static WATCH: Once = Once::new();
     WATCH.call_once(|| {
-        // After a failure (no memory) the generation never changes, and locks behave as in
-        // a program without fork(2).
+        // After a failure (no memory) the generation never changes, locks behave as in a
+        // program without fork(2), and every descriptor counts as inherited.
         // SAFETY: the functions read and write atomics and a number of their thread.
-        let _ = unsafe { nix::libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
+        let watched =
+            unsafe { nix::libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
+        if watched != 0 {
+            HAS_FORKED.store(true, Ordering::Relaxed);
+        }
     });
 }
 
@@ -152,6 +162,13 @@ pub(crate) fn watch() {
 #[inline]
 pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
+}
+
+/// Returns true if this process, or a parent of it, has called fork(2) since it began to
+/// count. In a [`Section`] the answer holds until the end of the section.
+#[inline]
+pub(super) fn has_forked() -> bool {
+    HAS_FORKED.load(Ordering::Relaxed)
 }
 
 /// A lock whose content a child process inherits. fork(2) waits until no thread has the

@@ -8,7 +8,8 @@
 //! block although poll(2) reported readiness. A timer of the thread interrupts such a
 //! call at intervals ([`Interval`]; `net::call` chooses 20 ms), and the thread checks
 //! again. So a signal that came just before the call entered the kernel is not lost;
-//! the call ends one interval later at most.
+//! the call ends one interval later at most. A call that uses its descriptor alone needs no
+//! timer ([`descriptor`](super::descriptor)).
 //!
 //! The signal is SIGURG, or the highest free real-time signal if the process handles
 //! SIGURG, or the signal that the host chooses. Its handler only counts; the effect is

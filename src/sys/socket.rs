@@ -77,6 +77,38 @@ pub(crate) fn connect(fd: BorrowedFd<'_>, address: &Permitted<SockAddr>) -> Resu
     Errno::result(unsafe { libc::connect(fd.as_raw_fd(), pointer, len) }).map(drop)
 }
 
+/// Makes one attempt to connect that does not wait (connect(2)), whatever the descriptor's
+/// mode is. Returns its result, and true if the descriptor was in blocking mode, which it has
+/// again; an error if its mode cannot be changed. Nobody else may use the descriptor
+/// meanwhile.
+///
+/// In blocking mode the result is that of a second call if the first only began to connect,
+/// because a peer on this machine answers during the first. Like the kernel's blocking call,
+/// the second ends the socket's connecting state. In non-blocking mode that state lasts, as in
+/// CPython.
+pub(crate) fn connect_at_once(
+    fd: BorrowedFd<'_>,
+    address: &Permitted<SockAddr>,
+) -> Result<(Result<(), Errno>, bool), Errno> {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    let mode = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    let was_blocking = !mode.contains(OFlag::O_NONBLOCK);
+    if !was_blocking {
+        return Ok((connect(fd, address), was_blocking));
+    }
+    fcntl(fd, FcntlArg::F_SETFL(mode | OFlag::O_NONBLOCK))?;
+    let mut connected = connect(fd, address);
+    if connected == Err(Errno::EINPROGRESS) {
+        connected = match connect(fd, address) {
+            Err(Errno::EALREADY) => Err(Errno::EINPROGRESS),
+            answer => answer,
+        };
+    }
+    // Only an injected error makes this fail.
+    let _ = (0..10).find(|_| fcntl(fd, FcntlArg::F_SETFL(mode)).is_ok());
+    Ok((connected, was_blocking))
+}
+
 /// Begins to take connections (listen(2)).
 pub(crate) fn listen(fd: BorrowedFd<'_>, backlog: i32) -> Result<(), Errno> {
     // SAFETY: no pointers.
@@ -206,6 +238,12 @@ pub(crate) fn has_failed(fd: BorrowedFd<'_>) -> bool {
 /// Returns true if there is something to receive or accept (POLLIN, poll(2)).
 pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> bool {
     poll_now(fd, PollFlags::POLLIN) != Ok(PollFlags::empty())
+}
+
+/// Returns true if accept(2) has something to return, which may be an error. As long as
+/// nobody else accepts, it does not block then.
+pub(crate) fn has_connection(fd: BorrowedFd<'_>) -> bool {
+    poll_now(fd, PollFlags::POLLIN).is_ok_and(|events| events.contains(PollFlags::POLLIN))
 }
 
 /// Returns true if a system call on the descriptor could block, because the descriptor

@@ -1,13 +1,14 @@
 //! The atomic word of a [`Descriptor`](super::Descriptor): its states and their changes,
 //! without a system call.
 //!
-//! | state | word | `acquire` | `give_up` |
-//! |---|---|---|---|
-//! | none | no number | fails | fails |
-//! | open | number, count | count + 1 | closing or leaving, count + 1 |
-//! | closing | number, CLOSING, count > 0 | fails | fails |
-//! | leaving | number, LEAVING, count > 0 | fails | fails |
-//! | ending | number, CLOSING or LEAVING, count 0 | fails | fails |
+//! | state | word | `acquire` | `acquire_alone` | `give_up` |
+//! |---|---|---|---|---|
+//! | none | no number | fails | fails | fails |
+//! | open | number, count | count + 1 | alone, if the count is 0 and it is not SHARED | closing or leaving, count + 1 |
+//! | alone | number, ALONE, count 1 | waits | fails | closing or leaving, ALONE, count 2 |
+//! | closing | number, CLOSING, count > 0 | fails | fails | fails |
+//! | leaving | number, LEAVING, count > 0 | fails | fails | fails |
+//! | ending | number, CLOSING or LEAVING, count 0 | fails | fails | fails |
 //!
 //! Invariants:
 //!
@@ -19,6 +20,9 @@
 //!   While the count is above 0, the number is not closed, so no call uses a number
 //!   that the kernel has given to another file.
 //! - In "closing" and "leaving" the count only falls.
+//! - A number is SHARED from the moment at which anyone but its socket can know it, until the
+//!   word has another number. `share` waits until no call uses the number alone. So a call
+//!   that uses it alone is the only one of this process that does.
 //! - The count belongs to the threads of one process. The word has the lowest bits of
 //!   the [generation](super::fork) in which it was counted. In a child process a count
 //!   of an earlier generation is 0. A descriptor that the parent was closing can be
@@ -32,6 +36,15 @@ use std::sync::atomic::Ordering;
 
 /// The number of a descriptor, or none, with a count of its uses.
 pub(super) struct Word(AtomicU64);
+
+/// Facts about a descriptor that go with it from owner to owner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// It is bound to an address that was permitted.
+    pub(crate) is_bound: bool,
+    /// Others may know its number, or have a duplicate.
+    pub(crate) is_shared: bool,
+}
 
 /// The end of a descriptor that is given up, once nobody uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,10 +61,14 @@ const GIVEN_UP: u64 = CLOSING | LEAVING;
 /// Flag of a descriptor that bind(2) gave a permitted address, or that the host bound.
 /// It is in the word so that no other descriptor inherits it.
 const BOUND: u64 = 1 << 29;
+/// Flag of a number that others may know. It is in the word for the same reason.
+const SHARED: u64 = 1 << 19;
+/// Flag of a number that one call uses alone.
+const ALONE: u64 = 1 << 20;
 /// Position of the generation's bits.
 const GENERATION_SHIFT: u32 = 21;
 const GENERATION: u64 = 0xff << GENERATION_SHIFT;
-const COUNT: u64 = (1 << GENERATION_SHIFT) - 1;
+const COUNT: u64 = SHARED - 1;
 /// The upper half of a word without a number.
 const NONE: u64 = 0xffff_ffff << 32;
 
@@ -72,7 +89,7 @@ fn current(word: u64, generation: u32) -> u64 {
     if word & GENERATION == bits(generation) {
         word
     } else {
-        word & !(GENERATION | COUNT) | bits(generation)
+        word & !(GENERATION | ALONE | COUNT) | bits(generation)
     }
 }
 
@@ -93,23 +110,30 @@ impl Word {
 
     /// Takes over `number`, unless there is another number, or a call still uses an earlier
     /// one.
-    pub(super) fn install(&self, number: i32, bound: bool, generation: u32) -> bool {
-        let bound = if bound { BOUND } else { 0 };
-        let word = u64::from(number as u32) << 32 | bound | bits(generation);
+    pub(super) fn install(&self, number: i32, facts: Facts, generation: u32) -> bool {
+        let bound = if facts.is_bound { BOUND } else { 0 };
+        let shared = if facts.is_shared { SHARED } else { 0 };
+        let word = u64::from(number as u32) << 32 | bound | shared | bits(generation);
         let install = |before| is_vacant(before, generation).then_some(word);
         self.0
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, install)
             .is_ok()
     }
 
-    /// Begins a use of the number. `None` if there is no number, or it was given up.
-    #[inline]
-    pub(super) fn acquire(&self, generation: u32) -> Option<i32> {
+    /// Begins a use of the number. `None` if there is no number, or it was given up. Calls
+    /// `wait` while another call uses the number alone.
+    #[inline(always)]
+    pub(super) fn acquire(&self, generation: u32, mut wait: impl FnMut()) -> Option<i32> {
         let mut word = self.0.load(Ordering::Acquire);
         loop {
             let seen = current(word, generation);
             if number(seen) < 0 || seen & GIVEN_UP != 0 || seen & COUNT == COUNT {
                 return None;
+            }
+            if seen & ALONE != 0 {
+                wait();
+                word = self.0.load(Ordering::Acquire);
+                continue;
             }
             match self
                 .0
@@ -121,11 +145,57 @@ impl Word {
         }
     }
 
-    /// Ends a use that began in this process. The last use of a number that is closing
-    /// calls `close` with it, and returns the result.
+    /// Begins a use of the number while nobody else uses it or can know it; `None` if that
+    /// cannot be.
     #[inline]
-    pub(super) fn release<E>(&self, close: impl FnOnce(i32) -> Result<(), E>) -> Result<(), E> {
-        let left = self.0.fetch_sub(1, Ordering::AcqRel) - 1;
+    pub(super) fn acquire_alone(&self, generation: u32) -> Option<i32> {
+        let word = self.0.load(Ordering::Acquire);
+        let seen = current(word, generation);
+        if number(seen) < 0 || seen & (GIVEN_UP | SHARED | ALONE | COUNT) != 0 {
+            return None;
+        }
+        let alone = (seen + 1) | ALONE;
+        self.0
+            .compare_exchange(word, alone, Ordering::Acquire, Ordering::Relaxed)
+            .ok()
+            .map(number)
+    }
+
+    /// Returns true if others may know the number.
+    #[inline]
+    pub(super) fn is_shared(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & SHARED != 0
+    }
+
+    /// Records that others may know the number. Returns it, -1 if there is none or it was
+    /// given up. Calls `wait` while a call uses the number alone.
+    pub(super) fn share(&self, generation: u32, mut wait: impl FnMut()) -> i32 {
+        let mut word = self.0.load(Ordering::Acquire);
+        if word & SHARED == 0 {
+            word = self.0.fetch_or(SHARED, Ordering::AcqRel);
+        }
+        let shared = word;
+        while current(word, generation) & ALONE != 0 {
+            wait();
+            word = self.0.load(Ordering::Acquire);
+        }
+        if shared & GIVEN_UP != 0 {
+            return -1;
+        }
+        number(shared)
+    }
+
+    /// Ends a use that began in this process by `acquire`, or by `acquire_alone` if it
+    /// `was_alone`. The last use of a number that is closing calls `close` with it, and
+    /// returns the result.
+    #[inline]
+    pub(super) fn release<E>(
+        &self,
+        was_alone: bool,
+        close: impl FnOnce(i32) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let used = if was_alone { ALONE + 1 } else { 1 };
+        let left = self.0.fetch_sub(used, Ordering::AcqRel) - used;
         if left & GIVEN_UP != 0 && left & COUNT == 0 {
             return self.end(left, close);
         }
@@ -209,21 +279,31 @@ mod tests {
     /// Makes a word with the number 7 that the parent process uses twice.
     fn used_by_parent() -> Word {
         let word = Word::none();
-        assert!(word.install(7, true, PARENT));
+        assert!(word.install(7, BOUND_FD, PARENT));
         assert_eq!(
-            (word.acquire(PARENT), word.acquire(PARENT)),
+            (acquire(&word, PARENT), acquire(&word, PARENT)),
             (Some(7), Some(7))
         );
         word
     }
 
+    const BOUND_FD: Facts = Facts {
+        is_bound: true,
+        is_shared: false,
+    };
+
     const PARENT: u32 = 255;
     const CHILD: u32 = PARENT + 1;
+
+    /// Begins a use of a number that no call uses alone.
+    fn acquire(word: &Word, generation: u32) -> Option<i32> {
+        word.acquire(generation, || panic!("it waits"))
+    }
 
     /// Ends a use; returns the number that was closed.
     fn release(word: &Word) -> Option<i32> {
         let closed = Cell::new(None);
-        word.release(|number| {
+        word.release(false, |number| {
             assert_eq!(closed.replace(Some(number)), None);
             Ok::<(), ()>(())
         })
@@ -232,9 +312,54 @@ mod tests {
     }
 
     #[test]
+    fn a_call_is_alone_while_nobody_else_can_use_the_number() {
+        let word = Word::none();
+        assert_eq!(word.acquire_alone(PARENT), None);
+        assert!(word.install(7, Facts::default(), PARENT));
+        assert_eq!(acquire(&word, PARENT), Some(7));
+        assert_eq!(word.acquire_alone(PARENT), None);
+        assert_eq!(release(&word), None);
+
+        assert_eq!(word.acquire_alone(PARENT), Some(7));
+        assert_eq!(word.acquire_alone(PARENT), None);
+        // Others wait for the end of the call, and go on then.
+        let release_alone = || word.release(true, |_| Err(())).unwrap();
+        assert_eq!(word.acquire(PARENT, release_alone), Some(7));
+        assert_eq!(release(&word), None);
+        assert_eq!(word.acquire_alone(PARENT), Some(7));
+        assert_eq!(word.share(PARENT, release_alone), 7);
+        assert_eq!(word.acquire_alone(PARENT), None);
+        assert_eq!((acquire(&word, PARENT), word.is_shared()), (Some(7), true));
+    }
+
+    #[test]
+    fn the_last_call_closes_the_number_whoever_was_alone() {
+        let word = Word::none();
+        assert!(word.install(7, Facts::default(), PARENT));
+        assert_eq!(word.acquire_alone(PARENT), Some(7));
+        assert_eq!(word.give_up(GiveUp::Close, None, PARENT), Some(7));
+        assert_eq!((acquire(&word, PARENT), word.number()), (None, -1));
+        assert_eq!(release(&word), None);
+        assert_eq!(word.release(true, Err), Err(7));
+        assert_eq!(word.share(PARENT, || panic!("it waits")), -1);
+        // What comes afterwards is not shared by that.
+        assert!(word.install(8, Facts::default(), PARENT));
+        assert_eq!(word.acquire_alone(PARENT), Some(8));
+    }
+
+    #[test]
+    fn a_child_does_not_wait_for_a_call_that_was_alone_in_its_parent() {
+        let word = Word::none();
+        assert!(word.install(7, Facts::default(), PARENT));
+        assert_eq!(word.acquire_alone(PARENT), Some(7));
+        assert_eq!(word.share(CHILD, || panic!("it waits")), 7);
+        assert_eq!(acquire(&word, CHILD), Some(7));
+    }
+
+    #[test]
     fn a_child_does_not_count_the_uses_of_its_parent() {
         let word = used_by_parent();
-        assert_eq!(word.acquire(CHILD), Some(7));
+        assert_eq!(acquire(&word, CHILD), Some(7));
         assert_eq!(word.give_up(GiveUp::Close, None, CHILD), Some(7));
         assert!(word.is_given_up(CHILD) && word.is_bound());
         assert_eq!((release(&word), release(&word)), (None, Some(7)));
@@ -246,11 +371,11 @@ mod tests {
         let word = used_by_parent();
         assert_eq!(word.give_up(GiveUp::Close, None, PARENT), Some(7));
         assert!(word.is_given_up(PARENT) && !word.is_given_up(CHILD));
-        assert_eq!(word.acquire(CHILD), None);
-        assert!(!word.install(8, false, CHILD));
+        assert_eq!(acquire(&word, CHILD), None);
+        assert!(!word.install(8, Facts::default(), CHILD));
         // Another number than the one asked for stays as it is.
         assert_eq!(word.give_up(GiveUp::Close, Some(8), CHILD), None);
-        assert_eq!(word.acquire(CHILD), None);
+        assert_eq!(acquire(&word, CHILD), None);
         assert_eq!(word.give_up(GiveUp::Close, Some(7), CHILD), Some(7));
         assert_eq!(word.give_up(GiveUp::Close, Some(7), CHILD), None);
         assert_eq!(release(&word), Some(7));
@@ -260,10 +385,10 @@ mod tests {
     fn a_child_does_not_close_what_its_parent_was_leaving() {
         let word = used_by_parent();
         assert_eq!(word.give_up(GiveUp::Leave, None, PARENT), Some(7));
-        assert_eq!(word.acquire(CHILD), None);
+        assert_eq!(acquire(&word, CHILD), None);
         assert_eq!(word.give_up(GiveUp::Close, None, CHILD), None);
-        assert!(word.install(8, false, CHILD) && !word.is_bound());
-        assert_eq!(word.acquire(CHILD), Some(8));
+        assert!(word.install(8, Facts::default(), CHILD) && !word.is_bound());
+        assert_eq!(acquire(&word, CHILD), Some(8));
     }
 
     /// The parent's close(2) may have freed the number, and the kernel may have given it
@@ -271,14 +396,14 @@ mod tests {
     #[test]
     fn a_child_does_not_close_a_number_that_its_parent_may_have_closed() {
         let word = Word::none();
-        assert!(word.install(7, false, PARENT));
+        assert!(word.install(7, Facts::default(), PARENT));
         assert_eq!(word.give_up(GiveUp::Close, None, PARENT), Some(7));
         let in_child = || {
-            assert_eq!(word.acquire(CHILD), None);
+            assert_eq!(acquire(&word, CHILD), None);
             assert_eq!(word.give_up(GiveUp::Close, None, CHILD), None);
             assert!(word.is_vacant(CHILD) && !word.is_given_up(CHILD));
         };
-        let closed = word.release(|number| {
+        let closed = word.release(false, |number| {
             in_child();
             Err(number)
         });

@@ -1,7 +1,7 @@
 //! A model of `sys::Descriptor`: the word of the library, and a kernel that notices what
 //! must not happen.
 
-use super::word::{GiveUp, Word};
+use super::word::{Facts, GiveUp, Word};
 use loom::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -66,7 +66,7 @@ impl Socket {
 
     /// Gives the socket the descriptor; false if it has one.
     pub fn install(&self, number: i32) -> bool {
-        self.word.install(number, false, GENERATION)
+        self.word.install(number, Facts::default(), GENERATION)
     }
 
     /// Makes one system call with the descriptor, which is open meanwhile. Returns its
@@ -76,13 +76,36 @@ impl Socket {
     }
 
     /// Makes one system call that does `then`.
-    pub(crate) fn call_during(&self, then: impl FnOnce()) -> Option<i32> {
-        let number = self.word.acquire(GENERATION)?;
+    pub fn call_during(&self, then: impl FnOnce()) -> Option<i32> {
+        let number = self.word.acquire(GENERATION, loom::thread::yield_now)?;
         assert!(self.kernel.is_open(number), "{number} is used and closed");
         then();
         assert!(self.kernel.is_open(number), "{number} is used and closed");
-        self.release();
+        self.release(false);
         Some(number)
+    }
+
+    /// Makes one system call that does `then`, if nobody else uses the descriptor or knows
+    /// its number; false if somebody may.
+    pub fn call_alone(&self, then: impl FnOnce()) -> bool {
+        let Some(number) = self.word.acquire_alone(GENERATION) else {
+            return false;
+        };
+        assert!(self.kernel.is_open(number), "{number} is used and closed");
+        then();
+        assert!(self.kernel.is_open(number), "{number} is used and closed");
+        self.release(true);
+        true
+    }
+
+    /// Tells whether others may know the number.
+    pub fn is_shared(&self) -> bool {
+        self.word.is_shared()
+    }
+
+    /// Tells the socket's number, -1 for none.
+    pub fn share(&self) -> i32 {
+        self.word.share(GENERATION, loom::thread::yield_now)
     }
 
     /// Binds the descriptor, if there is one; returns its number.
@@ -106,18 +129,18 @@ impl Socket {
         let Some(number) = self.word.give_up(GiveUp::Close, None, GENERATION) else {
             return false;
         };
-        assert_eq!(self.word.acquire(GENERATION), None);
+        assert_eq!(self.word.acquire(GENERATION, || panic!("it waits")), None);
         then();
         assert!(self.kernel.is_open(number), "{number} is closed too early");
-        self.release();
+        self.release(false);
         true
     }
 
     /// Gives the descriptor away; returns its number. Calls that have begun may go on.
     pub fn leave(&self) -> Option<i32> {
         let number = self.word.give_up(GiveUp::Leave, None, GENERATION)?;
-        assert_eq!(self.word.acquire(GENERATION), None);
-        self.release();
+        assert_eq!(self.word.acquire(GENERATION, || panic!("it waits")), None);
+        self.release(false);
         Some(number)
     }
 
@@ -143,8 +166,8 @@ impl Socket {
         self.word.number()
     }
 
-    fn release(&self) {
-        let closed = self.word.release(|number| self.kernel.close(number));
+    fn release(&self, was_alone: bool) {
+        let closed = self.word.release(was_alone, |number| self.kernel.close(number));
         closed.unwrap();
     }
 }

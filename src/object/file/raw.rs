@@ -385,7 +385,7 @@ impl SocketIo {
     #[pymethod]
     fn fileno(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
         match open_sock(zelf, vm)? {
-            Sock::Native(socket) => Ok(vm.ctx.new_int(socket.descriptor.number()).into()),
+            Sock::Native(socket) => Ok(vm.ctx.new_int(socket.descriptor.share()).into()),
             Sock::Other(sock) => vm.call_method(&sock, "fileno", ()),
         }
     }
