@@ -180,7 +180,8 @@ class Hosts(SocketTest):
         self.assertEqual(name, "localhost")
         self.assertIs(type(aliases), list)
         self.assertIn("127.0.0.1", addresses)
-        self.assertEqual(socket.gethostbyname_ex("127.0.0.1"), ("127.0.0.1", [], ["127.0.0.1"]))
+        for host in "127.0.0.1", "127.1", "2130706433", "017700000001":
+            self.assertEqual(socket.gethostbyname_ex(host), (host, [], ["127.0.0.1"]))
 
     def test_by_address(self):
         for address in ("127.0.0.1", b"127.0.0.1", bytearray(b"127.0.0.1"), "localhost"):

@@ -85,6 +85,16 @@ class HostsFile(InventedNames):
         self.assertEqual(self.evaluate(
             "[entry[4][0] for entry in socket.getaddrinfo('many.test', 1, type=1)]"), expected)
 
+    def test_hexadecimal_numbers(self):
+        # gethostbyname(3) takes them for names, getaddrinfo(3) for addresses.
+        self.write("nsswitch.conf", "hosts: files\n")
+        script = ("import socket\n"
+                  "for host in '0x7f.1', '0X7F000001', '127.0x1':\n"
+                  "    assert socket.gethostbyname(host) == '127.0.0.1'\n"
+                  "    try: print(socket.gethostbyname_ex(host))\n"
+                  "    except socket.herror as error: print(type(error).__name__)\n")
+        self.assertEqual(self.run_script(script).splitlines(), ["herror"] * 3)
+
     def test_canonical_name(self):
         self.assertEqual(self.evaluate(
             "socket.getaddrinfo('alias.example.test', 1, type=1, flags=socket.AI_CANONNAME)[0][3]"),

@@ -334,7 +334,12 @@ for host in 'localhost', '127.0.0.1', b'127.0.0.1', bytearray(b'127.0.0.1'), '12
     assert gethostbyname(host) == '127.0.0.1', host
 assert gethostbyname('') == '0.0.0.0'
 assert gethostbyname('<broadcast>') == gethostbyname('255.255.255.255') == '255.255.255.255'
-assert gethostbyname_ex('127.0.0.1') == ('127.0.0.1', [], ['127.0.0.1'])
+for host in '127.0.0.1', '127.1', '2130706433', '017700000001':
+    assert gethostbyname(host) == '127.0.0.1', host
+    assert gethostbyname_ex(host) == (host, [], ['127.0.0.1']), host
+for host in '0x7f.1', '0X7F000001', '127.0x1':
+    assert gethostbyname(host) == '127.0.0.1', host
+    raises(herror, '[Errno 1] Unknown host', gethostbyname_ex, host)
 assert gethostbyname_ex('localhost')[2] == ['127.0.0.1']
 assert '127.0.0.1' in gethostbyaddr('127.0.0.1')[2]
 assert type(gethostname()) is str

@@ -188,7 +188,7 @@ fn ask<T>(look_up: impl FnOnce() -> Result<T, ResolveError>) -> Result<T, Resolv
 pub(crate) const EAI_ADDRFAMILY: i32 = -9;
 
 /// The errors of gethostbyname(3) (netdb.h).
-const HOST_NOT_FOUND: i32 = 1;
+pub(super) const HOST_NOT_FOUND: i32 = 1;
 const TRY_AGAIN: i32 = 2;
 pub(super) const NO_RECOVERY: i32 = 3;
 const NO_DATA: i32 = 4;

@@ -5,7 +5,7 @@
 //! runs on one of the interpreter's [look-up threads](super::lookups), and the caller
 //! waits for it with a timeout and interrupts, as for a socket.
 
-use super::host_resolver::{self, Localhost, NO_RECOVERY};
+use super::host_resolver::{self, HOST_NOT_FOUND, Localhost, NO_RECOVERY};
 use super::lookups::in_background;
 use super::{Control, Deadline, Error, Event, ResolveError, Resolver, VmContext};
 use crate::sockaddr::SockAddr;
@@ -185,8 +185,12 @@ pub(crate) fn gethostbyname<V: VmContext>(
     }
     let literal = HostLiteral::parse(name.to_bytes()).map(|literal| literal.ip);
     if let Some(ip) = literal {
-        // The C library reads fewer spellings in this function, and would look up the
-        // others.
+        // The C library reads no hexadecimal numbers in this function, and asks name servers
+        // for them. Here nobody is asked, because the policy allowed an address and no name.
+        let is_read = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
+        if !name.to_bytes().iter().all(is_read) {
+            return Err(Error::HostDb(HOST_NOT_FOUND));
+        }
         return Ok(HostEntry {
             family: family_of(ip),
             name: name.into_bytes(),
