@@ -2,6 +2,7 @@
 
 import io
 import os
+import select
 import socket
 import tempfile
 
@@ -116,6 +117,19 @@ class SendFile(SocketTest):
             self.client.sendfile(self.file)
         self.assertEqual(caught.exception.args, ("timed out",))
         self.assertGreater(self.file.tell(), 0)
+
+    def test_a_socket_that_poll_does_not_call_ready(self):
+        """sendfile(2) is called first: poll(2) never calls an AF_ALG socket ready."""
+        one, other = self.pair()
+        one.setblocking(False)
+        # Poll calls a unix socket ready as long as three quarters of its memory are free.
+        while select.select([], [one], [], 0)[1]:
+            one.send(b"x" * 1000)
+        one.setblocking(True)
+        self.file.truncate(1000)
+        sending = self.background(one.sendfile, self.file)
+        self.assertEqual(sending.result(5), 1000)
+        self.assertEqual(select.select([], [one], [], 0)[1], [])
 
     def test_large_sparse_file_in_pieces(self):
         self.file.truncate(1 << 22)
@@ -234,6 +248,46 @@ class Overridden(SocketTest):
         timed.timed = 5
         self.assertEqual(timed._sendfile_use_send(io.BytesIO(b"x")), 1)
         self.assertEqual(other.recv(9), b"x")
+
+    def test_a_class_with_a_number_of_its_own(self):
+        class Numbered(socket.socket):
+            number = None
+
+            def fileno(self):
+                return super().fileno() if self.number is None else self.number
+
+        one, other = self.pair()
+        near, far = self.pair()
+        for end in (other, far):
+            end.setblocking(False)
+        numbered = Numbered(fileno=one.detach())
+        self.addCleanup(numbered.close)
+        with tempfile.TemporaryFile() as file:
+            file.write(b"content")
+            file.flush()
+            self.assertEqual(numbered.sendfile(file, 0), 7)
+            self.assertEqual(other.recv(9), b"content")
+            # The number is another socket's, or that of a pipe.
+            numbered.number = near.fileno()
+            for timeout in (None, LONG):
+                numbered.settimeout(timeout)
+                self.assertEqual(numbered.sendfile(file, 3), 4)
+                self.assertEqual((file.tell(), far.recv(9)), (7, b"tent"))
+            reader, writer = os.pipe()
+            self.addCleanup(os.close, reader)
+            self.addCleanup(os.close, writer)
+            numbered.number = writer
+            self.assertEqual(numbered.sendfile(file, 0, 3), 3)
+            self.assertEqual(os.read(reader, 9), b"con")
+            for end in (other, far):
+                self.assertRaises(BlockingIOError, end.recv, 1)
+            # No descriptor at all: it gives up sendfile(2).
+            numbered.number = 1 << 30
+            file.seek(0)
+            self.assertEqual(numbered.sendfile(file), 7)
+            self.assertEqual(other.recv(9), b"content")
+            numbered.number = -1
+            self.assertRaisesRegex(ValueError, "^Invalid file descriptor: -1$", numbered.sendfile, file)
 
     def test_files_with_a_number_that_is_none(self):
         class Claims(io.BytesIO):

@@ -7,7 +7,7 @@
 use super::class::is_replaced;
 use super::{BaseSocket, is_plain, stream};
 use crate::bridge::{Data, args, blocking, errors};
-use crate::net::{Call, FileRange, SourceFile, Timeout};
+use crate::net::{Call, Error, FileRange, Limit, Socket, SourceFile, Timeout};
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyInt, PySlice, PyTypeRef};
@@ -16,6 +16,8 @@ use rustpython_vm::{
     AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyResult, TryFromObject,
     VirtualMachine,
 };
+use std::os::fd::RawFd;
+use std::sync::Arc;
 
 /// Number of bytes that are read from a file at a time for send().
 const READ_BLOCK: usize = 8192;
@@ -156,7 +158,8 @@ pub(super) fn check_params(
     Ok(())
 }
 
-fn check_blocking(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
+/// Returns the socket's timeout. Fails for a socket that does not wait.
+fn check_blocking(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<Timeout> {
     let timeout = if is_replaced(zelf, "gettimeout", vm) {
         let timeout = vm.call_method(zelf.as_object(), "gettimeout", ())?;
         args::timeout(&timeout, vm)?
@@ -166,7 +169,42 @@ fn check_blocking(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
     if timeout == Timeout::NonBlocking {
         return Err(vm.new_value_error("non-blocking sockets are not supported"));
     }
-    Ok(())
+    Ok(timeout)
+}
+
+/// Returns the number that a replaced `fileno` gives, unless that is the socket's own.
+fn replaced_number(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<Option<RawFd>> {
+    if !is_replaced(zelf, "fileno", vm) {
+        return Ok(None);
+    }
+    let number = vm.call_method(zelf.as_object(), "fileno", ())?;
+    let number = args::int(&number, vm)?;
+    Ok((number != zelf.socket.descriptor.number()).then_some(number))
+}
+
+/// Returns a socket on a duplicate of the descriptor with a number, which has to be the
+/// script's or one that the policy allows; or the reason why there is none.
+fn target(
+    zelf: &Py<BaseSocket>,
+    number: RawFd,
+    timeout: Timeout,
+    vm: &VirtualMachine,
+) -> PyResult<Result<Arc<Socket>, PyBaseExceptionRef>> {
+    if number < 0 {
+        return Err(vm.new_value_error(format!("Invalid file descriptor: {number}")));
+    }
+    let runtime = &zelf.state.runtime;
+    let copy = match runtime.control.duplicate(number, &runtime.gate) {
+        Ok(copy) => copy,
+        // As any error of sendfile(2), which CPython calls with the number.
+        Err(Error::Errno(errno)) => return Ok(Err(errors::os_error(errno, vm))),
+        Err(error) => return Err(errors::to_python(error, vm)),
+    };
+    let socket = Arc::new(Socket::new(runtime.control.clone()));
+    match socket.open(copy, zelf.socket.spec(), timeout) {
+        Ok(()) => Ok(Ok(socket)),
+        Err(_) => Err(errors::to_python(Limit::Sockets.into(), vm)),
+    }
 }
 
 /// Returns the file's descriptor and size, or the reason why it has none.
@@ -207,6 +245,7 @@ fn by_system_call(
     vm: &VirtualMachine,
 ) -> PyResult<Outcome> {
     args.check(zelf, vm)?;
+    let number = replaced_number(zelf, vm)?;
     let (file, size) = match descriptor_of(zelf, &args.file, vm)? {
         Ok(found) => found,
         Err(why) => return Ok(Outcome::GaveUp(why)),
@@ -214,14 +253,21 @@ fn by_system_call(
     if size == 0 {
         return Ok(Outcome::Sent(0));
     }
-    check_blocking(zelf, vm)?;
+    let timeout = check_blocking(zelf, vm)?;
     let range = FileRange {
         start: offset(args, vm)?,
         most: args.most(vm),
     };
+    let socket = match number {
+        None => zelf.socket.clone(),
+        Some(number) => match target(zelf, number, timeout, vm)? {
+            Ok(socket) => socket,
+            Err(why) => return Ok(Outcome::GaveUp(why)),
+        },
+    };
     let mut sent = 0;
     let ended = blocking(vm, |context| {
-        let mut call = Call::new(context, &zelf.socket).keeping_mode();
+        let mut call = Call::new(context, &socket).keeping_mode();
         call.send_range(&file, range, &mut sent)
     });
     if sent > 0 {
@@ -330,7 +376,15 @@ fn read_and_send(
 mod tests {
     use crate::SocketModule;
     use crate::object::testing::run_with;
+    #[cfg(feature = "rules")]
+    use crate::policy::Rules;
     use std::time::{Duration, Instant};
+    #[cfg(feature = "rules")]
+    use std::{
+        fs::File,
+        io::{ErrorKind, Read},
+        os::{fd::AsRawFd, unix::net::UnixStream},
+    };
 
     /// Its file makes the socket non-blocking, so that sends are tried again and again.
     #[test]
@@ -349,5 +403,41 @@ class File:
 raises(KeyboardInterrupt, None, a._sendfile_use_send, File())
 ",
         );
+    }
+
+    /// A script may send to the number of another of its sockets, and not to one of the host's.
+    #[cfg(feature = "rules")]
+    #[test]
+    fn a_replaced_number_is_the_scripts_own() {
+        let file = File::open(std::env::current_exe().unwrap()).unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        let (file, host) = (file.as_raw_fd(), ours.as_raw_fd());
+        let rules = Rules::deny_all()
+            .allow(&format!("descriptor:{file}"))
+            .unwrap();
+        run_with(
+            SocketModule::new().policy(rules),
+            &format!(
+                "
+class File:
+    def fileno(self): return {file}
+    def seek(self, position): pass
+class Socket(socket.socket):
+    def fileno(self): return self.number
+pairs = [socket.socketpair() for _ in range(2)]
+s = Socket(fileno=pairs[0][0].detach())
+s.number = pairs[1][0].fileno()
+assert s.sendfile(File(), 0, 5) == 5
+assert pairs[1][1].recv(9) == b'\\x7fELF\\x02', pairs
+s.number = {host}
+raises(PermissionError, '[Errno 13] descriptor {host} is not allowed by any rule', s.sendfile, File(), 0, 5)
+pairs[0][1].setblocking(False)
+raises(BlockingIOError, None, pairs[0][1].recv, 9)
+"
+            ),
+        );
+        let nothing = (&theirs).read(&mut [0]).unwrap_err();
+        assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
     }
 }
