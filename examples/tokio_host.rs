@@ -68,6 +68,13 @@ async fn serve() -> io::Result<()> {
         let result = script.await.expect("the script ends");
         result.unwrap_or_else(|traceback| eprintln!("{traceback}"));
     }
+    // Frees its memory, which dropping it would not. Before that, the VM flushes sys.stdout,
+    // and without a standard library says on stderr that it cannot.
+    drop(handler);
+    interpreter
+        .enter(|vm| vm.sys_module.set_attr("stdout", vm.ctx.none(), vm))
+        .expect("a module takes attributes");
+    interpreter.finalize(None);
     Ok(())
 }
 

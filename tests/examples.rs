@@ -124,6 +124,18 @@ fn all_do_what_they_say() {
     }
 }
 
+/// An interpreter that is only dropped leaves a megabyte. The smallest ends with its process,
+/// and the sandbox says why it does not finalize.
+#[test]
+fn all_finalize_their_interpreters() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    for name in names() {
+        let source = fs::read_to_string(folder.join(&name).with_extension("rs")).unwrap();
+        let is_said = source.contains("finalize");
+        assert!(is_said || name == "smallest", "{name}");
+    }
+}
+
 /// README gives the number.
 #[test]
 fn the_smallest_is_small() {

@@ -476,6 +476,45 @@ a.close()
     assert_eq!(count_of("task"), threads);
 }
 
+/// Returns the memory of this process, in bytes.
+fn resident() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes: Option<u64> =
+        line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+    kibibytes.unwrap() * 1024
+}
+
+/// The examples end their interpreters so. One that is dropped leaves more than a megabyte.
+#[test]
+fn a_finalized_interpreter_leaves_no_memory() {
+    if !is_alone("a_finalized_interpreter_leaves_no_memory") {
+        return;
+    }
+    let script = "
+import socket
+a, b = socket.socketpair()
+with a.makefile('rwb') as file: file.write(b'x')
+assert b.recv(1) == b'x' and socket.AF_INET.name == 'AF_INET'
+";
+    let round = || {
+        let lean = Lean::new(SocketModule::new().policy(Rules::loopback_only()));
+        lean.run(script);
+        let none = lean
+            .interpreter
+            .enter(|vm| vm.sys_module.set_attr("stdout", vm.ctx.none(), vm));
+        assert!(none.is_ok());
+        lean.interpreter.finalize(None);
+    };
+    const ROUNDS: u64 = 50;
+    (0..10).for_each(|_| round());
+    let before = resident();
+    (0..ROUNDS).for_each(|_| round());
+    let grown = resident().saturating_sub(before) / ROUNDS;
+    println!("{grown} bytes a round");
+    assert!(grown < 400_000, "{grown} bytes for each interpreter");
+}
+
 /// The classes of exceptions are the process's, so that no script can leave anything there.
 #[test]
 fn exception_classes_cannot_be_changed() {
