@@ -207,6 +207,27 @@ assert a.recv(1) == b'x'
     );
 }
 
+/// The rows of README's table that say no.
+#[test]
+fn what_waits_for_no_socket_goes_on() {
+    let lean = Lean::new(SocketModule::new());
+    lean.handle.set_deadline(Some(Instant::now()));
+    lean.handle.interrupt();
+    lean.run(
+        "
+import socket, time
+a, b = socket.socketpair()
+begin = time.monotonic()
+time.sleep(0.05)
+assert time.monotonic() - begin >= 0.05
+while time.monotonic() - begin < 0.1: pass
+try: a.recv(1)
+except KeyboardInterrupt: pass
+else: assert False
+",
+    );
+}
+
 #[test]
 fn a_deadline_ends_calls_by_itself() {
     let _alone = alone();

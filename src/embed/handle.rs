@@ -10,10 +10,11 @@ use std::time::Instant;
 
 /// Controls the sockets of one interpreter, from any thread of the host.
 ///
-/// No method here stops a script that makes no socket call. To stop such a script too,
-/// send a function through the VM's signal channel; the main thread runs it between two
-/// instructions. Repeat that until the script has ended, because another interpreter of
-/// the process can take the wake-up:
+/// The methods end calls on sockets and name look-ups. They do not end waits in `select`,
+/// `poll`, `epoll`, `time.sleep` or for a lock, nor a loop without waiting calls. To stop
+/// such a loop too, send a function through the VM's signal channel; the main thread runs
+/// it between two instructions. Repeat that until the script has ended, because another
+/// interpreter of the process can take the wake-up:
 ///
 /// ```
 /// use rustpython_vm::Interpreter;
