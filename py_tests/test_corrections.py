@@ -2,7 +2,7 @@
 
 Each has a test that fails without the correction; the corrections are in interpreter/build.rs and
 src/vm/ssl/corrections.rs. The tests of `Faults` fail once RustPython no longer has the fault of build.rs: then the
-correction can be deleted.
+correction can be deleted. A test in interpreter/tests/tls.rs says the same of those of TLS.
 """
 
 import base64

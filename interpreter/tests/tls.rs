@@ -250,6 +250,37 @@ a.close(); b.close()
     );
 }
 
+/// Fails once RustPython is right: then the correction in `src/vm/ssl/corrections.rs` can be deleted.
+#[test]
+fn what_is_corrected_is_wrong_without_the_module() {
+    let script = "
+import pathlib
+from tls_support import certificate
+path = pathlib.Path(certificate('server'))
+raises(TypeError, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain, path)
+raises(TypeError, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations, path)
+def failed(server):
+    a, b = socket.socketpair()
+    raised = []
+    def serve():
+        raised.append(raises(Exception, lambda: server.wrap_socket(b, server_side=True)))
+        b.close()
+    thread = threading.Thread(target=serve)
+    thread.start()
+    error = raises(ssl.SSLError, lambda: client_context().wrap_socket(a, server_hostname='localhost'))
+    a.close()
+    thread.join()
+    return error, *raised
+error, _ = failed(server_context('stranger'))
+assert type(error) is ssl.SSLCertVerificationError and error.errno is None, error
+server = server_context()
+server.verify_mode = ssl.CERT_REQUIRED
+_, error = failed(server)
+assert type(error) is ValueError and 'no root trust anchors' in str(error), error
+";
+    assert_eq!(run(interpreter(None), script, || {}), Ok(()));
+}
+
 /// The class that RustPython's module has is one of the whole process.
 #[test]
 fn an_interpreter_without_the_module_keeps_its_own_tls() {

@@ -1,6 +1,7 @@
 //! Corrections around the TLS library of RustPython 0.6, where it differs from
 //! CPython's. `py_tests/test_corrections.py` has a test for each (`Certificates`),
-//! which fails without the correction.
+//! which fails without the correction; `what_is_corrected_is_wrong_without_the_module`
+//! in `interpreter/tests/tls.rs` fails once the library is right.
 
 use crate::bridge::args;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyBytes, PyStr};
