@@ -285,6 +285,20 @@ class Alg(FamilyTest):
         self.assertRefuses(made, TypeError, ("hash",), ("a", "b", 1, 2, 3), 5, None, ["a", "b"],
                            ("a", 5), ("a", "b", "c"))
 
+    def test_accept_asks_for_no_address(self):
+        """The kernel's AF_ALG refuses to accept with room for one; here it would be the client's."""
+        listener = self.listener()
+        client = self.make()
+        client.connect(listener.getsockname())
+        made = socket.socket(socket.AF_ALG, socket.SOCK_SEQPACKET, 0, listener.detach())
+        self.addCleanup(made.close)
+        operation, address = made.accept()
+        self.addCleanup(operation.close)
+        self.assertIs(address, None)
+        self.assertEqual((operation.family, operation.type), (socket.AF_ALG, socket.SOCK_SEQPACKET))
+        client.sendall(b"x")
+        self.assertEqual(operation.recv(1), b"x")
+
     def test_sendmsg_afalg_is_for_alg(self):
         with self.assertRaisesRegex(OSError, "algset is only supported for AF_ALG"):
             self.make().sendmsg_afalg([b"x"], op=socket.ALG_OP_ENCRYPT)

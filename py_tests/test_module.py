@@ -4,6 +4,7 @@ import importlib.util
 import inspect
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 import textwrap
@@ -209,6 +210,14 @@ class Copies(SocketTest):
         del sys.modules["socket"]
         self.check(socket)
 
+    def test_names_that_come_later(self):
+        for other in "None", "3", "type(sys)('socket')":
+            with self.subTest(other):
+                python(f"import socket, sys\nsys.modules['socket'] = {other}\n"
+                       "assert socket.AF_INET.name == 'AF_INET' and socket.SocketIO and socket.selectors\n"
+                       "a, b = socket.socketpair()\nassert type(a) is socket.socket\n"
+                       "a.makefile('rb').close()\na.close()\nb.close()")
+
     def test_a_second_copy(self):
         del sys.modules["socket"]
         second = importlib.import_module("socket")
@@ -291,6 +300,18 @@ class BuiltIn(unittest.TestCase):
         import pydoc
         text = pydoc.plain(pydoc.render_doc(socket))
         self.assertIn("fromfd(fd, family, type, proto=0)", text)
+        shown = subprocess.run([sys.executable, "-m", "pydoc", "socket"], stdout=subprocess.PIPE,
+                               check=True, timeout=120).stdout
+        self.assertIn(b"fromfd(fd, family, type, proto=0)", shown)
+
+    def test_trace(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = os.path.join(folder, "program.py")
+            with open(program, "w") as file:
+                file.write("import socket\na, b = socket.socketpair()\na.close()\nb.close()\n")
+            shown = subprocess.run([sys.executable, "-m", "trace", "--trace", program],
+                                   stdout=subprocess.PIPE, check=True, timeout=120).stdout
+        self.assertRegex(shown, rb"program\.py\(2\): +a, b = socket\.socketpair\(\)")
 
 
 class Imported(unittest.TestCase):

@@ -238,6 +238,8 @@ fn help_explains_the_options() {
     let help = run(&["--help"]);
     for text in [
         "--allow-net[=RULE,...]",
+        "--allow-net=loopback",
+        "--allow-net=local",
         "--deny-net[=RULE,...]",
         "--no-net",
         "--net-audit FILE",

@@ -354,6 +354,23 @@ assert socket.AF_INET == 2 and not hasattr(socket, 'AF_UNIX')
     }
 
     #[test]
+    fn a_module_that_the_vm_lacks_is_no_name() {
+        run("import socket
+for name in 'selectors', 'os', 'array', 'IntEnum':
+    assert not hasattr(socket, name) and name not in dir(socket), name
+    try:
+        exec('from socket import ' + name)
+    except ImportError:
+        pass
+    else:
+        assert False, name
+from socket import _blocking_errnos, _socket, errno, sys
+assert errno.EAGAIN in _blocking_errnos and sys.modules['_socket'] is _socket
+assert not hasattr(socket, 'selectors')
+");
+    }
+
+    #[test]
     fn nothing_that_a_script_removes_is_needed() {
         run("import socket
 for name in '__dict__', '__class__':
