@@ -534,6 +534,139 @@ fn run_interpreters() {
     });
 }
 
+/// Threads of a script that meet in the middle of a call, while the host's hook holds it up.
+#[cfg(feature = "threading")]
+mod meetings {
+    use super::*;
+    use rustpython_socket::Event;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixDatagram;
+    use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
+
+    /// First lines of the scripts: `at_once` makes a call while another one is held up.
+    const PRELUDE: &str = "
+import socket, _thread
+left = []
+def at_once(call):
+    left.append(call)
+    def run():
+        while not is_held(): pass
+        try: call()
+        finally:
+            go_on()
+            left.clear()
+    _thread.start_new_thread(run, ())
+    hold()
+def wait():
+    while left: socket.getdefaulttimeout()
+def is_refused(call):
+    try: call()
+    except PermissionError: return True
+    return False
+";
+
+    /// Time for which a call is held up where the other one waits for it.
+    const LONGEST: Duration = Duration::from_millis(500);
+
+    /// A call that the hook holds up, and the threads that wait for it.
+    #[derive(Default)]
+    struct Meeting {
+        /// The next event is the one.
+        expected: AtomicBool,
+        held: AtomicBool,
+        over: AtomicBool,
+    }
+
+    impl Meeting {
+        /// Holds the call up until the other thread has got on, or waits for this one.
+        fn hold(&self) {
+            if !self.expected.swap(false, Ordering::SeqCst) {
+                return;
+            }
+            self.held.store(true, Ordering::SeqCst);
+            let start = Instant::now();
+            while !self.over.load(Ordering::SeqCst) && start.elapsed() < LONGEST {
+                thread::yield_now();
+            }
+        }
+    }
+
+    /// Runs a script under `deny_all` and a rule. Calls are held up at the `chosen` event.
+    fn meet(chosen: fn(&Event<'_>) -> bool, script: &str) {
+        let meeting = Arc::new(Meeting::default());
+        let hook = meeting.clone();
+        let rules = Rules::deny_all().allow("bind=127.0.0.5").unwrap();
+        let module = SocketModule::new().policy(rules).on_event(move |event| {
+            if chosen(event) {
+                hook.hold();
+            }
+        });
+        let of_host = Mutex::new(Vec::new());
+        let lean = Lean::new(module);
+        lean.try_run(&format!("{PRELUDE}{script}"), |vm, scope| {
+            let [hold, is_held, go_on] = [0; 3].map(|_| meeting.clone());
+            let functions = [
+                vm.new_function("hold", move || hold.expected.store(true, Ordering::SeqCst)),
+                vm.new_function("is_held", move || is_held.held.load(Ordering::SeqCst)),
+                vm.new_function("go_on", move || go_on.over.store(true, Ordering::SeqCst)),
+                vm.new_function("host_opens", move || {
+                    let opened = UnixDatagram::unbound().unwrap();
+                    let number = opened.as_raw_fd();
+                    of_host.lock().unwrap().push(opened);
+                    number
+                }),
+            ];
+            let names = ["hold", "is_held", "go_on", "host_opens"];
+            for (name, function) in names.into_iter().zip(functions) {
+                scope.globals.set_item(name, function.into(), vm).unwrap();
+            }
+        })
+        .unwrap();
+        assert!(meeting.held.load(Ordering::SeqCst));
+    }
+
+    /// A number that is on the list of sockets, and in none of them, would be the script's.
+    #[test]
+    fn an_object_that_is_opened_while_it_closes_lists_no_other_number() {
+        meet(
+            |event| matches!(event, Event::Closed { .. }),
+            "
+s = socket.socket()
+at_once(s.__init__)
+s.close()
+wait()
+for n in [host_opens() for _ in range(20)]:
+    for call in (
+        lambda: socket.dup(n), lambda: socket.socket(fileno=n), lambda: socket.fromfd(n, 1, 1),
+        lambda: socket.close(n), lambda: socket.send_fds(socket.socketpair()[0], [b'x'], [n]),
+    ):
+        assert is_refused(call), (n, s)
+",
+        );
+    }
+
+    /// The mark of a descriptor that is bound to a permitted address is not the object's.
+    #[test]
+    fn an_object_that_is_opened_again_has_no_mark_of_another_descriptor() {
+        meet(
+            |event| matches!(event, Event::Opened { .. }),
+            "
+b = socket.socket(); b.bind(('127.0.0.5', 0)); n = b.detach()
+s = socket.socket(); s.close()
+def again():
+    s.close()
+    s.__init__()
+at_once(again)
+s.__init__(fileno=n)
+wait()
+assert s.getsockname() == ('0.0.0.0', 0), s
+assert is_refused(s.listen), s
+",
+        );
+    }
+}
+
 /// A host may register two modules for one interpreter; the later one counts.
 #[test]
 fn the_later_of_two_modules_counts() {

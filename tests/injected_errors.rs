@@ -17,7 +17,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
-use support::{Lean, can_trace, count_of, file_of, injected, rounds, run_on, set_int, wait_until};
+use support::{
+    LONG, Lean, can_trace, count_of, file_of, injected, output_within, rounds, run_on, set_int,
+    wait_until,
+};
 
 /// Says in a child process which errno is injected.
 const INJECTED: &str = "RUSTPYTHON_SOCKET_TEST_INJECTED";
@@ -348,6 +351,49 @@ fn an_error_at_any_system_call_of_a_wait() {
 fn an_error_at_any_system_call_of_a_transfer() {
     let name = "an_error_at_any_system_call_of_a_transfer";
     with_injected(name, TRANSFERS, calls_that_move);
+}
+
+/// A look-up for which there can be no thread fails; the script's thread must not wait in it.
+#[test]
+fn a_look_up_without_a_thread_ends_within_its_deadline() {
+    let name = "a_look_up_without_a_thread_ends_within_its_deadline";
+    if std::env::var_os(INJECTED).is_some() {
+        struct Never;
+        impl Resolver for Never {
+            fn addresses(&self, _: &str) -> Result<Vec<IpAddr>, ResolveError> {
+                thread::sleep(Duration::from_secs(3600));
+                Err(ResolveError::Failed)
+            }
+        }
+        assert!(thread::Builder::new().spawn(|| {}).is_err());
+        return Lean::new(SocketModule::new().resolver(Never)).run(
+            "
+import socket
+for call in (
+    lambda: socket.getaddrinfo('slow.test', 80), lambda: socket.create_connection(('slow.test', 80), 2),
+):
+    try: call()
+    except socket.gaierror as e: assert e.errno == socket.EAI_AGAIN, e
+    else: assert False
+",
+        );
+    }
+    if !can_trace("look-ups without threads") {
+        return;
+    }
+    let mut command = Command::new("strace");
+    command
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=clone,clone3"])
+        .args(["-e", "inject=clone,clone3:error=EAGAIN"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--test-threads=1", "--exact", name, "--nocapture"])
+        .env(INJECTED, libc::EAGAIN.to_string());
+    let output = output_within(&mut command, LONG);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{output:?}"
+    );
 }
 
 /// Runs the test `name` in processes of its own, where each of `calls` fails now and then

@@ -289,6 +289,11 @@ for name in ('_interpreters', '_interpchannels', '_interpqueues', '_testinternal
     /// A subinterpreter whose root is gone is held to what the root was held to.
     #[test]
     fn a_subinterpreter_that_outlives_its_root() {
+        outlives_its_root(drop);
+        outlives_its_root(|parent| parent.handle.stop());
+    }
+
+    fn outlives_its_root(end: fn(Lean)) {
         let port = server();
         let parent = Lean::new(SocketModule::new().policy(Rules::deny_all()));
         let (used, unused) = (
@@ -297,7 +302,7 @@ for name in ('_interpreters', '_interpchannels', '_interpqueues', '_testinternal
         );
         used.enter(|vm| run_in(vm, "import socket; socket.socket().close()", |_, _| {}))
             .unwrap();
-        drop(parent);
+        end(parent);
         let refused = "
 import socket
 for call in (lambda: socket.create_connection(('127.0.0.1', PORT)), lambda: socket.dup(1)):

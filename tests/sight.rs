@@ -3,7 +3,7 @@
 mod support;
 
 use rustpython_socket::{
-    Event, Operation, ResolveError, Resolver, Rules, SockAddr, SocketId, SocketModule,
+    AuditOnly, Event, Operation, ResolveError, Resolver, Rules, SockAddr, SocketId, SocketModule,
 };
 use std::collections::HashMap;
 use std::net::{IpAddr, TcpListener};
@@ -405,6 +405,84 @@ socket.getnameinfo(('127.0.0.9', 80), 0)
         "127.0.0.9 is Ok(\"127.0.0.9\")",
     ];
     assert_eq!(events(module, script)[..expected.len()], expected);
+}
+
+/// Names below `localhost`, and the addresses of loopback, are asked of no name server.
+#[test]
+fn what_is_of_this_machine_is_answered_here() {
+    let module = SocketModule::new().policy(Rules::loopback_only());
+    let expected = [
+        "secret.localhost is Ok([127.0.0.1, ::1])",
+        "a.b.LocalHost is Ok([127.0.0.1, ::1])",
+        "secret.localhost is Ok([127.0.0.1])",
+        "127.9.8.7 is Ok(\"localhost\")",
+        "127.9.8.7 is Ok(\"localhost\")",
+        "127.9.8.7 is Ok(\"localhost\")",
+        "::1 is Ok(\"localhost\")",
+    ];
+    let script = "
+import socket
+def found(host): return [a[4][0] for a in socket.getaddrinfo(host, 80, type=1)]
+assert found('secret.localhost') == found(b'a.b.LocalHost') == ['127.0.0.1', '::1']
+assert socket.gethostbyname('secret.localhost') == '127.0.0.1'
+assert socket.gethostbyaddr('127.9.8.7')[0] == 'localhost'
+assert socket.getnameinfo(('127.9.8.7', 80), socket.NI_NUMERICSERV)[0] == 'localhost'
+assert socket.getfqdn('127.9.8.7') == 'localhost'
+assert socket.gethostbyaddr('::1')[0] == 'localhost'
+";
+    assert_eq!(events(module, script), expected);
+    // No resolver of the host's either.
+    let asked = look_up(
+        "
+assert socket.getaddrinfo('secret.localhost', 80)[0][4] == ('127.0.0.1', 80)
+assert socket.gethostbyname_ex('secret.localhost')[2] == ['127.0.0.1']
+",
+    );
+    assert_eq!(asked, [""; 0]);
+}
+
+/// A refusal quotes a part of a long name, wherever it is told.
+#[test]
+fn long_names_are_cut_wherever_they_are_told() {
+    let script = "
+import socket
+name = b'x' * 5_000_000
+for call in (
+    lambda: socket.getaddrinfo(name, 80), lambda: socket.gethostbyname(name), lambda: socket.gethostbyname_ex(name),
+    lambda: socket.gethostbyaddr(name), lambda: socket.socket().connect((name, 80)),
+    lambda: socket.socket(2, 2).sendto(b'x', (name, 80)), lambda: socket.socket().bind((name, 80)),
+    lambda: socket.create_connection((name, 80)),
+):
+    try: call()
+    except PermissionError as e: assert len(str(e)) < 1000 and 'xxx...' in str(e), len(str(e))
+    except OSError: assert not IS_HELD
+    else: assert False
+";
+    let lengths = Arc::new(Mutex::new(Vec::new()));
+    let (of_event, of_report) = (lengths.clone(), lengths.clone());
+    let held = SocketModule::new()
+        .policy(Rules::deny_all())
+        .on_event(move |event| {
+            if let Event::Refused { target, denied, .. } = event {
+                let told = [target.to_string(), denied.to_string()];
+                of_event.lock().unwrap().extend(told.map(|text| text.len()));
+            }
+        });
+    let audited = AuditOnly::new(Rules::deny_all(), move |_, target, denied| {
+        let told = [target.to_string(), denied.to_string()];
+        of_report
+            .lock()
+            .unwrap()
+            .extend(told.map(|text| text.len()));
+    });
+    for (module, is_held) in [(held, 1), (SocketModule::new().policy(audited), 0)] {
+        let lean = Lean::new(module.resolver(Table(Arc::default())));
+        lean.try_run(script, |vm, scope| set_int(vm, scope, "IS_HELD", is_held))
+            .unwrap();
+        let lengths = std::mem::take(&mut *lengths.lock().unwrap());
+        assert!(lengths.len() >= 16, "{lengths:?}");
+        assert!(lengths.iter().all(|length| *length < 1000), "{lengths:?}");
+    }
 }
 
 #[test]

@@ -123,6 +123,29 @@ else: assert False"
             .end(Quiet),
         );
     }
+    for (property, value) in [("family", 2), ("type", 1), ("proto", 0)] {
+        rows.push(Row::alone(
+            format!("dup of a subclass whose {property} raises"),
+            &format!(
+                "
+class S(socket.socket):
+    armed = False
+    @property
+    def {property}(self):
+        if S.armed: raise RuntimeError
+        return {value}
+s = S(); t = tcp(); n = t.fileno(); t.close(); S.armed = True
+try: s.dup()
+except RuntimeError: pass
+else: assert False
+assert host_takes(n)
+for call in (lambda: socket.socket(fileno=n), lambda: socket.fromfd(n, 1, 1), lambda: socket.close(n)):
+    check_refused(call)
+assert host_has(n)
+socket.dup(n)"
+            ),
+        ));
+    }
     rows.extend([
         Row::new("SCM_RIGHTS received", "
 a, b = socket.socketpair(); socket.send_fds(a, [b'x'], [tcp().detach()]); b.recvmsg(1, 64)", "
@@ -173,20 +196,8 @@ try: S().dup()
 except RuntimeError: pass
 assert host_has(got[0])
 socket.dup(got[0])"),
-        // What is asked of a subclass before it gets the number runs code as well.
-        Row::alone("dup of a subclass whose property raises", "
-class S(socket.socket):
-    armed = False
-    @property
-    def family(self):
-        if S.armed: raise RuntimeError
-        return 2
-s = S(); t = tcp(); n = t.fileno(); t.close(); S.armed = True
-try: s.dup()
-except RuntimeError: pass
-else: assert False
-assert host_takes(n)
-socket.dup(n)"),
+        // What is asked of a subclass before it gets the number runs code as well; so does a
+        // thread that this code starts.
         Row::alone("a property that takes the number of the duplicate", "
 class S(socket.socket):
     armed = False
@@ -196,6 +207,34 @@ class S(socket.socket):
         return 1
 s = S(); t = tcp(); n = t.fileno(); t.close(); S.armed = True
 s.dup()"),
+        Row::alone("a property whose thread takes the number of the duplicate", "
+try: import _thread
+except ImportError: _thread = None
+caught, taken = [], []
+def take():
+    try: taken.append(socket.socket(fileno=n))
+    except BaseException as e: caught.append(e)
+def take_in_a_thread():
+    done = _thread.allocate_lock(); done.acquire()
+    def run():
+        take()
+        done.release()
+    _thread.start_new_thread(run, ())
+    done.acquire()
+class S(socket.socket):
+    armed = False
+    @property
+    def proto(self):
+        if S.armed:
+            take_in_a_thread() if _thread else take()
+            raise RuntimeError
+        return 0
+s = S(); t = tcp(); n = t.fileno(); t.close(); S.armed = True
+try: s.dup()
+except RuntimeError: pass
+else: assert False
+assert not taken and host_takes(n)
+raise caught[0]"),
         Row::alone("dup of a subclass that keeps the number for later", "
 got = []
 class S(socket.socket):

@@ -117,6 +117,7 @@ s = tcp(); s.__init__(socket.AF_INET6); s.close()",
         ("unix", "SO_PASSPIDFD", 1, 76),
         ("udp", "MCAST_JOIN_GROUP", 0, 42),
         ("udp6", "IPV6_ADD_MEMBERSHIP", 41, 20),
+        ("udp6", "IPV6_JOIN_ANYCAST", 41, 27),
         ("udp6", "IPV6_2292PKTINFO", 41, 2),
         ("tcp", "TCP_MD5SIG", 6, 14),
         ("tcp", "what no kernel has yet", 1, 2000),
@@ -223,40 +224,46 @@ s = tcp(); s.__init__(socket.AF_INET6); s.close()",
         rows.push(row.allow(&["option:*", "descriptor:*"]));
     }
     // A rule for the address of the group, and the port of the socket.
-    for (name, level, option, value) in [
-        (
-            "IP_ADD_MEMBERSHIP",
-            0,
-            35,
-            "bytes([239, 1, 2, 3, 127, 0, 0, 1])",
-        ),
-        (
-            "IP_ADD_SOURCE_MEMBERSHIP",
-            0,
-            39,
-            "bytes([239, 1, 2, 3, 127, 0, 0, 1, 127, 0, 0, 2])",
-        ),
-        (
-            "IP_DROP_MEMBERSHIP",
-            0,
-            36,
-            "bytes([239, 1, 2, 3, 127, 0, 0, 1])",
-        ),
-        (
-            "MCAST_JOIN_GROUP",
-            0,
-            42,
-            "bytes(8) + bytes([2, 0, 0, 0, 239, 1, 2, 3]) + bytes(120)",
-        ),
+    const GROUP: &str = "bytes([239, 1, 2, 3])";
+    const REQUEST: &str = "bytes(8) + bytes([2, 0, 0, 0, 239, 1, 2, 3]) + bytes(120)";
+    for (name, option, group, more) in [
+        ("IP_ADD_MEMBERSHIP", 35, GROUP, 4),
+        ("IP_DROP_MEMBERSHIP", 36, GROUP, 4),
+        ("IP_UNBLOCK_SOURCE", 37, GROUP, 8),
+        ("IP_BLOCK_SOURCE", 38, GROUP, 8),
+        ("IP_ADD_SOURCE_MEMBERSHIP", 39, GROUP, 8),
+        ("IP_DROP_SOURCE_MEMBERSHIP", 40, GROUP, 8),
+        ("IP_MSFILTER", 41, GROUP, 12),
+        ("MCAST_JOIN_GROUP", 42, REQUEST, 0),
+        ("MCAST_BLOCK_SOURCE", 43, REQUEST, 128),
+        ("MCAST_UNBLOCK_SOURCE", 44, REQUEST, 128),
+        ("MCAST_LEAVE_GROUP", 45, REQUEST, 0),
+        ("MCAST_JOIN_SOURCE_GROUP", 46, REQUEST, 128),
+        ("MCAST_LEAVE_SOURCE_GROUP", 47, REQUEST, 128),
+        ("MCAST_MSFILTER", 48, REQUEST, 8),
     ] {
-        let call = format!("s = udp(); s.setsockopt({level}, {option}, {value}); s.close()");
+        let call =
+            format!("s = udp(); s.setsockopt(0, {option}, {group} + bytes({more})); s.close()");
         let row = Row::new(format!("{name} of a group"), &call, &call).deny_only();
         rows.push(row.allow(&["bind=239.1.2.0/24"]));
     }
-    let call = "
-s = udp6(); s.setsockopt(41, 20, socket.inet_pton(socket.AF_INET6, 'ff02::9:1') + bytes(4)); s.close()";
-    let row = Row::both("IPV6_ADD_MEMBERSHIP of a group", call).deny_only();
-    rows.push(row.allow(&["bind=ff02::9:1"]));
+    for (name, option, value) in [
+        ("IPV6_ADD_MEMBERSHIP", 20, "GROUP + bytes(4)"),
+        ("IPV6_DROP_MEMBERSHIP", 21, "GROUP + bytes(4)"),
+        (
+            "MCAST_JOIN_GROUP over IPv6",
+            42,
+            "bytes(8) + bytes([10] + [0] * 7) + GROUP + bytes(104)",
+        ),
+    ] {
+        let call = format!(
+            "
+GROUP = socket.inet_pton(socket.AF_INET6, 'ff02::9:1')
+s = udp6(); s.setsockopt(41, {option}, {value}); s.close()"
+        );
+        let row = Row::new(format!("{name} of a group"), &call, &call).deny_only();
+        rows.push(row.allow(&["bind=ff02::9:1"]));
+    }
     // Under allow_all() with addresses denied, what could go around those rules.
     for (name, call, allow) in [
         (
@@ -268,6 +275,16 @@ s = udp6(); s.setsockopt(41, 20, socket.inet_pton(socket.AF_INET6, 'ff02::9:1') 
             "IP_OPTIONS beside denied addresses",
             "s = tcp(); s.setsockopt(0, 4, b''); s.close()",
             &["option:IP_OPTIONS"][..],
+        ),
+        (
+            "IP_RETOPTS beside denied addresses",
+            "s = udp(); s.sendmsg([b'x'], [(0, 7, b'\\x44\\x04\\x05\\x00')], 0, (LO, ALLOWED_U)); s.close()",
+            &["option:IP_OPTIONS"][..],
+        ),
+        (
+            "IPV6_RTHDR beside denied addresses",
+            "s = udp6(); s.setsockopt(41, 57, bytes(8)); s.close()",
+            &["option:IPV6_RTHDR"][..],
         ),
     ] {
         rows.push(Row::both(name, call).allow(allow));
