@@ -3,7 +3,8 @@
 mod support;
 
 use rustpython_socket::{
-    Denied, Handle, Operation, Policy, ResolveError, Resolver, Rules, SocketModule, Target, handoff,
+    Denied, Event, Handle, Operation, Policy, ResolveError, Resolver, Rules, SocketModule, Target,
+    handoff,
 };
 use rustpython_vm::{AsObject, Interpreter};
 use std::cell::RefCell;
@@ -534,11 +535,50 @@ fn run_interpreters() {
     });
 }
 
+/// A hook that runs a script in the middle of a close: the object gets another descriptor only
+/// when that is over.
+#[test]
+fn a_socket_that_closes_is_not_opened_by_its_own_thread() {
+    in_time(open_a_socket_that_closes);
+}
+
+fn open_a_socket_that_closes() {
+    for call in ["close", "detach"] {
+        let module = SocketModule::new().on_event(|event| {
+            if matches!(event, Event::Closed { .. })
+                && let Some(lean) = RUNNING.take()
+            {
+                lean.run(
+                    "
+import socket
+try: socket.kept.__init__()
+except OSError as e: assert e.errno == 16, e
+else: assert False
+socket.is_tried = True
+",
+                );
+            }
+        });
+        let lean = Rc::new(Lean::new(module));
+        lean.run("import socket; socket.kept = socket.socket()");
+        RUNNING.set(Some(lean.clone()));
+        lean.run(&format!("import socket; socket.kept.{call}()"));
+        lean.run(
+            "
+import socket
+assert socket.is_tried and socket.kept.fileno() == -1
+socket.kept.__init__()
+assert socket.kept.fileno() >= 0 and socket.kept.getsockname() == ('0.0.0.0', 0)
+",
+        );
+        assert_eq!(lean.handle.counters().open, 1);
+    }
+}
+
 /// Threads of a script that meet in the middle of a call, while the host's hook holds it up.
 #[cfg(feature = "threading")]
 mod meetings {
     use super::*;
-    use rustpython_socket::Event;
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixDatagram;
     use std::sync::atomic::AtomicBool;

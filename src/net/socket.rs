@@ -264,6 +264,12 @@ impl Socket {
         }
     }
 
+    /// Returns true if a call still uses a descriptor that was closed or moved out, and this
+    /// thread is in a call, too: the two may be one.
+    pub(crate) fn may_wait_for_this_thread(&self) -> bool {
+        self.descriptor.is_given_up() && descriptor::is_held_by_this_thread()
+    }
+
     pub(crate) fn timeout(&self) -> Timeout {
         Timeout::from_nanos(self.timeout.load(Ordering::Relaxed))
     }

@@ -7,10 +7,11 @@ use crate::bridge::errors::OrRaise;
 use crate::bridge::{audit, call};
 #[cfg(feature = "ssl")]
 use crate::net::SendQueue;
-use crate::net::{Limit, Moving, NotOpened, Socket, SocketSpec, Timeout};
+use crate::net::{Error, Limit, Moving, NotOpened, Socket, SocketSpec, Timeout};
 use crate::policy::{Operation, Target};
 use crate::state::{self, Runtime, State};
 use crate::vm::method::methods;
+use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyType};
 use rustpython_vm::common::wtf8::Wtf8Buf;
@@ -201,22 +202,26 @@ fn open(
 }
 
 /// Puts a descriptor into an object, and closes another one that it may have. Fails
-/// once the host has stopped the interpreter.
+/// once the host has stopped the interpreter. EBUSY if the host's hook runs this in the
+/// middle of a call on the object, which ends only after the hook.
 pub(super) fn install(
     zelf: &Py<BaseSocket>,
     mut moving: Moving,
     spec: SocketSpec,
     timeout: Timeout,
     vm: &VirtualMachine,
-) -> Result<(), Limit> {
+) -> Result<(), Error> {
     loop {
         match zelf.socket.open(moving, spec, timeout) {
             Ok(()) => break,
-            Err(NotOpened::Stopped) => return Err(Limit::Sockets),
+            Err(NotOpened::Stopped) => return Err(Limit::Sockets.into()),
             Err(NotOpened::Busy(back)) => {
                 // The socket is open already, or calls that close() woke still use its
                 // descriptor.
                 let _ = vm.allow_threads(|| zelf.socket.close());
+                if zelf.socket.may_wait_for_this_thread() {
+                    return Err(Errno::EBUSY.into());
+                }
                 moving = back;
             }
         }
