@@ -2,8 +2,10 @@
 
 mod support;
 
+use nix::libc;
 use rustpython_socket::{Rules, SocketModule};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use support::{Lean, count_of, is_alone};
 
@@ -371,6 +373,52 @@ for _ in range(3):
         round(end);
         assert_eq!(count_of("fd"), before);
     }
+}
+
+/// A thread of the host's looks at the sockets at each fork(2): the child, which does not have
+/// the thread, must not wait for it.
+#[test]
+fn a_child_does_not_wait_for_a_thread_of_its_parent() {
+    if !is_alone("a_child_does_not_wait_for_a_thread_of_its_parent") {
+        return;
+    }
+    let lean = Lean::new(SocketModule::new().policy(Rules::loopback_only()));
+    // Many, so that a look at all of them takes most of the time.
+    lean.run("import socket; socket.kept = [socket.socket() for _ in range(500)]");
+    let script = "
+import socket
+a, b = socket.socketpair()
+a.send(b'x')
+assert b.recv(1) == b'x'
+socket.kept.pop().close()
+socket.close(socket.kept.pop().detach())
+";
+    let (handle, is_over) = (lean.handle.clone(), AtomicBool::new(false));
+    let failed = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                let _ = handle.counters();
+            }
+        });
+        let mut statuses = (0..6).map(|_| {
+            // SAFETY: no other thread of this process is in the VM, and the child leaves at once.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                // SAFETY: these calls use no memory; no destructors of the parent's are to run.
+                unsafe { libc::alarm(60) };
+                let failed = lean.try_run(script, |_, _| {}).is_err();
+                unsafe { libc::_exit(failed.into()) };
+            }
+            let mut status = -1;
+            // SAFETY: the pointer is to an int.
+            unsafe { libc::waitpid(child, &raw mut status, 0) };
+            status
+        });
+        let failed = statuses.find(|status| *status != 0);
+        is_over.store(true, Ordering::Relaxed);
+        failed
+    });
+    assert_eq!(failed, None);
 }
 
 #[test]
