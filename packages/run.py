@@ -270,6 +270,8 @@ def row(*fields):
 def main():
     options = arguments()
     signal.signal(signal.SIGTERM, lambda *ignored: sys.exit(1))
+    # Shells let programs in the background ignore SIGINT, which some packages test.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     interpreter = find_interpreter(options.interpreter)
     if not interpreter:
         print("No interpreter binary: build it, or name it with --interpreter.")
