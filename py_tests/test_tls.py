@@ -73,18 +73,22 @@ class Errors(TlsTest):
         server = of_version(server_context(), of_13).wrap_socket(
             far, server_side=True, do_handshake_on_connect=False)
         self.addCleanup(server.close)
-
-        def leave():
-            context = of_version(client_context(), of_13)
-            with context.wrap_socket(near, server_hostname="localhost") as client:
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-        background = self.background(leave)
+        came, goes = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = of_version(client_context(), of_13).wrap_bio(came, goes, server_hostname="localhost")
+        with self.assertRaises(ssl.SSLWantReadError):
+            client.do_handshake()
+        near.sendall(goes.read())
         select.select([server], [], [], LONG)
         server.settimeout(0)
         with self.assertRaises(ssl.SSLWantReadError):
             server.do_handshake()
-        background.result()
+        while client.version() is None or not goes.pending:
+            came.write(near.recv(65536))
+            with contextlib.suppress(ssl.SSLWantReadError):
+                client.do_handshake()
+        near.sendall(goes.read())
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        near.close()
         server.settimeout(LONG)
         server.do_handshake()
         self.assertEqual(server.version(), "TLSv1.3")
