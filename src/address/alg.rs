@@ -1,7 +1,6 @@
 //! AF_ALG, the kernel's crypto: `struct sockaddr_alg` of linux/if_alg.h.
 
-use super::tuple::{Items, Refusal};
-use super::{Parsed, Request};
+use super::{Items, Parsed, Refusal, Request};
 use crate::bridge::text::fs_decode;
 use crate::sockaddr::SockAddr;
 use crate::sockaddr::inet::until_nul;

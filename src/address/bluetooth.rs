@@ -1,7 +1,6 @@
 //! AF_BLUETOOTH: the structs of bluetooth/l2cap.h, rfcomm.h, hci.h and sco.h.
 
-use super::tuple::{Items, Refusal};
-use super::{Parsed, Request};
+use super::{Items, Parsed, Refusal, Request};
 use crate::bridge::errors::plain_os_error;
 use crate::bridge::text;
 use crate::sockaddr::SockAddr;

@@ -1,8 +1,7 @@
 //! AF_CAN: `struct sockaddr_can` of linux/can.h.
 
 use super::packet::interface_name;
-use super::tuple::{Items, Refusal};
-use super::{Parsed, Request};
+use super::{Items, Parsed, Refusal, Request};
 use crate::bridge::errors::{OrRaise, plain_os_error};
 use crate::bridge::text::fs_convert;
 use crate::sockaddr::SockAddr;

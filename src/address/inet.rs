@@ -2,8 +2,7 @@
 //!
 //! The host of such an address is an IP address or a name, which is looked up.
 
-use super::tuple::{Items, Refusal};
-use super::{Parsed, Request, idna};
+use super::{Items, Parsed, Refusal, Request, idna};
 use crate::bridge::args::type_name;
 use crate::bridge::blocking;
 use crate::bridge::errors::{OrRaise, plain_os_error, to_python as raise};

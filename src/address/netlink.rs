@@ -1,7 +1,6 @@
 //! AF_NETLINK: netlink(7), `struct sockaddr_nl` of linux/netlink.h.
 
-use super::tuple::{Items, Refusal};
-use super::{Parsed, Request};
+use super::{Items, Parsed, Refusal, Request};
 use crate::sockaddr::SockAddr;
 use crate::sockaddr::layout::netlink::{GROUPS, PID, SIZE};
 use nix::libc;

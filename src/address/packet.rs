@@ -1,7 +1,6 @@
 //! AF_PACKET: packet(7), `struct sockaddr_ll` of linux/if_packet.h.
 
-use super::tuple::{Items, Refusal};
-use super::{Parsed, Request};
+use super::{Items, Parsed, Refusal, Request};
 use crate::bridge::errors::OrRaise;
 use crate::bridge::text::fs_decode;
 use crate::sockaddr::SockAddr;

@@ -1,7 +1,6 @@
 //! AF_TIPC: `struct sockaddr_tipc` of linux/tipc.h.
 
-use super::tuple::{Items, Refusal};
-use super::{Parsed, Request};
+use super::{Items, Parsed, Refusal, Request};
 use crate::sockaddr::SockAddr;
 use crate::sockaddr::family::{
     TIPC_ADDR_ID, TIPC_ADDR_NAME, TIPC_ADDR_NAMESEQ, TIPC_CLUSTER_SCOPE,
