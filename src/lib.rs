@@ -161,11 +161,13 @@
 //! The VM has no stable interface, so each version of this crate works with one version
 //! of `rustpython-vm`. The crate re-exports it as [`rustpython_vm`], so that a host
 //! need not have it in its own `Cargo.toml`. Each new minor version of the VM (0.6 to
-//! 0.7) needs a new minor version of this crate. Between minor versions the public
+//! 0.7) needs a new minor version of this crate, and each new patch version of the VM a
+//! patch version. Between minor versions the public
 //! interface only grows: enums, their variants and the structs with public fields are
 //! `#[non_exhaustive]`, so that a `match` needs a `_` arm and a pattern a `..`, and
 //! traits get no method without a default. The minimum Rust version (`rust-version` in
-//! `Cargo.toml`) rises only with a minor version, too.
+//! `Cargo.toml`) rises only with a minor version, too. Texts for people, such as those of
+//! [`Denied`] and of rule errors, may change in any version.
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations, missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -3,7 +3,7 @@
 use rustpython_socket::rustpython_vm::{Interpreter, VirtualMachine};
 use rustpython_socket::{
     Counters, Denied, Event, Handle, Limit, Operation, Policy, ResolveError, Resolver, SockAddr,
-    SocketInfo, SocketModule, Target,
+    SocketId, SocketInfo, SocketModule, Target,
 };
 use std::error::Error;
 use std::fmt::{Debug, Display};
@@ -12,7 +12,9 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::sync::Arc;
 
 fn is_shared<T: Debug + Send + Sync>() {}
-fn is_value<T: Clone + Debug + Eq + Send + Sync>() {}
+#[cfg(feature = "rules")]
+fn is_compared<T: Clone + Debug + Eq + Send + Sync>() {}
+fn is_value<T: Clone + Debug + Eq + Hash + Send + Sync>() {}
 fn is_key<T: Copy + Debug + Eq + Hash + Send + Sync>() {}
 fn is_error<T: Error + Eq + Send + Sync + 'static>() {}
 fn is_printed<T: Display>() {}
@@ -27,6 +29,7 @@ fn types_have_the_traits_that_hosts_count_on() {
     is_value::<Target<'_>>();
     is_value::<Counters>();
     is_key::<Operation>();
+    is_key::<SocketId>();
     is_key::<Limit>();
     is_key::<ResolveError>();
     is_key::<SockAddr>();
@@ -42,8 +45,8 @@ fn types_have_the_traits_that_hosts_count_on() {
 #[test]
 fn rules_have_the_traits_that_hosts_count_on() {
     use rustpython_socket::{AuditOnly, Rule, RuleError, Rules};
-    is_value::<Rules>();
-    is_value::<Rule>();
+    is_compared::<Rules>();
+    is_compared::<Rule>();
     is_error::<RuleError>();
     is_shared::<AuditOnly<Rules>>();
     is_printed::<Rules>();

@@ -46,14 +46,14 @@ pub struct Handle {
     pub(super) control: Arc<Control>,
 }
 
-/// Sums over all sockets that the scripts of an interpreter ever had.
+/// The sums over all sockets that the scripts of an interpreter ever had.
 ///
 /// ```
 /// # let module = rustpython_socket::SocketModule::new();
 /// let counters = module.handle().counters();
 /// println!("{} of {} sockets open", counters.open, counters.opened);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Counters {
     /// The number of sockets that are open now.
@@ -78,7 +78,7 @@ pub struct Counters {
 ///     println!("{}: {} bytes in, {} out", socket.id, socket.bytes_received, socket.bytes_sent);
 /// }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct SocketInfo {
     /// The socket's number in each [`Event`](crate::Event). No other socket of the process

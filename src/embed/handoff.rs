@@ -1,4 +1,7 @@
 //! Hands sockets from the host to a script, and takes them back.
+//!
+//! The VM has to be one of which a [`SocketModule`](crate::SocketModule) was registered: on
+//! another one no policy and no limit applies.
 
 use crate::object;
 use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
@@ -9,8 +12,8 @@ use std::os::fd::{OwnedFd, RawFd};
 ///
 /// The kernel is asked for the family, type and protocol. The timeout is 0.0 if the
 /// descriptor is in non-blocking mode, else None. The policy is not asked, because the
-/// host decides. The socket counts as open (`Counters::open`) but is not limited by
-/// `max_sockets`.
+/// host decides. The socket counts as open ([`Counters::open`](crate::Counters::open)) but is
+/// not limited by [`max_sockets`](crate::SocketModule::max_sockets).
 ///
 /// # Errors
 ///

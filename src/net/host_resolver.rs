@@ -79,7 +79,7 @@ pub trait Resolver: Send + Sync {
     }
 }
 
-/// Implements [`Resolver`] for pointers to a resolver.
+/// Implements [`Resolver`] for pointers to a resolver, with each of its methods.
 macro_rules! resolver_by_reference {
     ($($pointer:ty),*) => {
         $(impl<T: Resolver + ?Sized> Resolver for $pointer {

@@ -65,7 +65,7 @@ pub enum Limit {
     Received,
     /// Bytes sent: EDQUOT.
     Sent,
-    /// Connections begun, a second on average or at once after a pause: EDQUOT.
+    /// Connections that begin in a second, on average, or at once after a pause: EDQUOT.
     Connections,
 }
 
@@ -81,7 +81,7 @@ impl fmt::Display for Limit {
     }
 }
 
-/// Something that happened to a socket of a script, or a look-up.
+/// An event: a change of a script's socket, a look-up, a refusal, or a limit that was reached.
 ///
 /// `id` is the same number in all the events of one socket, and no other socket of the
 /// process has it.
@@ -117,7 +117,7 @@ impl fmt::Display for Limit {
 /// });
 /// # drop(module);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// A socket was created, accepted, taken over or duplicated.

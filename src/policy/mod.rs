@@ -104,7 +104,7 @@ pub enum Target<'a> {
     /// An address.
     #[non_exhaustive]
     Address {
-        /// Exactly the address that the system call will use.
+        /// The address that the system call will use, unchanged.
         address: SockAddr,
         /// The permitted name that the script gave instead of the address, if any.
         name: Option<&'a str>,
@@ -395,7 +395,8 @@ impl std::error::Error for Denied {}
 ///
 /// # Stability
 ///
-/// This trait gets no further method without a default.
+/// This trait gets no further method without a default. A later version may ask about
+/// operations that do not exist yet; a policy that permits only those it knows refuses them.
 ///
 /// ```
 /// use rustpython_socket::{Denied, Operation, Policy, Target};
@@ -422,7 +423,7 @@ pub trait Policy: Send + Sync {
     fn check(&self, operation: Operation, target: &Target<'_>) -> Result<(), Denied>;
 }
 
-/// Implements [`Policy`] for pointers to a policy.
+/// Implements [`Policy`] for pointers to a policy, with each of its methods.
 macro_rules! policy_by_reference {
     ($($pointer:ty),*) => {
         $(impl<T: Policy + ?Sized> Policy for $pointer {

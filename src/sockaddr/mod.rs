@@ -50,7 +50,7 @@ impl SockAddr {
     /// ```
     pub const CAPACITY: usize = CAPACITY;
 
-    /// Creates an address without bytes, to be filled in by the kernel.
+    /// Creates an address without bytes, as of a peer that has none.
     ///
     /// ```
     /// assert!(rustpython_socket::SockAddr::empty().is_empty());

@@ -17,7 +17,7 @@ use std::fmt;
 ///     "a prefix of IPv4 has at most 32 bits, at '33' in 'connect=10.0.0.0/33'"
 /// );
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RuleError {
     text: String,
     position: usize,
