@@ -125,18 +125,18 @@ impl Log {
                 ..
             } => format!("{} opened {family} {socket_type}", number(id)),
             Event::Connecting {
-                id, address, name, ..
-            } => format!("{} connecting to {}", number(id), peer(address, *name)),
+                id, peer: at, name, ..
+            } => format!("{} connecting to {}", number(id), peer(at, *name)),
             Event::Connected {
-                id, address, name, ..
-            } => format!("{} connected to {}", number(id), peer(address, *name)),
+                id, peer: at, name, ..
+            } => format!("{} connected to {}", number(id), peer(at, *name)),
             Event::ConnectFailed {
                 id,
-                address,
+                peer: at,
                 name,
                 errno,
                 ..
-            } => format!("{} failed: {errno} at {}", number(id), peer(address, *name)),
+            } => format!("{} failed: {errno} at {}", number(id), peer(at, *name)),
             Event::Listening { id, address, .. } => {
                 format!("{} listens at {}", number(id), peer(address, None))
             }
@@ -153,7 +153,7 @@ impl Log {
             Event::Resolved {
                 host, addresses, ..
             } => format!("{host} is {addresses:?}"),
-            Event::ReverseResolved { address, host, .. } => format!("{address} is {host:?}"),
+            Event::ReverseResolved { address, name, .. } => format!("{address} is {name:?}"),
             Event::Received { id, bytes, .. } => format!("{} received {bytes}", number(id)),
             Event::Sent { id, bytes, .. } => format!("{} sent {bytes}", number(id)),
             Event::Refused {

@@ -230,16 +230,16 @@ impl Socket {
     }
 
     /// Reports that a connect goes on, or has ended.
-    fn emit_connect(&self, address: &SockAddr, ended: Option<Result<(), Errno>>) {
+    fn emit_connect(&self, peer: &SockAddr, ended: Option<Result<(), Errno>>) {
         let id = self.id;
-        let name = self.control.observer.name_of(address);
+        let name = self.control.observer.name_of(peer);
         let name = name.as_deref();
         self.control.observer.emit(&match ended {
-            None => Event::Connecting { id, address, name },
-            Some(Ok(())) => Event::Connected { id, address, name },
+            None => Event::Connecting { id, peer, name },
+            Some(Ok(())) => Event::Connected { id, peer, name },
             Some(Err(errno)) => Event::ConnectFailed {
                 id,
-                address,
+                peer,
                 name,
                 errno: errno as i32,
             },

@@ -136,7 +136,7 @@ pub enum Event<'a> {
         /// The socket.
         id: SocketId,
         /// The peer.
-        address: &'a SockAddr,
+        peer: &'a SockAddr,
         /// The name that the script last looked up and that led to the address, as far as
         /// names are remembered.
         name: Option<&'a str>,
@@ -147,7 +147,7 @@ pub enum Event<'a> {
         /// The socket.
         id: SocketId,
         /// The peer.
-        address: &'a SockAddr,
+        peer: &'a SockAddr,
         /// The name that the script last looked up and that led to the address, as far as
         /// names are remembered.
         name: Option<&'a str>,
@@ -158,7 +158,7 @@ pub enum Event<'a> {
         /// The socket.
         id: SocketId,
         /// The peer that was not reached.
-        address: &'a SockAddr,
+        peer: &'a SockAddr,
         /// The name that the script last looked up and that led to the address, as far as
         /// names are remembered.
         name: Option<&'a str>,
@@ -199,7 +199,7 @@ pub enum Event<'a> {
         /// The address.
         address: IpAddr,
         /// The name that the resolver gave, or the error.
-        host: Result<&'a str, ResolveError>,
+        name: Result<&'a str, ResolveError>,
     },
     /// Bytes arrived.
     #[non_exhaustive]

@@ -118,11 +118,11 @@ fn emit_name<T>(
     name: impl FnOnce(&T) -> &[u8],
 ) {
     let found = found.as_ref().map_err(ResolveError::from);
-    let host = found.map(|found| String::from_utf8_lossy(name(found)));
-    let host = host.as_deref().map_err(|error| *error);
+    let name = found.map(|found| String::from_utf8_lossy(name(found)));
+    let name = name.as_deref().map_err(|error| *error);
     control
         .observer
-        .emit(&Event::ReverseResolved { address, host });
+        .emit(&Event::ReverseResolved { address, name });
 }
 
 /// Looks up the names of an address and a port (getnameinfo(3)).
