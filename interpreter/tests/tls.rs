@@ -2,6 +2,7 @@
 //! `rustpython-socket`, in interpreters of this process.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,13 @@ def raises(kind, call, *args):
         return error
     raise AssertionError('nothing raised')
 ";
+
+/// Lets one test run at a time. The interpreters of a process share RustPython's built-in
+/// types, and while one of them starts, another may miss a method of such a type.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn interpreter(module: Option<SocketModule>) -> Interpreter {
     let builder = InterpreterBuilder::new().init_stdlib();
@@ -119,6 +127,7 @@ fn succeeds(module: SocketModule, script: &str) {
 
 #[test]
 fn an_interrupt_ends_every_wait() {
+    let _turn = turn();
     for wait in [
         "a, b = socket.socketpair()\nwait = lambda: client_context().wrap_socket(a, server_hostname='localhost')",
         "a, b = socket.socketpair()\nwait = lambda: server_context().wrap_socket(a, server_side=True)",
@@ -137,6 +146,7 @@ fn an_interrupt_ends_every_wait() {
 
 #[test]
 fn close_all_ends_a_read() {
+    let _turn = turn();
     let module = SocketModule::new();
     let handle = module.handle();
     let script = "
@@ -150,6 +160,7 @@ assert error.errno == 9, error
 
 #[test]
 fn the_policy_holds() {
+    let _turn = turn();
     let module = SocketModule::new().policy(Rules::deny_all());
     succeeds(
         module,
@@ -167,6 +178,7 @@ except OSError as error:
 
 #[test]
 fn a_limit_of_bytes_holds() {
+    let _turn = turn();
     let module = SocketModule::new().max_sent(1 << 20);
     let handle = module.handle();
     succeeds(
@@ -189,6 +201,7 @@ b.close()
 /// `ssl` makes its socket from the number of a plain one, which has it still.
 #[test]
 fn a_limit_of_sockets_counts_a_wrapped_one_once() {
+    let _turn = turn();
     let rules = Rules::deny_all().allow("socket:unix").unwrap();
     for module in [SocketModule::new(), SocketModule::new().policy(rules)] {
         let module = module.max_sockets(2);
@@ -211,6 +224,7 @@ for _ in range(10):
 
 #[test]
 fn a_call_waits_as_long_as_the_host_lets_it() {
+    let _turn = turn();
     let module = SocketModule::new().max_wait(Duration::from_millis(50));
     succeeds(
         module,
@@ -225,6 +239,7 @@ assert str(error) == 'The handshake operation timed out', error
 
 #[test]
 fn the_hosts_counters_see_what_is_on_the_wire() {
+    let _turn = turn();
     let module = SocketModule::new();
     let handle = module.handle();
     succeeds(
@@ -253,6 +268,7 @@ a.close(); b.close()
 /// Fails once RustPython is right: then the correction in `src/vm/ssl/corrections.rs` can be deleted.
 #[test]
 fn what_is_corrected_is_wrong_without_the_module() {
+    let _turn = turn();
     let script = "
 import pathlib
 from tls_support import certificate
@@ -284,6 +300,7 @@ assert type(error) is ValueError and 'no root trust anchors' in str(error), erro
 /// The class that RustPython's module has is one of the whole process.
 #[test]
 fn an_interpreter_without_the_module_keeps_its_own_tls() {
+    let _turn = turn();
     let script = "
 a, b = pair()
 a.sendall(b'hello')
