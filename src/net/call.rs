@@ -469,6 +469,23 @@ impl<'a, V: VmContext> Call<'a, V> {
         Ok(result)
     }
 
+    /// Makes system calls that do not block, if nobody else can use the descriptor meanwhile.
+    /// `None` if somebody may, or if `calls` returns `None`.
+    pub(super) fn alone<T>(
+        &mut self,
+        calls: impl FnOnce(BorrowedFd<'_>) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        let descriptor = &self.socket.descriptor;
+        if !descriptor.may_be_alone() {
+            return Ok(None);
+        }
+        self.check()?;
+        // Others can end the calls even if the script has guessed the number, and uses it.
+        let _registered = register(&self.socket.waiters, &self.socket.control);
+        let made = || calls(descriptor.acquire_alone()?.fd());
+        Ok(self.vm.detached(made))
+    }
+
     /// Repeats `attempt`, and waits in between for what the attempt asks for. TLS needs
     /// this, because it reads in order to write and writes in order to read. The attempt
     /// moves bytes by calls of its own, which do not block.

@@ -17,7 +17,7 @@
 
 use super::call::Call;
 use super::marks::Mark;
-use super::wait::{Ready, Wait, register};
+use super::wait::{Ready, Wait};
 use super::{Error, Event, Socket, Timeout, VmContext};
 use crate::policy::Permitted;
 use crate::sockaddr::SockAddr;
@@ -81,17 +81,10 @@ impl<V: VmContext> Call<'_, V> {
         &mut self,
         target: &Permitted<SockAddr>,
     ) -> Result<Option<Result<(), Errno>>, Error> {
-        let descriptor = &self.socket.descriptor;
-        let is_tcp = self.is_tcp(target) && self.socket.protocol() != libc::IPPROTO_MPTCP;
-        if !is_tcp || !descriptor.may_be_alone() {
+        if !self.is_tcp(target) || self.socket.protocol() == libc::IPPROTO_MPTCP {
             return Ok(None);
         }
-        self.check()?;
-        let _registered = register(&self.socket.waiters, &self.socket.control);
-        let attempted = self.vm.detached(|| {
-            let alone = descriptor.acquire_alone()?;
-            sys::socket::connect_at_once(alone.fd(), target).ok()
-        });
+        let attempted = self.alone(|fd| sys::socket::connect_at_once(fd, target).ok())?;
         let Some((connected, was_blocking)) = attempted else {
             return Ok(None);
         };

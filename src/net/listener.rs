@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::ledger::Permit;
-use super::wait::{Ready, register};
+use super::wait::Ready;
 use super::{Error, Event, Moving, Socket, Timeout, VmContext};
 use crate::sockaddr::SockAddr;
 use crate::sys;
@@ -64,18 +64,11 @@ impl<V: VmContext> Call<'_, V> {
                 self.socket.socket_type(),
                 libc::SOCK_STREAM | libc::SOCK_SEQPACKET
             );
-        let descriptor = &self.socket.descriptor;
-        if !is_known || !descriptor.may_be_alone() {
+        if !is_known {
             return Ok(None);
         }
-        self.check()?;
-        // Others can end the call even if the script has guessed the number, and uses it.
-        let _registered = register(&self.socket.waiters, &self.socket.control);
-        let accepted = self.vm.detached(|| {
-            let alone = descriptor.acquire_alone()?;
-            let fd = alone.fd();
-            sys::socket::has_connection(fd).then(|| sys::socket::accept(fd, family))
-        });
+        let accepted = self
+            .alone(|fd| sys::socket::has_connection(fd).then(|| sys::socket::accept(fd, family)))?;
         match accepted {
             Some(Ok((fd, peer))) => {
                 let connection = |permit| (self.socket.connection(fd, permit), peer);

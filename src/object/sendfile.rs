@@ -196,7 +196,7 @@ fn target(
     let runtime = &zelf.state.runtime;
     let copy = match runtime.control.duplicate(number, &runtime.gate) {
         Ok(copy) => copy,
-        // As any error of sendfile(2), which CPython calls with the number.
+        // CPython calls sendfile(2) with the number, and gives up at an error.
         Err(Error::Errno(errno)) => return Ok(Err(errors::os_error(errno, vm))),
         Err(error) => return Err(errors::to_python(error, vm)),
     };

@@ -342,7 +342,7 @@ mod tests {
         assert_eq!(release(&word), None);
         assert_eq!(word.release(true, Err), Err(7));
         assert_eq!(word.share(PARENT, || panic!("it waits")), -1);
-        // What comes afterwards is not shared by that.
+        // The next number is not shared.
         assert!(word.install(8, Facts::default(), PARENT));
         assert_eq!(word.acquire_alone(PARENT), Some(8));
     }

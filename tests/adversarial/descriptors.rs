@@ -196,8 +196,8 @@ try: S().dup()
 except RuntimeError: pass
 assert host_has(got[0])
 socket.dup(got[0])"),
-        // What is asked of a subclass before it gets the number runs code as well; so does a
-        // thread that this code starts.
+        // A property of a subclass runs code before the object gets the number, and that code can
+        // start a thread.
         Row::alone("a property that takes the number of the duplicate", "
 class S(socket.socket):
     armed = False
