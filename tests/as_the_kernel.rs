@@ -150,8 +150,16 @@ fn receive_some(fd: RawFd) {
 
 fn fill(fd: RawFd) {
     let data = [0u8; 65536];
-    // SAFETY: pointer and length describe `data`.
-    while unsafe { libc::send(fd, data.as_ptr().cast(), data.len(), libc::MSG_DONTWAIT) } > 0 {}
+    let mut is_full = false;
+    while !is_full {
+        is_full = true;
+        // SAFETY: pointer and length describe `data`.
+        while unsafe { libc::send(fd, data.as_ptr().cast(), data.len(), libc::MSG_DONTWAIT) } > 0 {
+            is_full = false;
+        }
+        // TCP moves bytes to the peer meanwhile, and makes its buffers larger.
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn nothing(_: RawFd, _: &mut Made) {}
