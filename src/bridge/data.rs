@@ -126,13 +126,21 @@ impl SendBuffer for Data {
         self.len()
     }
 
-    #[inline]
+    #[inline(always)]
     fn lend<R>(
         &self,
         sent: usize,
         attempt: impl FnOnce(&[u8]) -> Result<R, Errno>,
     ) -> Result<R, Errno> {
-        attempt(self.borrow()?.get(sent..).unwrap_or_default())
+        let borrowed;
+        let bytes = match self {
+            Self::Bytes(bytes) => bytes.as_bytes(),
+            Self::Buffer(buffer) => {
+                borrowed = read(buffer)?;
+                &borrowed
+            }
+        };
+        attempt(bytes.get(sent..).unwrap_or_default())
     }
 }
 

@@ -75,7 +75,7 @@ pub(super) fn receive_into<T: Length, V: VmContext>(
     receive: impl FnOnce(BorrowedFd<'_>, &mut [u8]) -> Result<T, Errno>,
 ) -> Result<T, Errno> {
     if !attempt.waits() {
-        return memory.lend(filled, |room| attempt.run(|fd| receive(fd, room)));
+        return memory.lend(filled, |room| attempt.run_at_once(|fd| receive(fd, room)));
     }
     let mut own = memory.lend(filled, |room| copy(iter::once(&*room), attempt))?;
     let received = attempt.run(|fd| receive(fd, &mut own))?;
@@ -98,7 +98,7 @@ pub(super) fn send_from<V: VmContext>(
     send: impl FnOnce(BorrowedFd<'_>, &[u8]) -> Result<usize, Errno>,
 ) -> Result<usize, Errno> {
     if !attempt.waits() {
-        return data.lend(sent, |data| attempt.run(|fd| send(fd, data)));
+        return data.lend(sent, |data| attempt.run_at_once(|fd| send(fd, data)));
     }
     let own = data.lend(sent, |data| copy(iter::once(data), attempt))?;
     attempt.run(|fd| send(fd, &own))

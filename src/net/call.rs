@@ -95,6 +95,26 @@ impl From<Errno> for Blocked {
     }
 }
 
+/// What a call remembers of its attempts that did not finish.
+struct Failures {
+    wait: Wait,
+    /// The call has a part of its result.
+    has_part: bool,
+    /// The thread's number of wake-ups before an attempt that could block, if the last one
+    /// could.
+    bounded: Option<u32>,
+}
+
+impl Failures {
+    fn new(ready: Ready) -> Self {
+        Self {
+            wait: Wait::new(ready),
+            has_part: false,
+            bounded: None,
+        }
+    }
+}
+
 /// One attempt of a call. Its closure prepares the system call, makes it by
 /// [`run`](Self::run), and completes it; only `run` may wait, and then detaches the thread.
 pub(super) struct Attempt<'c, 'a, V> {
@@ -106,16 +126,6 @@ pub(super) struct Attempt<'c, 'a, V> {
 }
 
 impl<'a, V: VmContext> Attempt<'_, 'a, V> {
-    /// Makes an attempt that does not wait.
-    #[inline]
-    fn at_once(socket: &'a Socket) -> Self {
-        Self {
-            socket,
-            waiting: None,
-            over: None,
-        }
-    }
-
     /// Returns the socket of the call.
     #[inline]
     pub(super) fn socket(&self) -> &'a Socket {
@@ -146,12 +156,21 @@ impl<'a, V: VmContext> Attempt<'_, 'a, V> {
         call: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
     ) -> Result<T, Errno> {
         match &mut self.waiting {
-            None => self.socket.with(call),
+            None => self.run_at_once(call),
             Some(waiting) => match waiting.bounded_attempt(call) {
                 Ok(result) => result,
                 Err(error) => Err(self.end(error)),
             },
         }
+    }
+
+    /// Makes a system call that does not wait. EBADF once the socket is closed.
+    #[inline(always)]
+    pub(super) fn run_at_once<T>(
+        &self,
+        call: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        self.socket.with(call)
     }
 
     /// Ends the call with an error. Returns the errno with which the attempt has to fail.
@@ -266,61 +285,64 @@ impl<'a, V: VmContext> Call<'a, V> {
         mut attempt: impl FnMut(&mut Attempt<'_, 'a, V>) -> Result<T, Blocked>,
     ) -> Result<T, Error> {
         self.check_limit(ready)?;
+        let mut failures = None;
+        let mut next = NextAttempt::AtOnce;
         if mem::take(&mut self.was_tried) {
-            return self.retry_slow(ready, Errno::EAGAIN.into(), &mut attempt);
+            next = self.next_attempt(ready, &mut failures, Errno::EAGAIN.into())?;
         }
-        let mut first = Attempt::at_once(self.socket);
-        match attempt(&mut first) {
-            Ok(done) => Ok(done),
-            Err(blocked) => match first.over {
-                None => self.retry_slow(ready, blocked, &mut attempt),
-                Some(error) => Err(error),
-            },
+        // The closure is called in one place, so that the compiler makes one piece of code of
+        // it and of this: mostly the first attempt is the last.
+        loop {
+            let mut made = Attempt {
+                socket: self.socket,
+                waiting: (next == NextAttempt::Bounded).then_some(&mut *self),
+                over: None,
+            };
+            let done = attempt(&mut made);
+            if let Some(error) = made.over {
+                return Err(error);
+            }
+            match done {
+                Ok(done) => return Ok(done),
+                Err(blocked) => next = self.next_attempt(ready, &mut failures, blocked)?,
+            }
         }
     }
 
-    /// Continues [`retry`](Self::retry) after a first attempt that did not finish.
+    /// Waits until there is a reason for the next attempt of [`retry`](Self::retry), after
+    /// one that did not finish.
     #[cold]
-    fn retry_slow<T>(
+    fn next_attempt(
         &mut self,
         ready: Ready,
+        failures: &mut Option<Failures>,
         mut blocked: Blocked,
-        attempt: &mut dyn FnMut(&mut Attempt<'_, 'a, V>) -> Result<T, Blocked>,
-    ) -> Result<T, Error> {
-        if blocked.errno == Errno::EBADF {
+    ) -> Result<NextAttempt, Error> {
+        let is_first = failures.is_none();
+        if is_first && blocked.errno == Errno::EBADF {
             // The socket was closed before the call began, whatever closed it.
             return Err(Errno::EBADF.into());
         }
-        let mut wait = Wait::new(ready);
-        let mut has_part = false;
-        loop {
-            has_part |= blocked.has_part;
-            if blocked.progress {
-                // The wait before was not in vain.
-                wait = Wait::new(ready);
-                self.go_on_after_part(ready, blocked.has_part)?;
-            }
-            let next = self.next_attempt(&mut wait, blocked.errno)?;
-            if has_part && wait.has_signal {
-                return Err(Errno::EINTR.into());
-            }
-            self.check_signals_and_mode()?;
-            let done = match next {
-                NextAttempt::AtOnce => {
-                    let mut at_once = Attempt::at_once(self.socket);
-                    let done = attempt(&mut at_once);
-                    at_once.over.map_or(Ok(done), Err)?
-                }
-                NextAttempt::Bounded => self.attempt_bounded(&mut wait, has_part, attempt)?,
-            };
-            match done {
-                Ok(done) => return Ok(done),
-                Err(next) if next.errno == Errno::EPIPE => {
-                    return Err(self.why_broken().unwrap_or(Errno::EPIPE).into());
-                }
-                Err(next) => blocked = next,
-            }
+        let failures = failures.get_or_insert_with(|| Failures::new(ready));
+        if let Some(wake_ups) = failures.bounded.take() {
+            blocked = self.after_bounded(failures, blocked, wake_ups)?;
         }
+        if blocked.errno == Errno::EPIPE && !is_first {
+            return Err(self.why_broken().unwrap_or(Errno::EPIPE).into());
+        }
+        failures.has_part |= blocked.has_part;
+        if blocked.progress {
+            // The wait before was not in vain.
+            failures.wait = Wait::new(ready);
+            self.go_on_after_part(ready, blocked.has_part)?;
+        }
+        let next = self.wait_after(&mut failures.wait, blocked.errno)?;
+        if failures.has_part && failures.wait.has_signal {
+            return Err(Errno::EINTR.into());
+        }
+        self.check_signals_and_mode()?;
+        failures.bounded = (next == NextAttempt::Bounded).then(signal::wake_ups);
+        Ok(next)
     }
 
     /// Checks the limits, which may be reached, and starts the timeouts again that are for
@@ -340,7 +362,7 @@ impl<'a, V: VmContext> Call<'a, V> {
 
     /// Waits until there is a reason for the next attempt, after one that failed with
     /// `errno`.
-    fn next_attempt(&mut self, wait: &mut Wait, errno: Errno) -> Result<NextAttempt, Error> {
+    fn wait_after(&mut self, wait: &mut Wait, errno: Errno) -> Result<NextAttempt, Error> {
         match errno {
             Errno::EINTR => {
                 self.may_go_on()?;
@@ -354,39 +376,35 @@ impl<'a, V: VmContext> Call<'a, V> {
         }
     }
 
-    /// Makes an attempt of [`retry`](Self::retry) that may block. An interrupted one has
-    /// to be made again (EAGAIN), unless there is a part with which a signal ends the call.
-    fn attempt_bounded<T>(
+    /// Returns what [`next_attempt`](Self::next_attempt) goes on with after an attempt that
+    /// could block. An interrupted one has to be made again (EAGAIN), unless there is a part
+    /// with which a signal ends the call. `wake_ups` is the thread's number of wake-ups before
+    /// it.
+    fn after_bounded(
         &mut self,
-        wait: &mut Wait,
-        has_part: bool,
-        attempt: &mut dyn FnMut(&mut Attempt<'_, 'a, V>) -> Result<T, Blocked>,
-    ) -> Result<Result<T, Blocked>, Error> {
-        let wake_ups = signal::wake_ups();
-        let mut bounded = Attempt {
-            socket: self.socket,
-            waiting: Some(&mut *self),
-            over: None,
-        };
-        let done = attempt(&mut bounded);
-        match bounded.over.map_or(Ok(done), Err)? {
+        failures: &mut Failures,
+        blocked: Blocked,
+        wake_ups: u32,
+    ) -> Result<Blocked, Error> {
+        match blocked.errno {
             // Another owner has made the descriptor non-blocking since the call began, or
             // the kernel's own timeout is over, which the deadline tells.
-            Err(blocked) if blocked.errno == Errno::EAGAIN && !blocked.progress => {
-                wait.sleep(self)?;
+            Errno::EAGAIN if !blocked.progress => {
+                failures.wait.sleep(self)?;
                 self.check_signals_and_mode()?;
-                Ok(Err(blocked))
+                Ok(blocked)
             }
-            Err(blocked) if blocked.errno == Errno::EINTR => {
-                if (has_part || blocked.has_part) && signal::had_other_signal(wake_ups) {
+            Errno::EINTR => {
+                let has_part = failures.has_part || blocked.has_part;
+                if has_part && signal::had_other_signal(wake_ups) {
                     return Err(Errno::EINTR.into());
                 }
-                Ok(Err(Blocked {
+                Ok(Blocked {
                     errno: Errno::EAGAIN,
                     ..blocked
-                }))
+                })
             }
-            done => Ok(done),
+            _ => Ok(blocked),
         }
     }
 

@@ -84,11 +84,22 @@ impl<V: VmContext> Call<'_, V> {
         if !self.is_tcp(target) || self.socket.protocol() == libc::IPPROTO_MPTCP {
             return Ok(None);
         }
-        let attempted = self.alone(|fd| sys::socket::connect_at_once(fd, target).ok())?;
-        let Some((connected, was_blocking)) = attempted else {
+        let socket = self.socket;
+        let mut is_blocking = false;
+        let attempted = self.alone(|fd| {
+            // Nobody changes the mode meanwhile, so it is that of the timeout. In non-blocking
+            // mode the socket's connecting state lasts, as in CPython.
+            is_blocking = socket.timeout() == Timeout::Blocking;
+            if is_blocking {
+                sys::socket::connect_at_once(fd, target).ok()
+            } else {
+                Some(sys::socket::connect(fd, target))
+            }
+        })?;
+        let Some(connected) = attempted else {
             return Ok(None);
         };
-        self.was_blocking |= was_blocking;
+        self.was_blocking |= is_blocking;
         if connected.is_err() {
             drop(self.acquire()?);
         }

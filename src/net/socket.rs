@@ -284,11 +284,17 @@ impl Socket {
     /// mode for it (FIONBIO, ioctl(2)). EBADF once the socket is closed; the timeout is
     /// remembered even then.
     pub(crate) fn apply_timeout(&self, timeout: Timeout) -> Result<(), Errno> {
+        // The guard first: a call that uses the descriptor alone takes its mode from the timeout.
+        let guard = self.acquire();
         self.set_timeout(timeout);
-        let guard = self.acquire()?;
+        let guard = guard?;
         let mut nonblocking = timeout.is_nonblocking();
         loop {
-            sys::socket::set_nonblocking(guard.fd(), nonblocking)?;
+            if let Err(errno) = sys::socket::set_nonblocking(guard.fd(), nonblocking) {
+                // From now on no call uses the descriptor alone.
+                self.descriptor.share();
+                return Err(errno);
+            }
             // The last of two threads may have been the first to change the mode.
             let now = self.timeout().is_nonblocking();
             if now == nonblocking {

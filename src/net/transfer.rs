@@ -363,7 +363,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     }
 
     /// Receives up to `size` bytes by `attempt`.
-    #[inline]
+    #[inline(always)]
     fn receive(
         &mut self,
         size: usize,
@@ -623,7 +623,7 @@ impl Transfer {
 
     /// Like [`run`](Self::run), but fails with an error whenever the call ends early;
     /// `moved` is the number of bytes moved by then.
-    #[inline]
+    #[inline(always)]
     fn complete<'a, V: VmContext>(
         self,
         call: &mut Call<'a, V>,

@@ -77,26 +77,18 @@ pub(crate) fn connect(fd: BorrowedFd<'_>, address: &Permitted<SockAddr>) -> Resu
     Errno::result(unsafe { libc::connect(fd.as_raw_fd(), pointer, len) }).map(drop)
 }
 
-/// Makes one attempt to connect that does not wait (connect(2)), whatever the descriptor's
-/// mode is. Returns its result, and true if the descriptor was in blocking mode, which it has
-/// again; an error if its mode cannot be changed. Nobody else may use the descriptor
-/// meanwhile.
+/// Makes one attempt to connect that does not wait (connect(2)), on a descriptor in blocking
+/// mode, which it has again afterwards. Returns its result, an error if the mode cannot be
+/// changed. Nobody else may use the descriptor meanwhile.
 ///
-/// In blocking mode the result is that of a second call if the first only began to connect,
-/// because a peer on this machine answers during the first. Like the kernel's blocking call,
-/// the second ends the socket's connecting state. In non-blocking mode that state lasts, as in
-/// CPython.
+/// The result is that of a second call if the first only began to connect, because a peer on
+/// this machine answers during the first. Like the kernel's blocking call, the second ends the
+/// socket's connecting state.
 pub(crate) fn connect_at_once(
     fd: BorrowedFd<'_>,
     address: &Permitted<SockAddr>,
-) -> Result<(Result<(), Errno>, bool), Errno> {
-    use nix::fcntl::{FcntlArg, OFlag, fcntl};
-    let mode = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
-    let was_blocking = !mode.contains(OFlag::O_NONBLOCK);
-    if !was_blocking {
-        return Ok((connect(fd, address), was_blocking));
-    }
-    fcntl(fd, FcntlArg::F_SETFL(mode | OFlag::O_NONBLOCK))?;
+) -> Result<Result<(), Errno>, Errno> {
+    set_nonblocking(fd, true)?;
     let mut connected = connect(fd, address);
     if connected == Err(Errno::EINPROGRESS) {
         connected = match connect(fd, address) {
@@ -105,8 +97,8 @@ pub(crate) fn connect_at_once(
         };
     }
     // Only an injected error makes this fail.
-    let _ = (0..10).find(|_| fcntl(fd, FcntlArg::F_SETFL(mode)).is_ok());
-    Ok((connected, was_blocking))
+    let _ = (0..10).find(|_| set_nonblocking(fd, false).is_ok());
+    Ok(connected)
 }
 
 /// Begins to take connections (listen(2)).

@@ -69,6 +69,10 @@ const ALONE: u64 = 1 << 20;
 const GENERATION_SHIFT: u32 = 21;
 const GENERATION: u64 = 0xff << GENERATION_SHIFT;
 const COUNT: u64 = SHARED - 1;
+/// The highest bit of the count. No program has so many calls on one socket.
+const HALF: u64 = SHARED >> 1;
+/// Sign of the number.
+const NO_NUMBER: u64 = 1 << 63;
 /// The upper half of a word without a number.
 const NONE: u64 = 0xffff_ffff << 32;
 
@@ -123,7 +127,23 @@ impl Word {
     /// Begins a use of the number. `None` if there is no number, or it was given up. Calls
     /// `wait` while another call uses the number alone.
     #[inline(always)]
-    pub(super) fn acquire(&self, generation: u32, mut wait: impl FnMut()) -> Option<i32> {
+    pub(super) fn acquire(&self, generation: u32, wait: impl FnMut()) -> Option<i32> {
+        let word = self.0.load(Ordering::Relaxed);
+        // Mostly no other state than "open" has to be thought of.
+        if word & (NO_NUMBER | GIVEN_UP | GENERATION | ALONE | HALF) == bits(generation)
+            && self
+                .0
+                .compare_exchange(word, word + 1, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+        {
+            return Some(number(word));
+        }
+        self.acquire_in_any_state(generation, wait)
+    }
+
+    /// Does what [`acquire`](Self::acquire) does.
+    #[cold]
+    fn acquire_in_any_state(&self, generation: u32, mut wait: impl FnMut()) -> Option<i32> {
         let mut word = self.0.load(Ordering::Acquire);
         loop {
             let seen = current(word, generation);
