@@ -369,6 +369,23 @@ class ReplacedNames(SocketTest):
                 self.assertEqual(connection.gettimeout(), expected)
                 connection.close()
 
+    def test_a_deleted_default_timeout(self):
+        listener = self.listener()
+        self.make().connect(listener.getsockname())
+        own = socket.getdefaulttimeout
+        self.addCleanup(setattr, socket, "getdefaulttimeout", own)
+        del socket.getdefaulttimeout
+        with self.assertRaisesRegex(NameError, "^name 'getdefaulttimeout' is not defined$"):
+            listener.accept()
+        # The same function, back in its place, is asked as before.
+        socket.getdefaulttimeout = own
+        self.make().connect(listener.getsockname())
+        socket.setdefaulttimeout(3)
+        self.addCleanup(socket.setdefaulttimeout, None)
+        connection, _ = listener.accept()
+        self.assertEqual(connection.gettimeout(), 3)
+        connection.close()
+
     def test_the_probe_is_a_with_statement(self):
         class Mine(socket.socket):
             def __enter__(self):

@@ -220,11 +220,22 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// Begins a call that may wait for as long as `deadline` says.
     #[inline]
     pub(crate) fn within(vm: &'a V, socket: &'a Socket, deadline: Deadline) -> Self {
+        Self::begin(vm, socket, deadline, socket.timeout())
+    }
+
+    /// Begins a call on a socket with the timeout `socket_timeout`.
+    #[inline]
+    pub(super) fn begin(
+        vm: &'a V,
+        socket: &'a Socket,
+        deadline: Deadline,
+        socket_timeout: Timeout,
+    ) -> Self {
         Self {
             vm,
             socket,
             deadline,
-            socket_timeout: socket.timeout(),
+            socket_timeout,
             keeps_mode: false,
             was_tried: false,
             renews_deadline: false,
@@ -651,6 +662,7 @@ impl<'a, V: VmContext> Call<'a, V> {
 mod tests {
     use super::*;
     use crate::net::{Moving, NoVm};
+    use crate::sockaddr::SockAddr;
     use crate::sys::socket::SocketSpec;
     use crate::testing::rounds;
     use nix::unistd::{Pid, gettid};
@@ -922,7 +934,7 @@ mod tests {
             let accepting = scope.spawn(|| {
                 let mut accepted = 0;
                 loop {
-                    match Call::new(&NoVm, &socket).accept() {
+                    match Call::new(&NoVm, &socket).accept(&mut SockAddr::empty()) {
                         Ok(_) => accepted += 1,
                         Err(error) => return (accepted, error),
                     }

@@ -11,19 +11,19 @@ use nix::libc;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 impl<V: VmContext> Call<'_, V> {
-    /// Waits for the next connection (accept(2)); returns it and the peer's address. Each
-    /// attempt takes a permit for the descriptor; long waits hold none.
+    /// Waits for the next connection (accept(2)); returns it, and the peer's address in
+    /// `peer`. Each attempt takes a permit for the descriptor; long waits hold none.
     ///
     /// The system call may block, because other users of the listener, in this process or
     /// another one, may take a connection that poll(2) has reported, and may change the
     /// mode that all of them share. Only the first attempt, if there are no other users, needs
     /// no bound.
-    pub(crate) fn accept(&mut self) -> Result<(Moving, SockAddr), Error> {
-        let control = &self.socket.control;
-        let family = self.socket.family();
+    pub(crate) fn accept(&mut self, peer: &mut SockAddr) -> Result<Moving, Error> {
+        let socket = self.socket;
+        let (control, family) = (&socket.control, socket.family());
         let waits = matches!(self.deadline.timeout(), Timeout::After(_));
         let mut first = Some(control.permit()?);
-        if let Some(accepted) = self.accept_alone(&mut first)? {
+        if let Some(accepted) = self.accept_alone(&mut first, peer)? {
             return Ok(accepted);
         }
         let mut refused = None;
@@ -35,8 +35,8 @@ impl<V: VmContext> Call<'_, V> {
                     return Err(Errno::EMFILE);
                 }
             };
-            match sys::socket::accept(fd, family) {
-                Ok((fd, peer)) => Ok((self.socket.connection(fd, permit), peer)),
+            match sys::socket::accept(fd, family, peer) {
+                Ok(fd) => Ok(socket.connection(fd, permit)),
                 // At the limit of open files accept(2) fails even if there is no
                 // connection. poll(2) tells whether there is one.
                 Err(Errno::EMFILE | Errno::ENFILE) if !sys::socket::is_readable(fd) && waits => {
@@ -55,7 +55,8 @@ impl<V: VmContext> Call<'_, V> {
     fn accept_alone(
         &mut self,
         permit: &mut Option<Permit>,
-    ) -> Result<Option<(Moving, SockAddr)>, Error> {
+        peer: &mut SockAddr,
+    ) -> Result<Option<Moving>, Error> {
         // The families whose poll(2) is known to be right about this.
         let family = self.socket.family();
         let is_known = matches!(family, libc::AF_INET | libc::AF_INET6 | libc::AF_UNIX)
@@ -67,13 +68,13 @@ impl<V: VmContext> Call<'_, V> {
         if !is_known {
             return Ok(None);
         }
-        let accepted = self
-            .alone(|fd| sys::socket::has_connection(fd).then(|| sys::socket::accept(fd, family)))?;
+        let accepted = self.alone(|fd| {
+            sys::socket::has_connection(fd).then(|| sys::socket::accept(fd, family, peer))
+        })?;
         match accepted {
-            Some(Ok((fd, peer))) => {
-                let connection = |permit| (self.socket.connection(fd, permit), peer);
-                Ok(permit.take().map(connection))
-            }
+            Some(Ok(fd)) => Ok(permit
+                .take()
+                .map(|permit| self.socket.connection(fd, permit))),
             None | Some(Err(Errno::EAGAIN | Errno::EINTR)) => Ok(None),
             Some(Err(errno)) => Err(self.failed(errno)),
         }

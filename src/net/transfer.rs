@@ -46,7 +46,8 @@ impl From<usize> for Part {
     }
 }
 
-/// Result of recvmsg(2) beside the data.
+/// What recvmsg(2) receives beside the data. The caller has the memory, because an address
+/// is too large to be copied through the layers of a call.
 pub(crate) struct ReceivedMessage {
     /// Number of bytes that arrived.
     pub(crate) len: usize,
@@ -54,6 +55,19 @@ pub(crate) struct ReceivedMessage {
     pub(crate) flags: i32,
     pub(crate) control: ControlBuffer,
     pub(crate) sender: SockAddr,
+}
+
+impl ReceivedMessage {
+    /// Makes room for a message with ancillary data in `control`.
+    #[inline]
+    pub(crate) fn new(control: ControlBuffer) -> Self {
+        Self {
+            len: 0,
+            flags: 0,
+            control,
+            sender: SockAddr::empty(),
+        }
+    }
 }
 
 /// Message that sendmsg(2) sends beside the data.
@@ -64,9 +78,9 @@ pub(crate) struct MessageParts<'a> {
 }
 
 impl<'a, V: VmContext> Call<'a, V> {
-    /// Begins a receive or a send with `flags`. On a blocking socket it does not wait with
-    /// MSG_DONTWAIT or MSG_ERRQUEUE, like the kernel. On a socket with a timeout it waits,
-    /// like CPython.
+    /// Begins a receive or a send with `flags` on a socket with the timeout `timeout`. On a
+    /// blocking socket it does not wait with MSG_DONTWAIT or MSG_ERRQUEUE, like the kernel. On
+    /// a socket with a timeout it waits, like CPython.
     #[inline]
     pub(crate) fn with_flags(
         vm: &'a V,
@@ -74,17 +88,17 @@ impl<'a, V: VmContext> Call<'a, V> {
         timeout: Timeout,
         flags: MessageFlags,
     ) -> Self {
-        let timeout = match timeout {
+        let own = match timeout {
             Timeout::Blocking if flags.has(libc::MSG_DONTWAIT | libc::MSG_ERRQUEUE) => {
                 Timeout::NonBlocking
             }
             timeout => timeout,
         };
-        Self::within(vm, socket, super::Deadline::new(timeout, &socket.control))
+        let deadline = super::Deadline::new(own, &socket.control);
+        Self::begin(vm, socket, deadline, timeout)
     }
 
     /// Receives up to `size` bytes into new memory (recv(2)).
-    #[inline(always)]
     pub(crate) fn recv(&mut self, size: usize, flags: MessageFlags) -> Result<Vec<u8>, Error> {
         if size == 0 {
             // A receive of 0 bytes does nothing, even on a closed socket, as in CPython.
@@ -99,7 +113,6 @@ impl<'a, V: VmContext> Call<'a, V> {
     }
 
     /// Receives into `memory` (recv(2)); returns the number of bytes.
-    #[inline]
     pub(crate) fn recv_into(
         &mut self,
         memory: &impl ReceiveBuffer,
@@ -120,14 +133,14 @@ impl<'a, V: VmContext> Call<'a, V> {
         &mut self,
         size: usize,
         flags: MessageFlags,
-    ) -> Result<(Vec<u8>, SockAddr), Error> {
+        sender: &mut SockAddr,
+    ) -> Result<Vec<u8>, Error> {
         let mut buffer = Buffer::new(size).ok_or(Error::NoMemory)?;
-        let mut sender = SockAddr::empty();
         let len = self.receive(size, flags, |attempt, filled, flags| {
-            let received = attempt.run(|fd| buffer.recvfrom(fd, filled, flags, &mut sender));
+            let received = attempt.run(|fd| buffer.recvfrom(fd, filled, flags, sender));
             received.map(Part::from)
         })?;
-        Ok((received_bytes(buffer, len, flags)?, sender))
+        received_bytes(buffer, len, flags)
     }
 
     /// Receives into `memory`, with the sender (recvfrom(2)); returns the number of bytes.
@@ -135,40 +148,38 @@ impl<'a, V: VmContext> Call<'a, V> {
         &mut self,
         memory: &impl ReceiveBuffer,
         flags: MessageFlags,
-    ) -> Result<(usize, SockAddr), Error> {
-        let mut sender = SockAddr::empty();
-        let len = self.receive(memory.len(), flags, |attempt, filled, flags| {
-            let receive = |fd: BorrowedFd<'_>, room: &mut [u8]| {
-                receive::recvfrom(fd, room, flags, &mut sender)
-            };
+        sender: &mut SockAddr,
+    ) -> Result<usize, Error> {
+        self.receive(memory.len(), flags, |attempt, filled, flags| {
+            let receive =
+                |fd: BorrowedFd<'_>, room: &mut [u8]| receive::recvfrom(fd, room, flags, sender);
             receive_into(memory, filled, attempt, receive).map(Part::from)
-        })?;
-        Ok((len, sender))
+        })
     }
 
-    /// Receives up to `size` bytes into new memory, with ancillary data into `control`
+    /// Receives up to `size` bytes into new memory, and what belongs to them into `received`
     /// (recvmsg(2)).
     pub(crate) fn recv_msg(
         &mut self,
         size: usize,
-        control: ControlBuffer,
+        received: &mut ReceivedMessage,
         flags: MessageFlags,
-    ) -> Result<(Vec<u8>, ReceivedMessage), Error> {
+    ) -> Result<Vec<u8>, Error> {
         let mut buffer = Buffer::new(size).ok_or(Error::NoMemory)?;
-        let received = self.receive_message(size, control, flags, |attempt, room| {
+        self.receive_message(size, received, flags, |attempt, room| {
             attempt.run(|fd| buffer.recvmsg(fd, room.control, room.filled, room.flags, room.sender))
         })?;
-        Ok((buffer.into_bytes(), received))
+        Ok(buffer.into_bytes())
     }
 
     /// Receives into `memory`. Otherwise like [`recv_msg`](Self::recv_msg).
     pub(crate) fn recv_msg_into(
         &mut self,
         memory: &impl ReceiveBuffer,
-        control: ControlBuffer,
+        received: &mut ReceivedMessage,
         flags: MessageFlags,
-    ) -> Result<ReceivedMessage, Error> {
-        self.receive_message(memory.len(), control, flags, |attempt, room| {
+    ) -> Result<(), Error> {
+        self.receive_message(memory.len(), received, flags, |attempt, room| {
             let (filled, flags) = (room.filled, room.flags);
             let receive = |fd: BorrowedFd<'_>, bytes: &mut [u8]| {
                 let slices = &mut [IoSliceMut::new(bytes)];
@@ -210,7 +221,6 @@ impl<'a, V: VmContext> Call<'a, V> {
     }
 
     /// Sends `data` (send(2)); returns the number of bytes. A blocking stream takes all.
-    #[inline(always)]
     pub(crate) fn send(
         &mut self,
         data: &impl SendBuffer,
@@ -222,7 +232,6 @@ impl<'a, V: VmContext> Call<'a, V> {
     }
 
     /// Sends all of `data` (send(2)).
-    #[inline]
     pub(crate) fn send_all(
         &mut self,
         data: &impl SendBuffer,
@@ -422,51 +431,45 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// Runs recvmsg(2) until it succeeds or fails for good. With MSG_WAITALL on a blocking
     /// stream, goes on until `size` bytes have arrived, or until one of the events that end
     /// the kernel's call: end of data, descriptors, or an error after a part.
+    #[inline(always)]
     fn receive_message(
         &mut self,
         size: usize,
-        mut control: ControlBuffer,
+        received: &mut ReceivedMessage,
         flags: MessageFlags,
         mut attempt: impl FnMut(
             &mut Attempt<'_, 'a, V>,
             MessageRoom<'_>,
         ) -> Result<message::Received, Errno>,
-    ) -> Result<ReceivedMessage, Error> {
-        let mut sender = SockAddr::empty();
-        let mut message_flags = 0;
-        let len = self.receive(size, flags, |this, filled, flags| {
+    ) -> Result<(), Error> {
+        received.len = self.receive(size, flags, |this, filled, flags| {
             // Ancillary data of the first part is kept unless more comes.
             let mut later = ControlBuffer::default();
             let room = MessageRoom {
                 control: match filled {
-                    0 => &mut control,
+                    0 => &mut received.control,
                     _ => {
-                        let another = control.another();
+                        let another = received.control.another();
                         later = another.ok_or_else(|| this.end(Error::NoMemory))?;
                         &mut later
                     }
                 },
                 filled,
                 flags,
-                sender: &mut sender,
+                sender: &mut received.sender,
             };
-            let received = attempt(this, room)?;
-            message_flags = received.flags;
+            let part = attempt(this, room)?;
+            received.flags = part.flags;
             if !later.is_empty() {
-                control = later;
+                received.control = later;
             }
             Ok(Part {
-                bytes: received.len,
+                bytes: part.len,
                 // A descriptor that arrived must reach the script.
-                is_last: control.has_descriptors(),
+                is_last: received.control.has_descriptors(),
             })
         })?;
-        Ok(ReceivedMessage {
-            len,
-            flags: message_flags,
-            control,
-            sender,
-        })
+        Ok(())
     }
 }
 
@@ -660,6 +663,7 @@ impl Transfer {
             && (self.ready == Ready::Write || sys::socket::available(fd) == Ok(0))
     }
 
+    #[inline(always)]
     fn count(&self, socket: &Socket, bytes: usize) {
         match self.ready {
             Ready::Write => socket.count_sent(bytes),

@@ -2,6 +2,7 @@
 
 use crate::sys::fork::PerProcess;
 use crate::sys::signal::Thread;
+use thin_vec::ThinVec;
 
 /// The threads that wait for one thing, such as a socket. The list is small, because
 /// every socket has one and few sockets are waited for.
@@ -12,18 +13,18 @@ use crate::sys::signal::Thread;
 #[derive(Debug, Default)]
 pub(crate) struct Waiters(PerProcess<List>);
 
-/// The box is made for the first thread that waits, and kept.
-type List = Option<Box<Vec<Thread>>>;
+/// Its memory is made for the first thread that waits, and kept.
+type List = ThinVec<Thread>;
 
 impl Waiters {
     pub(crate) fn new() -> Self {
-        Self(PerProcess::new(None))
+        Self(PerProcess::new(ThinVec::new()))
     }
 
     /// Puts the calling thread on the list for as long as the result lives.
     pub(crate) fn register(&self) -> Registration<'_> {
         let thread = Thread::current();
-        self.0.lock().get_or_insert_default().push(thread);
+        self.0.lock().push(thread);
         Registration {
             waiters: self,
             thread,
@@ -33,7 +34,7 @@ impl Waiters {
     /// Interrupts every thread on the list. The lock is held meanwhile, so that no thread
     /// can end before its signal is sent.
     pub(crate) fn wake_all(&self) {
-        for thread in self.0.lock().iter().flat_map(|list| list.iter()) {
+        for thread in self.0.lock().iter() {
             thread.interrupt();
         }
     }
@@ -48,9 +49,7 @@ pub(crate) struct Registration<'a> {
 impl Drop for Registration<'_> {
     fn drop(&mut self) {
         let mut list = self.waiters.0.lock();
-        if let Some(list) = list.as_mut()
-            && let Some(at) = list.iter().position(|thread| *thread == self.thread)
-        {
+        if let Some(at) = list.iter().position(|thread| *thread == self.thread) {
             list.swap_remove(at);
         }
     }

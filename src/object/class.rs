@@ -36,17 +36,21 @@ const REPR: &PyMethodDef = &PyMethodDef::new_const(
 pub(crate) struct SocketClass {
     class: PyRef<PyWeak>,
     /// `None` while only the host has used the class.
-    module: Option<PyRef<PyWeak>>,
+    module: Option<Module>,
 }
 
 impl SocketClass {
     fn class(&self) -> Option<PyTypeRef> {
         self.class.upgrade()?.downcast().ok()
     }
+}
 
-    fn module(&self) -> Option<PyObjectRef> {
-        self.module.as_ref()?.upgrade()
-    }
+/// A copy of the module.
+#[derive(Clone)]
+struct Module {
+    module: PyRef<PyWeak>,
+    /// Its own `getdefaulttimeout`, once an accept() has found it.
+    default_timeout: Option<PyRef<PyWeak>>,
 }
 
 /// `__init__` in the class. The slot stays the base's; `inspect` reads the signature of
@@ -81,7 +85,10 @@ pub(super) fn socket_class(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
 /// Returns the class for a new copy of the module: a class that the host has used
 /// before, or a new one.
 pub(crate) fn class_for(module: &PyObject, vm: &VirtualMachine) -> PyResult<PyTypeRef> {
-    let module = module.downgrade(None, vm)?;
+    let module = Module {
+        module: module.downgrade(None, vm)?,
+        default_timeout: None,
+    };
     let state = state::of(vm);
     if let Some(last @ SocketClass { module: None, .. }) = state.classes.lock().last_mut()
         && let Some(class) = last.class()
@@ -92,7 +99,7 @@ pub(crate) fn class_for(module: &PyObject, vm: &VirtualMachine) -> PyResult<PyTy
     add(Some(module), vm)
 }
 
-fn add(module: Option<PyRef<PyWeak>>, vm: &VirtualMachine) -> PyResult<PyTypeRef> {
+fn add(module: Option<Module>, vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     let class = make(vm)?;
     let made = SocketClass {
         class: class.as_object().downgrade(None, vm)?,
@@ -109,64 +116,91 @@ fn add(module: Option<PyRef<PyWeak>>, vm: &VirtualMachine) -> PyResult<PyTypeRef
     Ok(class)
 }
 
-/// Returns the native class from which an object's class is derived, and the copy of the
-/// module that it was made for, whose names the methods use.
-fn home(
-    zelf: &Py<BaseSocket>,
-    vm: &VirtualMachine,
-) -> PyResult<(PyObjectRef, Option<PyObjectRef>)> {
-    let classes = &zelf.state.classes;
-    let made_for = |class: &PyObject| {
-        // Dropped after the lock: what goes with the last reference may run Python code.
-        let mut live = Vec::new();
-        let classes = classes.lock();
-        let found = classes.iter().rev().find(|made| {
-            let made = made.class.upgrade();
-            let is = made.as_ref().is_some_and(|made| made.is(class));
-            live.extend(made);
-            is
-        })?;
-        let module = found.module();
-        drop(classes);
-        Some((class.to_owned(), module))
-    };
-    let class = zelf.class();
-    if is_plain(zelf) {
-        // The newest one.
-        let module = classes.lock().last().and_then(SocketClass::module);
-        return Ok((class.to_owned().into(), module));
-    }
-    let mro = class.mro_collect();
-    match mro.iter().find_map(|class| made_for(class.as_object())) {
-        Some(found) => Ok(found),
-        None => Ok((socket_class(vm)?.into(), None)),
-    }
+/// What the methods of an object find by names of their module, as CPython's find their
+/// globals.
+pub(super) struct Globals {
+    /// The native class from which the object's class is derived.
+    native: PyObjectRef,
+    /// The copy of the module that it was made for.
+    module: Option<Module>,
 }
 
-/// Returns the value of the name `socket` for the methods of an object. A script may have
-/// put another class there.
-pub(super) fn named_class(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
-    let (native, module) = home(zelf, vm)?;
-    match module {
-        Some(module) => name_socket(&module, vm),
-        // The module does not exist any more, so the class cannot have been replaced there.
-        None => Ok(native),
+impl Globals {
+    /// Returns the names for the methods of an object.
+    pub(super) fn of(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<Self> {
+        let classes = &zelf.state.classes;
+        let made_for = |class: &PyObject| {
+            // Dropped after the lock: what goes with the last reference may run Python code.
+            let mut live = Vec::new();
+            let classes = classes.lock();
+            let found = classes.iter().rev().find(|made| {
+                let made = made.class.upgrade();
+                let is = made.as_ref().is_some_and(|made| made.is(class));
+                live.extend(made);
+                is
+            })?;
+            let module = found.module.clone();
+            drop(classes);
+            Some((class.to_owned(), module))
+        };
+        let class = zelf.class();
+        let (native, module) = if is_plain(zelf) {
+            // The newest one.
+            let module = classes.lock().last().and_then(|last| last.module.clone());
+            (class.to_owned().into(), module)
+        } else {
+            let mro = class.mro_collect();
+            match mro.iter().find_map(|class| made_for(class.as_object())) {
+                Some(found) => found,
+                None => (socket_class(vm)?.into(), None),
+            }
+        };
+        Ok(Self { native, module })
     }
-}
 
-/// Returns the function that a script has put in the place of the module's own `name`;
-/// `None` if it has not.
-pub(super) fn replaced_function(
-    zelf: &Py<BaseSocket>,
-    name: &'static str,
-    vm: &VirtualMachine,
-) -> PyResult<Option<PyObjectRef>> {
-    let (_, Some(module)) = home(zelf, vm)? else {
-        return Ok(None);
-    };
-    let found = module.get_attr(name, vm)?;
-    let is_own = function::is_own(&found, name, &module, vm)?;
-    Ok((!is_own).then_some(found))
+    fn module(&self) -> Option<PyObjectRef> {
+        self.module.as_ref()?.module.upgrade()
+    }
+
+    /// Returns the value of the name `socket`. A script may have put another class there.
+    pub(super) fn socket(&self, vm: &VirtualMachine) -> PyResult {
+        match self.module() {
+            Some(module) => name_socket(&module, vm),
+            // The module does not exist any more, so the class cannot have been replaced there.
+            None => Ok(self.native.clone()),
+        }
+    }
+
+    /// Returns the function that a script has put in the place of `getdefaulttimeout`;
+    /// `None` if it has not.
+    pub(super) fn replaced_default_timeout(
+        &self,
+        state: &State,
+        vm: &VirtualMachine,
+    ) -> PyResult<Option<PyObjectRef>> {
+        let Some((module, copy)) = self.module().zip(self.module.as_ref()) else {
+            return Ok(None);
+        };
+        let found = name_of(&module, default_timeout_name(vm), vm)?;
+        let known = copy.default_timeout.as_ref().and_then(|own| own.upgrade());
+        if known.is_some_and(|own| own.is(&found)) {
+            return Ok(None);
+        }
+        if !function::is_own(&found, "getdefaulttimeout", &module, vm)? {
+            return Ok(Some(found));
+        }
+        let own = found.downgrade(None, vm)?;
+        let mut before = Vec::new();
+        for made in state.classes.lock().iter_mut() {
+            if let Some(of) = made.module.as_mut()
+                && of.module.is(&copy.module)
+            {
+                // Dropped after the lock.
+                before.push(of.default_timeout.replace(own.clone()));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// Returns true if a script has put something in the place of a method, in the object or
@@ -192,11 +226,26 @@ pub(crate) fn name_socket(module: &PyObject, vm: &VirtualMachine) -> PyResult {
         static NAME: &'static PyStrInterned;
     }
     let name = *NAME.get_or_init(|| vm.ctx.intern_str("socket"));
+    name_of(module, name, vm)
+}
+
+fn default_timeout_name(vm: &VirtualMachine) -> &'static PyStrInterned {
+    static_cell! {
+        static NAME: &'static PyStrInterned;
+    }
+    NAME.get_or_init(|| vm.ctx.intern_str("getdefaulttimeout"))
+}
+
+/// Returns the value of a module's name for the functions of the module.
+fn name_of(module: &PyObject, name: &'static PyStrInterned, vm: &VirtualMachine) -> PyResult {
     let found = match module.dict() {
         Some(dict) => dict.get_item_opt(name, vm)?,
         None => None,
     };
-    found.ok_or_else(|| vm.new_name_error("name 'socket' is not defined", name.to_owned()))
+    found.ok_or_else(|| {
+        let message = format!("name '{name}' is not defined");
+        vm.new_name_error(message, name.to_owned())
+    })
 }
 
 fn make(vm: &VirtualMachine) -> PyResult<PyTypeRef> {

@@ -1,6 +1,6 @@
 //! bind, listen, accept, connect, shutdown, and the addresses of both ends.
 
-use super::class::{is_replaced, named_class, replaced_function};
+use super::class::{Globals, is_replaced};
 use super::{BaseSocket, Maker, is_plain, lifecycle};
 use crate::address::{self, Request};
 use crate::bridge::args::{self, Int};
@@ -144,13 +144,19 @@ fn listen(zelf: &Py<BaseSocket>, backlog: Backlog, vm: &VirtualMachine) -> PyRes
     zelf.socket.listen(backlog.0, may_bind).or_raise(vm)
 }
 
-fn accept_descriptor(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(Moving, SockAddr)> {
-    call(vm, &zelf.socket, |call| call.accept())
+/// Accepts a connection; returns its descriptor, and the peer's address in `peer`.
+fn accept_descriptor(
+    zelf: &Py<BaseSocket>,
+    peer: &mut SockAddr,
+    vm: &VirtualMachine,
+) -> PyResult<Moving> {
+    call(vm, &zelf.socket, |call| call.accept(peer))
 }
 
 /// Accepts a connection; returns the number of its descriptor (`_accept`).
 fn accept_number(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<(i32, PyObjectRef)> {
-    let (fd, peer) = accept_descriptor(zelf, vm)?;
+    let mut peer = SockAddr::empty();
+    let fd = accept_descriptor(zelf, &mut peer, vm)?;
     zelf.socket.accepted(None, &peer);
     let peer = address_object(zelf, &peer, vm)?;
     let number = lifecycle::give(&zelf.state.runtime, fd).or_raise(vm)?;
@@ -165,15 +171,17 @@ pub(super) fn accept(
     zelf: &Py<BaseSocket>,
     vm: &VirtualMachine,
 ) -> PyResult<(PyObjectRef, PyObjectRef)> {
+    let globals = Globals::of(zelf, vm)?;
     let (connection, peer) = if is_replaced(zelf, "_accept", vm) {
         let accepted = vm.call_method(zelf.as_object(), "_accept", ())?;
         let [number, peer] = args::unpack(&accepted, vm)?;
         let args = lifecycle::named_fileno(zelf, number, vm)?;
-        (named_class(zelf, vm)?.call(args, vm)?, peer)
+        (globals.socket(vm)?.call(args, vm)?, peer)
     } else {
-        let (fd, peer) = accept_descriptor(zelf, vm)?;
+        let mut peer = SockAddr::empty();
+        let fd = accept_descriptor(zelf, &mut peer, vm)?;
         let spec = zelf.socket.spec();
-        let class = named_class(zelf, vm)?;
+        let class = globals.socket(vm)?;
         let maker = Maker {
             class: &class,
             state: &zelf.state,
@@ -186,7 +194,7 @@ pub(super) fn accept(
         zelf.socket.accepted(made.map(|made| &*made.socket), &peer);
         (connection, address_object(zelf, &peer, vm)?)
     };
-    let replaced = replaced_function(zelf, "getdefaulttimeout", vm)?;
+    let replaced = globals.replaced_default_timeout(&zelf.state, vm)?;
     let is_native = connection.downcast_ref().is_some_and(is_plain);
     if replaced.is_none() && is_plain(zelf) && is_native {
         return Ok((connection, peer));

@@ -204,8 +204,10 @@ fn recvmsg(
         .map_err(|_| vm.new_value_error("negative buffer size in recvmsg()"))?;
     let control = control_room(ancbufsize, vm)?;
     let flags = MessageFlags::of_receive(flags);
-    let (data, received) =
-        stream::transfer(zelf, flags, vm, |call| call.recv_msg(size, control, flags))?;
+    let mut received = ReceivedMessage::new(control);
+    let data = stream::transfer(zelf, flags, vm, |call| {
+        call.recv_msg(size, &mut received, flags)
+    })?;
     // At most bufsize bytes, also with MSG_TRUNC, as in CPython.
     let data = vm.ctx.new_bytes(data).into();
     result(zelf, data, received, vm)
@@ -229,19 +231,20 @@ fn recvmsg_into(
     }
     let control = control_room(ancbufsize, vm)?;
     let flags = MessageFlags::of_receive(flags);
-    let received = if let [memory] = memory.as_slice() {
+    let mut received = ReceivedMessage::new(control);
+    if let [memory] = memory.as_slice() {
         let len = total;
         stream::transfer(zelf, flags, vm, |call| {
-            call.recv_msg_into(&Room { memory, len }, control, flags)
-        })?
+            call.recv_msg_into(&Room { memory, len }, &mut received, flags)
+        })?;
     } else {
         // Each buffer is locked while it is written to, and never two at a time: they may be
         // one object's memory, or another thread may lock them in the other order.
-        let (data, received) =
-            stream::transfer(zelf, flags, vm, |call| call.recv_msg(total, control, flags))?;
+        let data = stream::transfer(zelf, flags, vm, |call| {
+            call.recv_msg(total, &mut received, flags)
+        })?;
         scatter(&data, &memory, vm)?;
-        received
-    };
+    }
     let len = if flags.has(libc::MSG_TRUNC) {
         received.len
     } else {

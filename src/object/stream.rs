@@ -6,6 +6,7 @@ use crate::bridge::errors::OrRaise;
 use crate::bridge::{CallContext, Data, Room, WritableBuffer, audit, blocking, text};
 use crate::net::{Call, Error, MessageFlags};
 use crate::policy::Operation;
+use crate::sockaddr::SockAddr;
 use crate::vm::method::{OrZero, methods};
 use nix::errno::Errno;
 use nix::libc;
@@ -117,7 +118,10 @@ fn recvfrom(
 ) -> PyResult<(PyObjectRef, PyObjectRef)> {
     let size = size(bufsize, "recvfrom", vm)?;
     let flags = MessageFlags::of_receive(flags);
-    let (data, sender) = transfer(zelf, flags, vm, |call| call.recv_from(size, flags))?;
+    let mut sender = SockAddr::empty();
+    let data = transfer(zelf, flags, vm, |call| {
+        call.recv_from(size, flags, &mut sender)
+    })?;
     let data = vm.ctx.new_bytes(data).into();
     Ok((data, connection::address_object(zelf, &sender, vm)?))
 }
@@ -215,7 +219,10 @@ fn recvfrom_into(
         len,
     };
     let flags = MessageFlags::of_receive(flags);
-    let (n, sender) = transfer(zelf, flags, vm, |call| call.recv_from_into(&room, flags))?;
+    let mut sender = SockAddr::empty();
+    let n = transfer(zelf, flags, vm, |call| {
+        call.recv_from_into(&room, flags, &mut sender)
+    })?;
     Ok((n, connection::address_object(zelf, &sender, vm)?))
 }
 

@@ -114,29 +114,31 @@ pub(crate) fn shutdown(fd: BorrowedFd<'_>, how: i32) -> Result<(), Errno> {
 }
 
 /// Accepts a connection to a listener of `family`, close-on-exec (accept4(2)); returns
-/// the connection and the peer's address.
-pub(crate) fn accept(fd: BorrowedFd<'_>, family: i32) -> Result<(OwnedFd, SockAddr), Errno> {
+/// it, and the peer's address in `peer`.
+pub(crate) fn accept(
+    fd: BorrowedFd<'_>,
+    family: i32,
+    peer: &mut SockAddr,
+) -> Result<OwnedFd, Errno> {
     if family == libc::AF_ALG {
         return accept_without_peer(fd);
     }
-    let mut connection = -1;
-    let peer = with_storage(|pointer, len| {
+    let connection = fill(peer, |pointer, len| {
         // SAFETY: pointer and length describe storage for any address.
-        connection = unsafe { libc::accept4(fd.as_raw_fd(), pointer, len, libc::SOCK_CLOEXEC) };
-        Errno::result(connection).map(drop)
+        Errno::result(unsafe { libc::accept4(fd.as_raw_fd(), pointer, len, libc::SOCK_CLOEXEC) })
     })?;
-    Ok((owned(connection)?, peer))
+    owned(connection)
 }
 
-/// Accepts an operation socket of AF_ALG. It has no peer, so the address is empty;
-/// accept4(2) with room for an address fails with ECONNABORTED.
+/// Accepts an operation socket of AF_ALG. It has no peer; accept4(2) with room for an
+/// address fails with ECONNABORTED.
 #[cold]
-fn accept_without_peer(fd: BorrowedFd<'_>) -> Result<(OwnedFd, SockAddr), Errno> {
+fn accept_without_peer(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     let none = std::ptr::null_mut();
     // SAFETY: the kernel takes null pointers for a caller that wants no address.
     let connection =
         unsafe { libc::accept4(fd.as_raw_fd(), none, none.cast(), libc::SOCK_CLOEXEC) };
-    Ok((owned(connection)?, SockAddr::empty()))
+    owned(connection)
 }
 
 /// Returns the socket's own address (getsockname(2)).
