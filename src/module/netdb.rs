@@ -6,7 +6,7 @@ use crate::address::{self, idna};
 use crate::bridge::CallContext;
 use crate::bridge::errors::{self, OrRaise};
 use crate::bridge::{args, audit, blocking, text};
-use crate::constants::enums;
+use crate::constants::enums::Members;
 use crate::net::resolve::{self, AddrInfo, Query};
 use crate::net::{Control, Deadline, Error, SocketSpec, Timeout};
 use crate::policy::{Denied, NameGrant, Operation};
@@ -341,6 +341,7 @@ fn address_infos(args: &GetAddrInfo, timeout: Timeout, vm: &VirtualMachine) -> P
         check_system(Operation::Resolve, "getservbyname", vm)?;
     }
     let found = look_up.addresses(query)?;
+    let members = Members::of(&state);
     let mut answers = Vec::with_capacity(found.len());
     // An address comes once for each type of socket, in a row.
     let mut previous: Option<(SockAddr, PyObjectRef)> = None;
@@ -354,8 +355,8 @@ fn address_infos(args: &GetAddrInfo, timeout: Timeout, vm: &VirtualMachine) -> P
             name => text::fs_decode(vm, &name),
         };
         let answer = vm.ctx.new_tuple(vec![
-            enums::address_family(&state, found.family, vm)?,
-            enums::socket_kind(&state, found.socket_type, vm)?,
+            members.address_family(found.family, vm)?,
+            members.socket_kind(found.socket_type, vm)?,
             vm.ctx.new_int(found.protocol).into(),
             name.into(),
             address.clone(),

@@ -46,7 +46,7 @@ use crate::sys::loose::LooseFd;
 use nix::errno::Errno;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::{array, mem, ptr};
 
@@ -548,12 +548,20 @@ impl Control {
     /// Adds the bytes of a socket to those of closed sockets; returns how many it had
     /// received and sent.
     pub(super) fn count_bytes_of(&self, socket: &Socket) -> (u64, u64) {
-        let received = socket.received.swap(0, Ordering::Relaxed);
-        let sent = socket.sent.swap(0, Ordering::Relaxed);
         let observer = &self.observer;
-        observer.received.fetch_add(received, Ordering::Relaxed);
-        observer.sent.fetch_add(sent, Ordering::Relaxed);
-        (received, sent)
+        let add = |bytes: &AtomicU64, sum: &AtomicU64| {
+            // Mostly there are none: the socket is dropped after it was closed.
+            if bytes.load(Ordering::Relaxed) == 0 {
+                return 0;
+            }
+            let bytes = bytes.swap(0, Ordering::Relaxed);
+            sum.fetch_add(bytes, Ordering::Relaxed);
+            bytes
+        };
+        (
+            add(&socket.received, &observer.received),
+            add(&socket.sent, &observer.sent),
+        )
     }
 
     /// Removes a socket that is about to lose its descriptor. Returns its permit.

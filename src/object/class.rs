@@ -43,10 +43,15 @@ impl SocketClass {
     fn class(&self) -> Option<PyTypeRef> {
         self.class.upgrade()?.downcast().ok()
     }
+
+    fn globals(&self) -> Option<Globals> {
+        let copy = self.module.as_ref()?;
+        let own = copy.default_timeout.clone();
+        Some(Globals::Of(copy.module.upgrade()?, own))
+    }
 }
 
 /// A copy of the module.
-#[derive(Clone)]
 struct Module {
     module: PyRef<PyWeak>,
     /// Its own `getdefaulttimeout`, once an accept() has found it.
@@ -118,17 +123,25 @@ fn add(module: Option<Module>, vm: &VirtualMachine) -> PyResult<PyTypeRef> {
 
 /// What the methods of an object find by names of their module, as CPython's find their
 /// globals.
-pub(super) struct Globals {
-    /// The native class from which the object's class is derived.
-    native: PyObjectRef,
-    /// The copy of the module that it was made for.
-    module: Option<Module>,
+pub(super) enum Globals {
+    /// The copy of the module that the object's class was made for, and its own
+    /// `getdefaulttimeout`.
+    Of(PyObjectRef, Option<PyRef<PyWeak>>),
+    /// The module does not exist any more. The native class from which the object's class is
+    /// derived cannot have been replaced there.
+    Gone(PyObjectRef),
 }
 
 impl Globals {
     /// Returns the names for the methods of an object.
     pub(super) fn of(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<Self> {
         let classes = &zelf.state.classes;
+        let class = zelf.class();
+        if is_plain(zelf) {
+            // The newest one.
+            let module = classes.lock().last().and_then(SocketClass::globals);
+            return Ok(module.unwrap_or_else(|| Self::Gone(class.to_owned().into())));
+        }
         let made_for = |class: &PyObject| {
             // Dropped after the lock: what goes with the last reference may run Python code.
             let mut live = Vec::new();
@@ -139,35 +152,22 @@ impl Globals {
                 live.extend(made);
                 is
             })?;
-            let module = found.module.clone();
+            let module = found.globals();
             drop(classes);
-            Some((class.to_owned(), module))
+            Some(module.unwrap_or_else(|| Self::Gone(class.to_owned())))
         };
-        let class = zelf.class();
-        let (native, module) = if is_plain(zelf) {
-            // The newest one.
-            let module = classes.lock().last().and_then(|last| last.module.clone());
-            (class.to_owned().into(), module)
-        } else {
-            let mro = class.mro_collect();
-            match mro.iter().find_map(|class| made_for(class.as_object())) {
-                Some(found) => found,
-                None => (socket_class(vm)?.into(), None),
-            }
-        };
-        Ok(Self { native, module })
-    }
-
-    fn module(&self) -> Option<PyObjectRef> {
-        self.module.as_ref()?.module.upgrade()
+        let mro = class.mro_collect();
+        match mro.iter().find_map(|class| made_for(class.as_object())) {
+            Some(found) => Ok(found),
+            None => Ok(Self::Gone(socket_class(vm)?.into())),
+        }
     }
 
     /// Returns the value of the name `socket`. A script may have put another class there.
     pub(super) fn socket(&self, vm: &VirtualMachine) -> PyResult {
-        match self.module() {
-            Some(module) => name_socket(&module, vm),
-            // The module does not exist any more, so the class cannot have been replaced there.
-            None => Ok(self.native.clone()),
+        match self {
+            Self::Of(module, _) => name_socket(module, vm),
+            Self::Gone(class) => Ok(class.clone()),
         }
     }
 
@@ -178,25 +178,28 @@ impl Globals {
         state: &State,
         vm: &VirtualMachine,
     ) -> PyResult<Option<PyObjectRef>> {
-        let Some((module, copy)) = self.module().zip(self.module.as_ref()) else {
+        let Self::Of(module, known) = self else {
             return Ok(None);
         };
-        let found = name_of(&module, default_timeout_name(vm), vm)?;
-        let known = copy.default_timeout.as_ref().and_then(|own| own.upgrade());
+        let found = name_of(module, default_timeout_name(vm), vm)?;
+        let known = known.as_ref().and_then(|own| own.upgrade());
         if known.is_some_and(|own| own.is(&found)) {
             return Ok(None);
         }
-        if !function::is_own(&found, "getdefaulttimeout", &module, vm)? {
+        if !function::is_own(&found, "getdefaulttimeout", module, vm)? {
             return Ok(Some(found));
         }
         let own = found.downgrade(None, vm)?;
+        // Dropped after the lock.
         let mut before = Vec::new();
         for made in state.classes.lock().iter_mut() {
-            if let Some(of) = made.module.as_mut()
-                && of.module.is(&copy.module)
+            if let Some(copy) = made.module.as_mut()
+                && let Some(live) = copy.module.upgrade()
             {
-                // Dropped after the lock.
-                before.push(of.default_timeout.replace(own.clone()));
+                if live.is(module) {
+                    before.push(copy.default_timeout.replace(own.clone()).map(Into::into));
+                }
+                before.push(Some(live));
             }
         }
         Ok(None)
@@ -383,11 +386,21 @@ fn attributes(class: &Py<PyType>, vm: &VirtualMachine) -> [(&'static str, PyObje
     ]
 }
 
-fn family(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult {
+/// Returns the socket of a getter. The VM's own conversion takes longer than the getters do.
+fn socket_of<'a>(object: &'a PyObject, vm: &VirtualMachine) -> PyResult<&'a Py<BaseSocket>> {
+    match object.downcast_ref() {
+        Some(socket) => Ok(socket),
+        None => object.try_to_ref(vm),
+    }
+}
+
+fn family(zelf: PyObjectRef, vm: &VirtualMachine) -> PyResult {
+    let zelf = socket_of(&zelf, vm)?;
     enums::address_family(&zelf.state, zelf.socket.family(), vm)
 }
 
-fn socket_type(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult {
+fn socket_type(zelf: PyObjectRef, vm: &VirtualMachine) -> PyResult {
+    let zelf = socket_of(&zelf, vm)?;
     enums::socket_kind(&zelf.state, zelf.socket.socket_type(), vm)
 }
 

@@ -171,16 +171,18 @@ pub(super) fn accept(
     zelf: &Py<BaseSocket>,
     vm: &VirtualMachine,
 ) -> PyResult<(PyObjectRef, PyObjectRef)> {
-    let globals = Globals::of(zelf, vm)?;
+    let globals;
     let (connection, peer) = if is_replaced(zelf, "_accept", vm) {
         let accepted = vm.call_method(zelf.as_object(), "_accept", ())?;
         let [number, peer] = args::unpack(&accepted, vm)?;
         let args = lifecycle::named_fileno(zelf, number, vm)?;
+        globals = Globals::of(zelf, vm)?;
         (globals.socket(vm)?.call(args, vm)?, peer)
     } else {
         let mut peer = SockAddr::empty();
         let fd = accept_descriptor(zelf, &mut peer, vm)?;
         let spec = zelf.socket.spec();
+        globals = Globals::of(zelf, vm)?;
         let class = globals.socket(vm)?;
         let maker = Maker {
             class: &class,

@@ -84,23 +84,41 @@ fn of_or_new(vm: &VirtualMachine) -> Arc<Enums> {
 /// Returns `socket.family`: the member of AddressFamily, or the number if there is
 /// none.
 pub(crate) fn address_family(state: &State, number: i32, vm: &VirtualMachine) -> PyResult {
-    member(state, ADDRESS_FAMILY, number, vm)
+    Members::of(state).address_family(number, vm)
 }
 
 /// Returns `socket.type`: the member of SocketKind, or the number if there is none.
 pub(crate) fn socket_kind(state: &State, number: i32, vm: &VirtualMachine) -> PyResult {
-    member(state, SOCKET_KIND, number, vm)
+    Members::of(state).socket_kind(number, vm)
 }
 
-fn member(state: &State, enumeration: usize, number: i32, vm: &VirtualMachine) -> PyResult {
-    let enums = state.enums.lock().upgrade();
-    if let Some(enums) = enums {
-        let members = &enums.made(vm)?.by_value[enumeration];
-        if let Ok(at) = members.binary_search_by_key(&number.into(), |&(value, _)| value) {
-            return Ok(members[at].1.clone());
-        }
+/// The members of one interpreter's classes, for several look-ups.
+pub(crate) struct Members(Option<Arc<Enums>>);
+
+impl Members {
+    pub(crate) fn of(state: &State) -> Self {
+        Self(state.enums.lock().upgrade())
     }
-    Ok(number.to_pyobject(vm))
+
+    /// Returns the member of AddressFamily, or the number if there is none.
+    pub(crate) fn address_family(&self, number: i32, vm: &VirtualMachine) -> PyResult {
+        self.get(ADDRESS_FAMILY, number, vm)
+    }
+
+    /// Returns the member of SocketKind, or the number if there is none.
+    pub(crate) fn socket_kind(&self, number: i32, vm: &VirtualMachine) -> PyResult {
+        self.get(SOCKET_KIND, number, vm)
+    }
+
+    fn get(&self, enumeration: usize, number: i32, vm: &VirtualMachine) -> PyResult {
+        if let Some(enums) = &self.0 {
+            let members = &enums.made(vm)?.by_value[enumeration];
+            if let Ok(at) = members.binary_search_by_key(&number.into(), |&(value, _)| value) {
+                return Ok(members[at].1.clone());
+            }
+        }
+        Ok(number.to_pyobject(vm))
+    }
 }
 
 /// Returns the name of every class and member.
