@@ -295,6 +295,7 @@ impl Socket {
 
     /// Forgets the connect that goes on in the background. Returns its peer, if there was
     /// one.
+    #[inline]
     pub(super) fn forget_connect(&self) -> Option<SockAddr> {
         let forgotten = self.marks.clear(Mark::CONNECTING);
         forgotten.then(|| self.control.observer.forget_peer(self.id))?

@@ -177,6 +177,7 @@ impl Control {
 
     /// Returns how long a call may still wait. It began after `before` interrupts, and its own
     /// timeout has `left`. [`Error::Interrupted`] if the host has ended the call.
+    #[inline]
     pub(super) fn check(
         &self,
         before: u64,

@@ -101,16 +101,22 @@ impl Deadline {
 
     /// Returns the time left; `None` means no limit. [`Error::TimedOut`] once no time is
     /// left, EAGAIN if it is the kernel's own timeout that is over.
+    #[inline]
     pub(crate) fn remaining(&mut self) -> Result<Option<Duration>, Error> {
+        let is_limited = self.kernels.is_some() || self.longest.is_some();
+        if self.timeout == Timeout::Blocking && !is_limited {
+            return Ok(None);
+        }
+        self.least_remaining()
+    }
+
+    fn least_remaining(&mut self) -> Result<Option<Duration>, Error> {
         let timeout = match self.timeout {
             Timeout::Blocking => None,
             Timeout::NonBlocking => return Err(Error::TimedOut),
             Timeout::After(timeout) => Some(timeout),
         };
         let kernels = self.kernels.and_then(|(_, ends)| ends);
-        if timeout.is_none() && kernels.is_none() && self.longest.is_none() {
-            return Ok(None);
-        }
         let now = Instant::now();
         // A timeout too long to be added to the clock is as good as none.
         if let Some(timeout) = timeout {

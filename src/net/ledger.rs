@@ -305,12 +305,17 @@ impl Ledger {
 
     /// Counts the permits again in a child process: those of calls in flight belonged to
     /// the parent's other threads, which the child does not have.
+    #[inline]
     fn count_after_a_fork(&self) {
+        if self.permits.generation.load(Ordering::Relaxed) != fork::generation() {
+            self.count_again();
+        }
+    }
+
+    #[cold]
+    fn count_again(&self) {
         let generation = fork::generation();
         let counted = &self.permits.generation;
-        if counted.load(Ordering::Relaxed) == generation {
-            return;
-        }
         let entries = self.lock();
         // Dropped after the lock, which a socket needs to close.
         let sockets = entries.sockets();
@@ -520,7 +525,11 @@ impl Control {
         // The kernel gave this number to a new socket, so the script has closed the old
         // descriptor by `os.close`. Forget the old entry without closing the number, which
         // is the socket's now, even if both are of one file.
-        let stale = entries.loose.remove(&fd);
+        let stale = if entries.loose.is_empty() {
+            None
+        } else {
+            entries.loose.remove(&fd)
+        };
         drop(entries);
         if let Some(stale) = stale {
             stale.fd.forget();

@@ -78,10 +78,17 @@ impl Socket {
     }
 
     /// Removes and returns the option that leaves with the descriptor.
+    #[inline]
     pub(super) fn take_linger(&self) -> Linger {
-        if !MAY_LINGER.load(Ordering::Relaxed) {
-            return Linger::default();
+        if MAY_LINGER.load(Ordering::Relaxed) {
+            self.take_kept_linger()
+        } else {
+            Linger::default()
         }
+    }
+
+    #[cold]
+    fn take_kept_linger(&self) -> Linger {
         let taken = self.control.lingers.0.lock().remove(&self.id);
         taken.unwrap_or_default()
     }

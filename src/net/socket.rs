@@ -251,7 +251,15 @@ impl Socket {
     /// Waits until no call uses the descriptor that was closed or moved out, and interrupts
     /// their system calls meanwhile. Does not wait for a call of this thread, because a
     /// host's event hook may close a socket in the middle of a call.
+    #[inline]
     pub(super) fn wait_until_idle(&self) {
+        if self.descriptor.is_given_up() {
+            self.wait_while_given_up();
+        }
+    }
+
+    #[cold]
+    fn wait_while_given_up(&self) {
         let mut pause = Duration::from_micros(1);
         while self.descriptor.is_given_up() && !descriptor::is_held_by_this_thread() {
             self.waiters.wake_all();
