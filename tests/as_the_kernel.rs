@@ -154,8 +154,8 @@ fn fill(fd: RawFd) {
     while unsafe { libc::send(fd, data.as_ptr().cast(), data.len(), libc::MSG_DONTWAIT) } > 0 {}
 }
 
-/// Gives both ends buffers of one size. Without it, TCP's probe of a full receiver, 0.2 s
-/// later, makes room for 292 KiB, so that a send which waits may end by itself.
+/// Fixes the sizes of the sender's and the receiver's buffer. Otherwise TCP's probe of a full
+/// receiver, 0.2 s later, makes room for 292 KiB, so that a send which waits may end by itself.
 fn fix_buffers(fd: RawFd, made: &Made) {
     let size = 16384i32.to_ne_bytes();
     set(fd, libc::SO_SNDBUF, &size);

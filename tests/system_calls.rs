@@ -289,8 +289,8 @@ for one in made: one.fileno()",
         before: "made = [socket.socket() for _ in range(100)]; at = iter(made); address = a.getsockname()
 for one in made: one.settimeout(30)",
         call: "next(at).connect(address)",
-        // The poll and the result (SO_ERROR) are more.
-        there: There::Untimed(3),
+        // The mode is looked at; the poll and the result (SO_ERROR) are more.
+        there: There::Untimed(4),
         short: 0,
         long: 0,
         socket: server,

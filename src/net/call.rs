@@ -100,8 +100,7 @@ struct Failures {
     wait: Wait,
     /// The call has a part of its result.
     has_part: bool,
-    /// The thread's number of wake-ups before an attempt that could block, if the last one
-    /// could.
+    /// The thread's number of wake-ups before the current attempt, if it may block.
     bounded: Option<u32>,
 }
 
@@ -193,9 +192,9 @@ pub(crate) struct Call<'a, V> {
     pub(super) vm: &'a V,
     pub(crate) socket: &'a Socket,
     pub(crate) deadline: Deadline,
-    /// The socket's timeout when the call began or its mode was last read. The deadline's
-    /// can differ: MSG_DONTWAIT makes that non-blocking, and a signal handler does not extend
-    /// it.
+    /// The timeout of the socket's calls when this one began, or the socket's when its mode was
+    /// last read. The deadline's can differ: MSG_DONTWAIT makes that non-blocking, and a signal
+    /// handler does not extend it.
     socket_timeout: Timeout,
     /// The mode with which the call began holds until its end.
     keeps_mode: bool,
@@ -223,7 +222,8 @@ impl<'a, V: VmContext> Call<'a, V> {
         Self::begin(vm, socket, deadline, socket.timeout())
     }
 
-    /// Begins a call on a socket with the timeout `socket_timeout`.
+    /// Begins a call on a socket whose calls have the timeout `socket_timeout`, of which
+    /// `deadline` may be a part only.
     #[inline]
     pub(super) fn begin(
         vm: &'a V,

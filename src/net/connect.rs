@@ -87,14 +87,15 @@ impl<V: VmContext> Call<'_, V> {
         let socket = self.socket;
         let mut is_blocking = false;
         let attempted = self.alone(|fd| {
-            // Nobody changes the mode meanwhile, so it is that of the timeout. In non-blocking
-            // mode the socket's connecting state lasts, as in CPython.
+            // Nobody changes the mode meanwhile, so it is that of the timeout.
             is_blocking = socket.timeout() == Timeout::Blocking;
             if is_blocking {
-                sys::socket::connect_at_once(fd, target).ok()
-            } else {
-                Some(sys::socket::connect(fd, target))
+                return sys::socket::connect_at_once(fd, target).ok();
             }
+            // A script that has guessed the number may have made the descriptor block. In
+            // non-blocking mode the socket's connecting state lasts, as in CPython.
+            let is_safe = sys::socket::is_nonblocking(fd) == Ok(true);
+            is_safe.then(|| sys::socket::connect(fd, target))
         })?;
         let Some(connected) = attempted else {
             return Ok(None);
@@ -299,5 +300,50 @@ impl Socket {
     pub(super) fn forget_connect(&self) -> Option<SockAddr> {
         let forgotten = self.marks.clear(Mark::CONNECTING);
         forgotten.then(|| self.control.observer.forget_peer(self.id))?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Moving, NoVm};
+    use crate::policy::{Gate, Operation};
+    use crate::sys::socket::SocketSpec;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    /// Attempts to connect alone. Returns whether that was done, and whether the descriptor was
+    /// in non-blocking mode before and is afterwards; `None` if no attempt can be alone,
+    /// because another test has called fork(2).
+    fn attempt(timeout: Timeout, is_nonblocking: bool) -> Option<(bool, bool, bool)> {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = SockAddr::from(listener.local_addr().unwrap());
+        let gate = Gate::default();
+        let target = gate.address(Operation::Connect, address, None).unwrap();
+        let spec = SocketSpec::new(libc::AF_INET, libc::SOCK_STREAM);
+        let socket = Arc::new(Socket::new(Arc::default()));
+        let moving = Moving::create(spec, socket.control.permit().unwrap()).unwrap();
+        moving.set_nonblocking(is_nonblocking).unwrap();
+        socket.open(moving, spec, timeout).unwrap();
+        let mode = || socket.with(sys::socket::is_nonblocking).unwrap();
+        let before = mode();
+        let attempted = Call::new(&NoVm, &socket).connect_alone(&target).unwrap();
+        let may_be_alone = socket.descriptor.may_be_alone();
+        may_be_alone.then(|| (attempted.is_some(), before, mode()))
+    }
+
+    #[test]
+    fn an_attempt_that_is_alone_leaves_the_mode_and_does_not_block() {
+        let timeout = Timeout::After(Duration::from_secs(5));
+        for (timeout, is_nonblocking, is_made) in [
+            (Timeout::Blocking, false, true),
+            (timeout, true, true),
+            // Somebody has made the descriptor block.
+            (timeout, false, false),
+        ] {
+            let expected = (is_made, is_nonblocking, is_nonblocking);
+            let attempted = attempt(timeout, is_nonblocking);
+            assert!(attempted.is_none_or(|attempted| attempted == expected));
+        }
     }
 }

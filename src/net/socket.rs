@@ -72,6 +72,10 @@ impl Socket {
             permit,
             linger,
         } = moving;
+        // Calls that began with an earlier descriptor may come while this one's family and
+        // timeout are not known yet, so it is never used alone.
+        let is_shared = facts.is_shared || self.family() != 0;
+        let facts = Facts { is_shared, ..facts };
         let number = fd.as_raw_fd();
         self.control.list(number, self);
         if let Err(fd) = self.descriptor.install(fd, facts) {
@@ -290,7 +294,7 @@ impl Socket {
 
     /// Sets the timeout of calls that begin from now on, and puts the descriptor into the
     /// mode for it (FIONBIO, ioctl(2)). EBADF once the socket is closed; the timeout is
-    /// remembered even then.
+    /// remembered even then, and after any other error.
     pub(crate) fn apply_timeout(&self, timeout: Timeout) -> Result<(), Errno> {
         // The guard first: a call that uses the descriptor alone takes its mode from the timeout.
         let guard = self.acquire();
@@ -299,7 +303,8 @@ impl Socket {
         let mut nonblocking = timeout.is_nonblocking();
         loop {
             if let Err(errno) = sys::socket::set_nonblocking(guard.fd(), nonblocking) {
-                // From now on no call uses the descriptor alone.
+                // The mode is not that of the timeout, so no call uses the descriptor alone from
+                // now on.
                 self.descriptor.share();
                 return Err(errno);
             }
@@ -367,6 +372,21 @@ mod tests {
     #[test]
     fn a_socket_fits_96_bytes_with_the_counts_of_its_arc() {
         assert_eq!(size_of::<Socket>() + 2 * size_of::<usize>(), 96);
+    }
+
+    #[test]
+    fn only_the_first_descriptor_is_used_alone() {
+        let spec = SocketSpec::new(libc::AF_INET, libc::SOCK_STREAM);
+        let socket = Arc::new(Socket::new(Arc::default()));
+        for is_first in [true, false] {
+            let permit = socket.control.permit().unwrap();
+            let moving = Moving::create(spec, permit).unwrap();
+            socket.open(moving, spec, Timeout::Blocking).unwrap();
+            let is_shared = !socket.descriptor.may_be_alone();
+            // (Another test may have called fork(2), after which no descriptor is.)
+            assert!(is_shared || is_first);
+            socket.close().unwrap();
+        }
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub(crate) struct MessageParts<'a> {
 }
 
 impl<'a, V: VmContext> Call<'a, V> {
-    /// Begins a receive or a send with `flags` on a socket with the timeout `timeout`. On a
+    /// Begins a receive or a send with `flags`, with the timeout of the socket's calls. On a
     /// blocking socket it does not wait with MSG_DONTWAIT or MSG_ERRQUEUE, like the kernel. On
     /// a socket with a timeout it waits, like CPython.
     #[inline]

@@ -127,8 +127,8 @@ pub(super) enum Globals {
     /// The copy of the module that the object's class was made for, and its own
     /// `getdefaulttimeout`.
     Of(PyObjectRef, Option<PyRef<PyWeak>>),
-    /// The module does not exist any more. The native class from which the object's class is
-    /// derived cannot have been replaced there.
+    /// No copy of the module exists, or none any more, in which the native class could have
+    /// been replaced from which the object's class is derived.
     Gone(PyObjectRef),
 }
 

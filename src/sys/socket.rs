@@ -121,7 +121,7 @@ pub(crate) fn accept(
     peer: &mut SockAddr,
 ) -> Result<OwnedFd, Errno> {
     if family == libc::AF_ALG {
-        return accept_without_peer(fd);
+        return accept_without_peer(fd, peer);
     }
     let connection = fill(peer, |pointer, len| {
         // SAFETY: pointer and length describe storage for any address.
@@ -130,14 +130,15 @@ pub(crate) fn accept(
     owned(connection)
 }
 
-/// Accepts an operation socket of AF_ALG. It has no peer; accept4(2) with room for an
-/// address fails with ECONNABORTED.
+/// Accepts an operation socket of AF_ALG. It has no peer, so the address is empty;
+/// accept4(2) with room for an address fails with ECONNABORTED.
 #[cold]
-fn accept_without_peer(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+fn accept_without_peer(fd: BorrowedFd<'_>, peer: &mut SockAddr) -> Result<OwnedFd, Errno> {
     let none = std::ptr::null_mut();
     // SAFETY: the kernel takes null pointers for a caller that wants no address.
     let connection =
         unsafe { libc::accept4(fd.as_raw_fd(), none, none.cast(), libc::SOCK_CLOEXEC) };
+    *peer = SockAddr::empty();
     owned(connection)
 }
 
