@@ -95,7 +95,7 @@ impl From<Errno> for Blocked {
     }
 }
 
-/// What a call remembers of its attempts that did not finish.
+/// State that a call keeps from its attempts that did not finish.
 struct Failures {
     wait: Wait,
     /// The call has a part of its result.

@@ -46,8 +46,8 @@ impl From<usize> for Part {
     }
 }
 
-/// What recvmsg(2) receives beside the data. The caller has the memory, because an address
-/// is too large to be copied through the layers of a call.
+/// Result of recvmsg(2) beside the data. The caller has the memory, because an address is too
+/// large to be copied through the layers of a call.
 pub(crate) struct ReceivedMessage {
     /// Number of bytes that arrived.
     pub(crate) len: usize,

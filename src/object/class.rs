@@ -121,8 +121,7 @@ fn add(module: Option<Module>, vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     Ok(class)
 }
 
-/// What the methods of an object find by names of their module, as CPython's find their
-/// globals.
+/// The names of a module, for the methods of an object, as CPython's find their globals.
 pub(super) enum Globals {
     /// The copy of the module that the object's class was made for, and its own
     /// `getdefaulttimeout`.
