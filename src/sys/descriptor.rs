@@ -21,7 +21,8 @@
 //! process nor a parent of it has called fork(2) since it began. Whoever tells the number, or
 //! calls fork(2), waits until that moment is over; so nothing that can block is done in it.
 //! (A script that guesses a number and uses it by other modules, or a process that is copied
-//! without pthread_atfork(3), can make such a call wait. close() ends it even then.)
+//! without pthread_atfork(3), can make such a call wait, also beyond its deadline. close() and
+//! the host's interrupts end it even then.)
 //!
 //! # Descriptors by number
 //!
