@@ -69,7 +69,7 @@ const ALONE: u64 = 1 << 20;
 const GENERATION_SHIFT: u32 = 21;
 const GENERATION: u64 = 0xff << GENERATION_SHIFT;
 const COUNT: u64 = SHARED - 1;
-/// The highest bit of the count. No program has so many calls on one socket.
+/// The highest bit of the count.
 const HALF: u64 = SHARED >> 1;
 /// Sign of the number.
 const NO_NUMBER: u64 = 1 << 63;
@@ -106,6 +106,21 @@ fn is_vacant(word: u64, generation: u32) -> bool {
     number(word) < 0 || word & GENERATION != bits(generation) && (is_leaving || is_ending)
 }
 
+/// Returns true of the state "open" in which nearly every use finds the word: it is counted in
+/// `generation`, by less than half of the most, and not alone.
+#[inline(always)]
+fn is_plain(word: u64, generation: u32) -> bool {
+    word & (NO_NUMBER | GIVEN_UP | GENERATION | ALONE | HALF) == bits(generation)
+}
+
+/// Returns a word as it is in a process of `generation`; `None` if no use can begin.
+#[cold]
+fn usable(word: u64, generation: u32) -> Option<u64> {
+    let seen = current(word, generation);
+    let is_usable = number(seen) >= 0 && seen & GIVEN_UP == 0 && seen & COUNT != COUNT;
+    is_usable.then_some(seen)
+}
+
 impl Word {
     /// Returns a word without a number.
     pub(super) fn none() -> Self {
@@ -127,34 +142,20 @@ impl Word {
     /// Begins a use of the number. `None` if there is no number, or it was given up. Calls
     /// `wait` while another call uses the number alone.
     #[inline(always)]
-    pub(super) fn acquire(&self, generation: u32, wait: impl FnMut()) -> Option<i32> {
-        let word = self.0.load(Ordering::Relaxed);
-        // Mostly no other state than "open" has to be thought of.
-        if word & (NO_NUMBER | GIVEN_UP | GENERATION | ALONE | HALF) == bits(generation)
-            && self
-                .0
-                .compare_exchange(word, word + 1, Ordering::Acquire, Ordering::Relaxed)
-                .is_ok()
-        {
-            return Some(number(word));
-        }
-        self.acquire_in_any_state(generation, wait)
-    }
-
-    /// Does what [`acquire`](Self::acquire) does.
-    #[cold]
-    fn acquire_in_any_state(&self, generation: u32, mut wait: impl FnMut()) -> Option<i32> {
+    pub(super) fn acquire(&self, generation: u32, mut wait: impl FnMut()) -> Option<i32> {
         let mut word = self.0.load(Ordering::Acquire);
         loop {
-            let seen = current(word, generation);
-            if number(seen) < 0 || seen & GIVEN_UP != 0 || seen & COUNT == COUNT {
-                return None;
-            }
-            if seen & ALONE != 0 {
-                wait();
-                word = self.0.load(Ordering::Acquire);
-                continue;
-            }
+            let seen = if is_plain(word, generation) {
+                word
+            } else {
+                let seen = usable(word, generation)?;
+                if seen & ALONE != 0 {
+                    wait();
+                    word = self.0.load(Ordering::Acquire);
+                    continue;
+                }
+                seen
+            };
             match self
                 .0
                 .compare_exchange_weak(word, seen + 1, Ordering::Acquire, Ordering::Acquire)
