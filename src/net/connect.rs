@@ -87,15 +87,17 @@ impl<V: VmContext> Call<'_, V> {
         let socket = self.socket;
         let mut is_blocking = false;
         let attempted = self.alone(|fd| {
-            // Nobody changes the mode meanwhile, so it is that of the timeout.
             is_blocking = socket.timeout() == Timeout::Blocking;
+            // The mode is that of the timeout, unless a script has guessed the number: then it
+            // may have changed the mode, or closed the number, which is another file's now.
+            if sys::socket::is_nonblocking(fd) != Ok(!is_blocking) {
+                return None;
+            }
             if is_blocking {
                 return sys::socket::connect_at_once(fd, target).ok();
             }
-            // A script that has guessed the number may have made the descriptor block. In
-            // non-blocking mode the socket's connecting state lasts, as in CPython.
-            let is_safe = sys::socket::is_nonblocking(fd) == Ok(true);
-            is_safe.then(|| sys::socket::connect(fd, target))
+            // In non-blocking mode the socket's connecting state lasts, as in CPython.
+            Some(sys::socket::connect(fd, target))
         })?;
         let Some(connected) = attempted else {
             return Ok(None);
@@ -338,8 +340,9 @@ mod tests {
         for (timeout, is_nonblocking, is_made) in [
             (Timeout::Blocking, false, true),
             (timeout, true, true),
-            // Somebody has made the descriptor block.
+            // Somebody else has changed the mode.
             (timeout, false, false),
+            (Timeout::Blocking, true, false),
         ] {
             let expected = (is_made, is_nonblocking, is_nonblocking);
             let attempted = attempt(timeout, is_nonblocking);
