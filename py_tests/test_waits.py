@@ -882,6 +882,20 @@ class AsTheKernel(SocketTest):
         looking.result()
         self.assertEqual(modes, {0})
 
+    def test_connect_leaves_the_send_timeout_alone(self):
+        listener = self.listener(backlog=100)
+        option = socket.SOL_SOCKET, socket.SO_SNDTIMEO
+        for seconds in 0, 5:
+            for timeout in None, LONG:
+                with self.subTest(seconds=seconds, timeout=timeout):
+                    expected = struct.pack("ll", seconds, 0)
+                    client = self.make()
+                    client.settimeout(timeout)
+                    if seconds:
+                        client.setsockopt(*option, expected)
+                    client.connect(listener.getsockname())
+                    self.assertEqual(client.getsockopt(*option, len(expected)), expected)
+
     def test_a_duplicate_shut_for_sending_ends_a_send(self):
         for name, (one, _) in (("unix", self.pair()), ("tcp", self.tcp_pair())):
             with self.subTest(name):

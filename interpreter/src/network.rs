@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustpython_socket::{AuditOnly, Denied, Rule, Rules, SocketModule};
 
@@ -77,8 +78,9 @@ impl Network {
     /// Returns the `socket` module that obeys these options, or what is wrong with the
     /// file for refusals.
     pub fn module(&self) -> Result<SocketModule, String> {
-        // The process is the script's alone: its disposition of SIGPIPE decides.
-        let module = SocketModule::new().sigpipe(true);
+        // The process is the script's alone: its disposition of SIGPIPE decides, and it may
+        // keep a processor busy for a moment.
+        let module = SocketModule::new().sigpipe(true).busy_poll(BUSY_POLL);
         let Some(file) = &self.audit else {
             return Ok(match self.rules() {
                 Some(rules) => module.policy(rules),
@@ -110,6 +112,9 @@ impl Network {
         Some(self.deny.iter().cloned().fold(rules, Rules::deny_rule))
     }
 }
+
+/// Time for which a wait polls before it sleeps: about that of a sleep and a wake-up.
+const BUSY_POLL: Duration = Duration::from_micros(20);
 
 /// Rules that `loopback` stands for in a denial: all that `Rules::loopback_only` allows.
 const LOOPBACK: &[&str] = &["127.0.0.0/8", "::1", "localhost", "*.localhost"];

@@ -118,7 +118,7 @@ pub(super) fn to_python6(vm: &VirtualMachine, address: &SockAddr) -> PyObjectRef
 /// The text of an immutable argument is borrowed.
 fn host_text<'a>(vm: &VirtualMachine, value: &'a PyObject) -> PyResult<Cow<'a, [u8]>> {
     let text = if let Some(text) = value.downcast_ref::<PyStr>() {
-        if text.as_bytes().is_ascii() {
+        if text.isascii() {
             Cow::Borrowed(text.as_bytes())
         } else {
             let ascii = idna::to_ascii(text.as_wtf8())

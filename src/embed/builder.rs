@@ -178,10 +178,10 @@ impl SocketModule {
     /// sleeps. Without this method, or with `Duration::ZERO`, waits sleep at once.
     ///
     /// The first waits of a socket sleep at once. Later waits poll only while polling keeps
-    /// finding the answer, and none polls on a machine with one processor. Polling saves a
+    /// finding the answer, and none polls on a machine with one processor, nor for a second
+    /// after a thread has lost its processor to another while it polled. Polling saves a
     /// sleep and a wake-up (about 20 µs) in each round trip to a peer that answers at once.
-    /// It keeps a processor busy meanwhile; where the processors are busy, it makes round
-    /// trips slower.
+    /// It keeps a processor busy meanwhile.
     ///
     /// ```
     /// use std::time::Duration;

@@ -2,130 +2,116 @@
 //! number, the default timeout, network interfaces.
 
 use super::check_system;
+use crate::bridge::args::{self, Int, Size};
 use crate::bridge::errors::{self, OrRaise};
-use crate::bridge::{args, text};
+use crate::bridge::text;
 use crate::object;
 use crate::policy::Operation;
 use crate::sockaddr::inet;
 use crate::state;
 use crate::sys::{descriptor, interface, message};
+use crate::vm::method::functions;
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyListRef, PyStrRef};
-use rustpython_vm::{PyObject, PyResult, VirtualMachine};
+use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::net::IpAddr;
 
-#[rustpython_vm::pymodule(sub)]
-pub(crate) mod functions {
-    use super::{args, inet_aton_bytes, inet_ntoa_text, inet_ntop_text, inet_pton_bytes, state};
-    use crate::bridge::args::{Int, Size};
-    use rustpython_vm::builtins::{PyListRef, PyStrRef};
-    use rustpython_vm::{PyObjectRef, PyResult, VirtualMachine};
+functions! {
+/// The functions of this file, in both modules.
+pub(super) const FUNCTIONS;
 
+object {
     /// Convert a 16-bit number from host to network byte order.
-    #[pyfunction]
-    fn htons(x: PyObjectRef, vm: &VirtualMachine) -> PyResult<u16> {
-        super::uint16(&x, vm).map(u16::to_be)
+    fn htons(vm, x: PyObjectRef) {
+        uint16(&x, vm).map(u16::to_be)
     }
 
     /// Convert a 32-bit number from host to network byte order.
-    #[pyfunction]
-    fn htonl(object: PyObjectRef, vm: &VirtualMachine) -> PyResult<u32> {
-        super::uint32(&object, "uint32_t", vm).map(u32::to_be)
+    fn htonl(vm, object: PyObjectRef) {
+        uint32(&object, "uint32_t", vm).map(u32::to_be)
     }
 
     /// Convert a 16-bit number from network to host byte order.
-    #[pyfunction]
-    fn ntohs(x: PyObjectRef, vm: &VirtualMachine) -> PyResult<u16> {
-        super::uint16(&x, vm).map(u16::from_be)
+    fn ntohs(vm, x: PyObjectRef) {
+        uint16(&x, vm).map(u16::from_be)
     }
 
     /// Convert a 32-bit number from network to host byte order.
-    #[pyfunction]
-    fn ntohl(object: PyObjectRef, vm: &VirtualMachine) -> PyResult<u32> {
-        super::uint32(&object, "uint32_t", vm).map(u32::from_be)
+    fn ntohl(vm, object: PyObjectRef) {
+        uint32(&object, "uint32_t", vm).map(u32::from_be)
     }
 
     /// Convert an IPv4 address in any spelling of inet_aton(3) to its 4 bytes.
-    #[pyfunction]
-    fn inet_aton(ip_addr: PyObjectRef, vm: &VirtualMachine) -> PyResult {
+    fn inet_aton(vm, ip_addr: PyObjectRef) {
         inet_aton_bytes(&ip_addr, vm)
     }
 
     /// Convert the 4 bytes of an IPv4 address to its dotted form.
-    #[pyfunction]
-    fn inet_ntoa(packed_ip: PyObjectRef, vm: &VirtualMachine) -> PyResult<String> {
+    fn inet_ntoa(vm, packed_ip: PyObjectRef) {
         inet_ntoa_text(&packed_ip, vm)
     }
 
+    /// Duplicate a socket descriptor, given by number. The new one is not
+    /// inherited by child processes.
+    fn dup(vm, object: PyObjectRef) {
+        dup(args::int(&object, vm)?, vm)
+    }
+
+    /// Close a socket descriptor, given by number.
+    fn close(vm, object: PyObjectRef) {
+        close(args::int(&object, vm)?, vm)
+    }
+
+    /// Set the timeout of new sockets in seconds; None means no timeout.
+    fn setdefaulttimeout(vm, object: PyObjectRef) {
+        setdefaulttimeout(&object, vm)
+    }
+
+    /// Return the index of a network interface.
+    fn if_nametoindex(vm, oname: PyObjectRef) {
+        if_nametoindex(&oname, vm)
+    }
+
+    /// Return the name of a network interface.
+    fn if_indextoname(vm, object: PyObjectRef) {
+        if_indextoname(&object, vm)
+    }
+}
+
+positional {
     /// Convert an address of family AF_INET or AF_INET6 from text to bytes.
-    #[pyfunction]
-    fn inet_pton(af: Int, ip: PyObjectRef, vm: &VirtualMachine) -> PyResult {
+    fn inet_pton(vm, af: Int, ip: PyObjectRef) {
         inet_pton_bytes(af.0, &ip, vm)
     }
 
     /// Convert an address of family AF_INET or AF_INET6 from bytes to text.
-    #[pyfunction]
-    fn inet_ntop(af: Int, packed_ip: PyObjectRef, vm: &VirtualMachine) -> PyResult<String> {
+    fn inet_ntop(vm, af: Int, packed_ip: PyObjectRef) {
         inet_ntop_text(af.0, &packed_ip, vm)
     }
 
     /// Return the length of a control message with that much data, without
     /// trailing padding.
-    #[pyfunction(name = "CMSG_LEN")]
-    fn cmsg_len(length: Size, vm: &VirtualMachine) -> PyResult<usize> {
-        super::in_range("CMSG_LEN", super::message::cmsg_len(length.0), vm)
+    fn CMSG_LEN(vm, length: Size) {
+        in_range("CMSG_LEN", message::cmsg_len(length.0), vm)
     }
 
     /// Return the room that a control message with that much data takes in a
     /// buffer, with trailing padding.
-    #[pyfunction(name = "CMSG_SPACE")]
-    fn cmsg_space(length: Size, vm: &VirtualMachine) -> PyResult<usize> {
-        super::in_range("CMSG_SPACE", super::message::cmsg_space(length.0), vm)
-    }
-
-    /// Duplicate a socket descriptor, given by number. The new one is not
-    /// inherited by child processes.
-    #[pyfunction]
-    fn dup(object: PyObjectRef, vm: &VirtualMachine) -> PyResult<i32> {
-        super::dup(args::int(&object, vm)?, vm)
-    }
-
-    /// Close a socket descriptor, given by number.
-    #[pyfunction]
-    fn close(object: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
-        super::close(args::int(&object, vm)?, vm)
+    fn CMSG_SPACE(vm, length: Size) {
+        in_range("CMSG_SPACE", message::cmsg_space(length.0), vm)
     }
 
     /// Return the timeout of new sockets in seconds; None means no timeout.
-    #[pyfunction]
-    fn getdefaulttimeout(vm: &VirtualMachine) -> PyObjectRef {
+    fn getdefaulttimeout(vm) {
         args::timeout_object(state::of(vm).default_timeout(), vm)
     }
 
-    /// Set the timeout of new sockets in seconds; None means no timeout.
-    #[pyfunction]
-    fn setdefaulttimeout(object: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
-        super::setdefaulttimeout(&object, vm)
-    }
-
     /// Return the network interfaces as a list of (index, name).
-    #[pyfunction]
-    fn if_nameindex(vm: &VirtualMachine) -> PyResult<PyListRef> {
-        super::if_nameindex(vm)
+    fn if_nameindex(vm) {
+        if_nameindex(vm)
     }
-
-    /// Return the index of a network interface.
-    #[pyfunction]
-    fn if_nametoindex(oname: PyObjectRef, vm: &VirtualMachine) -> PyResult<u32> {
-        super::if_nametoindex(&oname, vm)
-    }
-
-    /// Return the name of a network interface.
-    #[pyfunction]
-    fn if_indextoname(object: PyObjectRef, vm: &VirtualMachine) -> PyResult<PyStrRef> {
-        super::if_indextoname(&object, vm)
-    }
+}
 }
 
 fn uint16(value: &PyObject, vm: &VirtualMachine) -> PyResult<u16> {

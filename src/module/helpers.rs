@@ -5,7 +5,7 @@
 //! function's own module, and the methods of the objects that these return, because
 //! scripts, and tests most of all, replace them.
 
-use super::netdb;
+use super::netdb::{self, GetAddrInfo};
 use crate::bridge::Data;
 use crate::bridge::args::{self, Size, unpack};
 use crate::bridge::errors::{self, OrRaise};
@@ -15,6 +15,7 @@ use crate::object::{self, Maker};
 use crate::state;
 use crate::sys::message;
 use crate::vm::function::{Signature, is_own, of_module};
+use crate::vm::method::functions;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyByteArray, PyBytes, PyStr};
 use rustpython_vm::function::{FuncArgs, KwArgs, OptionalArg, PyMethodDef};
@@ -22,29 +23,7 @@ use rustpython_vm::{
     AsObject, FromArgs, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine,
 };
 
-#[rustpython_vm::pymodule(sub)]
-pub(crate) mod helpers {
-    use super::{RecvFdsArgs, SendFdsArgs};
-    use rustpython_vm::{PyResult, VirtualMachine};
-
-    /// Send descriptors, and the bytes of buffers, over an AF_UNIX socket: how
-    /// many bytes were sent. As in CPython flags and address have no effect.
-    /// unix(7).
-    #[pyfunction]
-    fn send_fds(args: SendFdsArgs, vm: &VirtualMachine) -> PyResult {
-        super::send_fds(args, vm)
-    }
-
-    /// Receive up to bufsize bytes and maxfds descriptors from an AF_UNIX socket:
-    /// the tuple (bytes, [descriptor, ...], flags, address), with the flags of
-    /// recvmsg(). As in CPython flags has no effect. unix(7).
-    #[pyfunction]
-    fn recv_fds(args: RecvFdsArgs, vm: &VirtualMachine) -> PyResult {
-        super::recv_fds(args, vm)
-    }
-}
-
-/// The functions that use other names of their module, which they get as their
+/// The functions of the module that CPython writes in Python. They get their module as the
 /// first argument.
 pub(super) const OF_MODULE: &[&PyMethodDef] = &[
     of_module!(
@@ -127,6 +106,42 @@ It is the first of the host's name and aliases that has a dot in it; if
 none has, its name; and what was asked for if the host is not known.",
         GetFqdnArgs,
         getfqdn
+    ),
+    of_module!(
+        "getaddrinfo",
+        "($module, host, port, family=0, type=0, proto=0, flags=0)
+--
+
+Translate a host and a port into addresses to connect or bind to.
+
+The host is a name, an address or None; the port is a number, the name of
+a service or None. Family, type and protocol narrow the answer, flags are
+AI_ numbers. Returns a list of (family, type, proto, canonname, address).
+Unlike the C function it can be interrupted while it waits.",
+        GetAddrInfo,
+        |_, args: GetAddrInfo, vm| netdb::address_infos(&args, Timeout::Blocking, vm)
+    ),
+    of_module!(
+        "send_fds",
+        "($module, sock, buffers, fds, flags=0, address=None)
+--
+
+Send descriptors, and the bytes of buffers, over an AF_UNIX socket: how
+many bytes were sent. As in CPython flags and address have no effect.
+unix(7).",
+        SendFdsArgs,
+        |_, args, vm| send_fds(args, vm)
+    ),
+    of_module!(
+        "recv_fds",
+        "($module, sock, bufsize, maxfds, flags=0)
+--
+
+Receive up to bufsize bytes and maxfds descriptors from an AF_UNIX socket:
+the tuple (bytes, [descriptor, ...], flags, address), with the flags of
+recvmsg(). As in CPython flags has no effect. unix(7).",
+        RecvFdsArgs,
+        |_, args, vm| recv_fds(args, vm)
     ),
 ];
 
@@ -446,7 +461,7 @@ fn has_dualstack_ipv6(module: &PyObject, vm: &VirtualMachine) -> PyResult<bool> 
 
 /// The arguments of socketpair().
 #[derive(FromArgs)]
-pub(super) struct PairArgs {
+struct PairArgs {
     #[pyarg(any, default, py_default = "None")]
     family: Option<PyObjectRef>,
     #[pyarg(any, name = "type", optional, py_default = "1")]
@@ -517,12 +532,27 @@ fn socketpair(
 }
 
 /// Makes a pair of native sockets (`_socket.socketpair`).
-pub(super) fn base_socketpair(
-    args: PairArgs,
-    vm: &VirtualMachine,
-) -> PyResult<(PyObjectRef, PyObjectRef)> {
+fn base_socketpair(args: PairArgs, vm: &VirtualMachine) -> PyResult<(PyObjectRef, PyObjectRef)> {
     let spec = args.spec(libc::AF_UNIX, vm)?;
     object::base_pair(&state::of(vm), spec, vm)
+}
+
+functions! {
+/// The function of `_socket` that `socket` has as a Python function.
+pub(super) const NATIVE;
+
+positional {
+    /// Return two sockets connected to each other, of the base type. socketpair(2).
+    fn socketpair(
+        vm,
+        family: OptionalArg<PyObjectRef>,
+        kind: OptionalArg<PyObjectRef>,
+        proto: OptionalArg<PyObjectRef>,
+    ) {
+        let args = PairArgs { family: family.into_option(), socket_type: kind, proto };
+        base_socketpair(args, vm)
+    }
+}
 }
 
 /// Makes a pair like CPython's `_fallback_socketpair`: a connection through a listener

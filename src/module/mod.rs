@@ -10,6 +10,7 @@ use crate::bridge::errors::{self, OrRaise};
 use crate::object;
 use crate::policy::{Operation, Target};
 use crate::state;
+use crate::vm::function;
 use rustpython_vm::builtins::PyModuleSlots;
 use rustpython_vm::builtins::{PyModule, PyModuleDef};
 use rustpython_vm::common::static_cell;
@@ -94,7 +95,7 @@ fn check_system(operation: Operation, function: &'static str, vm: &VirtualMachin
 /// The methods of a socket are the system calls. An error is an OSError with the
 /// errno of the call; TimeoutError, gaierror (a name that cannot be looked up) and
 /// herror are kinds of it. Ctrl-C ends every call that waits.
-#[rustpython_vm::pymodule(with(functions::functions, helpers::helpers, netdb::netdb))]
+#[rustpython_vm::pymodule]
 pub(crate) mod socket {
     use crate::constants::{self, enums};
     use crate::module::helpers;
@@ -119,7 +120,7 @@ pub(crate) mod socket {
         ] {
             module.set_attr(name, value, vm)?;
         }
-        super::add_types(module, vm)?;
+        super::add_native(module, vm)?;
         constants::install(module, vm)?;
         enums::install(module, vm)?;
         function::install(helpers::OF_MODULE, helpers::SIGNATURES, module, vm)?;
@@ -131,31 +132,36 @@ pub(crate) mod socket {
 /// The native half of `socket`, as CPython has it: its system calls, its constants as
 /// plain integers, and `socket` is the base type. It has nothing of what a script
 /// changes in the other module.
-#[rustpython_vm::pymodule(with(functions::functions, netdb::netdb))]
+#[rustpython_vm::pymodule]
 pub(crate) mod _socket {
     use crate::constants;
-    use crate::module::helpers::{self, PairArgs};
+    use crate::module::{helpers, netdb};
     use crate::object;
+    use crate::vm::function;
     use rustpython_vm::builtins::PyModule;
-    use rustpython_vm::{Py, PyObjectRef, PyResult, VirtualMachine};
-
-    /// Two sockets connected to each other, of the base type. socketpair(2).
-    #[pyfunction]
-    fn socketpair(args: PairArgs, vm: &VirtualMachine) -> PyResult<(PyObjectRef, PyObjectRef)> {
-        helpers::base_socketpair(args, vm)
-    }
+    use rustpython_vm::{Py, PyResult, VirtualMachine};
 
     pub(crate) fn module_exec(vm: &VirtualMachine, module: &Py<PyModule>) -> PyResult<()> {
         __module_exec(vm, module);
         let base = object::base_class().to_owned();
         module.set_attr("socket", base, vm)?;
-        super::add_types(module, vm)?;
+        super::add_native(module, vm)?;
+        function::install_plain(netdb::NATIVE, module, vm)?;
+        function::install_plain(helpers::NATIVE, module, vm)?;
         constants::install_integers(module, vm)
     }
 }
 
-/// Adds the names of types that both modules have.
-fn add_types(module: &Py<PyModule>, vm: &VirtualMachine) -> PyResult<()> {
+/// Adds the functions that both modules have.
+fn add_functions(module: &Py<PyModule>, vm: &VirtualMachine) -> PyResult<()> {
+    [functions::FUNCTIONS, netdb::FUNCTIONS]
+        .iter()
+        .try_for_each(|functions| function::install_plain(functions, module, vm))
+}
+
+/// Adds the functions and the names of types that both modules have.
+fn add_native(module: &Py<PyModule>, vm: &VirtualMachine) -> PyResult<()> {
+    add_functions(module, vm)?;
     let exceptions = &vm.ctx.exceptions;
     for (name, value) in [
         ("SocketType", object::base_class().to_owned().into()),

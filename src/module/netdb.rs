@@ -4,8 +4,9 @@ use super::check_system;
 use crate::address::inet::check_flowinfo;
 use crate::address::{self, idna};
 use crate::bridge::CallContext;
+use crate::bridge::args::{self, Int};
 use crate::bridge::errors::{self, OrRaise};
-use crate::bridge::{args, audit, blocking, text};
+use crate::bridge::{audit, blocking, text};
 use crate::constants::enums::Members;
 use crate::net::resolve::{self, AddrInfo, Query};
 use crate::net::{Control, Deadline, Error, SocketSpec, Timeout};
@@ -14,6 +15,7 @@ use crate::sockaddr::SockAddr;
 use crate::sockaddr::inet::{self, BROADCAST, HostLiteral};
 use crate::state::{self, State};
 use crate::sys::netdb::{self as database, HostEntry};
+use crate::vm::method::functions;
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{
@@ -25,90 +27,77 @@ use std::ffi::{CStr, CString};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 
-#[rustpython_vm::pymodule(sub)]
-pub(crate) mod netdb {
-    use super::GetAddrInfo;
-    use crate::bridge::args::Int;
-    use rustpython_vm::builtins::{PyListRef, PyStrRef, PyTupleRef};
-    use rustpython_vm::function::OptionalArg;
-    use rustpython_vm::{PyObjectRef, PyResult, VirtualMachine};
+functions! {
+/// The functions of this file that both modules have.
+pub(super) const FUNCTIONS;
 
+positional {
+    /// Translate an address into (host, service); flags are NI_ numbers.
+    ///
+    /// With NI_NUMERICHOST and NI_NUMERICSERV nothing is looked up.
+    fn getnameinfo(vm, sockaddr: PyObjectRef, flags: Int) {
+        getnameinfo(&sockaddr, flags.0, vm)
+    }
+
+    /// Return the IPv4 address of a host as text. An address is returned unchanged.
+    fn gethostbyname(vm, hostname: PyObjectRef) {
+        gethostbyname(&hostname, vm)
+    }
+
+    /// Return (name, aliases, IPv4 addresses) of a host.
+    fn gethostbyname_ex(vm, hostname: PyObjectRef) {
+        gethostbyname_ex(&hostname, vm)
+    }
+
+    /// Return (name, aliases, addresses) of the host at an IPv4 or IPv6 address.
+    fn gethostbyaddr(vm, ip_address: PyObjectRef) {
+        gethostbyaddr(&ip_address, vm)
+    }
+
+    /// Return the name of this machine.
+    fn gethostname(vm) {
+        gethostname(vm)
+    }
+
+    /// Set the name of this machine.
+    fn sethostname(vm, name: PyObjectRef) {
+        sethostname(&name, vm)
+    }
+
+    /// Return the port of a service, of the named protocol or of any.
+    ///
+    /// getservbyname('https') and getservbyname('domain', 'udp') are examples.
+    fn getservbyname(vm, servicename: PyObjectRef, protocolname: OptionalArg<PyObjectRef>) {
+        getservbyname(&servicename, protocolname, vm)
+    }
+
+    /// Return the name of the service at a port, of the named protocol or of any.
+    fn getservbyport(vm, port: Int, protocolname: OptionalArg<PyObjectRef>) {
+        getservbyport(port.0, protocolname, vm)
+    }
+
+    /// Return the number of a protocol.
+    fn getprotobyname(vm, protocolname: PyObjectRef) {
+        getprotobyname(&protocolname, vm)
+    }
+}
+}
+
+functions! {
+/// The function of `_socket` that `socket` has as a Python function.
+pub(super) const NATIVE;
+
+native {
     /// Translate a host and a port into addresses to connect or bind to.
     ///
     /// The host is a name, an address or None; the port is a number, the name of
     /// a service or None. Family, type and protocol narrow the answer, flags are
     /// AI_ numbers. Returns a list of (family, type, proto, canonname, address).
     /// Unlike the C function it can be interrupted while it waits.
-    #[pyfunction]
-    fn getaddrinfo(args: GetAddrInfo, vm: &VirtualMachine) -> PyResult<PyListRef> {
-        super::address_infos(&args, crate::net::Timeout::Blocking, vm)
+    fn getaddrinfo(vm, args: GetAddrInfo) {
+        address_infos(&args, Timeout::Blocking, vm)
     }
-
-    /// Translate an address into (host, service); flags are NI_ numbers.
-    ///
-    /// With NI_NUMERICHOST and NI_NUMERICSERV nothing is looked up.
-    #[pyfunction]
-    fn getnameinfo(sockaddr: PyObjectRef, flags: Int, vm: &VirtualMachine) -> PyResult<PyTupleRef> {
-        super::getnameinfo(&sockaddr, flags.0, vm)
-    }
-
-    /// Return the IPv4 address of a host as text. An address is returned unchanged.
-    #[pyfunction]
-    fn gethostbyname(hostname: PyObjectRef, vm: &VirtualMachine) -> PyResult<String> {
-        super::gethostbyname(&hostname, vm)
-    }
-
-    /// Return (name, aliases, IPv4 addresses) of a host.
-    #[pyfunction]
-    fn gethostbyname_ex(hostname: PyObjectRef, vm: &VirtualMachine) -> PyResult<PyTupleRef> {
-        super::gethostbyname_ex(&hostname, vm)
-    }
-
-    /// Return (name, aliases, addresses) of the host at an IPv4 or IPv6 address.
-    #[pyfunction]
-    fn gethostbyaddr(ip_address: PyObjectRef, vm: &VirtualMachine) -> PyResult<PyTupleRef> {
-        super::gethostbyaddr(&ip_address, vm)
-    }
-
-    /// Return the name of this machine.
-    #[pyfunction]
-    fn gethostname(vm: &VirtualMachine) -> PyResult<PyStrRef> {
-        super::gethostname(vm)
-    }
-
-    /// Set the name of this machine.
-    #[pyfunction]
-    fn sethostname(name: PyObjectRef, vm: &VirtualMachine) -> PyResult<()> {
-        super::sethostname(&name, vm)
-    }
-
-    /// Return the port of a service, of the named protocol or of any.
-    ///
-    /// getservbyname('https') and getservbyname('domain', 'udp') are examples.
-    #[pyfunction]
-    fn getservbyname(
-        servicename: PyObjectRef,
-        protocolname: OptionalArg<PyObjectRef>,
-        vm: &VirtualMachine,
-    ) -> PyResult<u16> {
-        super::getservbyname(&servicename, protocolname, vm)
-    }
-
-    /// Return the name of the service at a port, of the named protocol or of any.
-    #[pyfunction]
-    fn getservbyport(
-        port: Int,
-        protocolname: OptionalArg<PyObjectRef>,
-        vm: &VirtualMachine,
-    ) -> PyResult<PyStrRef> {
-        super::getservbyport(port.0, protocolname, vm)
-    }
-
-    /// Return the number of a protocol.
-    #[pyfunction]
-    fn getprotobyname(protocolname: PyObjectRef, vm: &VirtualMachine) -> PyResult<i32> {
-        super::getprotobyname(&protocolname, vm)
-    }
+}
 }
 
 #[derive(FromArgs)]
@@ -308,7 +297,11 @@ pub(super) fn stream_addresses(
 }
 
 /// Looks addresses up (`socket.getaddrinfo`) within a timeout.
-fn address_infos(args: &GetAddrInfo, timeout: Timeout, vm: &VirtualMachine) -> PyResult<PyListRef> {
+pub(super) fn address_infos(
+    args: &GetAddrInfo,
+    timeout: Timeout,
+    vm: &VirtualMachine,
+) -> PyResult<PyListRef> {
     let query = Query {
         host: optional_host(&args.host, vm)?,
         service: service_argument(&args.port, vm)?,

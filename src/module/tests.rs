@@ -6,19 +6,17 @@ use crate::testing;
 use rustpython_vm::Interpreter;
 use std::sync::Arc;
 
-#[rustpython_vm::pymodule(
-    name = "socket",
-    with(super::functions::functions, super::netdb::netdb)
-)]
+#[rustpython_vm::pymodule(name = "socket")]
 mod functions_alone {
     use crate::bridge::errors;
-    use crate::module::helpers;
+    use crate::module::{add_functions, helpers};
     use crate::vm::function;
     use rustpython_vm::builtins::{PyModule, PyTypeRef};
     use rustpython_vm::{Py, PyResult, VirtualMachine};
 
     pub(crate) fn module_exec(vm: &VirtualMachine, module: &Py<PyModule>) -> PyResult<()> {
         __module_exec(vm, module);
+        add_functions(module, vm)?;
         function::install(helpers::OF_MODULE, helpers::SIGNATURES, module, vm)
     }
 
@@ -438,7 +436,7 @@ for name in dir(socket):
         assert f.__doc__, name
         if name not in ('getservbyname', 'getservbyport'):
             assert f.__text_signature__, name
-assert getaddrinfo.__text_signature__ == '($module, /, host, port, family=0, type=0, proto=0, flags=0)'
+assert getaddrinfo.__text_signature__ == '($module, host, port, family=0, type=0, proto=0, flags=0)'
 assert getfqdn.__text_signature__ == \"($module, name='')\"
 ");
 }

@@ -1,9 +1,22 @@
 //! Decides which waits poll busily before they sleep, if the host wants busy polls
 //! (`SocketModule::busy_poll`). SO_BUSY_POLL does the same in the kernel, for network
-//! devices (socket(7)). [`call`](super::call) does the polling.
+//! devices (socket(7)). [`wait`](super::wait) makes the system calls.
+//!
+//! A busy poll helps if a peer on another processor answers at once. Otherwise it takes
+//! time from other threads, so it has to become rare by itself:
+//!
+//! - After a busy poll in vain, the next waits of the socket sleep at once: 4, twice as many
+//!   after each further one, and 128 at most.
+//! - After a busy poll in which its thread lost the processor, all waits of the interpreter
+//!   sleep at once for a second. The threads that want the processor got it late because this
+//!   thread did not sleep, and this thread has to wait longer for its turn, because the
+//!   kernel prefers threads that have slept.
 
+use super::control::{nanos, origin};
+use nix::errno::Errno;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Number of first waits that sleep at once, so that a socket which lives for a few
 /// exchanges never polls busily.
@@ -13,11 +26,48 @@ const AT_FIRST: u8 = 8;
 const AFTER_FAILURE: u8 = 4;
 const AT_MOST: u8 = 128;
 
-/// Decides whether the next wait on a socket polls busily before it sleeps.
-///
-/// A busy poll helps if a peer on another processor answers at once. Otherwise, or if
-/// the processors are busy, it takes time from other threads; then nearly all waits
-/// sleep at once.
+/// A thread that does nothing for so long between two polls, each of which takes a
+/// microsecond, has lost the processor to another thread. (The kernel's own work takes less.)
+const LOST: Duration = Duration::from_micros(500);
+/// Time without busy polls after that.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The busy polls of an interpreter's sockets.
+#[derive(Debug, Default)]
+pub(super) struct BusyPolls {
+    /// Nanoseconds for which a wait polls busily; 0 for not at all.
+    moment: AtomicU64,
+    /// Nanoseconds from [`origin`] until which no wait polls busily; 0 if no thread has lost
+    /// its processor yet.
+    paused_until: AtomicU64,
+}
+
+impl BusyPolls {
+    /// Sets how long a wait polls busily.
+    pub(super) fn set_moment(&self, moment: Duration) {
+        self.moment.store(nanos(moment), Ordering::Relaxed);
+    }
+
+    fn moment(&self) -> Duration {
+        Duration::from_nanos(self.moment.load(Ordering::Relaxed))
+    }
+
+    /// Records that a thread has lost its processor, and found that `now`.
+    #[cold]
+    fn pause(&self, now: Instant) {
+        let until = now.saturating_duration_since(origin()) + PAUSE;
+        self.paused_until.store(nanos(until), Ordering::Relaxed);
+    }
+
+    fn is_paused(&self) -> bool {
+        match self.paused_until.load(Ordering::Relaxed) {
+            0 => false,
+            until => nanos(origin().elapsed()) < until,
+        }
+    }
+}
+
+/// The busy polls of one socket.
 #[derive(Debug)]
 pub(super) struct BusyPoll {
     /// Number of next waits that sleep at once.
@@ -34,8 +84,41 @@ impl BusyPoll {
         }
     }
 
+    /// Calls `poll`, ppoll(2) with a timeout, until something is ready or `left` is over:
+    /// first busily, if that is due, and then asleep.
+    pub(super) fn poll(
+        &self,
+        all: &BusyPolls,
+        left: Duration,
+        mut poll: impl FnMut(Duration) -> Result<i32, Errno>,
+    ) -> Result<i32, Errno> {
+        let moment = all.moment().min(left);
+        if moment.is_zero() || !self.is_due(all) {
+            return poll(left);
+        }
+        let start = Instant::now();
+        let mut before = start;
+        loop {
+            let polled = poll(Duration::ZERO);
+            let now = Instant::now();
+            if now - before > LOST {
+                all.pause(now);
+            }
+            if polled != Ok(0) {
+                self.helped();
+                return polled;
+            }
+            if now - start >= moment {
+                self.was_in_vain();
+                return poll(left.saturating_sub(now - start));
+            }
+            before = now;
+            std::hint::spin_loop();
+        }
+    }
+
     /// Tells whether the wait that begins now polls busily.
-    pub(super) fn is_due(&self) -> bool {
+    fn is_due(&self, all: &BusyPolls) -> bool {
         // Threads that share a socket may lose counts, which does no harm: the number is a
         // guess.
         let sleepers = self.sleepers.load(Ordering::Relaxed);
@@ -43,16 +126,16 @@ impl BusyPoll {
             self.sleepers.store(sleepers - 1, Ordering::Relaxed);
             return false;
         }
-        peers_may_run()
+        peers_may_run() && !all.is_paused()
     }
 
     /// Records that a busy poll found the answer.
-    pub(super) fn helped(&self) {
+    fn helped(&self) {
         self.penalty.store(AFTER_FAILURE, Ordering::Relaxed);
     }
 
     /// Records that a busy poll ended without an answer.
-    pub(super) fn was_in_vain(&self) {
+    fn was_in_vain(&self) {
         let penalty = self.penalty.load(Ordering::Relaxed);
         self.sleepers.store(penalty, Ordering::Relaxed);
         let next = penalty.saturating_mul(2).min(AT_MOST);
@@ -80,9 +163,10 @@ mod tests {
 
     /// Returns which of `waits` are due, if all of them poll in vain.
     fn in_vain(busy_poll: &BusyPoll, waits: u32) -> Vec<u32> {
+        let all = BusyPolls::default();
         (0..waits)
             .filter(|_| {
-                let due = busy_poll.is_due();
+                let due = busy_poll.is_due(&all);
                 if due {
                     busy_poll.was_in_vain();
                 }
@@ -107,10 +191,33 @@ mod tests {
         in_vain(&busy_poll, 1000);
         busy_poll.hasten();
         for _ in 0..100 {
-            assert_eq!(busy_poll.is_due(), peers_may_run());
+            assert_eq!(busy_poll.is_due(&BusyPolls::default()), peers_may_run());
             busy_poll.helped();
         }
         // And the next failure costs as little as the first.
         assert_eq!(in_vain(&busy_poll, 10), where_peers_run(&[0, 5]));
+    }
+
+    #[test]
+    fn no_socket_polls_busily_after_a_thread_has_lost_its_processor() {
+        let all = BusyPolls::default();
+        all.set_moment(Duration::from_secs(3600));
+        let [one, other] = [(); 2].map(|()| {
+            let busy_poll = BusyPoll::new();
+            busy_poll.hasten();
+            busy_poll
+        });
+        let is_due = |busy_poll: &BusyPoll| busy_poll.is_due(&all) == peers_may_run();
+        assert!(is_due(&one) && is_due(&other));
+        let polled = one.poll(&all, Duration::from_secs(3600), |_| {
+            std::thread::sleep(2 * LOST);
+            Ok(1)
+        });
+        assert_eq!(polled, Ok(1));
+        assert!(!one.is_due(&all) && !other.is_due(&all));
+        // Until the pause is over.
+        let over = nanos(origin().elapsed()).max(1);
+        all.paused_until.store(over, Ordering::Relaxed);
+        assert!(is_due(&one) && is_due(&other));
     }
 }

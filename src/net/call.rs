@@ -10,7 +10,7 @@
 //! | attempt (MSG_DONTWAIT) | attached | guard, inside of any lock | open | the system call |
 //! | short poll | detached | guard | open | readiness, any signal, [`INTERVAL`] |
 //! | bounded call | detached | guard, and no lock | open | the system call, any signal, [`INTERVAL`] |
-//! | attempt alone (accept, connect) | detached | guard of one who uses it alone | open | the system call, which does not block |
+//! | attempt alone (accept, connect) | detached | guard of one who uses it alone | open | the system call, after a tick of the kernel's clock at most |
 //! | poll | detached | guard | blocked but for ppoll(2) | readiness, any signal, time |
 //! | between two of them | attached | nothing | open | |
 //! | signal handlers of the script | attached | nothing | open | |
@@ -510,7 +510,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         }
         self.check()?;
         // Others can end the calls even if the script has guessed the number, and uses it.
-        let _registered = register(&self.socket.waiters, &self.socket.control);
+        let _registered = self.socket.control.waiters.register();
         let made = || calls(descriptor.acquire_alone()?.fd());
         Ok(self.vm.detached(made))
     }
@@ -665,8 +665,9 @@ mod tests {
     use crate::sockaddr::SockAddr;
     use crate::sys::socket::SocketSpec;
     use crate::testing::rounds;
+    use nix::sys::socket::MsgFlags;
     use nix::unistd::{Pid, gettid};
-    use std::os::fd::{AsFd, OwnedFd};
+    use std::os::fd::{AsFd, AsRawFd, OwnedFd};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc::channel;
@@ -840,6 +841,41 @@ mod tests {
             thread::yield_now();
         }
         assert!(matches!(reader.join().unwrap(), Err(Error::Interrupted)));
+    }
+
+    /// Makes a call that uses its descriptor alone and blocks all the same, as one may whose
+    /// mode a script has changed by the number. Returns how it ended after `end`; `None` if no
+    /// call can be alone, because another test has called fork(2).
+    fn alone_until(end: impl Fn(&Socket, &dyn Fn() -> bool)) -> Option<Errno> {
+        let (socket, _peer) = idle(Timeout::Blocking);
+        let socket = &*socket;
+        let (begins, begun) = channel();
+        thread::scope(|scope| {
+            let caller = scope.spawn(move || {
+                let made = Call::new(&NoVm, socket).alone(|fd| {
+                    begins.send(()).unwrap();
+                    nix::sys::socket::recv(fd.as_raw_fd(), &mut [0], MsgFlags::empty()).err()
+                });
+                made.unwrap()
+            });
+            if begun.recv().is_ok() {
+                end(socket, &|| caller.is_finished());
+            }
+            caller.join().unwrap()
+        })
+    }
+
+    #[test]
+    fn a_call_that_blocks_although_it_is_alone_can_be_ended() {
+        let ended = alone_until(|socket, _| socket.close().unwrap());
+        assert!(ended.is_none_or(|errno| errno == Errno::EINTR));
+        let ended = alone_until(|socket, is_over| {
+            while !is_over() {
+                socket.control.interrupt();
+                thread::yield_now();
+            }
+        });
+        assert!(ended.is_none_or(|errno| errno == Errno::EINTR));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::call::Call;
 use super::wait::{Ready, Wait};
 use super::{Deadline, Error, Timeout, VmContext};
 use crate::sys::{self, sockopt};
+use nix::errno::Errno;
 use nix::libc;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -17,12 +18,30 @@ impl<V: VmContext> Call<'_, V> {
             Some(time) => self.wait_for_peer(time),
             None => Ok(()),
         };
-        let closed = self.vm().detached(|| self.socket.close());
+        let closed = self.close_now();
         match lingered {
             Err(error @ (Error::Raised | Error::Interrupted)) => Err(error),
             // The time is up, or another call has closed the socket.
             _ => Ok(closed?),
         }
+    }
+
+    /// Closes the descriptor. Stays attached to the VM if close(2) cannot wait and no call
+    /// uses the descriptor, as is mostly so.
+    fn close_now(&self) -> Result<(), Errno> {
+        let socket = self.socket;
+        // What lingers is the kernel's only on a descriptor that others can reach. A unix
+        // socket closes what is on its way in it, which may be anything.
+        let is_ip = matches!(socket.family(), libc::AF_INET | libc::AF_INET6);
+        let is_known = matches!(socket.protocol(), 0 | libc::IPPROTO_TCP | libc::IPPROTO_UDP);
+        if !(is_ip && is_known && socket.descriptor.may_be_alone()) {
+            return self.vm.detached(|| socket.close());
+        }
+        let permit = socket.begin_to_close(None);
+        if socket.descriptor.is_given_up() {
+            self.vm.detached(|| socket.wait_until_idle());
+        }
+        permit.map(drop)
     }
 
     /// Returns how long close() waits. Only connections over IP do.

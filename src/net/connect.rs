@@ -6,7 +6,7 @@
 //! | does not wait | EINPROGRESS, EALREADY, EAGAIN | that is the result |
 //! | blocking, made non-blocking by others | EINPROGRESS, EAGAIN | that is the result |
 //! | blocking, not unix | EINTR | it goes on: wait until writable, read SO_ERROR |
-//! | blocking, TCP, used alone | EINPROGRESS | the same |
+//! | blocking, TCP, used alone | EINPROGRESS: a tick is over | the same |
 //! | with a timeout | EINPROGRESS, EINTR | the same |
 //! | with a timeout | EALREADY | that is the result |
 //! | unix, blocking | EINTR | nothing has begun: again |
@@ -85,24 +85,22 @@ impl<V: VmContext> Call<'_, V> {
             return Ok(None);
         }
         let socket = self.socket;
-        let mut is_blocking = false;
         let attempted = self.alone(|fd| {
-            is_blocking = socket.timeout() == Timeout::Blocking;
-            // The mode is that of the timeout, unless a script has guessed the number: then it
-            // may have changed the mode, or closed the number, which is another file's now.
-            if sys::socket::is_nonblocking(fd) != Ok(!is_blocking) {
-                return None;
+            if socket.timeout() == Timeout::Blocking {
+                let may_be_limited = socket.marks.has(Mark::SEND_TIMEOUT);
+                return (!may_be_limited)
+                    .then(|| sys::socket::connect_briefly(fd, target).ok())
+                    .flatten();
             }
-            if is_blocking {
-                return sys::socket::connect_at_once(fd, target).ok();
-            }
-            // In non-blocking mode the socket's connecting state lasts, as in CPython.
-            Some(sys::socket::connect(fd, target))
+            // In non-blocking mode the socket's connecting state lasts, as in CPython. The mode
+            // is that, unless a script has guessed the number: then it may have changed the
+            // mode, or closed the number, which is another file's now.
+            let is_nonblocking = sys::socket::is_nonblocking(fd) == Ok(true);
+            is_nonblocking.then(|| sys::socket::connect(fd, target))
         })?;
         let Some(connected) = attempted else {
             return Ok(None);
         };
-        self.was_blocking |= is_blocking;
         if connected.is_err() {
             drop(self.acquire()?);
         }
@@ -311,42 +309,97 @@ mod tests {
     use crate::net::{Moving, NoVm};
     use crate::policy::{Gate, Operation};
     use crate::sys::socket::SocketSpec;
+    use std::os::fd::AsFd;
     use std::sync::Arc;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
-    /// Attempts to connect alone. Returns whether that was done, and whether the descriptor was
-    /// in non-blocking mode before and is afterwards; `None` if no attempt can be alone,
-    /// because another test has called fork(2).
-    fn attempt(timeout: Timeout, is_nonblocking: bool) -> Option<(bool, bool, bool)> {
+    const TCP: SocketSpec = SocketSpec::new(libc::AF_INET, libc::SOCK_STREAM);
+
+    fn listener() -> (std::net::TcpListener, Permitted<SockAddr>) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = SockAddr::from(listener.local_addr().unwrap());
         let gate = Gate::default();
         let target = gate.address(Operation::Connect, address, None).unwrap();
-        let spec = SocketSpec::new(libc::AF_INET, libc::SOCK_STREAM);
+        (listener, target)
+    }
+
+    fn socket(timeout: Timeout, is_nonblocking: bool) -> Arc<Socket> {
         let socket = Arc::new(Socket::new(Arc::default()));
-        let moving = Moving::create(spec, socket.control.permit().unwrap()).unwrap();
+        let moving = Moving::create(TCP, socket.control.permit().unwrap()).unwrap();
         moving.set_nonblocking(is_nonblocking).unwrap();
-        socket.open(moving, spec, timeout).unwrap();
-        let mode = || socket.with(sys::socket::is_nonblocking).unwrap();
-        let before = mode();
-        let attempted = Call::new(&NoVm, &socket).connect_alone(&target).unwrap();
+        socket.open(moving, TCP, timeout).unwrap();
+        socket
+    }
+
+    /// The mode of a descriptor and its send timeout.
+    fn settings(socket: &Socket) -> (bool, Option<Duration>) {
+        let settings = socket.with(|fd| {
+            let timeout = sockopt::get_duration(fd, libc::SO_SNDTIMEO)?;
+            Ok((sys::socket::is_nonblocking(fd)?, timeout))
+        });
+        settings.unwrap()
+    }
+
+    /// Attempts to connect alone. Returns whether that was done, after a check of the
+    /// settings; `None` if no attempt can be alone, because another test has called fork(2).
+    fn attempt(socket: &Socket, target: &Permitted<SockAddr>) -> Option<bool> {
+        let before = settings(socket);
+        let attempted = Call::new(&NoVm, socket).connect_alone(target).unwrap();
+        assert_eq!(settings(socket), before);
         let may_be_alone = socket.descriptor.may_be_alone();
-        may_be_alone.then(|| (attempted.is_some(), before, mode()))
+        may_be_alone.then_some(attempted.is_some())
     }
 
     #[test]
-    fn an_attempt_that_is_alone_leaves_the_mode_and_does_not_block() {
+    fn an_attempt_that_is_alone_leaves_the_mode_and_the_send_timeout() {
         let timeout = Timeout::After(Duration::from_secs(5));
         for (timeout, is_nonblocking, is_made) in [
             (Timeout::Blocking, false, true),
             (timeout, true, true),
             // Somebody else has changed the mode.
             (timeout, false, false),
-            (Timeout::Blocking, true, false),
+            (Timeout::Blocking, true, true),
         ] {
-            let expected = (is_made, is_nonblocking, is_nonblocking);
-            let attempted = attempt(timeout, is_nonblocking);
-            assert!(attempted.is_none_or(|attempted| attempted == expected));
+            let (_listener, target) = listener();
+            let made = attempt(&socket(timeout, is_nonblocking), &target);
+            assert!(made.is_none_or(|made| made == is_made));
         }
+    }
+
+    #[test]
+    fn an_attempt_on_a_socket_with_a_send_timeout_is_not_made_alone() {
+        let (listener, target) = listener();
+        let socket = socket(Timeout::Blocking, false);
+        let time = [5i64, 0].map(i64::to_ne_bytes).concat();
+        let set = socket.set_option(libc::SOL_SOCKET, libc::SO_SNDTIMEO, &time, |_| {
+            Ok::<_, Errno>(())
+        });
+        set.unwrap();
+        assert!(attempt(&socket, &target).is_none_or(|made| !made));
+        // Nor on one that may have it from its listener.
+        let accepted = Arc::new(Socket::new(Arc::default()));
+        std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let fd = listener.accept().unwrap().0.into();
+        let moving = Moving::new(fd, accepted.control.permit().unwrap());
+        accepted.open(moving, TCP, Timeout::Blocking).unwrap();
+        assert!(attempt(&accepted, &target).is_none_or(|made| !made));
+    }
+
+    #[test]
+    fn an_attempt_that_is_alone_takes_no_longer_than_a_tick() {
+        let (listener, target) = listener();
+        // Nothing takes connections from the full backlog.
+        let _ = sys::socket::listen(listener.as_fd(), 0);
+        let _full = [(); 2].map(|()| {
+            let socket = socket(Timeout::Blocking, false);
+            Call::new(&NoVm, &socket).connect_alone(&target).unwrap();
+            socket
+        });
+        let socket = socket(Timeout::Blocking, false);
+        let start = Instant::now();
+        let made = Call::new(&NoVm, &socket).connect_alone(&target).unwrap();
+        assert!(made.is_none_or(|connected| connected == Err(Errno::EINPROGRESS)));
+        // The connect itself would take minutes.
+        assert!(start.elapsed() < Duration::from_secs(10));
     }
 }

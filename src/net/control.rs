@@ -1,5 +1,6 @@
 //! Interrupts and deadlines of a host for the calls of one interpreter.
 
+use super::busy_poll::BusyPolls;
 use super::ledger::Ledger;
 use super::limits::Limits;
 use super::linger::Lingers;
@@ -24,8 +25,7 @@ pub(crate) struct Control {
     deadline: AtomicU64,
     /// Nanoseconds; `u64::MAX` for no limit.
     longest: AtomicU64,
-    /// Nanoseconds that a wait polls busily before it sleeps; 0 for not at all.
-    busy_poll: AtomicU64,
+    pub(super) busy_polls: BusyPolls,
     pub(super) waiters: Waiters,
     pub(crate) limits: Limits,
     pub(crate) ledger: Ledger,
@@ -50,7 +50,7 @@ impl Default for Control {
             stopped: AtomicBool::new(false),
             deadline: AtomicU64::new(u64::MAX),
             longest: AtomicU64::new(u64::MAX),
-            busy_poll: AtomicU64::new(0),
+            busy_polls: BusyPolls::default(),
             waiters: Waiters::new(),
             limits: Limits::default(),
             ledger: Ledger::default(),
@@ -66,12 +66,12 @@ impl Default for Control {
 
 /// Returns the instant from which deadlines are counted. Counting from it makes them
 /// fit a word.
-fn origin() -> Instant {
+pub(super) fn origin() -> Instant {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     *ORIGIN.get_or_init(Instant::now)
 }
 
-fn nanos(duration: Duration) -> u64 {
+pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -166,13 +166,9 @@ impl Control {
         self.ledger.permits.are_limited() || self.limits.are_set() || self.longest().is_some()
     }
 
-    /// Sets how long a wait may poll before it sleeps.
+    /// Sets how long a wait may poll busily before it sleeps.
     pub(crate) fn set_busy_poll(&self, moment: Duration) {
-        self.busy_poll.store(nanos(moment), Ordering::Relaxed);
-    }
-
-    pub(super) fn busy_poll(&self) -> Duration {
-        Duration::from_nanos(self.busy_poll.load(Ordering::Relaxed))
+        self.busy_polls.set_moment(moment);
     }
 
     /// Returns how long a call may still wait. It began after `before` interrupts, and its own

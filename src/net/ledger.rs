@@ -112,6 +112,15 @@ impl Permits {
         Ok(Permit(Some(self.clone())))
     }
 
+    /// Counts a permit less.
+    fn give_back(&self) {
+        // A permit of a parent process may not be counted here any more.
+        let less = |taken: usize| taken.checked_sub(1);
+        let _ = self
+            .taken
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
     /// Returns the number of permits taken.
     #[cfg(test)]
     pub(crate) fn taken(&self) -> usize {
@@ -130,22 +139,32 @@ impl Permit {
     fn leave(mut self) {
         self.0 = None;
     }
-
-    /// Makes the permit again that was left with a socket's descriptor.
-    fn of_held(permits: &Arc<Permits>) -> Self {
-        Self(Some(permits.clone()))
-    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(permits) = &self.0 {
-            // A permit of a parent process may not be counted here any more.
-            let less = |taken: usize| taken.checked_sub(1);
-            let _ = permits
-                .taken
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            permits.give_back();
         }
+    }
+}
+
+/// The permit that was left with a socket's descriptor. It is given back like a [`Permit`],
+/// whose reference to the [`Permits`] it does without.
+pub(super) struct HeldPermit<'a>(&'a Arc<Permits>);
+
+impl HeldPermit<'_> {
+    /// Makes it a permit again, for a descriptor that moves out of its socket.
+    pub(super) fn into_permit(self) -> Permit {
+        let permit = Permit(Some(self.0.clone()));
+        mem::forget(self);
+        permit
+    }
+}
+
+impl Drop for HeldPermit<'_> {
+    fn drop(&mut self) {
+        self.0.give_back();
     }
 }
 
@@ -156,6 +175,8 @@ pub(crate) struct Moving {
     pub(crate) facts: Facts,
     pub(crate) permit: Permit,
     pub(crate) linger: Linger,
+    /// It was made by socket(2), and no option has been set since.
+    pub(crate) is_new: bool,
 }
 
 impl Moving {
@@ -166,6 +187,7 @@ impl Moving {
             facts: Facts::default(),
             permit,
             linger: Linger::default(),
+            is_new: false,
         }
     }
 
@@ -202,6 +224,7 @@ impl Duplicate {
             },
             permit,
             linger: self.linger,
+            is_new: false,
         }
     }
 }
@@ -226,6 +249,7 @@ impl Loose {
             },
             permit: self.permit,
             linger: self.linger,
+            is_new: false,
         })
     }
 }
@@ -370,6 +394,7 @@ impl Ledger {
             facts,
             permit,
             linger,
+            is_new: _,
         } = moving;
         let fd = LooseFd::new(fd);
         let number = fd.number();
@@ -574,7 +599,7 @@ impl Control {
     }
 
     /// Removes a socket that is about to lose its descriptor. Returns its permit.
-    pub(super) fn closed(&self, fd: RawFd, socket: &Socket) -> Permit {
+    pub(super) fn closed(&self, fd: RawFd, socket: &Socket) -> HeldPermit<'_> {
         // Under one lock, so that no sum misses the bytes.
         let mut entries = self.ledger.lock();
         entries.remove(fd, socket);
@@ -588,7 +613,7 @@ impl Control {
                 bytes_sent: sent,
             });
         }
-        Permit::of_held(&self.ledger.permits)
+        HeldPermit(&self.ledger.permits)
     }
 }
 

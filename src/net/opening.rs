@@ -13,7 +13,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 impl Moving {
     /// Creates a socket (socket(2)).
     pub(crate) fn create(spec: SocketSpec, permit: Permit) -> Result<Self, Errno> {
-        Ok(Self::new(sys::socket::socket(spec)?, permit))
+        Ok(Self {
+            is_new: true,
+            ..Self::new(sys::socket::socket(spec)?, permit)
+        })
     }
 
     /// Creates two connected sockets (socketpair(2)).
@@ -67,6 +70,7 @@ impl Moving {
             },
             permit,
             linger,
+            is_new: false,
         }
     }
 

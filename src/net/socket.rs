@@ -1,7 +1,7 @@
 //! The state of a socket that all calls on it share.
 
 use super::busy_poll::BusyPoll;
-use super::ledger::{Moving, Permit};
+use super::ledger::{HeldPermit, Moving};
 use super::marks::{Mark, Marks};
 use super::observer::SocketId;
 use super::wake::Waiters;
@@ -71,6 +71,7 @@ impl Socket {
             facts,
             permit,
             linger,
+            is_new,
         } = moving;
         // Calls that began with an earlier descriptor may come while this one's family and
         // timeout are not known yet, so it is never used alone.
@@ -85,6 +86,7 @@ impl Socket {
                 facts,
                 permit,
                 linger,
+                is_new,
             }));
         }
         drop(self.take_linger());
@@ -93,6 +95,7 @@ impl Socket {
         self.socket_type.store(spec.socket_type, Ordering::Relaxed);
         self.protocol.store(spec.protocol, Ordering::Relaxed);
         self.marks.reset();
+        self.marks.put(Mark::SEND_TIMEOUT, !is_new);
         self.set_timeout(timeout);
         self.control.opened(self, permit);
         if self.control.ledger.permits.are_withdrawn() {
@@ -144,7 +147,10 @@ impl Socket {
     /// Like [`close_number`](Self::close_number), without waiting for the calls that
     /// use the descriptor: the last of them closes it. Returns the permit, which is to be
     /// dropped when they have ended; `None` if there was no descriptor.
-    pub(super) fn begin_to_close(&self, only: Option<RawFd>) -> Result<Option<Permit>, Errno> {
+    pub(super) fn begin_to_close(
+        &self,
+        only: Option<RawFd>,
+    ) -> Result<Option<HeldPermit<'_>>, Errno> {
         let mut permit = None;
         let closed = self.descriptor.close_listed(only, |number| {
             permit = Some(self.control.closed(number, self));
@@ -242,13 +248,14 @@ impl Socket {
         self.wait_until_idle();
         let linger = linger?;
         Some(Moving {
-            permit: permit?,
+            permit: permit?.into_permit(),
             fd: descriptor::adopt(number).ok()?,
             facts: Facts {
                 is_bound,
                 is_shared: true,
             },
             linger,
+            is_new: false,
         })
     }
 
@@ -267,6 +274,10 @@ impl Socket {
         let mut pause = Duration::from_micros(1);
         while self.descriptor.is_given_up() && !descriptor::is_held_by_this_thread() {
             self.waiters.wake_all();
+            if self.descriptor.is_used_alone() {
+                // That call is only on the interpreter's list.
+                self.control.waiters.wake_all();
+            }
             if pause < Duration::from_micros(50) {
                 std::thread::yield_now();
             } else {

@@ -163,6 +163,11 @@ impl Socket {
             return Ok(());
         }
         low_water::note_option(level, name);
+        // The option has two numbers, which are others on some processors. Its value is longer
+        // than an int.
+        if level == libc::SOL_SOCKET && value.len() > size_of::<i32>() {
+            self.marks.set(Mark::SEND_TIMEOUT);
+        }
         sockopt::set(guard.fd(), level, name, value)?;
         if (level, name) == (libc::SOL_SOCKET, libc::SO_LINGER) {
             self.linger_was_set(guard.fd());

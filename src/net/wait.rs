@@ -163,28 +163,15 @@ impl Wait {
         let socket = call.socket;
         let _registered = register(&socket.waiters, &socket.control);
         let left = call.left()?.map_or(INTERVAL, |left| left.min(INTERVAL));
-        let busy = socket.control.busy_poll().min(left);
         let guard = call.acquire()?;
         let events = self.ready.events();
         let wake_ups = signal::wake_ups();
         let polled = call.vm.detached(move || {
             let mut fds = [PollFd::new(guard.fd(), events)];
-            let mut poll = |timeout| ppoll(&mut fds, Some(TimeSpec::from_duration(timeout)), None);
-            if busy.is_zero() || !socket.busy_poll.is_due() {
-                return poll(left);
-            }
-            let start = Instant::now();
-            while start.elapsed() < busy {
-                match poll(Duration::ZERO) {
-                    Ok(0) => std::hint::spin_loop(),
-                    polled => {
-                        socket.busy_poll.helped();
-                        return polled;
-                    }
-                }
-            }
-            socket.busy_poll.was_in_vain();
-            poll(left - busy)
+            let poll = |timeout| ppoll(&mut fds, Some(TimeSpec::from_duration(timeout)), None);
+            socket
+                .busy_poll
+                .poll(&socket.control.busy_polls, left, poll)
         });
         reason_of(polled.map(|ready| ready as usize), wake_ups)
     }

@@ -2,9 +2,10 @@
 //! interpreter has one of its own, because scripts may replace its methods.
 
 use super::lifecycle::{self, InitArgs};
-use super::{BaseSocket, PySocket};
+use super::{BaseSocket, PYTHON_METHODS};
 use crate::constants::enums;
 use crate::state::{self, State};
+use crate::vm::method::methods;
 use crate::vm::{function, subclasses};
 use rustpython_vm::builtins::descriptor::PyMethodDescriptor;
 use rustpython_vm::builtins::{PyGetSet, PyStrInterned, PyType, PyTypeRef, PyWeak};
@@ -22,14 +23,6 @@ const DOC: &str = "One endpoint of a network connection.
 Its family is AF_INET, its type SOCK_STREAM and its protocol 0 unless told
 otherwise. With fileno, the socket takes that descriptor over and finds out for
 itself whatever is not given.";
-
-/// The VM's macros make `__repr__` only for static types.
-const REPR: &PyMethodDef = &PyMethodDef::new_const(
-    "__repr__",
-    |zelf: PyRef<BaseSocket>, vm: &VirtualMachine| lifecycle::repr(&zelf, vm),
-    PyMethodFlags::METHOD,
-    ItemDoc::static_text("__repr__($self, /)\n--\n\nReturn repr(self)."),
-);
 
 /// A class `socket.socket`, and the copy of the module that it was made for.
 /// Neither is owned: both end with their interpreter.
@@ -58,17 +51,18 @@ struct Module {
     default_timeout: Option<PyRef<PyWeak>>,
 }
 
+methods! {
 /// `__init__` in the class. The slot stays the base's; `inspect` reads the signature of
 /// this method, against which `mock.create_autospec` checks calls.
-const INIT: &PyMethodDef = &PyMethodDef::new_const(
-    "__init__",
-    |zelf: PyRef<BaseSocket>, args: InitArgs, vm: &VirtualMachine| lifecycle::init(&zelf, args, vm),
-    PyMethodFlags::METHOD,
-    ItemDoc::static_text(
-        "__init__($self, family=-1, type=-1, proto=-1, fileno=None)\n--\n\n\
-         Open the socket, or take a descriptor over.",
-    ),
-);
+const INIT: BaseSocket;
+
+python {
+    /// Open the socket, or take a descriptor over.
+    fn __init__(zelf, vm, args: InitArgs) {
+        lifecycle::init(zelf, args, vm)
+    }
+}
+}
 
 /// Returns `_socket.socket`, which is made at the first call.
 pub(crate) fn base_class() -> &'static Py<PyType> {
@@ -258,7 +252,7 @@ fn make(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     dict.set_item("__doc__", vm.ctx.new_str(DOC).into(), vm)?;
     // Instances have no `__dict__`, because their data is in the payload.
     dict.set_item("__slots__", vm.ctx.empty_tuple.clone().into(), vm)?;
-    for method in PySocket::METHOD_DEFS.iter().chain([REPR]) {
+    for method in PYTHON_METHODS {
         // The methods are the base's, because a method's class has to live for ever. They
         // work on all instances of the base.
         let method = (method.name, method.to_proper_method(base, &vm.ctx));
@@ -273,7 +267,9 @@ fn make(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     for (name, attribute) in attributes(&class, vm) {
         class.set_attr(vm.ctx.intern_str(name), attribute);
     }
-    class.set_attr(vm.ctx.intern_str(INIT.name), init_method(vm)?);
+    for init in INIT {
+        class.set_attr(vm.ctx.intern_str(init.name), init_method(init, vm)?);
+    }
     // The first look-up gives the class its version, which stays until the class
     // changes.
     let _ = class.get_attr(vm.ctx.intern_str("close"));
@@ -311,10 +307,10 @@ fn bind(method: &PyObject, object: Option<PyObjectRef>, vm: &VirtualMachine) -> 
     bound.call((method.to_owned(), object), vm)
 }
 
-/// Makes [`INIT`] a descriptor of a class of its own. To read the signature of a class,
+/// Makes `__init__` a descriptor of a class of its own. To read the signature of a class,
 /// `inspect` binds `__init__` to the class as if it were a Python function, which a
 /// native method refuses.
-fn init_method(vm: &VirtualMachine) -> PyResult {
+fn init_method(init: &'static PyMethodDef, vm: &VirtualMachine) -> PyResult {
     let class = PyType::new_heap(
         "method_descriptor",
         vec![vm.ctx.types.method_descriptor_type.to_owned()],
@@ -332,7 +328,7 @@ fn init_method(vm: &VirtualMachine) -> PyResult {
     class.set_attr(vm.ctx.intern_str(GET.name), get);
     let flags = PyTypeFlags::DISALLOW_INSTANTIATION | PyTypeFlags::IMMUTABLETYPE;
     class.slots.flags.insert(flags);
-    let method = INIT.to_proper_method(base_class(), &vm.ctx);
+    let method = init.to_proper_method(base_class(), &vm.ctx);
     method.set_class(class, vm);
     Ok(method)
 }
@@ -451,6 +447,13 @@ pub(super) fn is_plain(socket: &Py<BaseSocket>) -> bool {
 pub(super) fn is_plain_class(class: &Py<PyType>, state: &State) -> bool {
     let version = class.tp_version_tag.load(Ordering::Acquire);
     version != 0 && version == state.plain.load(Ordering::Relaxed)
+}
+
+/// Returns true for an object whose `__init__` is that of a class `socket.socket`, which CPython
+/// writes in Python, and not that of `_socket.socket`.
+pub(super) fn has_python_init(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> bool {
+    let init = zelf.class().get_attr(vm.ctx.intern_str("__init__"));
+    init.is_some_and(|init| init.downcast_ref::<PyMethodDescriptor>().is_some())
 }
 
 /// Returns true for an unchanged class `socket.socket`, false for what a script put in its

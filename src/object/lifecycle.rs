@@ -1,6 +1,6 @@
 //! Construction, `fileno=`, dup, detach, close and finalization.
 
-use super::class::{is_plain_class, is_replaced, socket_class};
+use super::class::{has_python_init, is_plain_class, is_replaced, socket_class};
 use super::{BaseSocket, is_plain};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::OrRaise;
@@ -10,12 +10,13 @@ use crate::net::SendQueue;
 use crate::net::{Error, Limit, Moving, NotOpened, Socket, SocketSpec, Timeout};
 use crate::policy::{Operation, Target};
 use crate::state::{self, Runtime, State};
-use crate::vm::method::methods;
+use crate::vm::method::{BoundArgs, Callable, methods};
+use crate::vm::python_args;
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyType};
 use rustpython_vm::common::wtf8::Wtf8Buf;
-use rustpython_vm::function::{FuncArgs, KwArgs};
+use rustpython_vm::function::{FromArgs as _, FuncArgs, KwArgs};
 use rustpython_vm::warn::warn;
 use rustpython_vm::{
     AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine,
@@ -56,6 +57,40 @@ pub(crate) struct InitArgs {
     proto: Int,
     #[pyarg(any, default, py_default = "None")]
     fileno: Option<PyObjectRef>,
+}
+
+impl InitArgs {
+    /// Reads the arguments of a new object's class.
+    #[inline]
+    pub(super) fn of(zelf: &Py<BaseSocket>, args: FuncArgs, vm: &VirtualMachine) -> PyResult<Self> {
+        if !args.kwargs.is_empty() || args.args.len() > 4 {
+            return Self::of_slow(zelf, args, vm);
+        }
+        let mut given = args.args.into_iter();
+        let mut int = || {
+            given
+                .next()
+                .map_or(Ok(Int(-1)), |int| int.try_into_value(vm))
+        };
+        Ok(Self {
+            family: int()?,
+            socket_type: int()?,
+            proto: int()?,
+            fileno: given.next(),
+        })
+    }
+
+    #[cold]
+    fn of_slow(zelf: &Py<BaseSocket>, mut args: FuncArgs, vm: &VirtualMachine) -> PyResult<Self> {
+        args.prepend_arg(zelf.to_owned().into());
+        if has_python_init(zelf, vm) {
+            return python_args::bind_method("socket", "__init__", args, vm).map(|(_, args)| args);
+        }
+        let class = Callable::method("socket", Self::PARAMS.unwrap_or_default());
+        BoundArgs::of_method(&class, args.clone(), vm)?;
+        args.shift();
+        args.bind(vm)
+    }
 }
 
 impl BaseSocket {

@@ -33,12 +33,13 @@ pub(crate) use sendfile::giveup_type;
 use crate::bridge::args;
 use crate::net::{SendQueue, Socket, Timeout};
 use crate::state::State;
+use crate::vm::method::methods;
 use lifecycle::InitArgs;
 use rustpython_vm::builtins::PyType;
 use rustpython_vm::function::{FuncArgs, PosArgs, PyMethodDef};
 use rustpython_vm::types::{Constructor, Destructor, Initializer, Representable};
 use rustpython_vm::{
-    Context, FromArgs, Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass,
+    Context, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyResult, VirtualMachine, pyclass,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -98,6 +99,11 @@ const METHODS: [&[PyMethodDef]; 5] = [
 
 impl Initializer for BaseSocket {
     type Args = InitArgs;
+
+    fn slot_init(zelf: &PyObject, args: FuncArgs, vm: &VirtualMachine) -> PyResult<()> {
+        let zelf = zelf.try_to_ref(vm)?;
+        lifecycle::init(zelf, InitArgs::of(zelf, args, vm)?, vm)
+    }
 
     fn init(zelf: &Py<Self>, args: InitArgs, vm: &VirtualMachine) -> PyResult<()> {
         lifecycle::init(zelf, args, vm)
@@ -194,143 +200,100 @@ struct RealCloseArgs {
     class: Option<PyObjectRef>,
 }
 
-/// Methods that the class `socket.socket` adds to its base; [`class`] makes a class of
+methods! {
+/// The methods that the class `socket.socket` adds to its base; [`class`] makes a class of
 /// them.
-#[pyclass(module = "socket", name = "socket", base = BaseSocket)]
-#[repr(transparent)]
-struct PySocket(BaseSocket);
+pub(super) const PYTHON_METHODS: BaseSocket;
 
-#[pyclass(flags(BASETYPE))]
-impl PySocket {
+python {
     /// Wait for a connection: the pair (socket, peer's address). accept(2).
     ///
     /// The new socket's timeout is getdefaulttimeout(), not that of this one.
-    #[pymethod]
-    fn accept(
-        zelf: PyRef<BaseSocket>,
-        vm: &VirtualMachine,
-    ) -> PyResult<(PyObjectRef, PyObjectRef)> {
-        connection::accept(&zelf, vm)
+    fn accept(zelf, vm) {
+        connection::accept(zelf, vm)
     }
 
     /// Close the socket; files made from it keep it open until they are closed too.
-    #[pymethod]
-    fn close(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
-        lifecycle::close(&zelf, vm)
+    fn close(zelf, vm) {
+        lifecycle::close(zelf, vm)
     }
 
     /// Give the descriptor away without closing it: its number, -1 if closed.
-    #[pymethod]
-    fn detach(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> i32 {
+    fn detach(zelf, vm) {
         zelf.closed.store(true, Ordering::Relaxed);
-        lifecycle::detach(&zelf, vm)
+        lifecycle::detach(zelf, vm)
     }
 
     /// Another socket of the same class for the same connection. dup(2).
-    #[pymethod]
-    fn dup(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult {
-        lifecycle::dup(&zelf, vm)
+    fn dup(zelf, vm) {
+        lifecycle::dup(zelf, vm)
     }
 
     /// True if programs that the process starts keep the descriptor.
-    #[pymethod]
-    fn get_inheritable(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult<bool> {
-        options::get_inheritable(&zelf, vm)
+    fn get_inheritable(zelf, vm) {
+        options::get_inheritable(zelf, vm)
     }
 
     /// Let programs that the process starts keep the descriptor, or not.
-    #[pymethod]
-    fn set_inheritable(
-        zelf: PyRef<BaseSocket>,
-        args: InheritableArg,
-        vm: &VirtualMachine,
-    ) -> PyResult<()> {
-        options::set_inheritable(&zelf, &args.inheritable, vm)
+    fn set_inheritable(zelf, vm, args: InheritableArg) {
+        options::set_inheritable(zelf, &args.inheritable, vm)
     }
 
     /// A file that reads from the socket, writes to it, or both. Arguments as
     /// for open(), modes of 'r', 'w' and 'b' only.
-    #[pymethod]
-    fn makefile(
-        zelf: PyRef<BaseSocket>,
-        args: file::MakefileArgs,
-        vm: &VirtualMachine,
-    ) -> PyResult {
-        file::makefile(&zelf, args, vm)
+    fn makefile(zelf, vm, args: file::MakefileArgs) {
+        file::makefile(zelf, args, vm)
     }
 
     /// Send a file opened in binary mode, to its end or count bytes of it: how
     /// many bytes were sent. The file's position is moved past them. sendfile(2).
-    #[pymethod]
-    fn sendfile(
-        zelf: PyRef<BaseSocket>,
-        args: sendfile::SendfileArgs,
-        vm: &VirtualMachine,
-    ) -> PyResult {
-        sendfile::sendfile(&zelf, args, vm)
+    fn sendfile(zelf, vm, args: sendfile::SendfileArgs) {
+        sendfile::sendfile(zelf, args, vm)
     }
 
     /// The check that sendfile() makes of its arguments.
-    #[pymethod]
-    fn _check_sendfile_params(
-        zelf: PyRef<BaseSocket>,
-        args: CheckArgs,
-        vm: &VirtualMachine,
-    ) -> PyResult<()> {
-        sendfile::check_params(&zelf, &args.file, &args.count, vm)
+    fn _check_sendfile_params(zelf, vm, args: CheckArgs) {
+        sendfile::check_params(zelf, &args.file, &args.count, vm)
     }
 
     /// sendfile() by reading and sending, for any file and any socket.
-    #[pymethod]
-    fn _sendfile_use_send(
-        zelf: PyRef<BaseSocket>,
-        args: sendfile::SendfileArgs,
-        vm: &VirtualMachine,
-    ) -> PyResult {
-        sendfile::use_send(&zelf, args, vm)
+    fn _sendfile_use_send(zelf, vm, args: sendfile::SendfileArgs) {
+        sendfile::use_send(zelf, args, vm)
     }
 
     /// sendfile() by the system call.
-    #[pymethod]
-    fn _sendfile_use_sendfile(
-        zelf: PyRef<BaseSocket>,
-        args: sendfile::SendfileArgs,
-        vm: &VirtualMachine,
-    ) -> PyResult {
-        sendfile::use_sendfile(&zelf, args, vm)
+    fn _sendfile_use_sendfile(zelf, vm, args: sendfile::SendfileArgs) {
+        sendfile::use_sendfile(zelf, args, vm)
     }
 
     /// Closes the descriptor; close() calls it once no file is open any more.
-    #[pymethod]
-    fn _real_close(
-        zelf: PyRef<BaseSocket>,
-        args: RealCloseArgs,
-        vm: &VirtualMachine,
-    ) -> PyResult<()> {
+    fn _real_close(zelf, vm, args: RealCloseArgs) {
         match args.class {
-            Some(class) => vm.call_method(&class, "close", (zelf,)).map(drop),
-            None => lifecycle::close_descriptor(&zelf, vm),
+            Some(class) => vm.call_method(&class, "close", (zelf.to_owned(),)).map(drop),
+            None => lifecycle::close_descriptor(zelf, vm),
         }
     }
 
     /// Counts a file as closed; a file made from the socket calls it when it is closed.
-    #[pymethod]
-    fn _decref_socketios(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
-        lifecycle::file_closed(&zelf, vm)
+    fn _decref_socketios(zelf, vm) {
+        lifecycle::file_closed(zelf, vm)
     }
 
-    #[pymethod]
-    fn __enter__(zelf: PyRef<BaseSocket>) -> PyRef<BaseSocket> {
-        zelf
+    fn __enter__(zelf, vm) {
+        zelf.to_owned()
     }
 
-    #[pymethod]
-    fn __exit__(zelf: PyRef<BaseSocket>, _args: PosArgs, vm: &VirtualMachine) -> PyResult<()> {
-        lifecycle::exit(&zelf, vm)
+    fn __exit__(zelf, vm, _args: PosArgs) {
+        lifecycle::exit(zelf, vm)
     }
 
-    #[pymethod]
-    fn __getstate__(zelf: PyRef<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
-        Err(lifecycle::cannot_pickle(&zelf, vm))
+    fn __getstate__(zelf, vm) {
+        PyResult::<()>::Err(lifecycle::cannot_pickle(zelf, vm))
     }
+
+    /// Return repr(self).
+    fn __repr__(zelf, vm) {
+        lifecycle::repr(zelf, vm)
+    }
+}
 }

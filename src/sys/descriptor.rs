@@ -19,7 +19,8 @@
 //! because for a moment there is no other owner: no other call of this process uses the
 //! descriptor, its number was never told ([`share`](Descriptor::share)), and neither this
 //! process nor a parent of it has called fork(2) since it began. Whoever tells the number, or
-//! calls fork(2), waits until that moment is over; so nothing that can block is done in it.
+//! calls fork(2), waits until that moment is over; so nothing is done in it that can block for
+//! longer than a tick of the kernel's clock, 10 ms at most.
 //! (A script that guesses a number and uses it by other modules, or a process that is copied
 //! without pthread_atfork(3), can make such a call wait, also beyond its deadline. close() and
 //! the host's interrupts end it even then.)
@@ -126,6 +127,11 @@ impl Descriptor {
     /// Returns true if a call still uses a descriptor that was given up.
     pub(crate) fn is_given_up(&self) -> bool {
         self.0.is_given_up(fork::generation())
+    }
+
+    /// Returns true if a call uses the descriptor alone.
+    pub(crate) fn is_used_alone(&self) -> bool {
+        self.0.is_used_alone(fork::generation())
     }
 
     /// Closes the descriptor (close(2)), now or when the last guard is dropped. Returns

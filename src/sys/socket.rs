@@ -1,12 +1,13 @@
 //! System calls on sockets: socket(2) to getpeername(2).
 
-use super::MessageFlags;
+use super::{MessageFlags, sockopt};
 use crate::policy::Permitted;
 use crate::sockaddr::SockAddr;
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 /// Takes over the descriptor that a system call returned.
 fn owned(result: libc::c_int) -> Result<OwnedFd, Errno> {
@@ -77,27 +78,20 @@ pub(crate) fn connect(fd: BorrowedFd<'_>, address: &Permitted<SockAddr>) -> Resu
     Errno::result(unsafe { libc::connect(fd.as_raw_fd(), pointer, len) }).map(drop)
 }
 
-/// Makes one attempt to connect that does not wait (connect(2)), on a descriptor in blocking
-/// mode, which it has again afterwards. Returns its result, an error if the mode cannot be
-/// changed. Nobody else may use the descriptor meanwhile.
+/// Connects a socket without a send timeout (connect(2)), in one tick of the kernel's clock at
+/// most: the shortest send timeout (SO_SNDTIMEO, socket(7)). Peers on this machine answer
+/// during the call. EINPROGRESS if that takes longer, as from a socket in non-blocking mode.
 ///
-/// The result is that of a second call if the first only began to connect, because a peer on
-/// this machine answers during the first. Like the kernel's blocking call, the second ends the
-/// socket's connecting state.
-pub(crate) fn connect_at_once(
+/// The outer error is that of setting the timeout. Then there was no attempt.
+pub(crate) fn connect_briefly(
     fd: BorrowedFd<'_>,
     address: &Permitted<SockAddr>,
 ) -> Result<Result<(), Errno>, Errno> {
-    set_nonblocking(fd, true)?;
-    let mut connected = connect(fd, address);
-    if connected == Err(Errno::EINPROGRESS) {
-        connected = match connect(fd, address) {
-            Err(Errno::EALREADY) => Err(Errno::EINPROGRESS),
-            answer => answer,
-        };
-    }
+    let set = |timeout| sockopt::set_duration(fd, libc::SO_SNDTIMEO, timeout);
+    set(Duration::from_micros(1))?;
+    let connected = connect(fd, address);
     // Only an injected error makes this fail.
-    let _ = (0..10).find(|_| set_nonblocking(fd, false).is_ok());
+    let _ = (0..10).find(|_| set(Duration::ZERO).is_ok());
     Ok(connected)
 }
 

@@ -67,6 +67,25 @@ pub(crate) fn get_duration(fd: BorrowedFd<'_>, name: i32) -> Result<Option<Durat
     Ok((!timeout.is_zero()).then_some(timeout))
 }
 
+/// Sets SO_RCVTIMEO or SO_SNDTIMEO; zero for no timeout.
+pub(crate) fn set_duration(fd: BorrowedFd<'_>, name: i32, time: Duration) -> Result<(), Errno> {
+    let value = libc::timeval {
+        tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_usec: time.subsec_micros() as libc::suseconds_t,
+    };
+    // SAFETY: the kernel reads the value, and its length is right.
+    Errno::result(unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            name,
+            (&raw const value).cast(),
+            size_of::<libc::timeval>() as libc::socklen_t,
+        )
+    })
+    .map(drop)
+}
+
 /// Returns the time of SO_LINGER, and whether it is on (socket(7)).
 pub(crate) fn linger(fd: BorrowedFd<'_>) -> Option<(bool, Duration)> {
     let mut value = [0; size_of::<libc::linger>()];

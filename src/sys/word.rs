@@ -280,6 +280,11 @@ impl Word {
         word & GIVEN_UP != 0 && word & GENERATION == bits(generation)
     }
 
+    /// Returns true if a call uses the number alone.
+    pub(super) fn is_used_alone(&self, generation: u32) -> bool {
+        current(self.0.load(Ordering::Acquire), generation) & ALONE != 0
+    }
+
     /// Returns true if the number is bound to an address that was permitted.
     pub(super) fn is_bound(&self) -> bool {
         self.0.load(Ordering::Acquire) & BOUND != 0

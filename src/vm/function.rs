@@ -10,7 +10,8 @@
 //! module from the VM. **Test:** `test_a_second_copy` in `py_tests/test_module.py`
 //! calls the functions in copies of the module.
 
-use rustpython_vm::builtins::{PyGetSet, PyModule, PyType, PyTypeRef};
+use super::python_args;
+use rustpython_vm::builtins::{PyGetSet, PyModule, PyStrRef, PyType, PyTypeRef};
 use rustpython_vm::function::{Callee, FromArgs, FuncArgs, PyMethodDef};
 use rustpython_vm::types::{PyTypeFlags, PyTypeSlots};
 use rustpython_vm::{AsObject, Py, PyObject, PyObjectRef, PyPayload, PyResult, VirtualMachine};
@@ -43,13 +44,34 @@ pub(crate) fn bind<T: FromArgs>(
     vm: &VirtualMachine,
 ) -> PyResult<(PyObjectRef, T)> {
     let module = args.shift();
-    Ok((module, args.bind_for(vm, Callee::named(name))?))
+    Ok((module, python_args::bind(name, args, vm)?))
 }
 
 /// Makes the `__signature__` of a function in a module.
 pub(crate) type Signature = fn(&PyObject, &VirtualMachine) -> PyResult;
 
-/// Puts functions into a module. `signatures` has those that a text signature cannot
+/// Puts functions into a module that do not need it, declared with
+/// [`functions!`](super::method).
+pub(crate) fn install_plain(
+    functions: &'static [PyMethodDef],
+    module: &Py<PyModule>,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    let name = module
+        .get_attr("__name__", vm)?
+        .try_into_value::<PyStrRef>(vm)?;
+    for function in functions {
+        let object = function
+            .to_function()
+            .with_module(vm.ctx.intern_str(name.as_wtf8()))
+            .with_module_object(module.to_owned().into())
+            .into_ref(&vm.ctx);
+        module.set_attr(vm.ctx.intern_str(function.name), object, vm)?;
+    }
+    Ok(())
+}
+
+/// Puts functions into a module that get it. `signatures` has those that a text signature cannot
 /// express, by the name of the function.
 pub(crate) fn install(
     functions: &[&'static PyMethodDef],

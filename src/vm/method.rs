@@ -12,7 +12,9 @@
 
 use crate::bridge::Data;
 use crate::bridge::args::{Int, Size};
-use rustpython_vm::function::{DefaultRepr, FuncArgs, Param, ParamKind};
+use rustpython_vm::function::{
+    Callee, DefaultRepr, FromArgs, FuncArgs, OptionalArg, Param, ParamKind,
+};
 use rustpython_vm::{PyObjectRef, PyPayload, PyResult, VirtualMachine};
 use std::vec::IntoIter;
 
@@ -42,6 +44,21 @@ macro_rules! converted {
 }
 
 converted!(Data, Int, Size);
+
+/// A number or an object that may be left out.
+impl Argument for OptionalArg<PyObjectRef> {
+    const DEFAULT: Option<DefaultRepr> = Some(DefaultRepr::Unrepresentable);
+
+    #[inline]
+    fn read(value: PyObjectRef, _vm: &VirtualMachine) -> PyResult<Self> {
+        Ok(Self::Present(value))
+    }
+
+    #[inline]
+    fn default_value() -> Option<Self> {
+        Some(Self::Missing)
+    }
+}
 
 impl Argument for PyObjectRef {
     #[inline]
@@ -120,6 +137,98 @@ const fn required(params: &[Param]) -> usize {
     n
 }
 
+/// CPython's declaration of a C function or method, for its messages about arguments.
+#[derive(Clone, Copy)]
+pub(crate) struct Callable {
+    /// The class, or the module of a function.
+    pub(crate) owner: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) params: &'static [Param],
+    /// It is declared with METH_O.
+    pub(crate) takes_object: bool,
+}
+
+impl Callable {
+    /// Returns the method `name` of the class `socket`.
+    pub(crate) const fn method(name: &'static str, params: &'static [Param]) -> Self {
+        Self {
+            owner: "socket",
+            name,
+            params,
+            takes_object: params.len() == 1 && required(params) == 1,
+        }
+    }
+
+    /// Reads the arguments of a function.
+    pub(crate) fn bind<T: FromArgs>(&self, args: FuncArgs, vm: &VirtualMachine) -> PyResult<T> {
+        if !args.kwargs.is_empty() || args.args.len() > self.params.len() {
+            BoundArgs::of_slow(self, args.clone(), vm)?;
+        }
+        args.bind_for(vm, Callee::named(self.name))
+    }
+
+    /// Returns the message about names for a callable that takes none.
+    fn no_names(&self) -> String {
+        let Self { owner, name, .. } = self;
+        // As a method descriptor and METH_O and METH_NOARGS say it.
+        if *owner == "socket" || self.takes_object || self.params.is_empty() {
+            format!("{owner}.{name}() takes no keyword arguments")
+        } else {
+            format!("{name}() takes no keyword arguments")
+        }
+    }
+
+    /// Returns the message about a wrong number of arguments without names.
+    fn wrong_number(&self, given: usize) -> String {
+        let Self { owner, name, .. } = self;
+        if self.takes_object {
+            return format!("{owner}.{name}() takes exactly one argument ({given} given)");
+        }
+        let least = required(self.params);
+        let (bound, limit) = match self.params.len() {
+            0 => return format!("{owner}.{name}() takes no arguments ({given} given)"),
+            most if least == most => ("exactly", most),
+            most if given > most => ("at most", most),
+            _ => ("at least", least),
+        };
+        let plural = if limit == 1 { "" } else { "s" };
+        format!("{name}() takes {bound} {limit} argument{plural} ({given} given)")
+    }
+
+    /// Refuses more arguments than the callable takes, and all that [`BoundArgs::of_slow`]
+    /// gets for one that takes no names.
+    fn check_number(&self, args: &FuncArgs, vm: &VirtualMachine) -> PyResult<()> {
+        let takes_names = matches!(
+            self.params,
+            [
+                Param {
+                    kind: ParamKind::PositionalOrKeyword,
+                    ..
+                },
+                ..
+            ]
+        );
+        let given = args.args.len() + args.kwargs.len();
+        if !takes_names {
+            let text = if args.kwargs.is_empty() {
+                self.wrong_number(given)
+            } else {
+                self.no_names()
+            };
+            return Err(vm.new_type_error(text));
+        }
+        if given > self.params.len() {
+            let named = if args.args.is_empty() { "keyword " } else { "" };
+            return Err(vm.new_type_error(format!(
+                "{}() takes at most {} {named}arguments ({given} given)",
+                self.name,
+                self.params.len()
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// The arguments of one call.
 pub(crate) enum BoundArgs {
     Positional(IntoIter<PyObjectRef>),
@@ -128,22 +237,82 @@ pub(crate) enum BoundArgs {
 }
 
 impl BoundArgs {
-    /// Checks the number and the names of the arguments. `self` is returned separately.
+    /// Checks the number and the names of the arguments of a function.
     #[inline]
-    pub(crate) fn new(
-        method: &str,
-        params: &[Param],
+    pub(crate) fn of(function: &Callable, args: FuncArgs, vm: &VirtualMachine) -> PyResult<Self> {
+        let number = args.args.len();
+        let params = function.params;
+        if !args.kwargs.is_empty() || number < required(params) || number > params.len() {
+            return Self::of_slow(function, args, vm);
+        }
+        Ok(Self::Positional(args.args.into_iter()))
+    }
+
+    /// Checks the number and the names of the arguments of a method. Its object is returned
+    /// separately.
+    #[inline]
+    pub(crate) fn of_method(
+        method: &Callable,
         args: FuncArgs,
         vm: &VirtualMachine,
     ) -> PyResult<(PyObjectRef, Self)> {
         let number = args.args.len().wrapping_sub(1);
+        let params = method.params;
         if !args.kwargs.is_empty() || number < required(params) || number > params.len() {
-            return bind_slow(method, params, args, vm);
+            return Self::of_method_slow(method, args, vm);
         }
         let mut arguments = args.args.into_iter();
         match arguments.next() {
             Some(zelf) => Ok((zelf, Self::Positional(arguments))),
-            None => Err(no_instance(method, vm)),
+            None => Err(no_instance(method.name, vm)),
+        }
+    }
+
+    #[cold]
+    fn of_method_slow(
+        method: &Callable,
+        mut args: FuncArgs,
+        vm: &VirtualMachine,
+    ) -> PyResult<(PyObjectRef, Self)> {
+        if args.args.is_empty() {
+            return Err(no_instance(method.name, vm));
+        }
+        let zelf = args.shift();
+        Ok((zelf, Self::of_slow(method, args, vm)?))
+    }
+
+    /// Binds arguments that have names, or makes the error for a wrong number of them.
+    #[cold]
+    fn of_slow(callable: &Callable, mut args: FuncArgs, vm: &VirtualMachine) -> PyResult<Self> {
+        callable.check_number(&args, vm)?;
+        let name = callable.name;
+        let mut positional = args.args.into_iter();
+        let mut named = Vec::new();
+        for (position, param) in callable.params.iter().enumerate() {
+            let value = match (positional.next(), args.kwargs.swap_remove(param.name)) {
+                (Some(_), Some(_)) => {
+                    return Err(vm.new_type_error(format!(
+                        "argument for {name}() given by name ('{}') and position ({})",
+                        param.name,
+                        position + 1
+                    )));
+                }
+                (positional, named) => positional.or(named),
+            };
+            if value.is_none() && param.default.is_none() {
+                return Err(vm.new_type_error(format!(
+                    "{name}() missing required argument '{}' (pos {})",
+                    param.name,
+                    position + 1
+                )));
+            }
+            named.push(value);
+        }
+        match args.kwargs.keys().next() {
+            Some(unknown) => Err(vm.new_type_error(format!(
+                "{name}() got an unexpected keyword argument '{unknown}'"
+            ))),
+            None => Ok(Self::Named(named.into_iter())),
         }
     }
 
@@ -180,100 +349,9 @@ fn no_instance(method: &str, vm: &VirtualMachine) -> rustpython_vm::builtins::Py
     ))
 }
 
-/// Binds arguments that have names, or makes the error for a wrong number of them.
-#[cold]
-fn bind_slow(
-    method: &str,
-    params: &[Param],
-    mut args: FuncArgs,
-    vm: &VirtualMachine,
-) -> PyResult<(PyObjectRef, BoundArgs)> {
-    if args.args.is_empty() {
-        return Err(no_instance(method, vm));
-    }
-    let zelf = args.args.remove(0);
-    check_number(method, params, &args, vm)?;
-    let mut positional = args.args.into_iter();
-    let mut named = Vec::new();
-    for (position, param) in params.iter().enumerate() {
-        let value = match (positional.next(), args.kwargs.swap_remove(param.name)) {
-            (Some(_), Some(_)) => {
-                return Err(vm.new_type_error(format!(
-                    "argument for {method}() given by name ('{}') and position ({})",
-                    param.name,
-                    position + 1
-                )));
-            }
-            (positional, named) => positional.or(named),
-        };
-        if value.is_none() && param.default.is_none() {
-            return Err(vm.new_type_error(format!(
-                "{method}() missing required argument '{}' (pos {})",
-                param.name,
-                position + 1
-            )));
-        }
-        named.push(value);
-    }
-    match args.kwargs.keys().next() {
-        Some(name) => Err(vm.new_type_error(format!(
-            "{method}() got an unexpected keyword argument '{name}'"
-        ))),
-        None => Ok((zelf, BoundArgs::Named(named.into_iter()))),
-    }
-}
-
-/// Refuses more arguments than a method takes, and all that [`bind_slow`] gets for a
-/// method which takes no names. The arguments are those behind `self`.
-fn check_number(
-    method: &str,
-    params: &[Param],
-    args: &FuncArgs,
-    vm: &VirtualMachine,
-) -> PyResult<()> {
-    let takes_names = matches!(
-        params,
-        [
-            Param {
-                kind: ParamKind::PositionalOrKeyword,
-                ..
-            },
-            ..
-        ]
-    );
-    let given = args.args.len() + args.kwargs.len();
-    if !takes_names {
-        let text = if args.kwargs.is_empty() {
-            wrong_number(method, params, given)
-        } else {
-            format!("socket.{method}() takes no keyword arguments")
-        };
-        return Err(vm.new_type_error(text));
-    }
-    if given > params.len() {
-        let named = if args.args.is_empty() { "keyword " } else { "" };
-        return Err(vm.new_type_error(format!(
-            "{method}() takes at most {} {named}arguments ({given} given)",
-            params.len()
-        )));
-    }
-    Ok(())
-}
-
-/// Returns CPython's message, which depends on how a method declares its arguments.
-fn wrong_number(method: &str, params: &[Param], given: usize) -> String {
-    let least = required(params);
-    let (bound, limit) = match params.len() {
-        0 => return format!("socket.{method}() takes no arguments ({given} given)"),
-        1 if least == 1 => {
-            return format!("socket.{method}() takes exactly one argument ({given} given)");
-        }
-        most if least == most => ("exactly", most),
-        most if given > most => ("at most", most),
-        _ => ("at least", least),
-    };
-    let plural = if limit == 1 { "" } else { "s" };
-    format!("{method}() takes {bound} {limit} argument{plural} ({given} given)")
+/// Returns true for the group of functions that CPython declares with METH_O.
+pub(crate) const fn is_object(group: &str) -> bool {
+    matches!(group.as_bytes(), b"object")
 }
 
 /// Returns the object and the arguments of a method that reads its arguments itself. It
@@ -336,15 +414,19 @@ pub(crate) const fn dedented(text: &str) -> usize {
 ///
 /// Each method is written like a function of the object, the VM and the [`Argument`]s.
 /// Arguments of methods under `named` can be given by name. A method under `varargs`
-/// gets the list of its arguments, and has no signature, as in CPython.
+/// gets the list of its arguments, and has no signature, as in CPython. A method under
+/// `python` is one that CPython writes in Python; its arguments, if it
+/// has any, are one `FromArgs`.
 macro_rules! methods {
     (
+        $(#[$meta:meta])*
         $vis:vis const $table:ident: $payload:ty;
         $($group:ident {$(
             $(#[doc = $doc:literal])*
             fn $name:ident($zelf:ident, $vm:ident $(, $field:ident: $kind:ty)* $(,)?) $body:block
         )*})*
     ) => {
+        $(#[$meta])*
         $vis const $table: &[::rustpython_vm::function::PyMethodDef] = &[$($({
             use ::rustpython_vm::function as vm_function;
             use $crate::vm::method;
@@ -377,13 +459,25 @@ macro_rules! methods {
         let $zelf = method::instance::<$payload>(&zelf, NAME, $vm)?;
         ::rustpython_vm::convert::ToPyResult::to_pyresult($body, $vm)
     }};
+    (@call python $payload:ty, $args:ident, $vm:ident, $zelf:ident; $body:block) => {{
+        method::methods!(@call python $payload, $args, $vm, $zelf, _none: (); $body)
+    }};
+    (@call python $payload:ty, $args:ident, $vm:ident, $zelf:ident, $bound:ident: $kind:ty; $body:block) => {{
+        let (zelf, $bound): (_, $kind) = {
+            use ::rustpython_vm::class::PyClassDef;
+            $crate::vm::python_args::bind_method(<$payload>::NAME, NAME, $args, $vm)?
+        };
+        let $zelf = method::instance::<$payload>(&zelf, NAME, $vm)?;
+        ::rustpython_vm::convert::ToPyResult::to_pyresult($body, $vm)
+    }};
     (
         @call $group:ident $payload:ty, $args:ident, $vm:ident, $zelf:ident
         $(, $field:ident: $kind:ty)*; $body:block
     ) => {{
-        const PARAMS: &[vm_function::Param] = method::methods!(@params $group $(, $field: $kind)*);
+        const METHOD: method::Callable =
+            method::Callable::method(NAME, method::methods!(@params $group $(, $field: $kind)*));
         #[allow(unused_mut)]
-        let (zelf, mut bound) = method::BoundArgs::new(NAME, PARAMS, $args, $vm)?;
+        let (zelf, mut bound) = method::BoundArgs::of_method(&METHOD, $args, $vm)?;
         let $zelf = method::instance::<$payload>(&zelf, NAME, $vm)?;
         $(let $field: $kind = bound.next($vm)?;)*
         drop(bound);
@@ -391,12 +485,22 @@ macro_rules! methods {
     }};
 
     (@doc varargs $(, $field:ident: $kind:ty)*) => { BODY };
-    (@doc $group:ident $(, $field:ident: $kind:ty)*) => {{
+    (@doc python) => {
+        method::methods!(@doc python, _none: ())
+    };
+    (@doc python, $field:ident: $kind:ty) => {
+        method::methods!(@signature <$kind as vm_function::FromArgs>::PARAMS)
+    };
+    (@doc $group:ident $(, $field:ident: $kind:ty)*) => {
+        method::methods!(@signature Some(method::methods!(@params $group $(, $field: $kind)*)))
+    };
+    (@signature $params:expr) => { method::methods!(@signature "$self", $params) };
+    (@signature $first:literal, $params:expr) => {{
         const SIGNATURE: &[vm_function::SigArg] = &[
-            vm_function::SigArg::marker("$self"),
+            vm_function::SigArg::marker($first),
             vm_function::SigArg {
                 name: "",
-                params: Some(method::methods!(@params $group $(, $field: $kind)*)),
+                params: $params,
             },
         ];
         const LEN: usize = vm_function::internal_doc_len(NAME, SIGNATURE, BODY);
@@ -407,8 +511,78 @@ macro_rules! methods {
     (@params $group:ident $(, $field:ident: $kind:ty)*) => {
         &[$(method::param::<$kind>(stringify!($field), method::methods!(@kind $group)),)*]
     };
+    (@kind object) => { vm_function::ParamKind::PositionalOnly };
     (@kind positional) => { vm_function::ParamKind::PositionalOnly };
     (@kind named) => { vm_function::ParamKind::PositionalOrKeyword };
 }
 
-pub(crate) use methods;
+/// Declares functions of the modules `socket` and `_socket` as a table of `PyMethodDef`s.
+///
+/// Each function is written like a function of the VM and the [`Argument`]s. Functions under
+/// `object` are those that CPython declares with METH_O. A function under `native` has one
+/// `FromArgs`, whose arguments can be given by name.
+macro_rules! functions {
+    (
+        $(#[$meta:meta])*
+        $vis:vis const $table:ident;
+        $($group:ident {$(
+            $(#[doc = $doc:literal])*
+            fn $name:ident($vm:ident $(, $field:ident: $kind:ty)* $(,)?) $body:block
+        )*})*
+    ) => {
+        $(#[$meta])*
+        $vis const $table: &[::rustpython_vm::function::PyMethodDef] = &[$($({
+            use ::rustpython_vm::function as vm_function;
+            use $crate::vm::method;
+
+            const NAME: &str = stringify!($name);
+            const COMMENT: &str = concat!($($doc, "\n"),*);
+            const TEXT: [u8; method::dedented(COMMENT)] = method::dedent(COMMENT);
+            const BODY: &str = method::utf8(&TEXT);
+            const FUNCTION: method::Callable = method::Callable {
+                owner: "_socket",
+                name: NAME,
+                params: method::functions!(@params $group $(, $field: $kind)*),
+                takes_object: method::is_object(stringify!($group)),
+            };
+
+            fn call(
+                $vm: &::rustpython_vm::VirtualMachine,
+                args: vm_function::FuncArgs,
+                _callee: vm_function::Callee,
+            ) -> ::rustpython_vm::PyResult {
+                method::functions!(@read $group args, $vm $(, $field: $kind)*);
+                ::rustpython_vm::convert::ToPyResult::to_pyresult($body, $vm)
+            }
+            vm_function::PyMethodDef::new_raw_const(
+                NAME,
+                call,
+                vm_function::PyMethodFlags::empty(),
+                vm_function::ItemDoc::static_text(
+                    method::methods!(@signature "$module", Some(FUNCTION.params))
+                ),
+            )
+        },)*)*];
+    };
+
+    (@params native, $args:ident: $kind:ty) => {
+        match <$kind as vm_function::FromArgs>::PARAMS {
+            Some(params) => params,
+            None => &[],
+        }
+    };
+    (@params $group:ident $(, $field:ident: $kind:ty)*) => {
+        method::methods!(@params $group $(, $field: $kind)*)
+    };
+    (@read native $args:ident, $vm:ident, $field:ident: $kind:ty) => {
+        let $field: $kind = FUNCTION.bind($args, $vm)?;
+    };
+    (@read $group:ident $args:ident, $vm:ident $(, $field:ident: $kind:ty)*) => {
+        #[allow(unused_mut)]
+        let mut bound = method::BoundArgs::of(&FUNCTION, $args, $vm)?;
+        $(let $field: $kind = bound.next($vm)?;)*
+        drop(bound);
+    };
+}
+
+pub(crate) use {functions, methods};

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `interpreters` | state of a native module for each interpreter (`PyModule_GetState`) |
 //! | `method` | `#[pymethod]` that reads its arguments in one go, with CPython's messages |
+//! | `python_args` | native functions with the messages of Python functions about their arguments |
 //! | `function` | a native function that can ask for its own module |
 //! | `lazy_module` | a module-level `__getattr__` that can be removed again |
 //! | `io_classes` | public types for four classes of `_io` |
@@ -24,6 +25,7 @@ pub(crate) mod lazy_module;
 pub(crate) mod method;
 pub(crate) mod native_enums;
 pub(crate) mod native_hash;
+pub(crate) mod python_args;
 #[cfg(feature = "ssl")]
 pub(crate) mod ssl;
 pub(crate) mod subclasses;

@@ -7,14 +7,14 @@ mod stdlib;
 
 use super::{ADDRESS_FAMILY, ENUMERATIONS, SOCKET_KIND};
 use crate::state::{self, State};
-use crate::vm::native_enums;
+use crate::vm::{native_enums, python_args};
 use rustpython_vm::builtins::{PyModule, PyStrInterned};
 use rustpython_vm::class::PyClassImpl;
 use rustpython_vm::common::lock::OnceCell;
 use rustpython_vm::convert::ToPyObject;
-use rustpython_vm::function::{ItemDoc, PyMethodDef, PyMethodFlags};
+use rustpython_vm::function::{Callee, FuncArgs, ItemDoc, PyMethodDef, PyMethodFlags};
 use rustpython_vm::{
-    AsObject, FromArgs, Py, PyObjectRef, PyPayload, PyRef, PyResult, VirtualMachine, pyclass,
+    AsObject, FromArgs, Py, PyObjectRef, PyPayload, PyResult, VirtualMachine, pyclass,
 };
 use std::sync::Arc;
 
@@ -141,9 +141,12 @@ pub(crate) fn values(vm: &VirtualMachine) -> PyResult<Vec<(&'static PyStrInterne
 pub(crate) fn install(module: &Py<PyModule>, vm: &VirtualMachine) -> PyResult<()> {
     let _ = Converter::make_static_type();
     let converter = Converter(of_or_new(vm)).into_ref(&vm.ctx).into();
-    let function = Converter::CONVERT.build_bound_function(&vm.ctx, converter);
+    let function: PyObjectRef = Converter::CONVERT
+        .build_bound_function(&vm.ctx, converter)
+        .into();
+    function.set_attr("__module__", vm.ctx.new_str("socket"), vm)?;
     let name = vm.ctx.intern_str(Converter::CONVERT.name);
-    module.dict().set_item(name, function.into(), vm)
+    module.dict().set_item(name, function, vm)
 }
 
 /// Object to which `_intenum_converter` is bound. It owns the members while it is in
@@ -156,18 +159,18 @@ struct Converter(#[expect(dead_code, reason = "kept, not read")] Arc<Enums>);
 impl Converter {}
 
 impl Converter {
-    const CONVERT: &PyMethodDef = &PyMethodDef::new_const(
+    const CONVERT: &PyMethodDef = &PyMethodDef::new_raw_const(
         "_intenum_converter",
         Self::convert,
         PyMethodFlags::empty(),
         ItemDoc::static_text(CONVERT_DOC),
     );
 
-    fn convert(
-        _zelf: PyRef<Self>,
-        ConverterArgs { value, enum_klass }: ConverterArgs,
-        vm: &VirtualMachine,
-    ) -> PyResult {
+    fn convert(vm: &VirtualMachine, mut args: FuncArgs, _callee: Callee) -> PyResult {
+        // The first is the converter.
+        args.shift();
+        let args: ConverterArgs = python_args::bind(Self::CONVERT.name, args, vm)?;
+        let ConverterArgs { value, enum_klass } = args;
         match enum_klass.call((value.clone(),), vm) {
             Err(error) if error.fast_isinstance(vm.ctx.exceptions.value_error) => Ok(value),
             result => result,

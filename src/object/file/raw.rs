@@ -6,6 +6,8 @@ use super::buffered::ReadBuffer;
 use crate::bridge::{Data, Room, args, call};
 use crate::net::{Error, MessageFlags, Socket};
 use crate::vm::io_classes::RawIoBase;
+use crate::vm::method::methods;
+use crate::vm::python_args;
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyStr, PyType};
@@ -15,7 +17,7 @@ use rustpython_vm::convert::ToPyObject;
 use rustpython_vm::function::{FuncArgs, OptionalArg, PySetterValue};
 use rustpython_vm::types::{Constructor, Initializer};
 use rustpython_vm::{
-    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, Traverse,
+    AsObject, Context, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, Traverse,
     TryFromObject, VirtualMachine, pyclass,
 };
 use std::fmt;
@@ -252,6 +254,12 @@ pub(crate) struct DataArg {
 impl Initializer for SocketIo {
     type Args = InitArgs;
 
+    fn slot_init(zelf: &PyObject, mut args: FuncArgs, vm: &VirtualMachine) -> PyResult<()> {
+        args.prepend_arg(zelf.to_owned());
+        let (_, args) = python_args::bind_method("SocketIO", "__init__", args, vm)?;
+        Self::init(zelf.try_to_ref(vm)?, args, vm)
+    }
+
     fn init(
         zelf: &Py<Self>,
         InitArgs { sock, mode }: InitArgs,
@@ -272,13 +280,54 @@ impl Initializer for SocketIo {
     }
 }
 
-#[pyclass(with(Constructor, Initializer), flags(BASETYPE, HAS_DICT, HAS_WEAKREF))]
-impl SocketIo {
+methods! {
+/// The methods that CPython writes in Python; it has `read` from the class `io.RawIOBase`.
+const PYTHON_METHODS: SocketIo;
+
+python {
     /// Receive into a writable buffer: the number of bytes, 0 when the peer has
     /// finished, None if there is nothing now and the socket does not wait.
     ///
     /// After a timeout nothing more can be read: OSError.
-    #[pymethod]
+    fn readinto(zelf, vm, args: DataArg) {
+        SocketIo::readinto(zelf, args, vm)
+    }
+
+    /// Send bytes: how many were sent, which can be fewer, None if the socket
+    /// has no room now and does not wait.
+    fn write(zelf, vm, args: DataArg) {
+        SocketIo::write(zelf, args, vm)
+    }
+
+    /// True if the file was opened for reading.
+    fn readable(zelf, vm) {
+        SocketIo::readable(zelf, vm)
+    }
+
+    /// True if the file was opened for writing.
+    fn writable(zelf, vm) {
+        SocketIo::writable(zelf, vm)
+    }
+
+    /// False: a socket has no position.
+    fn seekable(zelf, vm) {
+        SocketIo::seekable(zelf, vm)
+    }
+
+    /// The number of the socket's descriptor.
+    fn fileno(zelf, vm) {
+        SocketIo::fileno(zelf, vm)
+    }
+
+    /// Close the file. The socket stays open, unless it was closed before and
+    /// this was its last open file.
+    fn close(zelf, vm) {
+        SocketIo::close(zelf, vm)
+    }
+}
+}
+
+impl SocketIo {
     fn readinto(zelf: &Py<Self>, DataArg { b }: DataArg, vm: &VirtualMachine) -> PyResult {
         let sock = open_sock(zelf, vm)?;
         check_able(zelf, READING, "readable", vm)?;
@@ -304,6 +353,85 @@ impl SocketIo {
             received.map(Some).or_else(|error| zelf.failed(error))
         })?;
         Ok(n.to_pyobject(vm))
+    }
+
+    fn write(zelf: &Py<Self>, DataArg { b }: DataArg, vm: &VirtualMachine) -> PyResult {
+        let sock = open_sock(zelf, vm)?;
+        check_able(zelf, WRITING, "writable", vm)?;
+        let socket = match sock {
+            Sock::Native(socket) => socket,
+            Sock::Other(sock) => {
+                return vm
+                    .call_method(&sock, "send", (b,))
+                    .or_else(|raised| foreign_failure(raised, vm));
+            }
+        };
+        let data = Data::try_from_object(vm, b)?;
+        let n = call(vm, &socket, |call| {
+            match call.send(&data, MessageFlags::NONE) {
+                // A write that times out does not stop the reads.
+                Err(Error::Errno(Errno::EAGAIN)) => Ok(None),
+                sent => sent.map(Some),
+            }
+        })?;
+        Ok(n.to_pyobject(vm))
+    }
+
+    fn readable(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<bool> {
+        zelf.check_socket_open(vm)?;
+        Ok(zelf.has(READING))
+    }
+
+    fn writable(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<bool> {
+        zelf.check_socket_open(vm)?;
+        Ok(zelf.has(WRITING))
+    }
+
+    fn seekable(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<bool> {
+        zelf.check_socket_open(vm)?;
+        Ok(false)
+    }
+
+    fn fileno(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
+        match open_sock(zelf, vm)? {
+            Sock::Native(socket) => Ok(vm.ctx.new_int(socket.descriptor.share()).into()),
+            Sock::Other(sock) => vm.call_method(&sock, "fileno", ()),
+        }
+    }
+
+    fn close(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<()> {
+        if zelf.is_closed() {
+            return Ok(());
+        }
+        let flushed = if is_exact(zelf) {
+            Ok(())
+        } else {
+            vm.call_method(zelf.as_object(), "flush", ()).map(drop)
+        };
+        // Only one of two threads that close the file goes on.
+        if zelf.state.fetch_or(CLOSED, Ordering::Relaxed) & CLOSED != 0 {
+            return flushed;
+        }
+        flushed?;
+        *zelf.read_buffer.lock() = ReadBuffer::default();
+        let sock = sock_object(zelf, vm)?;
+        match plain(&sock) {
+            Some(sock) => super::lifecycle::file_closed(sock, vm)?,
+            None => drop(vm.call_method(&sock, "_decref_socketios", ())?),
+        }
+        set_sock(zelf, vm.ctx.none());
+        Ok(())
+    }
+}
+
+#[pyclass(with(Constructor, Initializer), flags(BASETYPE, HAS_DICT, HAS_WEAKREF))]
+impl SocketIo {
+    #[extend_class]
+    fn extend(ctx: &Context, class: &'static Py<PyType>) {
+        for method in PYTHON_METHODS {
+            let name = ctx.intern_str(method.name);
+            class.set_attr(name, method.to_proper_method(class, ctx));
+        }
     }
 
     /// Receive up to size bytes, all until the peer has finished if size is
@@ -333,88 +461,6 @@ impl SocketIo {
             Some(data) => vm.ctx.new_bytes(data).into(),
             None => vm.ctx.none(),
         })
-    }
-
-    /// Send bytes: how many were sent, which can be fewer, None if the socket
-    /// has no room now and does not wait.
-    #[pymethod]
-    fn write(zelf: &Py<Self>, DataArg { b }: DataArg, vm: &VirtualMachine) -> PyResult {
-        let sock = open_sock(zelf, vm)?;
-        check_able(zelf, WRITING, "writable", vm)?;
-        let socket = match sock {
-            Sock::Native(socket) => socket,
-            Sock::Other(sock) => {
-                return vm
-                    .call_method(&sock, "send", (b,))
-                    .or_else(|raised| foreign_failure(raised, vm));
-            }
-        };
-        let data = Data::try_from_object(vm, b)?;
-        let n = call(vm, &socket, |call| {
-            match call.send(&data, MessageFlags::NONE) {
-                // A write that times out does not stop the reads.
-                Err(Error::Errno(Errno::EAGAIN)) => Ok(None),
-                sent => sent.map(Some),
-            }
-        })?;
-        Ok(n.to_pyobject(vm))
-    }
-
-    /// True if the file was opened for reading.
-    #[pymethod]
-    fn readable(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<bool> {
-        zelf.check_socket_open(vm)?;
-        Ok(zelf.has(READING))
-    }
-
-    /// True if the file was opened for writing.
-    #[pymethod]
-    fn writable(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<bool> {
-        zelf.check_socket_open(vm)?;
-        Ok(zelf.has(WRITING))
-    }
-
-    /// False: a socket has no position.
-    #[pymethod]
-    fn seekable(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<bool> {
-        zelf.check_socket_open(vm)?;
-        Ok(false)
-    }
-
-    /// The number of the socket's descriptor.
-    #[pymethod]
-    fn fileno(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult {
-        match open_sock(zelf, vm)? {
-            Sock::Native(socket) => Ok(vm.ctx.new_int(socket.descriptor.share()).into()),
-            Sock::Other(sock) => vm.call_method(&sock, "fileno", ()),
-        }
-    }
-
-    /// Close the file. The socket stays open, unless it was closed before and
-    /// this was its last open file.
-    #[pymethod]
-    fn close(zelf: &Py<Self>, vm: &VirtualMachine) -> PyResult<()> {
-        if zelf.is_closed() {
-            return Ok(());
-        }
-        let flushed = if is_exact(zelf) {
-            Ok(())
-        } else {
-            vm.call_method(zelf.as_object(), "flush", ()).map(drop)
-        };
-        // Only one of two threads that close the file goes on.
-        if zelf.state.fetch_or(CLOSED, Ordering::Relaxed) & CLOSED != 0 {
-            return flushed;
-        }
-        flushed?;
-        *zelf.read_buffer.lock() = ReadBuffer::default();
-        let sock = sock_object(zelf, vm)?;
-        match plain(&sock) {
-            Some(sock) => super::lifecycle::file_closed(sock, vm)?,
-            None => drop(vm.call_method(&sock, "_decref_socketios", ())?),
-        }
-        set_sock(zelf, vm.ctx.none());
-        Ok(())
     }
 
     /// True once the file was closed.
