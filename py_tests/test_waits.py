@@ -883,18 +883,52 @@ class AsTheKernel(SocketTest):
         self.assertEqual(modes, {0})
 
     def test_connect_leaves_the_send_timeout_alone(self):
-        listener = self.listener(backlog=100)
-        option = socket.SOL_SOCKET, socket.SO_SNDTIMEO
-        for seconds in 0, 5:
-            for timeout in None, LONG:
-                with self.subTest(seconds=seconds, timeout=timeout):
-                    expected = struct.pack("ll", seconds, 0)
-                    client = self.make()
-                    client.settimeout(timeout)
-                    if seconds:
-                        client.setsockopt(*option, expected)
-                    client.connect(listener.getsockname())
-                    self.assertEqual(client.getsockopt(*option, len(expected)), expected)
+        """In a process of its own, because a descriptor is shared after any fork."""
+        python("""
+import errno, socket, struct
+option = socket.SOL_SOCKET, socket.SO_SNDTIMEO
+listener = socket.create_server(("127.0.0.1", 0), backlog=100)
+bound = socket.socket()
+bound.bind(("127.0.0.1", 0))
+full = socket.create_server(("127.0.0.1", 0), backlog=0)
+filling = [socket.socket() for _ in range(2)]
+for client in filling:
+    client.setblocking(False)
+    client.connect_ex(full.getsockname())
+def connect(address, timeout, seconds):
+    expected = struct.pack("ll", seconds, 0)
+    client = socket.socket()
+    client.settimeout(timeout)
+    if seconds:
+        client.setsockopt(*option, expected)
+    outcome = client.connect_ex(address)
+    assert client.getsockopt(*option, len(expected)) == expected, (address, timeout, seconds)
+    client.close()
+    return outcome
+for timeout in None, 30:
+    for seconds in 0, 1:
+        assert connect(listener.getsockname(), timeout, seconds) == 0
+        assert connect(bound.getsockname(), timeout, seconds) == errno.ECONNREFUSED
+assert connect(full.getsockname(), None, 1) == errno.EINPROGRESS
+""")
+
+    def test_a_handler_that_changes_the_mode_does_not_end_a_connect(self):
+        """In a process of its own, because a descriptor is shared after any fork."""
+        python("""
+import os, signal, socket, threading, time
+for _ in range(2):
+    full = socket.create_server(("127.0.0.1", 0), backlog=0)
+    filling = [socket.socket() for _ in range(2)]
+    for client in filling:
+        client.setblocking(False)
+        client.connect_ex(full.getsockname())
+    client = socket.socket()
+    signal.signal(signal.SIGALRM, lambda *_: os.set_blocking(client.fileno(), False))
+    threading.Timer(0.2, full.accept).start()
+    signal.setitimer(signal.ITIMER_REAL, 0.001)
+    client.connect(full.getsockname())
+    assert not os.get_blocking(client.fileno())
+""")
 
     def test_a_duplicate_shut_for_sending_ends_a_send(self):
         for name, (one, _) in (("unix", self.pair()), ("tcp", self.tcp_pair())):

@@ -181,7 +181,8 @@ impl SocketModule {
     /// finding the answer, and none polls on a machine with one processor, nor for a second
     /// after a thread has lost its processor to another while it polled. Polling saves a
     /// sleep and a wake-up (about 20 µs) in each round trip to a peer that answers at once.
-    /// It keeps a processor busy meanwhile.
+    /// It keeps a processor busy meanwhile, so another thread that wants it waits for up to
+    /// `moment`, once in a second.
     ///
     /// ```
     /// use std::time::Duration;

@@ -539,7 +539,7 @@ fn base_socketpair(args: PairArgs, vm: &VirtualMachine) -> PyResult<(PyObjectRef
 
 functions! {
 /// The function of `_socket` that `socket` has as a Python function.
-pub(super) const NATIVE;
+pub(super) const SOCKET_ONLY;
 
 positional {
     /// Return two sockets connected to each other, of the base type. socketpair(2).

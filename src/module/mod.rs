@@ -146,8 +146,8 @@ pub(crate) mod _socket {
         let base = object::base_class().to_owned();
         module.set_attr("socket", base, vm)?;
         super::add_native(module, vm)?;
-        function::install_plain(netdb::NATIVE, module, vm)?;
-        function::install_plain(helpers::NATIVE, module, vm)?;
+        function::install_plain(netdb::SOCKET_ONLY, module, vm)?;
+        function::install_plain(helpers::SOCKET_ONLY, module, vm)?;
         constants::install_integers(module, vm)
     }
 }

@@ -85,15 +85,11 @@ positional {
 
 functions! {
 /// The function of `_socket` that `socket` has as a Python function.
-pub(super) const NATIVE;
+pub(super) const SOCKET_ONLY;
 
-native {
-    /// Translate a host and a port into addresses to connect or bind to.
-    ///
-    /// The host is a name, an address or None; the port is a number, the name of
-    /// a service or None. Family, type and protocol narrow the answer, flags are
-    /// AI_ numbers. Returns a list of (family, type, proto, canonname, address).
-    /// Unlike the C function it can be interrupted while it waits.
+keywords {
+    /// Translate a host and a port into addresses to connect or bind to: a list of
+    /// (family, type, proto, canonname, address).
     fn getaddrinfo(vm, args: GetAddrInfo) {
         address_infos(&args, Timeout::Blocking, vm)
     }

@@ -8,9 +8,8 @@
 //! - After a busy poll in vain, the next waits of the socket sleep at once: 4, twice as many
 //!   after each further one, and 128 at most.
 //! - After a busy poll in which its thread lost the processor, all waits of the interpreter
-//!   sleep at once for a second. The threads that want the processor got it late because this
-//!   thread did not sleep, and this thread has to wait longer for its turn, because the
-//!   kernel prefers threads that have slept.
+//!   sleep at once for a second. Another thread wanted the processor, and got it late. This
+//!   thread gets it back late, too: the kernel prefers threads that have slept.
 
 use super::control::{nanos, origin};
 use nix::errno::Errno;
@@ -214,6 +213,7 @@ mod tests {
             Ok(1)
         });
         assert_eq!(polled, Ok(1));
+        assert_eq!(all.is_paused(), peers_may_run());
         assert!(!one.is_due(&all) && !other.is_due(&all));
         // Until the pause is over.
         let over = nanos(origin().elapsed()).max(1);

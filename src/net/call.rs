@@ -10,7 +10,7 @@
 //! | attempt (MSG_DONTWAIT) | attached | guard, inside of any lock | open | the system call |
 //! | short poll | detached | guard | open | readiness, any signal, [`INTERVAL`] |
 //! | bounded call | detached | guard, and no lock | open | the system call, any signal, [`INTERVAL`] |
-//! | attempt alone (accept, connect) | detached | guard of one who uses it alone | open | the system call, after a tick of the kernel's clock at most |
+//! | attempt alone (accept, connect) | detached | guard of one who uses it alone | open | the system call, after two ticks of the kernel's clock at most |
 //! | poll | detached | guard | blocked but for ppoll(2) | readiness, any signal, time |
 //! | between two of them | attached | nothing | open | |
 //! | signal handlers of the script | attached | nothing | open | |
@@ -54,7 +54,8 @@
 //!   another descriptor. A send on a unix socket is therefore tried again at intervals.
 //! - The descriptor's own mode and timeouts (O_NONBLOCK, SO_RCVTIMEO, SO_SNDTIMEO)
 //!   count, also when another owner set them. The call reads them once, after its first
-//!   [`INTERVAL`] of waiting. A later change affects the next call.
+//!   [`INTERVAL`] of waiting, or after its first attempt if that could block. A later change
+//!   affects the next call.
 //! - A signal of the script ends a call that has sent or received some bytes; the call
 //!   returns their number, and the signal's handler runs afterwards. A call that has
 //!   moved nothing goes on (PEP 475).
@@ -498,7 +499,8 @@ impl<'a, V: VmContext> Call<'a, V> {
         Ok(result)
     }
 
-    /// Makes system calls that do not block, if nobody else can use the descriptor meanwhile.
+    /// Makes system calls that block for two ticks of the kernel's clock at most, if nobody else
+    /// can use the descriptor meanwhile.
     /// `None` if somebody may, or if `calls` returns `None`.
     pub(super) fn alone<T>(
         &mut self,
@@ -508,9 +510,9 @@ impl<'a, V: VmContext> Call<'a, V> {
         if !descriptor.may_be_alone() {
             return Ok(None);
         }
-        self.check()?;
         // Others can end the calls even if the script has guessed the number, and uses it.
         let _registered = self.socket.control.waiters.register();
+        self.check()?;
         let made = || calls(descriptor.acquire_alone()?.fd());
         Ok(self.vm.detached(made))
     }

@@ -30,16 +30,14 @@ impl<V: VmContext> Call<'_, V> {
     /// uses the descriptor, as is mostly so.
     fn close_now(&self) -> Result<(), Errno> {
         let socket = self.socket;
-        // What lingers is the kernel's only on a descriptor that others can reach. A unix
-        // socket closes what is on its way in it, which may be anything.
-        let is_ip = matches!(socket.family(), libc::AF_INET | libc::AF_INET6);
-        let is_known = matches!(socket.protocol(), 0 | libc::IPPROTO_TCP | libc::IPPROTO_UDP);
-        if !(is_ip && is_known && socket.descriptor.may_be_alone()) {
-            return self.vm.detached(|| socket.close());
+        // A TCP connection waits for its peer only if SO_LINGER is set, which the kernel has only
+        // of a descriptor that others can reach.
+        if !(socket.is_tcp() && socket.descriptor.may_be_alone()) {
+            return self.vm().detached(|| socket.close());
         }
         let permit = socket.begin_to_close(None);
         if socket.descriptor.is_given_up() {
-            self.vm.detached(|| socket.wait_until_idle());
+            self.vm().detached(|| socket.wait_until_idle());
         }
         permit.map(drop)
     }

@@ -149,8 +149,8 @@ impl Drop for Permit {
     }
 }
 
-/// The permit that was left with a socket's descriptor. It is given back like a [`Permit`],
-/// whose reference to the [`Permits`] it does without.
+/// The permit that was left with a socket's descriptor. Unlike a [`Permit`] it owns no
+/// reference to the [`Permits`].
 pub(super) struct HeldPermit<'a>(&'a Arc<Permits>);
 
 impl HeldPermit<'_> {

@@ -95,7 +95,7 @@ impl Socket {
         self.socket_type.store(spec.socket_type, Ordering::Relaxed);
         self.protocol.store(spec.protocol, Ordering::Relaxed);
         self.marks.reset();
-        self.marks.put(Mark::SEND_TIMEOUT, !is_new);
+        self.marks.put(Mark::MAY_HAVE_SEND_TIMEOUT, !is_new);
         self.set_timeout(timeout);
         self.control.opened(self, permit);
         if self.control.ledger.permits.are_withdrawn() {
@@ -349,6 +349,13 @@ impl Socket {
     /// Returns the SOCK_ number without flags; 0 before the socket was opened.
     pub(crate) fn socket_type(&self) -> i32 {
         self.socket_type.load(Ordering::Relaxed)
+    }
+
+    /// Returns true for a TCP socket, as far as the script's numbers say.
+    pub(super) fn is_tcp(&self) -> bool {
+        matches!(self.family(), libc::AF_INET | libc::AF_INET6)
+            && self.socket_type() == libc::SOCK_STREAM
+            && matches!(self.protocol(), 0 | libc::IPPROTO_TCP)
     }
 
     pub(crate) fn protocol(&self) -> i32 {

@@ -163,10 +163,10 @@ impl Socket {
             return Ok(());
         }
         low_water::note_option(level, name);
-        // The option has two numbers, which are others on some processors. Its value is longer
-        // than an int.
+        // SO_SNDTIMEO has two numbers, which differ between processors. Its value is longer than
+        // an int, so any such value counts.
         if level == libc::SOL_SOCKET && value.len() > size_of::<i32>() {
-            self.marks.set(Mark::SEND_TIMEOUT);
+            self.marks.set(Mark::MAY_HAVE_SEND_TIMEOUT);
         }
         sockopt::set(guard.fd(), level, name, value)?;
         if (level, name) == (libc::SOL_SOCKET, libc::SO_LINGER) {

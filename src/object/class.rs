@@ -267,9 +267,8 @@ fn make(vm: &VirtualMachine) -> PyResult<PyTypeRef> {
     for (name, attribute) in attributes(&class, vm) {
         class.set_attr(vm.ctx.intern_str(name), attribute);
     }
-    for init in INIT {
-        class.set_attr(vm.ctx.intern_str(init.name), init_method(init, vm)?);
-    }
+    let init = vm.ctx.intern_str(INIT[0].name);
+    class.set_attr(init, init_method(&INIT[0], vm)?);
     // The first look-up gives the class its version, which stays until the class
     // changes.
     let _ = class.get_attr(vm.ctx.intern_str("close"));
@@ -450,7 +449,8 @@ pub(super) fn is_plain_class(class: &Py<PyType>, state: &State) -> bool {
 }
 
 /// Returns true for an object whose `__init__` is that of a class `socket.socket`, which CPython
-/// writes in Python, and not that of `_socket.socket`.
+/// writes in Python, and not that of `_socket.socket`. (The slot, which both share, cannot tell
+/// which one a script has called by the name of the class.)
 pub(super) fn has_python_init(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> bool {
     let init = zelf.class().get_attr(vm.ctx.intern_str("__init__"));
     init.is_some_and(|init| init.downcast_ref::<PyMethodDescriptor>().is_some())

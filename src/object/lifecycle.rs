@@ -10,7 +10,7 @@ use crate::net::SendQueue;
 use crate::net::{Error, Limit, Moving, NotOpened, Socket, SocketSpec, Timeout};
 use crate::policy::{Operation, Target};
 use crate::state::{self, Runtime, State};
-use crate::vm::method::{BoundArgs, Callable, methods};
+use crate::vm::method::{Callable, methods};
 use crate::vm::python_args;
 use nix::errno::Errno;
 use nix::libc;
@@ -82,14 +82,11 @@ impl InitArgs {
 
     #[cold]
     fn of_slow(zelf: &Py<BaseSocket>, mut args: FuncArgs, vm: &VirtualMachine) -> PyResult<Self> {
-        args.prepend_arg(zelf.to_owned().into());
         if has_python_init(zelf, vm) {
+            args.prepend_arg(zelf.to_owned().into());
             return python_args::bind_method("socket", "__init__", args, vm).map(|(_, args)| args);
         }
-        let class = Callable::method("socket", Self::PARAMS.unwrap_or_default());
-        BoundArgs::of_method(&class, args.clone(), vm)?;
-        args.shift();
-        args.bind(vm)
+        Callable::method("socket", Self::PARAMS.unwrap_or_default()).bind(args, vm)
     }
 }
 

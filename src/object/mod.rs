@@ -102,7 +102,7 @@ impl Initializer for BaseSocket {
 
     fn slot_init(zelf: &PyObject, args: FuncArgs, vm: &VirtualMachine) -> PyResult<()> {
         let zelf = zelf.try_to_ref(vm)?;
-        lifecycle::init(zelf, InitArgs::of(zelf, args, vm)?, vm)
+        Self::init(zelf, InitArgs::of(zelf, args, vm)?, vm)
     }
 
     fn init(zelf: &Py<Self>, args: InitArgs, vm: &VirtualMachine) -> PyResult<()> {

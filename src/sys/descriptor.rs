@@ -20,7 +20,8 @@
 //! descriptor, its number was never told ([`share`](Descriptor::share)), and neither this
 //! process nor a parent of it has called fork(2) since it began. Whoever tells the number, or
 //! calls fork(2), waits until that moment is over; so nothing is done in it that can block for
-//! longer than a tick of the kernel's clock, 10 ms at most.
+//! longer than two ticks of the kernel's clock (20 ms at most). Only connect(2) to a full backlog
+//! of this machine blocks at all.
 //! (A script that guesses a number and uses it by other modules, or a process that is copied
 //! without pthread_atfork(3), can make such a call wait, also beyond its deadline. close() and
 //! the host's interrupts end it even then.)
@@ -84,7 +85,8 @@ impl Descriptor {
     }
 
     /// Returns a guard while nobody else can use the descriptor; `None` if somebody may. Its
-    /// owner must not block, nor acquire another guard of this descriptor.
+    /// owner must not block for longer than two ticks of the kernel's clock, nor acquire another
+    /// guard of this descriptor.
     pub(crate) fn acquire_alone(&self) -> Option<AloneGuard<'_>> {
         if !self.may_be_alone() {
             return None;

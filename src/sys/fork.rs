@@ -15,7 +15,8 @@
 //! the host.
 //!
 //! Threads wait here by yielding the processor, because the locks are held for a few
-//! instructions only, or for the system calls that wake a list of threads. A lock that
+//! instructions only, or for the system calls that wake a list of threads or that a
+//! descriptor's only user makes. A lock that
 //! parks threads in a table of the process, like those of `parking_lot`, would not help,
 //! because another thread may hold a part of the table at the fork.
 //!
@@ -98,7 +99,7 @@ extern "C" fn child() {
 }
 
 /// Keeps fork(2) waiting while it lives, which is for a few instructions or for a system call
-/// that does not block.
+/// that blocks for two ticks of the kernel's clock at most.
 pub(super) struct Section(());
 
 impl Section {

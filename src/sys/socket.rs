@@ -78,9 +78,9 @@ pub(crate) fn connect(fd: BorrowedFd<'_>, address: &Permitted<SockAddr>) -> Resu
     Errno::result(unsafe { libc::connect(fd.as_raw_fd(), pointer, len) }).map(drop)
 }
 
-/// Connects a socket without a send timeout (connect(2)), in one tick of the kernel's clock at
-/// most: the shortest send timeout (SO_SNDTIMEO, socket(7)). Peers on this machine answer
-/// during the call. EINPROGRESS if that takes longer, as from a socket in non-blocking mode.
+/// Connects a socket without a send timeout (connect(2)), in two ticks of the kernel's clock at
+/// most: the shortest send timeout (SO_SNDTIMEO, socket(7)). EINPROGRESS if that takes longer,
+/// as from a socket in non-blocking mode.
 ///
 /// The outer error is that of setting the timeout. Then there was no attempt.
 pub(crate) fn connect_briefly(

@@ -1,4 +1,5 @@
-//! Methods of a native type, declared with [`methods!`].
+//! Methods of a native type, declared with [`methods!`], and functions of the modules, declared
+//! with [`functions!`].
 //!
 //! **What RustPython 0.6 lacks:** fast arguments of methods, and CPython's messages
 //! about them. `#[pymethod]` takes the arguments off a list one by one (rustpython-vm
@@ -6,12 +7,16 @@
 //! of its own. This file reads them in place, with the messages of `PyArg_ParseTuple`
 //! about their number and names, and makes the signature that `help()` shows from the
 //! same declaration.
-//! **To delete this file:** declare the methods in the tables `METHODS` of `object`
-//! with `#[pymethod]` once that costs no more and `py_tests/test_arguments.py` passes.
+//! **To delete this file:** declare the methods in the tables `METHODS` and
+//! `PYTHON_METHODS` of `object` with `#[pymethod]`, and the functions in the tables
+//! `FUNCTIONS` and `SOCKET_ONLY` of `module` with `#[pyfunction]`, once that costs no more and
+//! `py_tests/test_arguments.py` and `py_tests/test_argument_messages.py` pass.
 //! **Test:** that file.
 
+use super::python_args;
 use crate::bridge::Data;
 use crate::bridge::args::{Int, Size};
+use rustpython_vm::common::wtf8::Wtf8Buf;
 use rustpython_vm::function::{
     Callee, DefaultRepr, FromArgs, FuncArgs, OptionalArg, Param, ParamKind,
 };
@@ -140,8 +145,8 @@ const fn required(params: &[Param]) -> usize {
 /// CPython's declaration of a C function or method, for its messages about arguments.
 #[derive(Clone, Copy)]
 pub(crate) struct Callable {
-    /// The class, or the module of a function.
-    pub(crate) owner: &'static str,
+    /// It is a method of the class `socket`, and otherwise a function of the module `_socket`.
+    pub(crate) is_method: bool,
     pub(crate) name: &'static str,
     pub(crate) params: &'static [Param],
     /// It is declared with METH_O.
@@ -152,14 +157,15 @@ impl Callable {
     /// Returns the method `name` of the class `socket`.
     pub(crate) const fn method(name: &'static str, params: &'static [Param]) -> Self {
         Self {
-            owner: "socket",
+            is_method: true,
             name,
             params,
             takes_object: params.len() == 1 && required(params) == 1,
         }
     }
 
-    /// Reads the arguments of a function.
+    /// Reads the arguments of a function, or of a method those after its object, of which
+    /// `T` has the parameters.
     pub(crate) fn bind<T: FromArgs>(&self, args: FuncArgs, vm: &VirtualMachine) -> PyResult<T> {
         if !args.kwargs.is_empty() || args.args.len() > self.params.len() {
             BoundArgs::of_slow(self, args.clone(), vm)?;
@@ -167,26 +173,31 @@ impl Callable {
         args.bind_for(vm, Callee::named(self.name))
     }
 
+    /// Returns the name behind its class or module.
+    fn qualified(&self) -> String {
+        let owner = if self.is_method { "socket" } else { "_socket" };
+        format!("{owner}.{}", self.name)
+    }
+
     /// Returns the message about names for a callable that takes none.
     fn no_names(&self) -> String {
-        let Self { owner, name, .. } = self;
         // As a method descriptor and METH_O and METH_NOARGS say it.
-        if *owner == "socket" || self.takes_object || self.params.is_empty() {
-            format!("{owner}.{name}() takes no keyword arguments")
+        if self.is_method || self.takes_object || self.params.is_empty() {
+            format!("{}() takes no keyword arguments", self.qualified())
         } else {
-            format!("{name}() takes no keyword arguments")
+            format!("{}() takes no keyword arguments", self.name)
         }
     }
 
     /// Returns the message about a wrong number of arguments without names.
     fn wrong_number(&self, given: usize) -> String {
-        let Self { owner, name, .. } = self;
+        let (name, qualified) = (self.name, self.qualified());
         if self.takes_object {
-            return format!("{owner}.{name}() takes exactly one argument ({given} given)");
+            return format!("{qualified}() takes exactly one argument ({given} given)");
         }
         let least = required(self.params);
         let (bound, limit) = match self.params.len() {
-            0 => return format!("{owner}.{name}() takes no arguments ({given} given)"),
+            0 => return format!("{qualified}() takes no arguments ({given} given)"),
             most if least == most => ("exactly", most),
             most if given > most => ("at most", most),
             _ => ("at least", least),
@@ -283,13 +294,13 @@ impl BoundArgs {
 
     /// Binds arguments that have names, or makes the error for a wrong number of them.
     #[cold]
-    fn of_slow(callable: &Callable, mut args: FuncArgs, vm: &VirtualMachine) -> PyResult<Self> {
+    fn of_slow(callable: &Callable, args: FuncArgs, vm: &VirtualMachine) -> PyResult<Self> {
         callable.check_number(&args, vm)?;
         let name = callable.name;
         let mut positional = args.args.into_iter();
         let mut named = Vec::new();
         for (position, param) in callable.params.iter().enumerate() {
-            let value = match (positional.next(), args.kwargs.swap_remove(param.name)) {
+            let value = match (positional.next(), args.kwargs.get(param.name).cloned()) {
                 (Some(_), Some(_)) => {
                     return Err(vm.new_type_error(format!(
                         "argument for {name}() given by name ('{}') and position ({})",
@@ -308,10 +319,17 @@ impl BoundArgs {
             }
             named.push(value);
         }
-        match args.kwargs.keys().next() {
-            Some(unknown) => Err(vm.new_type_error(format!(
-                "{name}() got an unexpected keyword argument '{unknown}'"
-            ))),
+        let is_unknown = |name: &&Wtf8Buf| {
+            let mut params = callable.params.iter();
+            !params.any(|param| python_args::takes_name(param, name))
+        };
+        match args.kwargs.keys().find(is_unknown) {
+            Some(name) => Err(python_args::unexpected(
+                callable.name,
+                name,
+                callable.params,
+                vm,
+            )),
             None => Ok(Self::Named(named.into_iter())),
         }
     }
@@ -337,9 +355,14 @@ pub(crate) fn instance<'a, T: PyPayload>(
     method: &str,
     vm: &VirtualMachine,
 ) -> PyResult<&'a rustpython_vm::Py<T>> {
-    // The method descriptor has checked the type.
-    zelf.downcast_ref::<T>()
-        .ok_or_else(|| no_instance(method, vm))
+    // The method descriptor has checked the type, unless the object was given by name.
+    zelf.downcast_ref::<T>().ok_or_else(|| {
+        let (class, given) = (T::class(&vm.ctx).name(), zelf.class());
+        let given = given.name();
+        vm.new_type_error(format!(
+            "descriptor '{method}' for '{class}' objects doesn't apply to a '{given}' object"
+        ))
+    })
 }
 
 #[cold]
@@ -427,32 +450,41 @@ macro_rules! methods {
         )*})*
     ) => {
         $(#[$meta])*
-        $vis const $table: &[::rustpython_vm::function::PyMethodDef] = &[$($({
-            use ::rustpython_vm::function as vm_function;
-            use $crate::vm::method;
-
-            const NAME: &str = stringify!($name);
-            const COMMENT: &str = concat!($($doc, "\n"),*);
-            const TEXT: [u8; method::dedented(COMMENT)] = method::dedent(COMMENT);
-            const BODY: &str = method::utf8(&TEXT);
-
-            fn call(
-                $vm: &::rustpython_vm::VirtualMachine,
-                args: vm_function::FuncArgs,
-                _callee: vm_function::Callee,
-            ) -> ::rustpython_vm::PyResult {
+        $vis const $table: &[::rustpython_vm::function::PyMethodDef] = &[$($(
+            $crate::vm::method::methods!(
+                @def $name, [$($doc)*], vm_function::PyMethodFlags::METHOD,
+                method::methods!(@doc $group $(, $field: $kind)*), $vm, args,
                 method::methods!(@call $group $payload, args, $vm, $zelf $(, $field: $kind)*; $body)
-            }
-            vm_function::PyMethodDef::new_raw_const(
-                NAME,
-                call,
-                vm_function::PyMethodFlags::METHOD,
-                vm_function::ItemDoc::static_text(
-                    method::methods!(@doc $group $(, $field: $kind)*)
-                ),
-            )
-        },)*)*];
+            ),
+        )*)*];
     };
+
+    (
+        @def $name:ident, [$($doc:literal)*], $flags:expr, $text:expr, $vm:ident, $args:ident,
+        $result:expr
+    ) => {{
+        use ::rustpython_vm::function as vm_function;
+        use $crate::vm::method;
+
+        const NAME: &str = stringify!($name);
+        const COMMENT: &str = concat!($($doc, "\n"),*);
+        const TEXT: [u8; method::dedented(COMMENT)] = method::dedent(COMMENT);
+        const BODY: &str = method::utf8(&TEXT);
+
+        fn call(
+            $vm: &::rustpython_vm::VirtualMachine,
+            $args: vm_function::FuncArgs,
+            _callee: vm_function::Callee,
+        ) -> ::rustpython_vm::PyResult {
+            $result
+        }
+        vm_function::PyMethodDef::new_raw_const(
+            NAME,
+            call,
+            $flags,
+            vm_function::ItemDoc::static_text($text),
+        )
+    }};
 
     (@call varargs $payload:ty, $args:ident, $vm:ident, $zelf:ident, $bound:ident: $kind:ty; $body:block) => {{
         let (zelf, $bound): (_, $kind) = method::varargs(NAME, $args, $vm)?;
@@ -519,7 +551,7 @@ macro_rules! methods {
 /// Declares functions of the modules `socket` and `_socket` as a table of `PyMethodDef`s.
 ///
 /// Each function is written like a function of the VM and the [`Argument`]s. Functions under
-/// `object` are those that CPython declares with METH_O. A function under `native` has one
+/// `object` are those that CPython declares with METH_O. A function under `keywords` has one
 /// `FromArgs`, whose arguments can be given by name.
 macro_rules! functions {
     (
@@ -531,41 +563,28 @@ macro_rules! functions {
         )*})*
     ) => {
         $(#[$meta])*
-        $vis const $table: &[::rustpython_vm::function::PyMethodDef] = &[$($({
-            use ::rustpython_vm::function as vm_function;
-            use $crate::vm::method;
-
-            const NAME: &str = stringify!($name);
-            const COMMENT: &str = concat!($($doc, "\n"),*);
-            const TEXT: [u8; method::dedented(COMMENT)] = method::dedent(COMMENT);
-            const BODY: &str = method::utf8(&TEXT);
-            const FUNCTION: method::Callable = method::Callable {
-                owner: "_socket",
-                name: NAME,
-                params: method::functions!(@params $group $(, $field: $kind)*),
-                takes_object: method::is_object(stringify!($group)),
-            };
-
-            fn call(
-                $vm: &::rustpython_vm::VirtualMachine,
-                args: vm_function::FuncArgs,
-                _callee: vm_function::Callee,
-            ) -> ::rustpython_vm::PyResult {
-                method::functions!(@read $group args, $vm $(, $field: $kind)*);
-                ::rustpython_vm::convert::ToPyResult::to_pyresult($body, $vm)
-            }
-            vm_function::PyMethodDef::new_raw_const(
-                NAME,
-                call,
-                vm_function::PyMethodFlags::empty(),
-                vm_function::ItemDoc::static_text(
-                    method::methods!(@signature "$module", Some(FUNCTION.params))
+        $vis const $table: &[::rustpython_vm::function::PyMethodDef] = &[$($(
+            $crate::vm::method::methods!(
+                @def $name, [$($doc)*], vm_function::PyMethodFlags::empty(),
+                method::methods!(
+                    @signature "$module", Some(method::functions!(@params $group $(, $field: $kind)*))
                 ),
-            )
-        },)*)*];
+                $vm, args,
+                {
+                    const FUNCTION: method::Callable = method::Callable {
+                        is_method: false,
+                        name: NAME,
+                        params: method::functions!(@params $group $(, $field: $kind)*),
+                        takes_object: method::is_object(stringify!($group)),
+                    };
+                    method::functions!(@read $group args, $vm $(, $field: $kind)*);
+                    ::rustpython_vm::convert::ToPyResult::to_pyresult($body, $vm)
+                }
+            ),
+        )*)*];
     };
 
-    (@params native, $args:ident: $kind:ty) => {
+    (@params keywords, $args:ident: $kind:ty) => {
         match <$kind as vm_function::FromArgs>::PARAMS {
             Some(params) => params,
             None => &[],
@@ -574,7 +593,7 @@ macro_rules! functions {
     (@params $group:ident $(, $field:ident: $kind:ty)*) => {
         method::methods!(@params $group $(, $field: $kind)*)
     };
-    (@read native $args:ident, $vm:ident, $field:ident: $kind:ty) => {
+    (@read keywords $args:ident, $vm:ident, $field:ident: $kind:ty) => {
         let $field: $kind = FUNCTION.bind($args, $vm)?;
     };
     (@read $group:ident $args:ident, $vm:ident $(, $field:ident: $kind:ty)*) => {

@@ -7,7 +7,7 @@
 //! | file | instead of |
 //! |---|---|
 //! | `interpreters` | state of a native module for each interpreter (`PyModule_GetState`) |
-//! | `method` | `#[pymethod]` that reads its arguments in one go, with CPython's messages |
+//! | `method` | `#[pymethod]` and `#[pyfunction]` that read their arguments in one go, with CPython's messages |
 //! | `python_args` | native functions with the messages of Python functions about their arguments |
 //! | `function` | a native function that can ask for its own module |
 //! | `lazy_module` | a module-level `__getattr__` that can be removed again |

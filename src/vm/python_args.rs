@@ -6,11 +6,11 @@
 //! file checks both before the VM reads the arguments. The rules and their order are those
 //! of `initialize_locals` in CPython's `Python/ceval.c`.
 //! **To delete this file:** declare these functions with `#[pyfunction]` and `#[pymethod]`
-//! once the VM has such functions and `py_tests/test_python_arguments.py` passes.
+//! once the VM has such functions and `py_tests/test_argument_messages.py` passes.
 //! **Test:** that file.
 
 use rustpython_vm::builtins::PyBaseExceptionRef;
-use rustpython_vm::common::wtf8::Wtf8;
+use rustpython_vm::common::wtf8::{Wtf8, Wtf8Buf};
 use rustpython_vm::function::{FromArgs, FuncArgs, Param, ParamKind};
 use rustpython_vm::suggestion::calculate_suggestions;
 use rustpython_vm::{PyObjectRef, PyResult, VirtualMachine};
@@ -149,25 +149,51 @@ fn check_name(
     given: usize,
     vm: &VirtualMachine,
 ) -> PyResult<()> {
-    match params.iter().position(|param| name == param.name) {
+    let named = params.iter().position(|param| takes_name(param, name));
+    match named {
         Some(at) if at < given.min(positional(params).len()) => Err(vm.new_type_error(format!(
             "{function}() got multiple values for argument '{name}'"
         ))),
         Some(_) => Ok(()),
-        None => {
-            let names: Vec<PyObjectRef> = params
-                .iter()
-                .map(|param| vm.ctx.new_str(param.name).into())
-                .collect();
-            let wrong: PyObjectRef = vm.ctx.new_str(name.to_owned()).into();
-            let similar = calculate_suggestions(names.iter().map(AsRef::as_ref), &wrong);
-            let hint = similar.map(|similar| format!(". Did you mean '{}'?", similar.as_wtf8()));
-            let hint = hint.unwrap_or_default();
-            Err(vm.new_type_error(format!(
-                "{function}() got an unexpected keyword argument '{name}'{hint}"
-            )))
-        }
+        None => Err(unexpected(function, name, params, vm)),
     }
+}
+
+/// Returns true if the argument of a parameter can be given with this name.
+pub(super) fn takes_name(param: &Param, name: &Wtf8) -> bool {
+    has_name(param) && name == param.name
+}
+
+fn has_name(param: &Param) -> bool {
+    matches!(
+        param.kind,
+        ParamKind::PositionalOrKeyword | ParamKind::KeywordOnly
+    )
+}
+
+/// Makes the error for an argument with a name that no parameter has, with a hint if one has
+/// a similar name.
+#[cold]
+pub(super) fn unexpected(
+    function: &str,
+    name: &Wtf8,
+    params: &[Param],
+    vm: &VirtualMachine,
+) -> PyBaseExceptionRef {
+    let names: Vec<PyObjectRef> = params
+        .iter()
+        .filter(|param| has_name(param))
+        .map(|param| vm.ctx.new_str(param.name).into())
+        .collect();
+    let wrong: PyObjectRef = vm.ctx.new_str(name.to_owned()).into();
+    let similar = calculate_suggestions(names.iter().map(AsRef::as_ref), &wrong);
+    let hint = similar.map(|similar| format!(". Did you mean '{}'?", similar.as_wtf8()));
+    let hint = hint.unwrap_or_default();
+    // The name may have lone surrogates.
+    let mut text = Wtf8Buf::from(format!("{function}() got an unexpected keyword argument '"));
+    text.push_wtf8(name);
+    text.push_str(&format!("'{hint}"));
+    vm.new_type_error(text)
 }
 
 fn too_many(

@@ -86,6 +86,8 @@ pub fn check_options(targets: &Targets, held: &str, attempts_only: &str) {
         "SOL_SOCKET SO_REUSEADDR",
         "SOL_SOCKET SO_REUSEPORT",
         "SOL_SOCKET SO_RCVLOWAT",
+        // Limits a connect to loopback.
+        "SOL_SOCKET SO_SNDTIMEO_OLD",
         "SOL_SOCKET SO_TYPE",
         "SOL_TCP TCP_FASTOPEN",
         "SOL_TCP TCP_FASTOPEN_CONNECT",
