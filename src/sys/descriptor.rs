@@ -319,7 +319,7 @@ mod tests {
     use super::*;
     use crate::sys::fork::testing::in_child;
     use std::os::fd::AsFd;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
     use std::time::Duration;
 
     fn open() -> (Descriptor, RawFd) {
@@ -328,6 +328,21 @@ mod tests {
         let descriptor = Descriptor::none();
         descriptor.install(fd, Facts::default()).unwrap();
         (descriptor, raw)
+    }
+
+    /// Opens a descriptor with a number that no other test gets, not even after its end, so that
+    /// [`is_open`] tells about this descriptor.
+    fn open_at_own_number() -> (Descriptor, RawFd) {
+        static NEXT: AtomicI32 = AtomicI32::new(700);
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let least = NEXT.fetch_add(1, Ordering::Relaxed);
+        let fd = nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(least));
+        let descriptor = Descriptor::none();
+        let number = fd.unwrap();
+        descriptor
+            .install(adopt(number).unwrap(), Facts::default())
+            .unwrap();
+        (descriptor, number)
     }
 
     fn is_open(fd: RawFd) -> bool {
@@ -353,7 +368,7 @@ mod tests {
 
     #[test]
     fn close_waits_for_the_call_in_flight() {
-        let (descriptor, raw) = open();
+        let (descriptor, raw) = open_at_own_number();
         let call = descriptor.acquire().unwrap();
         assert_eq!(call.number(), raw);
         assert!(descriptor.close().unwrap());
@@ -368,7 +383,7 @@ mod tests {
 
     #[test]
     fn leave_keeps_the_number_open() {
-        let (descriptor, raw) = open();
+        let (descriptor, raw) = open_at_own_number();
         let call = descriptor.acquire().unwrap();
         call.set_bound();
         assert_eq!(descriptor.leave(None, |_| {}), Some((raw, true)));
@@ -381,7 +396,7 @@ mod tests {
 
     #[test]
     fn only_the_number_asked_for_is_closed_or_left() {
-        let (descriptor, raw) = open();
+        let (descriptor, raw) = open_at_own_number();
         let other = Some(raw + 1);
         assert_eq!(descriptor.close_listed(other, |_| panic!()), Ok(false));
         assert_eq!(descriptor.leave(other, |_| panic!()), None);
