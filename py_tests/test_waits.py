@@ -916,6 +916,7 @@ assert connect(full.getsockname(), None, 1) == errno.EINPROGRESS
         """In a process of its own, because a descriptor is shared after any fork."""
         python("""
 import os, signal, socket, threading, time
+SYN_SENT = 2
 for _ in range(2):
     full = socket.create_server(("127.0.0.1", 0), backlog=0)
     filling = [socket.socket() for _ in range(2)]
@@ -923,11 +924,19 @@ for _ in range(2):
         client.setblocking(False)
         client.connect_ex(full.getsockname())
     client = socket.socket()
-    signal.signal(signal.SIGALRM, lambda *_: os.set_blocking(client.fileno(), False))
-    threading.Timer(0.2, full.accept).start()
-    signal.setitimer(signal.ITIMER_REAL, 0.001)
+    def change(*_):
+        if client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == SYN_SENT:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            os.set_blocking(client.fileno(), False)
+    signal.signal(signal.SIGALRM, change)
+    def serve(listener, accepted):
+        time.sleep(0.2)
+        while True: accepted.append(listener.accept())
+    threading.Thread(target=serve, args=(full, []), daemon=True).start()
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
     client.connect(full.getsockname())
     assert not os.get_blocking(client.fileno())
+os._exit(0)
 """)
 
     def test_a_duplicate_shut_for_sending_ends_a_send(self):

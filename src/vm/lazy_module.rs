@@ -434,7 +434,12 @@ assert socket.AF_UNIX == 1
                         for (name, other) in threads {
                             scope.spawn(move || {
                                 both.wait();
-                                other.run(|vm| module.get_attr(name, vm).map(drop).unwrap());
+                                other.run(|vm| {
+                                    if let Err(raised) = module.get_attr(name, vm) {
+                                        vm.print_exception(raised);
+                                        panic!("{name}");
+                                    }
+                                });
                             });
                         }
                     });
