@@ -436,7 +436,7 @@ assert socket.AF_UNIX == 1
                                 both.wait();
                                 other.run(|vm| {
                                     if let Err(raised) = module.get_attr(name, vm) {
-                                        vm.print_exception(raised);
+                                        vm.print_exception(&raised);
                                         panic!("{name}");
                                     }
                                 });
