@@ -135,7 +135,7 @@ fn abc(_: RawFd, made: &mut Made) {
 
 /// Reads until nothing has come for longer than TCP takes to probe a receiver that was full.
 fn drain(fd: RawFd) {
-    set_time(fd, libc::SO_RCVTIMEO, Duration::from_secs(2));
+    set_time(fd, libc::SO_RCVTIMEO, Duration::from_millis(900));
     let mut room = vec![0u8; 1 << 20];
     // SAFETY: pointer and length describe `room`.
     while unsafe { libc::recv(fd, room.as_mut_ptr().cast(), room.len(), 0) } > 0 {}
