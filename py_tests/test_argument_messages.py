@@ -103,7 +103,7 @@ class Messages(unittest.TestCase):
         for name, texts in expected.items():
             with self.subTest(name):
                 self.assertEqual(found.get(name), texts)
-        # What CPython does not have has no message to compare with.
+        # Public names that CPython lacks would not be compared.
         more = {name for name in found.keys() - expected.keys() if "._" not in name}
         self.assertLessEqual(more, {"a SocketIO.read"})
 

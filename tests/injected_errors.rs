@@ -37,6 +37,7 @@ const CALLS: &[&str] = &[
     "timer_settime",
     "fcntl",
     "getsockopt",
+    "setsockopt",
     "sendto",
     "tgkill",
 ];

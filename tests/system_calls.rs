@@ -266,9 +266,8 @@ peers = [socket.create_connection(own.getsockname()) for _ in range(100)]",
         name: "connect",
         before: "made = [socket.socket() for _ in range(100)]; at = iter(made); address = a.getsockname()",
         call: "next(at).connect(address)",
-        // The mode is looked at, changed and restored. The first connect(2) begins, and the
-        // second says that the peer has answered.
-        there: There::Untimed(5),
+        // connect(2) between two that set and remove its limit (SO_SNDTIMEO).
+        there: There::Untimed(3),
         short: 0,
         long: 0,
         socket: server,

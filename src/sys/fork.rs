@@ -15,8 +15,8 @@
 //! the host.
 //!
 //! Threads wait here by yielding the processor, because the locks are held for a few
-//! instructions only, or for the system calls that wake a list of threads or that a
-//! descriptor's only user makes. A lock that
+//! instructions only, or for the system calls that wake a list of threads, or that the
+//! only user of a descriptor makes. A lock that
 //! parks threads in a table of the process, like those of `parking_lot`, would not help,
 //! because another thread may hold a part of the table at the fork.
 //!

@@ -181,7 +181,7 @@ impl Callable {
 
     /// Returns the message about names for a callable that takes none.
     fn no_names(&self) -> String {
-        // As a method descriptor and METH_O and METH_NOARGS say it.
+        // CPython names the owner for methods, and for functions with METH_O or METH_NOARGS.
         if self.is_method || self.takes_object || self.params.is_empty() {
             format!("{}() takes no keyword arguments", self.qualified())
         } else {
