@@ -8,7 +8,9 @@ use crate::state::{self, State};
 use crate::vm::method::methods;
 use crate::vm::{function, subclasses};
 use rustpython_vm::builtins::descriptor::PyMethodDescriptor;
-use rustpython_vm::builtins::{PyGetSet, PyStrInterned, PyType, PyTypeRef, PyWeak};
+use rustpython_vm::builtins::{
+    PyBaseExceptionRef, PyDict, PyDictRef, PyGetSet, PyStrInterned, PyType, PyTypeRef, PyWeak,
+};
 use rustpython_vm::class::{PyClassImpl, StaticType};
 use rustpython_vm::common::static_cell;
 use rustpython_vm::function::{ItemDoc, PyMethodDef, PyMethodFlags, PySetterValue};
@@ -39,16 +41,20 @@ impl SocketClass {
 
     fn globals(&self) -> Option<Globals> {
         let copy = self.module.as_ref()?;
-        let own = copy.default_timeout.clone();
-        Some(Globals::Of(copy.module.upgrade()?, own))
+        let module = copy.module.upgrade()?;
+        Some(Globals::Of {
+            names: module.dict()?,
+            module,
+            default_timeout: copy.default_timeout,
+        })
     }
 }
 
 /// A copy of the module.
 struct Module {
     module: PyRef<PyWeak>,
-    /// Its own `getdefaulttimeout`, once an accept() has found it.
-    default_timeout: Option<PyRef<PyWeak>>,
+    /// The address of its own `getdefaulttimeout`, once an accept() has found it.
+    default_timeout: Option<usize>,
 }
 
 methods! {
@@ -89,13 +95,29 @@ pub(crate) fn class_for(module: &PyObject, vm: &VirtualMachine) -> PyResult<PyTy
         default_timeout: None,
     };
     let state = state::of(vm);
-    if let Some(last @ SocketClass { module: None, .. }) = state.classes.lock().last_mut()
+    let mut classes = state.classes.lock();
+    // reload() gives the same copy new functions, which may have the addresses of the old ones.
+    for copy in copies(&mut classes, module.module.as_object()) {
+        copy.default_timeout = None;
+    }
+    if let Some(last @ SocketClass { module: None, .. }) = classes.last_mut()
         && let Some(class) = last.class()
     {
         last.module = Some(module);
         return Ok(class);
     }
+    drop(classes);
     add(Some(module), vm)
+}
+
+/// Returns those entries that are of one copy of the module, given the weak reference to it, of
+/// which there is one for each object.
+fn copies<'a>(
+    classes: &'a mut [SocketClass],
+    module: &'a PyObject,
+) -> impl Iterator<Item = &'a mut Module> {
+    let modules = classes.iter_mut().filter_map(|made| made.module.as_mut());
+    modules.filter(|copy| copy.module.is(module))
 }
 
 fn add(module: Option<Module>, vm: &VirtualMachine) -> PyResult<PyTypeRef> {
@@ -117,9 +139,13 @@ fn add(module: Option<Module>, vm: &VirtualMachine) -> PyResult<PyTypeRef> {
 
 /// The names of a module, for the methods of an object, as CPython's find their globals.
 pub(super) enum Globals {
-    /// The copy of the module that the object's class was made for, and its own
-    /// `getdefaulttimeout`.
-    Of(PyObjectRef, Option<PyRef<PyWeak>>),
+    /// The copy of the module that the object's class was made for.
+    Of {
+        module: PyObjectRef,
+        names: PyDictRef,
+        /// As in [`Module`].
+        default_timeout: Option<usize>,
+    },
     /// No copy of the module exists, or none any more, in which the native class could have
     /// been replaced from which the object's class is derived.
     Gone(PyObjectRef),
@@ -159,7 +185,7 @@ impl Globals {
     /// Returns the value of the name `socket`. A script may have put another class there.
     pub(super) fn socket(&self, vm: &VirtualMachine) -> PyResult {
         match self {
-            Self::Of(module, _) => name_socket(module, vm),
+            Self::Of { names, .. } => value_of(names, socket_name(vm), vm),
             Self::Gone(class) => Ok(class.clone()),
         }
     }
@@ -171,29 +197,25 @@ impl Globals {
         state: &State,
         vm: &VirtualMachine,
     ) -> PyResult<Option<PyObjectRef>> {
-        let Self::Of(module, known) = self else {
+        let Self::Of {
+            module,
+            names,
+            default_timeout: own,
+        } = self
+        else {
             return Ok(None);
         };
-        let found = name_of(module, default_timeout_name(vm), vm)?;
-        let known = known.as_ref().and_then(|own| own.upgrade());
-        if known.is_some_and(|own| own.is(&found)) {
+        let found = value_of(names, default_timeout_name(vm), vm)?;
+        let address = found.get_id();
+        if *own == Some(address) && function::is_of_module(&found, module) {
             return Ok(None);
         }
         if !function::is_own(&found, "getdefaulttimeout", module, vm)? {
             return Ok(Some(found));
         }
-        let own = found.downgrade(None, vm)?;
-        // Dropped after the lock.
-        let mut before = Vec::new();
-        for made in state.classes.lock().iter_mut() {
-            if let Some(copy) = made.module.as_mut()
-                && let Some(live) = copy.module.upgrade()
-            {
-                if live.is(module) {
-                    before.push(copy.default_timeout.replace(own.clone()).map(Into::into));
-                }
-                before.push(Some(live));
-            }
+        let weak = module.downgrade(None, vm)?;
+        for copy in copies(&mut state.classes.lock(), weak.as_object()) {
+            copy.default_timeout = Some(address);
         }
         Ok(None)
     }
@@ -218,11 +240,18 @@ pub(super) fn is_replaced(zelf: &Py<BaseSocket>, name: &'static str, vm: &Virtua
 
 /// Returns the value of the name `socket` for the functions of a module.
 pub(crate) fn name_socket(module: &PyObject, vm: &VirtualMachine) -> PyResult {
+    let name = socket_name(vm);
+    match module.dict() {
+        Some(names) => value_of(&names, name, vm),
+        None => Err(not_defined(name, vm)),
+    }
+}
+
+fn socket_name(vm: &VirtualMachine) -> &'static PyStrInterned {
     static_cell! {
         static NAME: &'static PyStrInterned;
     }
-    let name = *NAME.get_or_init(|| vm.ctx.intern_str("socket"));
-    name_of(module, name, vm)
+    NAME.get_or_init(|| vm.ctx.intern_str("socket"))
 }
 
 fn default_timeout_name(vm: &VirtualMachine) -> &'static PyStrInterned {
@@ -233,15 +262,15 @@ fn default_timeout_name(vm: &VirtualMachine) -> &'static PyStrInterned {
 }
 
 /// Returns the value of a module's name for the functions of the module.
-fn name_of(module: &PyObject, name: &'static PyStrInterned, vm: &VirtualMachine) -> PyResult {
-    let found = match module.dict() {
-        Some(dict) => dict.get_item_opt(name, vm)?,
-        None => None,
-    };
-    found.ok_or_else(|| {
-        let message = format!("name '{name}' is not defined");
-        vm.new_name_error(message, name.to_owned())
-    })
+fn value_of(names: &Py<PyDict>, name: &'static PyStrInterned, vm: &VirtualMachine) -> PyResult {
+    let found = names.get_item_opt(name, vm)?;
+    found.ok_or_else(|| not_defined(name, vm))
+}
+
+#[cold]
+fn not_defined(name: &'static PyStrInterned, vm: &VirtualMachine) -> PyBaseExceptionRef {
+    let message = format!("name '{name}' is not defined");
+    vm.new_name_error(message, name.to_owned())
 }
 
 fn make(vm: &VirtualMachine) -> PyResult<PyTypeRef> {

@@ -92,8 +92,7 @@ impl InitArgs {
 
 impl BaseSocket {
     /// Makes an object without a descriptor.
-    pub(super) fn unopened(vm: &VirtualMachine) -> Self {
-        let state = state::of(vm);
+    pub(super) fn unopened(state: Arc<State>) -> Self {
         Self {
             socket: Arc::new(Socket::new(state.runtime.control.clone())),
             state,
@@ -264,14 +263,14 @@ pub(super) fn install(
 
 /// Makes a `socket.socket` without a descriptor.
 pub(super) fn unopened(vm: &VirtualMachine) -> PyResult<PyRef<BaseSocket>> {
-    BaseSocket::unopened(vm).into_ref_with_type(vm, socket_class(vm)?)
+    BaseSocket::unopened(state::of(vm)).into_ref_with_type(vm, socket_class(vm)?)
 }
 
 /// Makes socket objects for new descriptors.
 pub(crate) struct Maker<'a> {
     /// The class that the module names `socket`, or what a script has put in its place.
     pub(crate) class: &'a PyObject,
-    pub(crate) state: &'a State,
+    pub(crate) state: &'a Arc<State>,
     pub(crate) vm: &'a VirtualMachine,
 }
 
@@ -286,7 +285,7 @@ impl Maker<'_> {
     ) -> PyResult {
         match self.class.downcast_ref::<PyType>() {
             Some(class) if is_plain_class(class, self.state) => {
-                of_class(class, moving, spec, self.vm).map(Into::into)
+                of_class(class, self.state, moving, spec, self.vm).map(Into::into)
             }
             _ => self.call(moving, args),
         }
@@ -332,11 +331,12 @@ impl Maker<'_> {
 
 fn of_class(
     class: &Py<PyType>,
+    state: &Arc<State>,
     moving: Moving,
     spec: SocketSpec,
     vm: &VirtualMachine,
 ) -> PyResult<PyRef<BaseSocket>> {
-    let object = BaseSocket::unopened(vm).into_ref_with_type(vm, class.to_owned())?;
+    let object = BaseSocket::unopened(state.clone()).into_ref_with_type(vm, class.to_owned())?;
     audit::new(vm, object.as_object(), spec)?;
     open(&object, moving, spec, vm)?;
     Ok(object)
@@ -344,14 +344,14 @@ fn of_class(
 
 /// Makes both ends of a pair, or neither (`_socket.socketpair`).
 pub(crate) fn base_pair(
-    state: &State,
+    state: &Arc<State>,
     spec: SocketSpec,
     vm: &VirtualMachine,
 ) -> PyResult<(PyObjectRef, PyObjectRef)> {
     let (a, b) = pair_of_descriptors(state, spec, vm)?;
     // Without an audit event, because CPython's makes no Python call.
     let made = |moving| -> PyResult {
-        let object = BaseSocket::unopened(vm).into_ref(&vm.ctx);
+        let object = BaseSocket::unopened(state.clone()).into_ref(&vm.ctx);
         open(&object, moving, spec, vm)?;
         Ok(object.into())
     };
@@ -391,7 +391,7 @@ pub(super) fn dup(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
         socket.duplicate(permit).or_raise(vm)?
     };
     if is_plain(zelf) {
-        let copy = of_class(zelf.class(), copy, socket.spec(), vm)?;
+        let copy = of_class(zelf.class(), &zelf.state, copy, socket.spec(), vm)?;
         copy.socket.apply_timeout(socket.timeout()).or_raise(vm)?;
         return Ok(copy.into());
     }

@@ -32,7 +32,7 @@ pub(crate) use sendfile::giveup_type;
 
 use crate::bridge::args;
 use crate::net::{SendQueue, Socket, Timeout};
-use crate::state::State;
+use crate::state::{self, State};
 use crate::vm::method::methods;
 use lifecycle::InitArgs;
 use rustpython_vm::builtins::PyType;
@@ -84,7 +84,7 @@ impl Constructor for BaseSocket {
     /// Makes an object without a descriptor; `__init__` opens it. A subclass may give
     /// `__init__` any signature, so all arguments are accepted.
     fn py_new(_cls: &Py<PyType>, _args: FuncArgs, vm: &VirtualMachine) -> PyResult<Self> {
-        Ok(Self::unopened(vm))
+        Ok(Self::unopened(state::of(vm)))
     }
 }
 

@@ -163,6 +163,13 @@ fn vectorcall(
     )
 }
 
+/// Returns true of a native function of a module.
+pub(crate) fn is_of_module(object: &PyObject, module: &PyObject) -> bool {
+    let function = function(PyMethodDef::to_function, object);
+    let home = function.and_then(|function| function.get_self());
+    home.is_some_and(|home| home.is(module))
+}
+
 /// Returns true of the native function `name` of a module, false of an object with which
 /// a script replaced it.
 pub(crate) fn is_own(
@@ -171,9 +178,7 @@ pub(crate) fn is_own(
     module: &PyObject,
     vm: &VirtualMachine,
 ) -> PyResult<bool> {
-    let function = function(PyMethodDef::to_function, object);
-    let home = function.and_then(|function| function.get_self());
-    if !home.is_some_and(|home| home.is(module)) {
+    if !is_of_module(object, module) {
         return Ok(false);
     }
     let own = object.get_attr("__name__", vm)?;
