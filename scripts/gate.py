@@ -6,8 +6,8 @@
 
     --thorough     whole counts of races and soaks, and the tests too slow for every change
 
-`bash .ci/run` and `bash scripts/test` call it. Cargo builds one thing after the other, at a low
-priority, and the tests of what is built already run beside it. Tests that measure time run last,
+`bash .ci/run` and `bash scripts/test` call it. Cargo builds one thing after the other in a target
+directory, at a low priority, and the tests of what is built already run beside it. Tests that measure time run last,
 one by one. Tests are found, not listed: whatever Cargo builds as a test, each py_tests/test_*.py,
 and the modules of conformance/run.py.
 
@@ -77,7 +77,7 @@ class Stage:
     """A command, when it may run, and how it went."""
 
     def __init__(self, name, command, kind=TEST, after=None, repeat=None, then=None, cwd=ROOT, env=None,
-                 skip=None, limit=LIMIT):
+                 skip=None, limit=LIMIT, nice=0):
         self.name = name
         self.command = command
         self.kind = kind
@@ -87,6 +87,7 @@ class Stage:
         self.env = env or {}
         self.skip = skip  # The exit status that means: nothing was tested.
         self.limit = limit  # In minutes.
+        self.nice = nice
         self.commands = repeat or [command]  # These repeat it, in ROOT.
         self.started = self.ended = self.status = self.process = None
         self.output = ""
@@ -124,7 +125,7 @@ class Stage:
     def execute(self):
         """Runs the command; raises on timeouts and on output that cannot be read."""
         path = os.path.join(LOGS, re.sub(r"\W+", "-", self.name) + ".log")
-        command = ["nice", "-n", "5", *self.command] if self.kind == CARGO else self.command
+        command = ["nice", "-n", str(self.nice or 5 * (self.kind == CARGO)), *self.command]
         with open(path, "wb") as log:
             self.process = subprocess.Popen(
                 command, cwd=self.cwd, env={**os.environ, **self.env}, stdin=subprocess.DEVNULL,
@@ -220,10 +221,12 @@ def doc_tests(*features):
 
 
 def models():
-    """The stage that runs the lock-free parts in every interleaving."""
+    """The stage that runs the lock-free parts in every interleaving. It has a target directory of
+    its own, so that it uses what other builds leave of the processors."""
     manifest, target = os.path.join("models", "Cargo.toml"), os.path.join(TARGET, "models")
     return Stage(
-        "models", ["cargo", "test", "--release", "--locked", "--manifest-path", manifest, "--target-dir", target], CARGO)
+        "models", ["cargo", "test", "--release", "--locked", "--manifest-path", manifest, "--target-dir", target],
+        nice=19)
 
 
 def plan(what, thorough):
