@@ -660,6 +660,62 @@ const CASES: &[Case] = &[
     },
 ];
 
+/// Cases in which something happens as soon as the call waits. The kernel's call has read the
+/// descriptor's settings by then, and so has the script's.
+const AT_ONCE: &[Case] = &[
+    Case {
+        name: "recv, made non-blocking at once",
+        make: unix,
+        call: Call::Recv(10, 0),
+        before: nothing,
+        during: |fd, made| {
+            nonblocking(fd, made);
+            thread::sleep(BEFORE);
+            made.send(b"abc")
+        },
+    },
+    Case {
+        name: "recv, udp, made non-blocking at once",
+        make: udp,
+        call: Call::Recv(10, 0),
+        before: nothing,
+        during: |fd, made| {
+            nonblocking(fd, made);
+            thread::sleep(BEFORE);
+            made.send(b"abc")
+        },
+    },
+    Case {
+        name: "send, made non-blocking at once",
+        make: unix,
+        call: Call::Send(1000),
+        before: |fd, _| fill(fd),
+        during: |fd, made| {
+            nonblocking(fd, made);
+            thread::sleep(BEFORE);
+            drain(made.peer.as_raw_fd())
+        },
+    },
+    Case {
+        name: "recv, RCVTIMEO set at once",
+        make: tcp,
+        call: Call::Recv(10, 0),
+        before: nothing,
+        during: |fd, made| {
+            set_time(fd, libc::SO_RCVTIMEO, BEFORE / 3);
+            thread::sleep(BEFORE);
+            made.send(b"abc")
+        },
+    },
+    Case {
+        name: "recv, RCVTIMEO removed at once",
+        make: tcp,
+        call: Call::Recv(10, 0),
+        before: receive_timeout,
+        during: |fd, _| set_time(fd, libc::SO_RCVTIMEO, Duration::ZERO),
+    },
+];
+
 /// The channels over which a caller and the test wait for each other.
 struct Turns {
     prepared: Receiver<()>,
@@ -735,8 +791,17 @@ except OSError as e: r = 'errno %d' % e.errno"
     })
 }
 
+/// How a call is made, and when something happens to its socket: `pause` after its thread is
+/// in one of the system calls `waits`.
+struct Maker<'a> {
+    run: fn(Call, OwnedFd, Vec<u8>, Turns) -> String,
+    waits: &'a [libc::c_long],
+    pause: Duration,
+}
+
 /// Returns whether the call ended before anything happened, and its result.
-fn outcome(case: &Case, run: fn(Call, OwnedFd, Vec<u8>, Turns) -> String) -> (bool, String) {
+fn outcome(case: &Case, maker: &Maker<'_>) -> (bool, String) {
+    let run = maker.run;
     let mut made = (case.make)();
     let number = made.subject.as_raw_fd();
     // What happens to the socket comes through a duplicate: it may be anybody's.
@@ -754,10 +819,9 @@ fn outcome(case: &Case, run: fn(Call, OwnedFd, Vec<u8>, Turns) -> String) -> (bo
     // An interpreter takes long to make on a busy machine.
     let thread = beginning.recv_timeout(LONG).unwrap();
     wait_until(case.name, || {
-        let waits = |number| number == libc::SYS_accept || WAITS.contains(&number);
-        caller.is_finished() || is_in_call(thread, waits)
+        caller.is_finished() || is_in_call(thread, |number| maker.waits.contains(&number))
     });
-    thread::sleep(BEFORE);
+    thread::sleep(maker.pause);
     let early = caller.is_finished();
     (case.during)(duplicate.as_raw_fd(), &mut made);
     wait_until(case.name, || caller.is_finished());
@@ -765,29 +829,59 @@ fn outcome(case: &Case, run: fn(Call, OwnedFd, Vec<u8>, Turns) -> String) -> (bo
 }
 
 /// Returns what is different in a case, if anything is.
-fn difference(case: &Case) -> Option<String> {
-    let kernel = outcome(case, |call, subject, address, turns| {
-        turns.begin();
-        bare(call, subject.as_raw_fd(), &address)
-    });
-    let ours = outcome(case, |call, subject, address, turns| {
-        script(call, subject, &address, &turns)
-    });
+fn difference(case: &Case, is_at_once: bool) -> Option<String> {
+    let pause = if is_at_once { Duration::ZERO } else { BEFORE };
+    let mut waits = WAITS.to_vec();
+    waits.push(libc::SYS_accept);
+    let kernel = outcome(
+        case,
+        &Maker {
+            run: |call, subject, address, turns| {
+                turns.begin();
+                bare(call, subject.as_raw_fd(), &address)
+            },
+            waits: &waits,
+            pause,
+        },
+    );
+    let ours = outcome(
+        case,
+        &Maker {
+            run: |call, subject, address, turns| script(call, subject, &address, &turns),
+            // An attempt that does not wait looks like one that does.
+            waits: if is_at_once {
+                &[libc::SYS_ppoll]
+            } else {
+                &waits
+            },
+            pause,
+        },
+    );
     println!("{}: {kernel:?}", case.name);
     (ours != kernel).then(|| format!("{}: {ours:?}, the kernel {kernel:?}", case.name))
 }
 
-#[test]
-fn every_call_ends_as_the_kernels_own() {
+/// Compares cases, some at a time.
+fn compare(cases: &[Case], is_at_once: bool) {
     let mut different = Vec::new();
-    for cases in CASES.chunks(AT_A_TIME) {
+    for cases in cases.chunks(AT_A_TIME) {
         thread::scope(|scope| {
             let running: Vec<_> = cases
                 .iter()
-                .map(|case| scope.spawn(|| difference(case)))
+                .map(|case| scope.spawn(move || difference(case, is_at_once)))
                 .collect();
             different.extend(running.into_iter().filter_map(|case| case.join().unwrap()));
         });
     }
     assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+#[test]
+fn every_call_ends_as_the_kernels_own() {
+    compare(CASES, false);
+}
+
+#[test]
+fn what_changes_once_the_call_waits_does_not_concern_it() {
+    compare(AT_ONCE, true);
 }

@@ -53,8 +53,9 @@
 //! - poll(2) does not report a unix socket whose sending half was shut, even through
 //!   another descriptor. A send on a unix socket is therefore tried again at intervals.
 //! - The descriptor's own mode and timeouts (O_NONBLOCK, SO_RCVTIMEO, SO_SNDTIMEO)
-//!   count, also when another owner set them. The call reads them once, after its first
-//!   [`INTERVAL`] of waiting, or after its first attempt if that could block. A later change
+//!   count, also when another owner set them. The call reads them once: before its first
+//!   wait if the descriptor is shared or the script has set a timeout, otherwise after its first
+//!   [`INTERVAL`] of waiting; or after its first attempt if that could block. A later change
 //!   affects the next call.
 //! - A signal of the script ends a call that has sent or received some bytes; the call
 //!   returns their number, and the signal's handler runs afterwards. A call that has

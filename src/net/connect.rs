@@ -92,7 +92,7 @@ impl<V: VmContext> Call<'_, V> {
         let mut was_blocking = false;
         let attempted = self.alone(|fd| {
             if socket.timeout() == Timeout::Blocking {
-                if !is_near || socket.marks.has(Mark::MAY_HAVE_SEND_TIMEOUT) {
+                if !is_near || socket.marks.has(Mark::MAY_HAVE_TIMEOUT) {
                     return None;
                 }
                 let connected = sys::socket::connect_briefly(fd, target).ok()?;

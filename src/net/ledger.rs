@@ -175,8 +175,8 @@ pub(crate) struct Moving {
     pub(crate) facts: Facts,
     pub(crate) permit: Permit,
     pub(crate) linger: Linger,
-    /// It was made by socket(2), and no option has been set since.
-    pub(crate) is_new: bool,
+    /// SO_RCVTIMEO or SO_SNDTIMEO may be set.
+    pub(crate) may_have_timeout: bool,
 }
 
 impl Moving {
@@ -187,7 +187,7 @@ impl Moving {
             facts: Facts::default(),
             permit,
             linger: Linger::default(),
-            is_new: false,
+            may_have_timeout: false,
         }
     }
 
@@ -224,7 +224,7 @@ impl Duplicate {
             },
             permit,
             linger: self.linger,
-            is_new: false,
+            may_have_timeout: true,
         }
     }
 }
@@ -249,7 +249,7 @@ impl Loose {
             },
             permit: self.permit,
             linger: self.linger,
-            is_new: false,
+            may_have_timeout: true,
         })
     }
 }
@@ -394,7 +394,7 @@ impl Ledger {
             facts,
             permit,
             linger,
-            is_new: _,
+            may_have_timeout: _,
         } = moving;
         let fd = LooseFd::new(fd);
         let number = fd.number();

@@ -2,6 +2,7 @@
 
 use super::call::Call;
 use super::ledger::Permit;
+use super::marks::Mark;
 use super::wait::Ready;
 use super::{Error, Event, Moving, Socket, Timeout, VmContext};
 use crate::sockaddr::SockAddr;
@@ -86,6 +87,8 @@ impl Socket {
     fn connection(&self, fd: OwnedFd, permit: Permit) -> Moving {
         Moving {
             linger: self.inherited_linger(),
+            // The kernel copies the listener's.
+            may_have_timeout: self.marks.has(Mark::MAY_HAVE_TIMEOUT),
             ..Moving::new(fd, permit)
         }
     }

@@ -22,8 +22,8 @@ impl Mark {
     pub(super) const REUSE_PORT: Self = Self(32);
     /// The last connect(2) did not succeed, so that the connect may go on.
     pub(super) const UNFINISHED: Self = Self(64);
-    /// SO_SNDTIMEO may be set.
-    pub(super) const MAY_HAVE_SEND_TIMEOUT: Self = Self(128);
+    /// SO_RCVTIMEO or SO_SNDTIMEO may be set.
+    pub(super) const MAY_HAVE_TIMEOUT: Self = Self(128);
 
     /// Returns the mark of an option that a policy defers until bind(2).
     pub(super) fn of_deferred(level: i32, name: i32) -> Option<Self> {

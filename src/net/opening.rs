@@ -13,10 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 impl Moving {
     /// Creates a socket (socket(2)).
     pub(crate) fn create(spec: SocketSpec, permit: Permit) -> Result<Self, Errno> {
-        Ok(Self {
-            is_new: true,
-            ..Self::new(sys::socket::socket(spec)?, permit)
-        })
+        Ok(Self::new(sys::socket::socket(spec)?, permit))
     }
 
     /// Creates two connected sockets (socketpair(2)).
@@ -70,7 +67,7 @@ impl Moving {
             },
             permit,
             linger,
-            is_new: false,
+            may_have_timeout: true,
         }
     }
 

@@ -71,7 +71,7 @@ impl Socket {
             facts,
             permit,
             linger,
-            is_new,
+            may_have_timeout,
         } = moving;
         // Calls that began with an earlier descriptor may come while this one's family and
         // timeout are not known yet, so it is never used alone.
@@ -86,7 +86,7 @@ impl Socket {
                 facts,
                 permit,
                 linger,
-                is_new,
+                may_have_timeout,
             }));
         }
         drop(self.take_linger());
@@ -95,7 +95,7 @@ impl Socket {
         self.socket_type.store(spec.socket_type, Ordering::Relaxed);
         self.protocol.store(spec.protocol, Ordering::Relaxed);
         self.marks.reset();
-        self.marks.put(Mark::MAY_HAVE_SEND_TIMEOUT, !is_new);
+        self.marks.put(Mark::MAY_HAVE_TIMEOUT, may_have_timeout);
         self.set_timeout(timeout);
         self.control.opened(self, permit);
         if self.control.ledger.permits.are_withdrawn() {
@@ -255,7 +255,7 @@ impl Socket {
                 is_shared: true,
             },
             linger,
-            is_new: false,
+            may_have_timeout: true,
         })
     }
 
@@ -295,6 +295,12 @@ impl Socket {
 
     pub(crate) fn timeout(&self) -> Timeout {
         Timeout::from_nanos(self.timeout.load(Ordering::Relaxed))
+    }
+
+    /// Returns true if the descriptor may have a mode or a timeout that is not this crate's
+    /// doing: others may use it, or the script has set SO_RCVTIMEO or SO_SNDTIMEO.
+    pub(super) fn may_have_settings(&self) -> bool {
+        !self.descriptor.may_be_alone() || self.marks.has(Mark::MAY_HAVE_TIMEOUT)
     }
 
     /// Makes the deadline of a call that begins now, with the socket's timeout.

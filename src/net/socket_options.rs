@@ -163,10 +163,10 @@ impl Socket {
             return Ok(());
         }
         low_water::note_option(level, name);
-        // SO_SNDTIMEO has two numbers, which differ between processors. Its value is longer than
-        // an int, so any such value counts.
+        // Both timeouts have two numbers, which differ between processors. Their value is longer
+        // than an int, so any such value counts.
         if level == libc::SOL_SOCKET && value.len() > size_of::<i32>() {
-            self.marks.set(Mark::MAY_HAVE_SEND_TIMEOUT);
+            self.marks.set(Mark::MAY_HAVE_TIMEOUT);
         }
         sockopt::set(guard.fd(), level, name, value)?;
         if (level, name) == (libc::SOL_SOCKET, libc::SO_LINGER) {

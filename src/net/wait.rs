@@ -111,6 +111,9 @@ impl Wait {
     ) -> Result<NextAttempt, Error> {
         self.has_signal = false;
         if self.is_short {
+            if call.is_blocking() && call.socket.may_have_settings() {
+                call.apply_descriptor_settings(self.ready)?;
+            }
             match self.once(call)? {
                 // A signal may end the call, before its handler runs.
                 Wake::Ready | Wake::Signal => return Ok(NextAttempt::AtOnce),

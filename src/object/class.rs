@@ -143,7 +143,7 @@ pub(super) enum Globals {
     Of {
         module: PyObjectRef,
         names: PyDictRef,
-        /// As in [`Module`].
+        /// The address of the copy's own `getdefaulttimeout`, once known.
         default_timeout: Option<usize>,
     },
     /// No copy of the module exists, or none any more, in which the native class could have
