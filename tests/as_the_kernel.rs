@@ -791,7 +791,7 @@ except OSError as e: r = 'errno %d' % e.errno"
     })
 }
 
-/// How a call is made, and when something happens to its socket: `pause` after its thread is
+/// A way to make a call, and the moment of what happens to its socket: `pause` after the thread is
 /// in one of the system calls `waits`.
 struct Maker<'a> {
     run: fn(Call, OwnedFd, Vec<u8>, Turns) -> String,
