@@ -780,6 +780,24 @@ class AsTheKernel(SocketTest):
         self.assertErrno(errno.EAGAIN, listener.accept)
         self.assertGreaterEqual(time.monotonic() - started, 0.09)
 
+    def test_a_timeout_that_changes_meanwhile_is_for_the_next_call(self):
+        for name, pair in ("unix", self.pair), ("tcp", self.tcp_pair):
+            for is_shared in (False, True):
+                with self.subTest(name, is_shared=is_shared):
+                    one, other = pair()
+                    if is_shared:
+                        one.fileno()
+                    call = self.background(one.recv, 1)
+                    call.wait_blocked()
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds(0.1))
+                    time.sleep(0.2)
+                    other.send(b"x")
+                    self.assertEqual(call.result(), b"x")
+                    call = self.background(one.recv, 1)
+                    call.wait_blocked()
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds(0))
+                    self.assertIsInstance(call.error(), BlockingIOError)
+
     def test_a_mode_set_by_others(self):
         _, address = full_listener(self)
         client = self.make()

@@ -53,10 +53,12 @@
 //! - poll(2) does not report a unix socket whose sending half was shut, even through
 //!   another descriptor. A send on a unix socket is therefore tried again at intervals.
 //! - The descriptor's own mode and timeouts (O_NONBLOCK, SO_RCVTIMEO, SO_SNDTIMEO)
-//!   count, also when another owner set them. The call reads them once: before its first
-//!   wait if the descriptor is shared or the script has set a timeout, otherwise after its first
-//!   [`INTERVAL`] of waiting; or after its first attempt if that could block. A later change
-//!   affects the next call.
+//!   count, also when another owner set them. The call reads them once, before its first
+//!   wait, if the descriptor is shared or the script has set a timeout; a later change
+//!   affects the next call. If neither is the case, only a script that has guessed the
+//!   number can have changed the mode, and the call reads that after its first [`INTERVAL`] of
+//!   waiting. (A call whose first attempt can block, such as accept(2) on a shared listener,
+//!   reads the timeouts after that attempt.)
 //! - A signal of the script ends a call that has sent or received some bytes; the call
 //!   returns their number, and the signal's handler runs afterwards. A call that has
 //!   moved nothing goes on (PEP 475).
@@ -440,6 +442,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         let mut wait = Wait::new(ready);
         // The first attempt takes the place of the short poll.
         wait.is_short = false;
+        let may_have_settings = self.socket.may_have_settings();
         loop {
             match self.bounded(&mut attempt)? {
                 Ok(done) => return Ok(done),
@@ -456,8 +459,10 @@ impl<'a, V: VmContext> Call<'a, V> {
             if self.deadline.timeout() == Timeout::NonBlocking {
                 return Err(Errno::EAGAIN.into());
             }
-            if self.is_blocking() {
+            if self.is_blocking() && may_have_settings {
                 self.apply_descriptor_settings(ready)?;
+            } else if self.is_blocking() {
+                self.apply_descriptor_mode()?;
             }
             wait.once(self)?;
             self.check_signals_and_mode()?;
@@ -640,16 +645,26 @@ impl<'a, V: VmContext> Call<'a, V> {
             .check(self.deadline.interrupts_before, left)
     }
 
-    /// Applies the descriptor's own settings to a blocking call: EAGAIN if another owner
-    /// made it non-blocking; SO_RCVTIMEO or SO_SNDTIMEO as a further deadline.
-    pub(super) fn apply_descriptor_settings(&mut self, ready: Ready) -> Result<(), Error> {
-        if mem::replace(&mut self.settings_applied, true) {
+    /// Applies the descriptor's own mode to a blocking call: EAGAIN if another owner made it
+    /// non-blocking.
+    pub(super) fn apply_descriptor_mode(&mut self) -> Result<(), Error> {
+        if mem::replace(&mut self.settings_applied, true) || self.was_blocking {
             return Ok(());
         }
-        let guard = self.acquire()?;
-        if !self.was_blocking && sys::socket::is_nonblocking(guard.fd())? {
+        if sys::socket::is_nonblocking(self.acquire()?.fd())? {
             return Err(Errno::EAGAIN.into());
         }
+        Ok(())
+    }
+
+    /// Applies the descriptor's own settings to a blocking call: its mode, and SO_RCVTIMEO or
+    /// SO_SNDTIMEO as a further deadline.
+    pub(super) fn apply_descriptor_settings(&mut self, ready: Ready) -> Result<(), Error> {
+        if self.settings_applied {
+            return Ok(());
+        }
+        self.apply_descriptor_mode()?;
+        let guard = self.acquire()?;
         let option = match ready {
             Ready::Write => libc::SO_SNDTIMEO,
             _ => libc::SO_RCVTIMEO,
