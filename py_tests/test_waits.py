@@ -798,6 +798,20 @@ class AsTheKernel(SocketTest):
                     one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds(0))
                     self.assertIsInstance(call.error(), BlockingIOError)
 
+    def test_a_connection_has_its_listeners_timeout(self):
+        # The kernel copies it.
+        for by_another in (False, True):
+            with self.subTest(by_another=by_another):
+                listener = self.listener()
+                setter = socket.socket(fileno=os.dup(listener.fileno())) if by_another else listener
+                setter.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds(0.1))
+                self.addCleanup(setter.close)
+                client = self.make()
+                client.connect(listener.getsockname())
+                connection, _ = listener.accept()
+                self.addCleanup(connection.close)
+                self.assertErrno(errno.EAGAIN, connection.recv, 1)
+
     def test_a_mode_set_by_others(self):
         _, address = full_listener(self)
         client = self.make()

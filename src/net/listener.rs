@@ -2,7 +2,6 @@
 
 use super::call::Call;
 use super::ledger::Permit;
-use super::marks::Mark;
 use super::wait::Ready;
 use super::{Error, Event, Moving, Socket, Timeout, VmContext};
 use crate::sockaddr::SockAddr;
@@ -88,7 +87,7 @@ impl Socket {
         Moving {
             linger: self.inherited_linger(),
             // The kernel copies the listener's.
-            may_have_timeout: self.marks.has(Mark::MAY_HAVE_TIMEOUT),
+            may_have_timeout: self.may_have_settings(),
             ..Moving::new(fd, permit)
         }
     }
