@@ -56,9 +56,9 @@
 //!   count, also when another owner set them. The call reads them once, before its first
 //!   wait, if the descriptor is shared or the script has set a timeout; a later change
 //!   affects the next call. If neither is the case, only a script that has guessed the
-//!   number can have changed the mode, and the call reads that after its first [`INTERVAL`] of
-//!   waiting. (A call whose first attempt can block, such as accept(2) on a shared listener,
-//!   reads the timeouts after that attempt.)
+//!   number can have changed anything, and the call reads them after its first [`INTERVAL`]
+//!   of waiting. (A call whose first attempt can block, such as accept(2) on a shared
+//!   listener, reads them after that attempt.)
 //! - A signal of the script ends a call that has sent or received some bytes; the call
 //!   returns their number, and the signal's handler runs afterwards. A call that has
 //!   moved nothing goes on (PEP 475).
@@ -459,10 +459,8 @@ impl<'a, V: VmContext> Call<'a, V> {
             if self.deadline.timeout() == Timeout::NonBlocking {
                 return Err(Errno::EAGAIN.into());
             }
-            if self.is_blocking() && may_have_settings {
-                self.apply_descriptor_settings(ready)?;
-            } else if self.is_blocking() {
-                self.apply_descriptor_mode()?;
+            if self.is_blocking() {
+                self.apply_late_settings(ready, may_have_settings)?;
             }
             wait.once(self)?;
             self.check_signals_and_mode()?;
@@ -645,26 +643,30 @@ impl<'a, V: VmContext> Call<'a, V> {
             .check(self.deadline.interrupts_before, left)
     }
 
-    /// Applies the descriptor's own mode to a blocking call: EAGAIN if another owner made it
-    /// non-blocking.
-    pub(super) fn apply_descriptor_mode(&mut self) -> Result<(), Error> {
-        if mem::replace(&mut self.settings_applied, true) || self.was_blocking {
-            return Ok(());
+    /// Applies the descriptor's own settings to a blocking call that has waited. Those that
+    /// became possible meanwhile are for the next call; `were_possible` says whether the socket
+    /// might have any before ([`Socket::may_have_settings`]).
+    pub(super) fn apply_late_settings(
+        &mut self,
+        ready: Ready,
+        were_possible: bool,
+    ) -> Result<(), Error> {
+        if !were_possible && self.socket.may_have_settings() {
+            self.settings_applied = true;
         }
-        if sys::socket::is_nonblocking(self.acquire()?.fd())? {
-            return Err(Errno::EAGAIN.into());
-        }
-        Ok(())
+        self.apply_descriptor_settings(ready)
     }
 
-    /// Applies the descriptor's own settings to a blocking call: its mode, and SO_RCVTIMEO or
-    /// SO_SNDTIMEO as a further deadline.
+    /// Applies the descriptor's own settings to a blocking call: EAGAIN if another owner
+    /// made it non-blocking; SO_RCVTIMEO or SO_SNDTIMEO as a further deadline.
     pub(super) fn apply_descriptor_settings(&mut self, ready: Ready) -> Result<(), Error> {
-        if self.settings_applied {
+        if mem::replace(&mut self.settings_applied, true) {
             return Ok(());
         }
-        self.apply_descriptor_mode()?;
         let guard = self.acquire()?;
+        if !self.was_blocking && sys::socket::is_nonblocking(guard.fd())? {
+            return Err(Errno::EAGAIN.into());
+        }
         let option = match ready {
             Ready::Write => libc::SO_SNDTIMEO,
             _ => libc::SO_RCVTIMEO,

@@ -398,7 +398,10 @@ mod tests {
         let accepted = Arc::new(Socket::new(Arc::default()));
         std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let fd = listener.accept().unwrap().0.into();
-        let moving = Moving::new(fd, accepted.control.permit().unwrap());
+        let moving = Moving {
+            may_have_timeout: true,
+            ..Moving::new(fd, accepted.control.permit().unwrap())
+        };
         accepted.open(moving, TCP, Timeout::Blocking).unwrap();
         assert!(attempt(&accepted, &target).is_none_or(|made| !made));
     }

@@ -123,7 +123,7 @@ impl Wait {
             }
         }
         if call.is_blocking() {
-            call.apply_descriptor_mode()?;
+            call.apply_late_settings(self.ready, false)?;
             if mem::take(&mut self.was_ready) {
                 // poll(2) was wrong, so a blocking attempt decides.
                 return Ok(NextAttempt::Bounded);
