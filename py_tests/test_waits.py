@@ -780,37 +780,97 @@ class AsTheKernel(SocketTest):
         self.assertErrno(errno.EAGAIN, listener.accept)
         self.assertGreaterEqual(time.monotonic() - started, 0.09)
 
+    def in_a_new_process(self, source):
+        """Runs a script in a process of its own, because a descriptor is shared after any fork."""
+        python("""
+import os, signal, socket, struct, sys, time
+sys.path.insert(0, sys.argv[1])
+from support import Background
+RECEIVE_TIMEOUT = socket.SOL_SOCKET, socket.SO_RCVTIMEO
+def seconds(value):
+    return struct.pack("ll", int(value), round(value % 1 * 1e6))
+def waiting(function, *args):
+    call = Background(function, *args)
+    call.wait_blocked()
+    return call
+def tcp_pair():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        return client, listener.accept()[0]
+""" + source, os.path.dirname(os.path.abspath(__file__)))
+
     def test_a_timeout_that_changes_meanwhile_is_for_the_next_call(self):
-        for name, pair in ("unix", self.pair), ("tcp", self.tcp_pair):
-            for is_shared in (False, True):
-                with self.subTest(name, is_shared=is_shared):
-                    one, other = pair()
-                    if is_shared:
-                        one.fileno()
-                    call = self.background(one.recv, 1)
-                    call.wait_blocked()
-                    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds(0.1))
-                    time.sleep(0.2)
-                    other.send(b"x")
-                    self.assertEqual(call.result(), b"x")
-                    call = self.background(one.recv, 1)
-                    call.wait_blocked()
-                    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds(0))
-                    self.assertIsInstance(call.error(), BlockingIOError)
+        self.in_a_new_process("""
+for pair in socket.socketpair, tcp_pair:
+    for is_shared in False, True:
+        one, other = pair()
+        if is_shared:
+            one.fileno()
+        call = waiting(one.recv, 1)
+        one.setsockopt(*RECEIVE_TIMEOUT, seconds(0.1))
+        time.sleep(0.2)
+        other.send(b"x")
+        assert call.result() == b"x"
+        one.setsockopt(*RECEIVE_TIMEOUT, seconds(1))
+        call = waiting(one.recv, 1)
+        one.setsockopt(*RECEIVE_TIMEOUT, seconds(0))
+        assert isinstance(call.error(), BlockingIOError)
+        # A part that comes meanwhile changes nothing.
+        one, other = pair()
+        if is_shared:
+            one.fileno()
+        other.send(b"a")
+        call = waiting(one.recv, 4, socket.MSG_WAITALL)
+        one.setsockopt(*RECEIVE_TIMEOUT, seconds(0.1))
+        other.send(b"b")
+        time.sleep(0.2)
+        other.send(b"cd")
+        assert call.result() == b"abcd"
+""")
 
     def test_a_connection_has_its_listeners_timeout(self):
         # The kernel copies it.
-        for by_another in (False, True):
-            with self.subTest(by_another=by_another):
-                listener = self.listener()
-                setter = socket.socket(fileno=os.dup(listener.fileno())) if by_another else listener
-                setter.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds(0.1))
-                self.addCleanup(setter.close)
-                client = self.make()
-                client.connect(listener.getsockname())
-                connection, _ = listener.accept()
-                self.addCleanup(connection.close)
-                self.assertErrno(errno.EAGAIN, connection.recv, 1)
+        self.in_a_new_process("""
+for by_another in False, True:
+    listener = socket.create_server(("127.0.0.1", 0))
+    setter = socket.socket(fileno=os.dup(listener.fileno())) if by_another else listener
+    setter.setsockopt(*RECEIVE_TIMEOUT, seconds(1))
+    client = socket.create_connection(listener.getsockname())
+    connection, _ = listener.accept()
+    call = waiting(connection.recv, 1)
+    # It is shared from now on, which does not matter to a call that waits.
+    connection.fileno()
+    assert isinstance(call.error(), BlockingIOError)
+""")
+
+    def test_what_a_handler_sets_is_for_the_call_that_it_interrupted(self):
+        # Which is made again (PEP 475).
+        self.in_a_new_process("""
+def limit(sock):
+    sock.setsockopt(*RECEIVE_TIMEOUT, seconds(0.1))
+def unblock(sock):
+    os.set_blocking(sock.fileno(), False)
+def pair():
+    one, other = socket.socketpair()
+    return one, lambda: one.recv(1), other
+def listener():
+    made = socket.create_server(("127.0.0.1", 0))
+    return made, made.accept, None
+for make in pair, listener:
+    for is_shared in False, True:
+        for change in limit, unblock:
+            for moment in 0.005, 0.05:
+                sock, call, other = make()
+                if is_shared:
+                    sock.fileno()
+                signal.signal(signal.SIGALRM, lambda *_: change(sock))
+                signal.setitimer(signal.ITIMER_REAL, moment)
+                try:
+                    call()
+                except BlockingIOError:
+                    continue
+                raise AssertionError((make, is_shared, change, moment))
+""")
 
     def test_a_mode_set_by_others(self):
         _, address = full_listener(self)

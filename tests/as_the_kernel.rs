@@ -661,7 +661,7 @@ const CASES: &[Case] = &[
 ];
 
 /// Cases in which something happens as soon as the call waits. The kernel's call has read the
-/// descriptor's settings by then, and so has the script's.
+/// descriptor's settings by then, and so has the script's, if its first attempt cannot block.
 const AT_ONCE: &[Case] = &[
     Case {
         name: "recv, made non-blocking at once",
@@ -848,7 +848,7 @@ fn difference(case: &Case, is_at_once: bool) -> Option<String> {
         case,
         &Maker {
             run: |call, subject, address, turns| script(call, subject, &address, &turns),
-            // An attempt that does not wait looks like one that does.
+            // An attempt sleeps, too, if it needs a lock or memory.
             waits: if is_at_once {
                 &[libc::SYS_ppoll]
             } else {

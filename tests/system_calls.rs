@@ -1,6 +1,6 @@
 //! The system calls that a call of a script makes, counted with strace(1): one if it need not
-//! wait, and three if it waits for less than 20 ms. Other owners of the socket, and a longer wait,
-//! add some: the head of `src/net/call.rs` says which.
+//! wait, and three if it waits for less than 20 ms. Other owners of the socket, a timeout of the
+//! kernel's, and a longer wait add some: the head of `src/net/call.rs` says which.
 
 #![cfg(feature = "threading")]
 

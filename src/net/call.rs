@@ -54,11 +54,12 @@
 //!   another descriptor. A send on a unix socket is therefore tried again at intervals.
 //! - The descriptor's own mode and timeouts (O_NONBLOCK, SO_RCVTIMEO, SO_SNDTIMEO)
 //!   count, also when another owner set them. The call reads them once, before its first
-//!   wait, if the descriptor is shared or the script has set a timeout; a later change
-//!   affects the next call. If neither is the case, only a script that has guessed the
-//!   number can have changed anything, and the call reads them after its first [`INTERVAL`]
-//!   of waiting. (A call whose first attempt can block, such as accept(2) on a shared
-//!   listener, reads them after that attempt.)
+//!   wait, if the descriptor is shared or may have a timeout; a later change is for the next
+//!   call, and for this one if a signal handler made it. If neither is the case, only a
+//!   script that has guessed the number can have changed anything, and the call reads them
+//!   after its first [`INTERVAL`] of waiting. (A call whose first attempt can block, such as
+//!   accept(2) on a shared listener or connect(2), reads them after that attempt, and so
+//!   heeds a timeout that is set meanwhile.)
 //! - A signal of the script ends a call that has sent or received some bytes; the call
 //!   returns their number, and the signal's handler runs afterwards. A call that has
 //!   moved nothing goes on (PEP 475).
@@ -202,9 +203,12 @@ pub(crate) struct Call<'a, V> {
     socket_timeout: Timeout,
     /// The mode with which the call began holds until its end.
     keeps_mode: bool,
-    /// The descriptor's own mode and timeouts have been read: as in the kernel's blocking
-    /// call, what others change afterwards does not concern this one.
+    /// The descriptor's own mode and timeouts have been read, or do not concern this call: as in
+    /// the kernel's blocking call, what others change afterwards is for the next one.
     pub(super) settings_applied: bool,
+    /// The socket might have settings when the call began to wait
+    /// ([`Socket::may_have_settings`]).
+    had_settings: Option<bool>,
     /// An attempt has failed with EAGAIN before the call began.
     pub(crate) was_tried: bool,
     /// Each part of the call has the whole timeout.
@@ -244,6 +248,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             was_tried: false,
             renews_deadline: false,
             settings_applied: false,
+            had_settings: None,
             was_blocking: false,
         }
     }
@@ -356,6 +361,10 @@ impl<'a, V: VmContext> Call<'a, V> {
             return Err(Errno::EINTR.into());
         }
         self.check_signals_and_mode()?;
+        if failures.wait.has_signal {
+            self.begin_again();
+            failures.wait.is_short = true;
+        }
         failures.bounded = (next == NextAttempt::Bounded).then(signal::wake_ups);
         Ok(next)
     }
@@ -442,8 +451,10 @@ impl<'a, V: VmContext> Call<'a, V> {
         let mut wait = Wait::new(ready);
         // The first attempt takes the place of the short poll.
         wait.is_short = false;
-        let may_have_settings = self.socket.may_have_settings();
         loop {
+            self.had_settings();
+            let wake_ups = signal::wake_ups();
+            let mut had_signal = false;
             match self.bounded(&mut attempt)? {
                 Ok(done) => return Ok(done),
                 // The descriptor's own mode or timeout, whoever set it.
@@ -452,18 +463,27 @@ impl<'a, V: VmContext> Call<'a, V> {
                 }
                 Err(Errno::EAGAIN) => {}
                 // Time to look again: this wait was not in vain.
-                Err(Errno::EINTR) => wait.was_ready = false,
+                Err(Errno::EINTR) => {
+                    wait.was_ready = false;
+                    had_signal = signal::had_other_signal(wake_ups);
+                }
                 Err(errno) => return Err(self.failed(errno)),
             }
             self.check_signals_and_mode()?;
+            if had_signal {
+                self.begin_again();
+            }
             if self.deadline.timeout() == Timeout::NonBlocking {
                 return Err(Errno::EAGAIN.into());
             }
             if self.is_blocking() {
-                self.apply_late_settings(ready, may_have_settings)?;
+                self.apply_late_settings(ready)?;
             }
             wait.once(self)?;
             self.check_signals_and_mode()?;
+            if mem::take(&mut wait.has_signal) {
+                self.begin_again();
+            }
         }
     }
 
@@ -643,15 +663,30 @@ impl<'a, V: VmContext> Call<'a, V> {
             .check(self.deadline.interrupts_before, left)
     }
 
+    /// Begins again after a signal whose handlers have run: the kernel's own call would have
+    /// failed with EINTR, and be made again (PEP 475), with the settings of the descriptor at
+    /// that time.
+    fn begin_again(&mut self) {
+        if !self.keeps_mode {
+            self.settings_applied = false;
+            self.had_settings = None;
+            self.was_blocking = false;
+            self.deadline.forget_the_kernels();
+        }
+    }
+
+    /// Returns true if the socket might have settings of its own when the call began to wait.
+    pub(super) fn had_settings(&mut self) -> bool {
+        let socket = self.socket;
+        *self
+            .had_settings
+            .get_or_insert_with(|| socket.may_have_settings())
+    }
+
     /// Applies the descriptor's own settings to a blocking call that has waited. Those that
-    /// became possible meanwhile are for the next call; `were_possible` says whether the socket
-    /// might have any before ([`Socket::may_have_settings`]).
-    pub(super) fn apply_late_settings(
-        &mut self,
-        ready: Ready,
-        were_possible: bool,
-    ) -> Result<(), Error> {
-        if !were_possible && self.socket.may_have_settings() {
+    /// have become possible meanwhile are for the next call.
+    pub(super) fn apply_late_settings(&mut self, ready: Ready) -> Result<(), Error> {
+        if !self.had_settings() && self.socket.may_have_settings() {
             self.settings_applied = true;
         }
         self.apply_descriptor_settings(ready)
@@ -962,7 +997,7 @@ mod tests {
     #[test]
     fn the_kernels_own_timeout_is_kept() {
         let (socket, _peer) = idle(Timeout::Blocking);
-        let guard = socket.acquire().unwrap();
+        let guard = socket.acquire_shared().unwrap();
         let timeout = [0i64, 20_000].map(i64::to_ne_bytes).concat();
         sys::sockopt::set(guard.fd(), libc::SOL_SOCKET, libc::SO_RCVTIMEO, &timeout).unwrap();
         assert!(matches!(read(&socket), Err(Error::Errno(Errno::EAGAIN))));
@@ -971,7 +1006,7 @@ mod tests {
     #[test]
     fn a_descriptor_that_others_made_nonblocking_does_not_wait() {
         let (socket, _peer) = idle(Timeout::Blocking);
-        let guard = socket.acquire().unwrap();
+        let guard = socket.acquire_shared().unwrap();
         sys::socket::set_nonblocking(guard.fd(), true).unwrap();
         assert!(matches!(read(&socket), Err(Error::Errno(Errno::EAGAIN))));
     }

@@ -43,6 +43,7 @@ impl<V: VmContext> Call<'_, V> {
 
     fn attempt_connect(&mut self, target: &Permitted<SockAddr>) -> Result<(), Error> {
         let waits = self.deadline.timeout() != Timeout::NonBlocking;
+        self.had_settings();
         if target.get().family() == libc::AF_UNIX {
             return self.connect_unix(target, waits);
         }
@@ -134,7 +135,7 @@ impl<V: VmContext> Call<'_, V> {
                 Err(Errno::EINTR) if waits => {
                     self.check_signals_and_mode()?;
                     if self.is_blocking() {
-                        self.apply_descriptor_settings(Ready::Write)?;
+                        self.apply_late_settings(Ready::Write)?;
                     }
                 }
                 // Another owner has made the descriptor non-blocking meanwhile.
@@ -155,7 +156,7 @@ impl<V: VmContext> Call<'_, V> {
         goes_on: Errno,
     ) -> Result<(), Error> {
         if self.is_blocking() {
-            match self.apply_descriptor_settings(Ready::Write) {
+            match self.apply_late_settings(Ready::Write) {
                 Err(Error::Errno(Errno::EAGAIN)) => return Err(goes_on.into()),
                 heeded => heeded?,
             }
@@ -386,22 +387,27 @@ mod tests {
 
     #[test]
     fn an_attempt_on_a_socket_with_a_send_timeout_is_not_made_alone() {
-        let (listener, target) = listener();
-        let socket = socket(Timeout::Blocking, false);
+        let (_listener, target) = listener();
+        let client = socket(Timeout::Blocking, false);
         let time = [5i64, 0].map(i64::to_ne_bytes).concat();
-        let set = socket.set_option(libc::SOL_SOCKET, libc::SO_SNDTIMEO, &time, |_| {
-            Ok::<_, Errno>(())
-        });
-        set.unwrap();
-        assert!(attempt(&socket, &target).is_none_or(|made| !made));
-        // Nor on one that may have it from its listener.
-        let accepted = Arc::new(Socket::new(Arc::default()));
-        std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let fd = listener.accept().unwrap().0.into();
-        let moving = Moving {
-            may_have_timeout: true,
-            ..Moving::new(fd, accepted.control.permit().unwrap())
+        let set = |socket: &Socket| {
+            let set = socket.set_option(libc::SOL_SOCKET, libc::SO_SNDTIMEO, &time, |_| {
+                Ok::<_, Errno>(())
+            });
+            set.unwrap();
         };
+        set(&client);
+        assert!(attempt(&client, &target).is_none_or(|made| !made));
+        // Nor on one that may have it from its listener.
+        let listening = socket(Timeout::Blocking, false);
+        set(&listening);
+        listening.listen(1, |_| Ok::<_, Errno>(())).unwrap();
+        let (_, port) = listening.local_address().unwrap().ip().unwrap();
+        let _peer = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let moving = Call::new(&NoVm, &listening).accept(&mut SockAddr::empty());
+        let moving = moving.unwrap();
+        assert!(moving.may_have_timeout);
+        let accepted = Arc::new(Socket::new(Arc::default()));
         accepted.open(moving, TCP, Timeout::Blocking).unwrap();
         assert!(attempt(&accepted, &target).is_none_or(|made| !made));
     }

@@ -89,6 +89,11 @@ impl Deadline {
         }
     }
 
+    /// Removes the kernel's own timeout.
+    pub(super) fn forget_the_kernels(&mut self) {
+        self.kernels = None;
+    }
+
     pub(crate) fn timeout(&self) -> Timeout {
         self.timeout
     }

@@ -298,7 +298,8 @@ impl Socket {
     }
 
     /// Returns true if the descriptor may have a mode or a timeout that is not this crate's
-    /// doing: others may use it, or the script has set SO_RCVTIMEO or SO_SNDTIMEO.
+    /// doing: others may use it, or SO_RCVTIMEO or SO_SNDTIMEO may have been set on it or on its
+    /// listener.
     pub(super) fn may_have_settings(&self) -> bool {
         !self.descriptor.may_be_alone() || self.marks.has(Mark::MAY_HAVE_TIMEOUT)
     }

@@ -164,8 +164,12 @@ impl Socket {
         }
         low_water::note_option(level, name);
         // Both timeouts have two numbers, which differ between processors. Their value is longer
-        // than an int, so any such value counts.
-        if level == libc::SOL_SOCKET && value.len() > size_of::<i32>() {
+        // than an int, so any such value counts that is not known to be another option's.
+        let is_other = matches!(
+            name,
+            libc::SO_LINGER | libc::SO_BINDTODEVICE | libc::SO_ATTACH_FILTER
+        );
+        if level == libc::SOL_SOCKET && value.len() > size_of::<i32>() && !is_other {
             self.marks.set(Mark::MAY_HAVE_TIMEOUT);
         }
         sockopt::set(guard.fd(), level, name, value)?;

@@ -198,6 +198,9 @@ impl<'a, V: VmContext> Call<'a, V> {
         if low_water::may_be_set() && self.low_water(false)? > 1 {
             // (On unix sockets poll(2) does not heed the option. A read that has to have
             // its bytes goes on; only read1() may return fewer.)
+            if self.is_blocking() {
+                self.apply_descriptor_settings(Ready::Read)?;
+            }
             self.wait_until_ready(Ready::Read)?;
         }
         self.renews_deadline = true;

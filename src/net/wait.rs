@@ -111,7 +111,7 @@ impl Wait {
     ) -> Result<NextAttempt, Error> {
         self.has_signal = false;
         if self.is_short {
-            if call.is_blocking() && call.socket.may_have_settings() {
+            if call.is_blocking() && call.had_settings() {
                 call.apply_descriptor_settings(self.ready)?;
             }
             match self.once(call)? {
@@ -123,7 +123,7 @@ impl Wait {
             }
         }
         if call.is_blocking() {
-            call.apply_late_settings(self.ready, false)?;
+            call.apply_late_settings(self.ready)?;
             if mem::take(&mut self.was_ready) {
                 // poll(2) was wrong, so a blocking attempt decides.
                 return Ok(NextAttempt::Bounded);

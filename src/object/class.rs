@@ -96,7 +96,7 @@ pub(crate) fn class_for(module: &PyObject, vm: &VirtualMachine) -> PyResult<PyTy
     };
     let state = state::of(vm);
     let mut classes = state.classes.lock();
-    // reload() gives the same copy new functions, which may have the addresses of the old ones.
+    // A copy that is executed again has new functions, which may have the addresses of the old ones.
     for copy in copies(&mut classes, module.module.as_object()) {
         copy.default_timeout = None;
     }
