@@ -7,8 +7,8 @@
     --thorough     whole counts of races and soaks, and the tests too slow for every change
 
 `bash .ci/run` and `bash scripts/test` call it. Cargo builds one thing after the other in a target
-directory, at a low priority, and the tests of what is built already run beside it. Tests that measure time run last,
-one by one. Tests are found, not listed: whatever Cargo builds as a test, each py_tests/test_*.py,
+directory, at a low priority, and the tests of what is built already run beside it. Tests that
+measure time run last, one by one. Tests are found, not listed: whatever Cargo builds as a test, each py_tests/test_*.py,
 and the modules of conformance/run.py.
 
 A failed stage prints its output and a command that repeats it alone; the output of every stage is
@@ -43,7 +43,8 @@ BUDGET = {"gate": 30 * SLOWNESS, "tests": 26 * SLOWNESS}
 # The first build, nearly all of which is of other projects' crates, tells how fast the machine is:
 # its minutes from an empty target on a quiet one. The budget grows with it, by half at most.
 FIRST, FIRST_MINUTES, AT_MOST = "build interpreter", 7.1 * SLOWNESS, 1.5
-# Minutes after which a stage hangs. Measured: 7 to 12 for the longest, which builds the interpreter. The soaks of --thorough take longer.
+# Minutes after which a stage hangs. Measured: 7 to 12 for the longest, which builds the
+# interpreter. The soaks of --thorough take longer.
 LIMIT, THOROUGH_LIMIT = 25 * SLOWNESS, 45 * SLOWNESS
 # Seconds for a stage that is to end, before it is killed.
 GRACE = 5
@@ -59,7 +60,8 @@ NEED_EXAMPLES = {"examples", "benchmark"}
 # conformance/run.py's exit status where there is no CPython.
 NO_CPYTHON = 77
 
-# The kinds of stages: one at a time of those that use Cargo's target directory, tests side by side, and last one by one.
+# The kinds of stages: one at a time of those that use Cargo's target directory, tests side by side,
+# and last one by one.
 CARGO, TEST, ALONE = "cargo", "test", "alone"
 # Test stages at a time. Some run several processes, and most of them wait most of the time.
 SIDE_BY_SIDE = (os.cpu_count() or 1) + 1
@@ -77,7 +79,7 @@ class Stage:
     """A command, when it may run, and how it went."""
 
     def __init__(self, name, command, kind=TEST, after=None, repeat=None, then=None, cwd=ROOT, env=None,
-                 skip=None, limit=LIMIT, nice=0):
+                 skip=None, limit=LIMIT):
         self.name = name
         self.command = command
         self.kind = kind
@@ -87,7 +89,6 @@ class Stage:
         self.env = env or {}
         self.skip = skip  # The exit status that means: nothing was tested.
         self.limit = limit  # In minutes.
-        self.nice = nice  # 0 is that of its kind.
         self.commands = repeat or [command]  # These repeat it, in ROOT.
         self.started = self.ended = self.status = self.process = None
         self.output = ""
@@ -125,7 +126,7 @@ class Stage:
     def execute(self):
         """Runs the command; raises on timeouts and on output that cannot be read."""
         path = os.path.join(LOGS, re.sub(r"\W+", "-", self.name) + ".log")
-        command = ["nice", "-n", str(self.nice or 5 * (self.kind == CARGO)), *self.command]
+        command = ["nice", "-n", "5", *self.command] if self.kind == CARGO else self.command
         with open(path, "wb") as log:
             self.process = subprocess.Popen(
                 command, cwd=self.cwd, env={**os.environ, **self.env}, stdin=subprocess.DEVNULL,
@@ -226,7 +227,7 @@ def models():
     manifest, target = os.path.join("models", "Cargo.toml"), os.path.join(TARGET, "models")
     return Stage(
         "models", ["cargo", "test", "--release", "--locked", "--manifest-path", manifest, "--target-dir", target],
-        after=FIRST, nice=19)
+        after=FIRST)
 
 
 def plan(what, thorough):

@@ -133,6 +133,13 @@ fn abc(_: RawFd, made: &mut Made) {
     made.send(b"abc");
 }
 
+/// Makes the socket non-blocking, and later has the peer send three bytes.
+fn unblock_and_send(fd: RawFd, made: &mut Made) {
+    set_nonblocking(fd);
+    thread::sleep(BEFORE);
+    made.send(b"abc")
+}
+
 /// Reads until nothing has come for longer than TCP takes to probe a receiver that was full.
 fn drain(fd: RawFd) {
     set_time(fd, libc::SO_RCVTIMEO, Duration::from_millis(900));
@@ -431,11 +438,7 @@ const CASES: &[Case] = &[
         make: unix,
         call: Call::Recv(10, 0),
         before: nothing,
-        during: |fd, made| {
-            nonblocking(fd, made);
-            thread::sleep(BEFORE);
-            made.send(b"abc")
-        },
+        during: unblock_and_send,
     },
     Case {
         name: "recv, low water",
@@ -668,22 +671,14 @@ const AT_ONCE: &[Case] = &[
         make: unix,
         call: Call::Recv(10, 0),
         before: nothing,
-        during: |fd, made| {
-            nonblocking(fd, made);
-            thread::sleep(BEFORE);
-            made.send(b"abc")
-        },
+        during: unblock_and_send,
     },
     Case {
         name: "recv, udp, made non-blocking at once",
         make: udp,
         call: Call::Recv(10, 0),
         before: nothing,
-        during: |fd, made| {
-            nonblocking(fd, made);
-            thread::sleep(BEFORE);
-            made.send(b"abc")
-        },
+        during: unblock_and_send,
     },
     Case {
         name: "send, made non-blocking at once",

@@ -665,7 +665,7 @@ impl<'a, V: VmContext> Call<'a, V> {
 
     /// Begins again after a signal whose handlers have run: the kernel's own call would have
     /// failed with EINTR, and be made again (PEP 475), with the settings of the descriptor at
-    /// that time.
+    /// that time. A call that keeps its mode keeps all settings.
     fn begin_again(&mut self) {
         if !self.keeps_mode {
             self.settings_applied = false;
