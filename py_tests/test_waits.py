@@ -856,7 +856,15 @@ def pair():
 def listener():
     made = socket.create_server(("127.0.0.1", 0))
     return made, made.accept, None
-for make in pair, listener:
+def file():
+    one, other = tcp_pair()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 2)
+    stream = one.makefile("rb")
+    def read():
+        if stream.read(4) is None:
+            raise BlockingIOError
+    return one, read, other
+for make in pair, listener, file:
     for is_shared in False, True:
         for change in limit, unblock:
             for moment in 0.005, 0.05:

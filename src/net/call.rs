@@ -55,7 +55,8 @@
 //! - The descriptor's own mode and timeouts (O_NONBLOCK, SO_RCVTIMEO, SO_SNDTIMEO)
 //!   count, also when another owner set them. The call reads them once, before its first
 //!   wait, if the descriptor is shared or may have a timeout; a later change is for the next
-//!   call, and for this one if a signal handler made it. If neither is the case, only a
+//!   call, and for this one if a signal handler made it (but not for a connect, which is not
+//!   made again after a signal). If neither is the case, only a
 //!   script that has guessed the number can have changed anything, and the call reads them
 //!   after its first [`INTERVAL`] of waiting. (A call whose first attempt can block, such as
 //!   accept(2) on a shared listener or connect(2), reads them after that attempt, and so
@@ -203,6 +204,8 @@ pub(crate) struct Call<'a, V> {
     socket_timeout: Timeout,
     /// The mode with which the call began holds until its end.
     keeps_mode: bool,
+    /// True if the settings that a signal handler changes are for the next call.
+    pub(super) keeps_settings: bool,
     /// The descriptor's own mode and timeouts have been read, or do not concern this call: as in
     /// the kernel's blocking call, what others change afterwards is for the next one.
     pub(super) settings_applied: bool,
@@ -215,6 +218,9 @@ pub(crate) struct Call<'a, V> {
     pub(super) renews_deadline: bool,
     /// The descriptor was in blocking mode during a system call of this call.
     pub(super) was_blocking: bool,
+    /// A signal that is not a wake-up has ended a system call, and its handlers may not have run
+    /// yet.
+    had_signal: bool,
 }
 
 impl<'a, V: VmContext> Call<'a, V> {
@@ -245,11 +251,13 @@ impl<'a, V: VmContext> Call<'a, V> {
             deadline,
             socket_timeout,
             keeps_mode: false,
+            keeps_settings: false,
             was_tried: false,
             renews_deadline: false,
             settings_applied: false,
             had_settings: None,
             was_blocking: false,
+            had_signal: false,
         }
     }
 
@@ -258,6 +266,7 @@ impl<'a, V: VmContext> Call<'a, V> {
     pub(crate) fn keeping_mode(self) -> Self {
         Self {
             keeps_mode: true,
+            keeps_settings: true,
             ..self
         }
     }
@@ -357,14 +366,12 @@ impl<'a, V: VmContext> Call<'a, V> {
             self.go_on_after_part(ready, blocked.has_part)?;
         }
         let next = self.wait_after(&mut failures.wait, blocked.errno)?;
-        if failures.has_part && failures.wait.has_signal {
+        let had_signal = self.had_signal;
+        if failures.has_part && had_signal {
             return Err(Errno::EINTR.into());
         }
         self.check_signals_and_mode()?;
-        if failures.wait.has_signal {
-            self.begin_again();
-            failures.wait.is_short = true;
-        }
+        failures.wait.is_short |= had_signal;
         failures.bounded = (next == NextAttempt::Bounded).then(signal::wake_ups);
         Ok(next)
     }
@@ -420,7 +427,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             }
             Errno::EINTR => {
                 let has_part = failures.has_part || blocked.has_part;
-                if has_part && signal::had_other_signal(wake_ups) {
+                if self.was_interrupted(wake_ups) && has_part {
                     return Err(Errno::EINTR.into());
                 }
                 Ok(Blocked {
@@ -453,8 +460,6 @@ impl<'a, V: VmContext> Call<'a, V> {
         wait.is_short = false;
         loop {
             self.had_settings();
-            let wake_ups = signal::wake_ups();
-            let mut had_signal = false;
             match self.bounded(&mut attempt)? {
                 Ok(done) => return Ok(done),
                 // The descriptor's own mode or timeout, whoever set it.
@@ -463,16 +468,10 @@ impl<'a, V: VmContext> Call<'a, V> {
                 }
                 Err(Errno::EAGAIN) => {}
                 // Time to look again: this wait was not in vain.
-                Err(Errno::EINTR) => {
-                    wait.was_ready = false;
-                    had_signal = signal::had_other_signal(wake_ups);
-                }
+                Err(Errno::EINTR) => wait.was_ready = false,
                 Err(errno) => return Err(self.failed(errno)),
             }
             self.check_signals_and_mode()?;
-            if had_signal {
-                self.begin_again();
-            }
             if self.deadline.timeout() == Timeout::NonBlocking {
                 return Err(Errno::EAGAIN.into());
             }
@@ -481,9 +480,6 @@ impl<'a, V: VmContext> Call<'a, V> {
             }
             wait.once(self)?;
             self.check_signals_and_mode()?;
-            if mem::take(&mut wait.has_signal) {
-                self.begin_again();
-            }
         }
     }
 
@@ -494,12 +490,16 @@ impl<'a, V: VmContext> Call<'a, V> {
         &mut self,
         call: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
     ) -> Result<Result<T, Errno>, Error> {
+        let wake_ups = signal::wake_ups();
         let result = self.bounded_attempt(call)?;
-        self.was_blocking |= matches!(result, Err(Errno::EINTR));
+        if matches!(result, Err(Errno::EINTR)) {
+            self.was_blocking = true;
+            self.was_interrupted(wake_ups);
+        }
         Ok(result)
     }
 
-    /// Does what [`bounded`](Self::bounded) does, and nothing for the call's next wait.
+    /// Does what [`bounded`](Self::bounded) does, and takes note of nothing.
     fn bounded_attempt<T>(
         &mut self,
         call: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
@@ -589,6 +589,9 @@ impl<'a, V: VmContext> Call<'a, V> {
         let mut wait = Wait::new(ready);
         while wait.once(self)? != Wake::Ready {
             self.check_signals_and_mode()?;
+            if self.is_blocking() {
+                self.apply_late_settings(ready)?;
+            }
         }
         Ok(())
     }
@@ -623,10 +626,26 @@ impl<'a, V: VmContext> Call<'a, V> {
         }
     }
 
+    /// Takes note of a system call that failed with EINTR. Returns true if a signal that is not
+    /// a wake-up has ended it. `wake_ups` is the thread's number of wake-ups before it.
+    pub(super) fn was_interrupted(&mut self, wake_ups: u32) -> bool {
+        let had_signal = signal::had_other_signal(wake_ups);
+        if had_signal {
+            self.had_signal = true;
+            // The signal may have been for the thread that runs handlers, while that had it
+            // blocked.
+            self.socket.control.waiters.wake_all();
+        }
+        had_signal
+    }
+
     /// Runs signal handlers, which may do anything to the socket, and reads the socket's
-    /// mode again.
+    /// mode again. If a signal has interrupted the call, it begins again.
     pub(super) fn check_signals_and_mode(&mut self) -> Result<(), Error> {
         self.vm.check_signals()?;
+        if mem::take(&mut self.had_signal) {
+            self.begin_again();
+        }
         let timeout = self.socket.timeout();
         if timeout != self.socket_timeout && !self.keeps_mode {
             self.socket_timeout = timeout;
@@ -665,9 +684,9 @@ impl<'a, V: VmContext> Call<'a, V> {
 
     /// Begins again after a signal whose handlers have run: the kernel's own call would have
     /// failed with EINTR, and be made again (PEP 475), with the settings of the descriptor at
-    /// that time. A call that keeps its mode keeps all settings.
+    /// that time.
     fn begin_again(&mut self) {
-        if !self.keeps_mode {
+        if !self.keeps_settings {
             self.settings_applied = false;
             self.had_settings = None;
             self.was_blocking = false;

@@ -21,7 +21,7 @@ use super::wait::{Ready, Wait};
 use super::{Error, Event, Socket, Timeout, VmContext};
 use crate::policy::Permitted;
 use crate::sockaddr::SockAddr;
-use crate::sys::{self, sockopt};
+use crate::sys::{self, signal, sockopt};
 use nix::errno::Errno;
 use nix::libc;
 use std::net::IpAddr;
@@ -47,6 +47,8 @@ impl<V: VmContext> Call<'_, V> {
         if target.get().family() == libc::AF_UNIX {
             return self.connect_unix(target, waits);
         }
+        // As in CPython, an interrupted connect goes on and is not made again.
+        self.keeps_settings = true;
         let was_begun = self.socket.marks.has(Mark::UNFINISHED)
             && self.socket.with(|fd| Ok(sys::socket::may_block(fd)))?;
         match self.connect_once(target)? {
@@ -91,6 +93,7 @@ impl<V: VmContext> Call<'_, V> {
         let socket = self.socket;
         let is_near = target.get().ip().is_some_and(|(ip, _)| is_loopback(ip));
         let mut was_blocking = false;
+        let wake_ups = signal::wake_ups();
         let attempted = self.alone(|fd| {
             if socket.timeout() == Timeout::Blocking {
                 if !is_near || socket.marks.has(Mark::MAY_HAVE_TIMEOUT) {
@@ -118,6 +121,9 @@ impl<V: VmContext> Call<'_, V> {
             return Ok(None);
         };
         self.was_blocking |= was_blocking;
+        if connected == Err(Errno::EINTR) {
+            self.was_interrupted(wake_ups);
+        }
         if connected.is_err() {
             drop(self.acquire()?);
         }

@@ -84,8 +84,6 @@ pub(super) struct Wait {
     /// poll(2) reported the socket ready. Another wait means that the attempt failed all
     /// the same.
     pub(super) was_ready: bool,
-    /// A signal that is not a wake-up ended a poll.
-    pub(super) has_signal: bool,
     /// Duration of the last sleep, which the next one doubles.
     back_off: Duration,
     /// The socket's [`shut`](Socket::shut) before the last attempt.
@@ -98,7 +96,6 @@ impl Wait {
             ready,
             is_short: true,
             was_ready: false,
-            has_signal: false,
             back_off: Duration::ZERO,
             shut: [false; 2],
         }
@@ -109,7 +106,6 @@ impl Wait {
         &mut self,
         call: &mut Call<'_, V>,
     ) -> Result<NextAttempt, Error> {
-        self.has_signal = false;
         if self.is_short {
             if call.is_blocking() && call.had_settings() {
                 call.apply_descriptor_settings(self.ready)?;
@@ -144,18 +140,14 @@ impl Wait {
             if mem::take(&mut self.was_ready) {
                 // The attempt after the last wait failed, otherwise there would be no
                 // further wait.
-                self.sleep(call)?;
+                if self.sleep(call)? == Wake::Signal {
+                    return Ok(Wake::Signal);
+                }
                 call.check_signals_and_mode()?;
             }
             self.poll(call)?
         };
         self.was_ready = wake == Wake::Ready;
-        if wake == Wake::Signal {
-            self.has_signal = true;
-            // The signal may have been for the thread that runs handlers, while that had it
-            // blocked.
-            call.socket.control.waiters.wake_all();
-        }
         Ok(wake)
     }
 
@@ -164,7 +156,7 @@ impl Wait {
     /// before the poll is noticed after the poll.
     fn poll_shortly<V: VmContext>(&self, call: &mut Call<'_, V>) -> Result<Wake, Error> {
         let socket = call.socket;
-        let _registered = register(&socket.waiters, &socket.control);
+        let registered = register(&socket.waiters, &socket.control);
         let left = call.left()?.map_or(INTERVAL, |left| left.min(INTERVAL));
         let guard = call.acquire()?;
         let events = self.ready.events();
@@ -176,7 +168,8 @@ impl Wait {
                 .busy_poll
                 .poll(&socket.control.busy_polls, left, poll)
         });
-        reason_of(polled.map(|ready| ready as usize), wake_ups)
+        drop(registered);
+        reason_of(call, polled.map(|ready| ready as usize), wake_ups)
     }
 
     /// Polls until the socket is ready, a signal comes or the time is up. If poll(2) may
@@ -209,7 +202,7 @@ impl Wait {
         limit: Option<Duration>,
     ) -> Result<Wake, Error> {
         let socket = call.socket;
-        let _registered = register(&socket.waiters, &socket.control);
+        let registered = register(&socket.waiters, &socket.control);
         let generation = fork::generation();
         call.check_signals_and_mode()?;
         let signals = BlockedSignals::new()?;
@@ -243,17 +236,22 @@ impl Wait {
             drop(signals);
             polled
         });
-        reason_of(polled, wake_ups)
+        drop(registered);
+        reason_of(call, polled, wake_ups)
     }
 }
 
-/// Returns the reason why a poll ended. `wake_ups` is the thread's number of wake-ups before
-/// it.
-fn reason_of(polled: Result<usize, Errno>, wake_ups: u32) -> Result<Wake, Error> {
+/// Returns the reason why a poll of `call` ended. `wake_ups` is the thread's number of wake-ups
+/// before it.
+fn reason_of<V: VmContext>(
+    call: &mut Call<'_, V>,
+    polled: Result<usize, Errno>,
+    wake_ups: u32,
+) -> Result<Wake, Error> {
     match polled {
         Ok(0) => Ok(Wake::Elapsed),
         Ok(_) => Ok(Wake::Ready),
-        Err(Errno::EINTR) if signal::had_other_signal(wake_ups) => Ok(Wake::Signal),
+        Err(Errno::EINTR) if call.was_interrupted(wake_ups) => Ok(Wake::Signal),
         Err(Errno::EINTR) => Ok(Wake::Notified),
         Err(errno) => Err(errno.into()),
     }
