@@ -246,7 +246,8 @@ def plan(what, thorough):
         yield Stage("lints", ["cargo", "lint"], CARGO)
         yield Stage(
             "lints without features",
-            ["cargo", "clippy", *RELEASE, "-p", "rustpython-socket", bare[0], "--features=threading", "--", "-D", "warnings"],
+            ["cargo", "clippy", *RELEASE, "-p", "rustpython-socket", "--lib", "--tests", bare[0],
+             "--features=threading", "--", "-D", "warnings"],
             CARGO)
         yield Stage(
             "documentation", ["cargo", "doc", "--no-deps", "--workspace", *RELEASE], CARGO,

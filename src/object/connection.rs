@@ -285,7 +285,7 @@ fn getpeername(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult {
     address_object(zelf, &address, vm)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "rules"))]
 mod tests {
     use crate::object::testing::{run, run_with};
     use crate::{Rules, SocketModule};

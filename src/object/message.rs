@@ -411,7 +411,7 @@ fn afalg_items(
     Ok(ancillary)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "rules"))]
 mod tests {
     use crate::object::testing::{run, run_with};
     use crate::{Rules, SocketModule};

@@ -252,7 +252,7 @@ pub(super) fn set_inheritable(
     zelf.socket.set_inheritable(inheritable).or_raise(vm)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "rules"))]
 mod tests {
     use crate::object::testing::{run, run_with};
     use crate::{Rules, SocketModule};

@@ -16,11 +16,12 @@
 use super::python_args;
 use crate::bridge::Data;
 use crate::bridge::args::{Int, Size};
+use rustpython_vm::builtins::PyBaseExceptionRef;
 use rustpython_vm::common::wtf8::Wtf8Buf;
 use rustpython_vm::function::{
     Callee, DefaultRepr, FromArgs, FuncArgs, OptionalArg, Param, ParamKind,
 };
-use rustpython_vm::{PyObjectRef, PyPayload, PyResult, VirtualMachine};
+use rustpython_vm::{Py, PyObject, PyObjectRef, PyPayload, PyResult, VirtualMachine};
 use std::vec::IntoIter;
 
 /// A type of argument: how it is read, and its default.
@@ -261,7 +262,8 @@ impl BoundArgs {
 
     /// Checks the number and the names of the arguments of a method. Its object is returned
     /// separately.
-    #[inline]
+    // Inlined, so that the compiler knows the parameters.
+    #[inline(always)]
     pub(crate) fn of_method(
         method: &Callable,
         args: FuncArgs,
@@ -349,24 +351,34 @@ impl BoundArgs {
 }
 
 /// Returns the object on which a method is called.
-#[inline]
+#[inline(always)]
 pub(crate) fn instance<'a, T: PyPayload>(
     zelf: &'a PyObjectRef,
     method: &str,
     vm: &VirtualMachine,
-) -> PyResult<&'a rustpython_vm::Py<T>> {
+) -> PyResult<&'a Py<T>> {
     // The method descriptor has checked the type, unless the object was given by name.
-    zelf.downcast_ref::<T>().ok_or_else(|| {
-        let (class, given) = (T::class(&vm.ctx).name(), zelf.class());
-        let given = given.name();
-        vm.new_type_error(format!(
-            "descriptor '{method}' for '{class}' objects doesn't apply to a '{given}' object"
-        ))
-    })
+    match zelf.downcast_ref::<T>() {
+        Some(zelf) => Ok(zelf),
+        None => Err(not_an_instance::<T>(zelf, method, vm)),
+    }
 }
 
 #[cold]
-fn no_instance(method: &str, vm: &VirtualMachine) -> rustpython_vm::builtins::PyBaseExceptionRef {
+fn not_an_instance<T: PyPayload>(
+    zelf: &PyObject,
+    method: &str,
+    vm: &VirtualMachine,
+) -> PyBaseExceptionRef {
+    let (class, given) = (T::class(&vm.ctx).name(), zelf.class());
+    let given = given.name();
+    vm.new_type_error(format!(
+        "descriptor '{method}' for '{class}' objects doesn't apply to a '{given}' object"
+    ))
+}
+
+#[cold]
+fn no_instance(method: &str, vm: &VirtualMachine) -> PyBaseExceptionRef {
     vm.new_type_error(format!(
         "unbound method socket.{method}() needs an argument"
     ))
@@ -492,7 +504,12 @@ macro_rules! methods {
         ::rustpython_vm::convert::ToPyResult::to_pyresult($body, $vm)
     }};
     (@call python $payload:ty, $args:ident, $vm:ident, $zelf:ident; $body:block) => {{
-        method::methods!(@call python $payload, $args, $vm, $zelf, _none: (); $body)
+        let zelf = {
+            use ::rustpython_vm::class::PyClassDef;
+            $crate::vm::python_args::instance_only(<$payload>::NAME, NAME, $args, $vm)?
+        };
+        let $zelf = method::instance::<$payload>(&zelf, NAME, $vm)?;
+        ::rustpython_vm::convert::ToPyResult::to_pyresult($body, $vm)
     }};
     (@call python $payload:ty, $args:ident, $vm:ident, $zelf:ident, $bound:ident: $kind:ty; $body:block) => {{
         let (zelf, $bound): (_, $kind) = {

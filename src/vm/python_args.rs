@@ -54,6 +54,23 @@ pub(crate) fn bind_method<T: FromArgs>(
     }
 }
 
+/// Reads the object of a method of `class` that has no arguments.
+#[inline(always)]
+pub(crate) fn instance_only(
+    class: &str,
+    method: &str,
+    mut args: FuncArgs,
+    vm: &VirtualMachine,
+) -> PyResult<PyObjectRef> {
+    if args.kwargs.is_empty()
+        && args.args.len() == 1
+        && let Some(zelf) = args.args.pop()
+    {
+        return Ok(zelf);
+    }
+    bind_method(class, method, args, vm).map(|(zelf, ())| zelf)
+}
+
 /// Returns true if the number of arguments is right and none has a name. `given` is the
 /// number without the object of a method.
 #[inline]
