@@ -872,12 +872,37 @@ for make in pair, listener, file:
                 if is_shared:
                     sock.fileno()
                 signal.signal(signal.SIGALRM, lambda *_: change(sock))
-                signal.setitimer(signal.ITIMER_REAL, moment)
+                # (The handler may run just before the call waits. The second one does not.)
+                signal.setitimer(signal.ITIMER_REAL, moment, 0.5)
                 try:
                     call()
                 except BlockingIOError:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
                     continue
                 raise AssertionError((make, is_shared, change, moment))
+""")
+
+    def test_threads_that_have_no_timer_leave_each_other_alone(self):
+        self.in_a_new_process("""
+import resource, threading
+listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+for listener in listeners:
+    listener.fileno()
+resource.setrlimit(resource.RLIMIT_SIGPENDING, (0, 0))
+def serve(listener):
+    for _ in range(2):
+        listener.accept()
+threads = [threading.Thread(target=serve, args=(one,), daemon=True) for one in listeners]
+for thread in threads:
+    thread.start()
+for _ in range(2):
+    time.sleep(0.1)
+    before = time.process_time()
+    time.sleep(0.3)
+    assert time.process_time() - before < 0.1
+    connections = [socket.create_connection(listener.getsockname()) for listener in listeners]
+for thread in threads:
+    thread.join()
 """)
 
     def test_a_mode_set_by_others(self):

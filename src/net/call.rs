@@ -55,12 +55,15 @@
 //! - The descriptor's own mode and timeouts (O_NONBLOCK, SO_RCVTIMEO, SO_SNDTIMEO)
 //!   count, also when another owner set them. The call reads them once, before its first
 //!   wait, if the descriptor is shared or may have a timeout; a later change is for the next
-//!   call, and for this one if a signal handler made it (but not for a connect, which is not
-//!   made again after a signal). If neither is the case, only a
-//!   script that has guessed the number can have changed anything, and the call reads them
-//!   after its first [`INTERVAL`] of waiting. (A call whose first attempt can block, such as
-//!   accept(2) on a shared listener or connect(2), reads them after that attempt, and so
-//!   heeds a timeout that is set meanwhile.)
+//!   call. If neither is the case, only a script that has guessed the number can have changed
+//!   anything, and the call reads them after its first [`INTERVAL`] of waiting. (A call whose
+//!   first attempt can block, such as accept(2) on a shared listener or connect(2), reads them
+//!   after that attempt, and so heeds a timeout that is set meanwhile.)
+//! - After a signal has interrupted one of its system calls, the call begins again, because the
+//!   kernel's call would be made again (PEP 475), and reads the settings that the signal's
+//!   handler has left. Not so a connect over IP, which goes on. (A handler can also run
+//!   between two system calls. The VM does not say so; such a handler is noticed if it is the
+//!   first to make settings possible.)
 //! - A signal of the script ends a call that has sent or received some bytes; the call
 //!   returns their number, and the signal's handler runs afterwards. A call that has
 //!   moved nothing goes on (PEP 475).
@@ -204,7 +207,7 @@ pub(crate) struct Call<'a, V> {
     socket_timeout: Timeout,
     /// The mode with which the call began holds until its end.
     keeps_mode: bool,
-    /// True if the settings that a signal handler changes are for the next call.
+    /// The descriptor's own settings hold likewise, whatever a signal handler sets.
     pub(super) keeps_settings: bool,
     /// The descriptor's own mode and timeouts have been read, or do not concern this call: as in
     /// the kernel's blocking call, what others change afterwards is for the next one.
@@ -261,8 +264,8 @@ impl<'a, V: VmContext> Call<'a, V> {
         }
     }
 
-    /// Lets the mode with which the call began hold until its end, as in calls that CPython
-    /// makes of several system calls: of TLS, and sendfile().
+    /// Lets the mode and the settings with which the call began hold until its end, as in calls
+    /// that CPython makes of several system calls: of TLS, and sendfile().
     pub(crate) fn keeping_mode(self) -> Self {
         Self {
             keeps_mode: true,
@@ -421,15 +424,20 @@ impl<'a, V: VmContext> Call<'a, V> {
             // Another owner has made the descriptor non-blocking since the call began, or
             // the kernel's own timeout is over, which the deadline tells.
             Errno::EAGAIN if !blocked.progress => {
-                failures.wait.sleep(self)?;
+                if failures.wait.sleep(self)? == Wake::Signal && failures.has_part {
+                    return Err(Errno::EINTR.into());
+                }
                 self.check_signals_and_mode()?;
                 Ok(blocked)
             }
             Errno::EINTR => {
                 let has_part = failures.has_part || blocked.has_part;
-                if self.was_interrupted(wake_ups) && has_part {
+                // (A system call that returns a part does not say whether a signal ended it.)
+                if has_part && (self.had_signal || self.was_interrupted(wake_ups)) {
                     return Err(Errno::EINTR.into());
                 }
+                // Handlers run first: the wait that follows reads the settings again.
+                self.check_signals_and_mode()?;
                 Ok(Blocked {
                     errno: Errno::EAGAIN,
                     ..blocked
@@ -490,16 +498,12 @@ impl<'a, V: VmContext> Call<'a, V> {
         &mut self,
         call: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
     ) -> Result<Result<T, Errno>, Error> {
-        let wake_ups = signal::wake_ups();
         let result = self.bounded_attempt(call)?;
-        if matches!(result, Err(Errno::EINTR)) {
-            self.was_blocking = true;
-            self.was_interrupted(wake_ups);
-        }
+        self.was_blocking |= matches!(result, Err(Errno::EINTR));
         Ok(result)
     }
 
-    /// Does what [`bounded`](Self::bounded) does, and takes note of nothing.
+    /// Does what [`bounded`](Self::bounded) does, and takes no note of the mode.
     fn bounded_attempt<T>(
         &mut self,
         call: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
@@ -507,16 +511,22 @@ impl<'a, V: VmContext> Call<'a, V> {
         let left = self.check()?;
         let interval = left.map_or(INTERVAL, |left| INTERVAL.min(left));
         let socket = self.socket;
-        let _registered = register(&socket.waiters, &socket.control);
+        let registered = register(&socket.waiters, &socket.control);
         let may_block = || socket.with(|fd| Ok(sys::socket::may_block(fd)));
-        let result = self.vm.detached(move || match Interval::start(interval) {
-            Ok(_interval) => socket.with(call),
+        let wake_ups = signal::wake_ups();
+        let made = self.vm.detached(move || match Interval::start(interval) {
+            Ok(_interval) => Some(socket.with(call)),
             // Without a timer no call is made on a socket that is ready for nothing. On
             // another one it may block all the same, and only a signal or another thread's
             // wake-up ends it then.
-            Err(_) if may_block() == Ok(true) => Err(Errno::EINTR),
-            Err(_) => socket.with(call),
+            Err(_) if may_block() == Ok(true) => None,
+            Err(_) => Some(socket.with(call)),
         });
+        drop(registered);
+        if matches!(made, Some(Err(Errno::EINTR))) {
+            self.was_interrupted(wake_ups);
+        }
+        let result = made.unwrap_or(Err(Errno::EINTR));
         if result.is_err() {
             drop(self.acquire()?);
         }
@@ -589,7 +599,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         let mut wait = Wait::new(ready);
         while wait.once(self)? != Wake::Ready {
             self.check_signals_and_mode()?;
-            if self.is_blocking() {
+            if self.is_blocking() && !self.keeps_settings {
                 self.apply_late_settings(ready)?;
             }
         }
@@ -626,24 +636,27 @@ impl<'a, V: VmContext> Call<'a, V> {
         }
     }
 
-    /// Takes note of a system call that failed with EINTR. Returns true if a signal that is not
-    /// a wake-up has ended it. `wake_ups` is the thread's number of wake-ups before it.
+    /// Takes note of a signal that may have ended a system call; returns false if it was a
+    /// wake-up. `wake_ups` is the thread's number of wake-ups before the system call.
     pub(super) fn was_interrupted(&mut self, wake_ups: u32) -> bool {
         let had_signal = signal::had_other_signal(wake_ups);
         if had_signal {
             self.had_signal = true;
-            // The signal may have been for the thread that runs handlers, while that had it
-            // blocked.
+            // The thread that runs handlers may have had signals blocked, so that the kernel chose
+            // this one.
             self.socket.control.waiters.wake_all();
         }
         had_signal
     }
 
     /// Runs signal handlers, which may do anything to the socket, and reads the socket's
-    /// mode again. If a signal has interrupted the call, it begins again.
+    /// mode again. If a signal has interrupted the call, or a handler is the first to make
+    /// settings possible, the call begins again.
     pub(super) fn check_signals_and_mode(&mut self) -> Result<(), Error> {
+        let had_settings = self.socket.may_have_settings();
         self.vm.check_signals()?;
-        if mem::take(&mut self.had_signal) {
+        let has_new = !had_settings && self.socket.may_have_settings();
+        if mem::take(&mut self.had_signal) || has_new {
             self.begin_again();
         }
         let timeout = self.socket.timeout();
@@ -741,6 +754,7 @@ mod tests {
     use crate::testing::rounds;
     use nix::sys::socket::MsgFlags;
     use nix::unistd::{Pid, gettid};
+    use std::cell::Cell;
     use std::os::fd::{AsFd, AsRawFd, OwnedFd};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -992,6 +1006,109 @@ mod tests {
             ));
             assert!(attempts < 60, "{attempts} attempts");
         }
+    }
+
+    /// A VM with a signal handler, which runs at one of the checks from when it is armed.
+    struct Handler<'a> {
+        checks: Cell<u32>,
+        handler: &'a dyn Fn(),
+    }
+
+    impl VmContext for Handler<'_> {
+        fn detached<R>(&self, f: impl FnOnce() -> R) -> R {
+            f()
+        }
+
+        fn check_signals(&self) -> Result<(), Error> {
+            let before = self.checks.get();
+            self.checks.set(before.saturating_sub(1));
+            if before == 1 {
+                (self.handler)();
+            }
+            Ok(())
+        }
+    }
+
+    /// Makes the descriptor non-blocking, by its number.
+    fn unblock(socket: &Socket) {
+        let guard = socket.acquire_shared().unwrap();
+        sys::socket::set_nonblocking(guard.fd(), true).unwrap();
+    }
+
+    #[test]
+    fn the_first_settings_of_a_handler_count_at_whatever_check_it_runs() {
+        for checks in 1..=12 {
+            let (socket, peer) = idle(Timeout::Blocking);
+            // (Another test may have called fork(2): then every socket may have settings.)
+            let is_first = socket.descriptor.may_be_alone();
+            let socket = &*socket;
+            let received = thread::scope(|scope| {
+                let caller = scope.spawn(move || {
+                    let vm = Handler {
+                        checks: Cell::new(checks),
+                        handler: &|| unblock(socket),
+                    };
+                    Call::new(&vm, socket).recv(8, MessageFlags::NONE)
+                });
+                // Every wake-up makes the call check again.
+                for _ in 0..2000 {
+                    if caller.is_finished() {
+                        break;
+                    }
+                    socket.waiters.wake_all();
+                    thread::sleep(Duration::from_millis(1));
+                }
+                sys::socket::send(peer.as_fd(), b"late", MessageFlags::NONE).unwrap();
+                caller.join().unwrap()
+            });
+            let ended = received.err();
+            let is_right = matches!(ended, Some(Error::Errno(Errno::EAGAIN)));
+            assert!(is_right || !is_first, "check {checks}: {ended:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_handler_sets_counts_after_an_attempt_that_could_block() {
+        let (socket, peer) = idle(Timeout::Blocking);
+        socket.acquire_shared().unwrap();
+        sys::socket::send(peer.as_fd(), b"x", MessageFlags::NONE).unwrap();
+        let vm = Handler {
+            checks: Cell::new(0),
+            handler: &|| unblock(&socket),
+        };
+        let mut call = Call::new(&vm, &socket);
+        let mut is_over = false;
+        let received = thread::scope(|scope| {
+            let (ends, ended) = channel::<()>();
+            scope.spawn(move || {
+                // Without an end the wait is for ever.
+                if ended.recv_timeout(Duration::from_secs(5)).is_err() {
+                    sys::socket::send(peer.as_fd(), b"late", MessageFlags::NONE).unwrap();
+                }
+            });
+            let received = call.retry(Ready::Read, |attempt| {
+                if is_over {
+                    return Err(Errno::ENOTCONN.into());
+                }
+                if !attempt.waits() {
+                    return Err::<(), _>(Errno::EAGAIN.into());
+                }
+                // Another thread was faster, and a signal comes.
+                is_over = true;
+                vm.checks.set(1);
+                let interrupted = attempt.run(|fd| {
+                    sys::receive::recv(fd, &mut [0], MessageFlags::DONT_WAIT)?;
+                    Err(Errno::EINTR)
+                });
+                interrupted.map_err(Blocked::from)
+            });
+            ends.send(()).unwrap();
+            received
+        });
+        assert!(
+            matches!(received, Err(Error::Errno(Errno::EAGAIN))),
+            "{received:?}"
+        );
     }
 
     #[test]

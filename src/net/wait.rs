@@ -204,12 +204,17 @@ impl Wait {
         let socket = call.socket;
         let registered = register(&socket.waiters, &socket.control);
         let generation = fork::generation();
+        let had_applied = call.settings_applied;
         call.check_signals_and_mode()?;
         let signals = BlockedSignals::new()?;
         // A signal may have come since the last check.
-        call.vm.check_signals()?;
+        call.check_signals_and_mode()?;
         if fork::generation() != generation {
             // A handler forked: in the child this thread is on no list yet.
+            return Ok(Wake::Notified);
+        }
+        if had_applied && !call.settings_applied {
+            // The call has begun again, and reads the settings first.
             return Ok(Wake::Notified);
         }
         let left = call.left()?;
@@ -280,14 +285,17 @@ pub(super) fn wait_until(
             return Ok(());
         }
         let left = control.check(deadline.interrupts_before, deadline.remaining()?)?;
+        let wake_ups = signal::wake_ups();
         let polled = vm.detached(move || {
             let polled = signals.poll(&mut [], left);
             drop(signals);
             polled
         });
         match polled {
-            Err(errno) if errno != Errno::EINTR => return Err(errno.into()),
-            _ => {}
+            // The signal may have been for another thread ([`Call::was_interrupted`]).
+            Err(Errno::EINTR) if signal::had_other_signal(wake_ups) => control.waiters.wake_all(),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
         }
     }
 }

@@ -262,7 +262,7 @@ impl BoundArgs {
 
     /// Checks the number and the names of the arguments of a method. Its object is returned
     /// separately.
-    // Inlined, so that the compiler knows the parameters.
+    // Inlined, so that the number of parameters is a constant.
     #[inline(always)]
     pub(crate) fn of_method(
         method: &Callable,

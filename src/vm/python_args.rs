@@ -68,6 +68,16 @@ pub(crate) fn instance_only(
     {
         return Ok(zelf);
     }
+    other_instance(class, method, args, vm)
+}
+
+#[cold]
+fn other_instance(
+    class: &str,
+    method: &str,
+    args: FuncArgs,
+    vm: &VirtualMachine,
+) -> PyResult<PyObjectRef> {
     bind_method(class, method, args, vm).map(|(zelf, ())| zelf)
 }
 
