@@ -71,7 +71,7 @@
 //! A socket with a timeout is in non-blocking mode, as in CPython: poll(2) decides, and
 //! then a system call that may fail with EAGAIN.
 
-use super::wait::{INTERVAL, NextAttempt, Ready, Wait, Wake, register};
+use super::wait::{INTERVAL, NextAttempt, Ready, Wait, Wake, pass_signal_on, register};
 use super::{Deadline, Error, Limit, Socket, Timeout, VmContext};
 #[cfg(feature = "ssl")]
 use super::{Waiters, wait};
@@ -639,13 +639,8 @@ impl<'a, V: VmContext> Call<'a, V> {
     /// Takes note of a signal that may have ended a system call; returns false if it was a
     /// wake-up. `wake_ups` is the thread's number of wake-ups before the system call.
     pub(super) fn was_interrupted(&mut self, wake_ups: u32) -> bool {
-        let had_signal = signal::had_other_signal(wake_ups);
-        if had_signal {
-            self.had_signal = true;
-            // The thread that runs handlers may have had signals blocked, so that the kernel chose
-            // this one.
-            self.socket.control.waiters.wake_all();
-        }
+        let had_signal = pass_signal_on(&self.socket.control, wake_ups);
+        self.had_signal |= had_signal;
         had_signal
     }
 

@@ -47,7 +47,7 @@ impl<V: VmContext> Call<'_, V> {
         if target.get().family() == libc::AF_UNIX {
             return self.connect_unix(target, waits);
         }
-        // As in CPython, an interrupted connect goes on and is not made again.
+        // An interrupted connect goes on and is not made again, as in CPython.
         self.keeps_settings = true;
         let was_begun = self.socket.marks.has(Mark::UNFINISHED)
             && self.socket.with(|fd| Ok(sys::socket::may_block(fd)))?;

@@ -262,6 +262,18 @@ fn reason_of<V: VmContext>(
     }
 }
 
+/// Wakes the interpreter's waiting threads if a signal that is not a wake-up has ended a system
+/// call: the thread that runs handlers may have had signals blocked, so that the kernel chose
+/// this one. Returns false if it was a wake-up. `wake_ups` is the calling thread's number of
+/// wake-ups before the system call.
+pub(super) fn pass_signal_on(control: &Control, wake_ups: u32) -> bool {
+    let had_signal = signal::had_other_signal(wake_ups);
+    if had_signal {
+        control.waiters.wake_all();
+    }
+    had_signal
+}
+
 /// Puts the calling thread on the list of what it waits for and on that of its
 /// interpreter, for as long as the result lives.
 pub(super) fn register<'a>(waiters: &'a Waiters, control: &'a Control) -> [Registration<'a>; 2] {
@@ -292,10 +304,9 @@ pub(super) fn wait_until(
             polled
         });
         match polled {
-            // The signal may have been for another thread ([`Call::was_interrupted`]).
-            Err(Errno::EINTR) if signal::had_other_signal(wake_ups) => control.waiters.wake_all(),
-            Ok(_) | Err(Errno::EINTR) => {}
+            Err(Errno::EINTR) => _ = pass_signal_on(control, wake_ups),
             Err(errno) => return Err(errno.into()),
+            Ok(_) => {}
         }
     }
 }
