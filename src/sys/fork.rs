@@ -15,41 +15,63 @@
 //! the host.
 //!
 //! Threads wait here by yielding the processor, because the locks are held for a few
-//! instructions only, or for the system calls that wake a list of threads, or that the
-//! only user of a descriptor makes. A lock that
-//! parks threads in a table of the process, like those of `parking_lot`, would not help,
-//! because another thread may hold a part of the table at the fork.
+//! instructions only, or for system calls that do not wait, or wait for two ticks of the
+//! kernel's clock (those that the only user of a descriptor makes). A lock that parks threads
+//! in a table of the process, like those of `parking_lot`, would not help, because another
+//! thread may hold a part of the table at the fork.
 //!
 //! A program that calls fork(2) in a signal handler of its own (in C or Rust; Python's
 //! handlers run between two calls) is not supported: the handler may have interrupted a
 //! section, and would wait for its end for ever.
 
+use super::section::{Place, Sections};
 use super::signal;
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::ptr;
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 /// Number of fork(2)s from the process that began to count to this one.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// Number of threads in a [`Section`]; with the bit [`FORKING`] from before fork(2)
-/// until after.
-static SECTIONS: AtomicU32 = AtomicU32::new(0);
-
-const FORKING: u32 = 1 << 31;
+/// The sections of this process's threads.
+static SECTIONS: Sections = Sections::new(AtomicPtr::new(ptr::null_mut()), AtomicUsize::new(0));
 
 /// This process has called fork(2), or a parent of it has, since it began to count.
 static HAS_FORKED: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
-    /// Number of sections that this thread is in.
-    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    /// The thread's place. It has no destructor, so that it can be used until the thread ends.
+    static PLACE: Cell<Option<&'static Place>> = const { Cell::new(None) };
+
+    /// The thread is ending: it has a place only while it is in a section.
+    static IS_ENDING: Cell<bool> = const { Cell::new(false) };
+
+    /// Its destructor gives the thread's place back.
+    static AT_END: AtEnd = const { AtEnd };
+}
+
+struct AtEnd;
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        IS_ENDING.set(true);
+        // Gives the place back, or lets the last section do so, if another thread-local value
+        // still holds one.
+        drop(Section::enter());
+    }
+}
+
+/// Returns the name of the calling thread: an address that no other thread has.
+#[inline]
+fn name() -> usize {
+    PLACE.with(|place| ptr::from_ref(place).addr())
 }
 
 /// Repeated short waits of a thread for another thread's few instructions.
@@ -71,74 +93,59 @@ impl Backoff {
     }
 }
 
-/// Returns 1 if the calling thread is in a section, else 0.
-fn own_section() -> u32 {
-    u32::from(DEPTH.get() > 0)
-}
-
 extern "C" fn prepare() {
     HAS_FORKED.store(true, Ordering::Relaxed);
     let mut backoff = Backoff::default();
-    while SECTIONS.fetch_or(FORKING, Ordering::Acquire) & FORKING != 0 {
-        backoff.wait();
-    }
-    // From here on no thread enters a section.
-    while SECTIONS.load(Ordering::Acquire) != FORKING | own_section() {
-        backoff.wait();
-    }
+    SECTIONS.begin_fork(name(), || backoff.wait());
 }
 
 extern "C" fn parent() {
-    SECTIONS.fetch_and(!FORKING, Ordering::Release);
+    SECTIONS.end_fork();
 }
 
 extern "C" fn child() {
-    SECTIONS.store(own_section(), Ordering::Release);
+    SECTIONS.end_fork_in_child(name());
     GENERATION.fetch_add(1, Ordering::Relaxed);
     signal::unblock_in_child();
 }
 
-/// Keeps fork(2) waiting while it lives, which is for a few instructions or for a system call
-/// that blocks for two ticks of the kernel's clock at most.
-pub(super) struct Section(());
+/// Keeps fork(2) waiting while it lives, which is for a few instructions, or for system calls
+/// that block for two ticks of the kernel's clock at most.
+pub(super) struct Section {
+    place: &'static Place,
+    /// The place is that of this thread.
+    _of_this_thread: PhantomData<*const ()>,
+}
 
 impl Section {
     #[inline]
     pub(super) fn enter() -> Self {
-        watch();
-        let depth = DEPTH.get();
-        DEPTH.set(depth + 1);
-        if depth == 0 {
-            let before = SECTIONS.fetch_add(1, Ordering::Acquire);
-            if before & FORKING != 0 {
-                Self::wait_for_fork();
-            }
+        let place = PLACE.get().unwrap_or_else(Self::find_place);
+        let mut backoff = Backoff::default();
+        SECTIONS.enter(place, name(), || backoff.wait());
+        Self {
+            place,
+            _of_this_thread: PhantomData,
         }
-        Self(())
     }
 
-    /// Leaves the section again and waits until fork(2) is over.
     #[cold]
-    fn wait_for_fork() {
-        SECTIONS.fetch_sub(1, Ordering::Release);
-        let mut backoff = Backoff::default();
-        let enter = |sections: u32| (sections & FORKING == 0).then_some(sections + 1);
-        while SECTIONS
-            .fetch_update(Ordering::Acquire, Ordering::Relaxed, enter)
-            .is_err()
-        {
-            backoff.wait();
-        }
+    fn find_place() -> &'static Place {
+        watch();
+        let place = SECTIONS.place(name());
+        PLACE.set(Some(place));
+        // An ending thread may have no destructors any more.
+        let _ = AT_END.try_with(|_| {});
+        place
     }
 }
 
 impl Drop for Section {
     #[inline]
     fn drop(&mut self) {
-        let depth = DEPTH.get() - 1;
-        DEPTH.set(depth);
-        if depth == 0 {
-            SECTIONS.fetch_sub(1, Ordering::Release);
+        if self.place.leave() == 0 && IS_ENDING.get() {
+            PLACE.set(None);
+            self.place.give_back();
         }
     }
 }
@@ -176,23 +183,55 @@ pub(super) fn has_forked() -> bool {
 /// lock, so that the child finds the content complete and the lock free.
 ///
 /// Code that has the lock must not wait or call fork(2).
-#[derive(Debug, Default)]
-pub(crate) struct Inherited<T>(Mutex<T>);
+#[derive(Default)]
+pub(crate) struct Inherited<T> {
+    is_locked: AtomicBool,
+    content: UnsafeCell<T>,
+}
+
+// SAFETY: the content is reached by the one thread that has set `is_locked`.
+unsafe impl<T: Send> Sync for Inherited<T> {}
 
 impl<T> Inherited<T> {
     /// Locks the content.
     #[inline]
     pub(crate) fn lock(&self) -> InheritedGuard<'_, T> {
         let section = Section::enter();
-        let content = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        InheritedGuard { content, section }
+        if !self.try_lock() {
+            self.lock_slow();
+        }
+        InheritedGuard {
+            lock: self,
+            section,
+        }
+    }
+
+    #[inline]
+    fn try_lock(&self) -> bool {
+        self.is_locked
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    #[cold]
+    fn lock_slow(&self) {
+        let mut backoff = Backoff::default();
+        while self.is_locked.load(Ordering::Relaxed) || !self.try_lock() {
+            backoff.wait();
+        }
+    }
+}
+
+impl<T> fmt::Debug for Inherited<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inherited").finish_non_exhaustive()
     }
 }
 
 /// A held lock of an [`Inherited`]. It is released before the section ends.
 pub(crate) struct InheritedGuard<'a, T> {
-    content: MutexGuard<'a, T>,
-    #[expect(dead_code, reason = "held, and dropped after the lock")]
+    lock: &'a Inherited<T>,
+    #[expect(dead_code, reason = "held, and dropped after the lock is free")]
     section: Section,
 }
 
@@ -200,13 +239,22 @@ impl<T> Deref for InheritedGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.content
+        // SAFETY: the lock is held.
+        unsafe { &*self.lock.content.get() }
     }
 }
 
 impl<T> DerefMut for InheritedGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        &mut self.content
+        // SAFETY: the lock is held.
+        unsafe { &mut *self.lock.content.get() }
+    }
+}
+
+impl<T> Drop for InheritedGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.lock.is_locked.store(false, Ordering::Release);
     }
 }
 
@@ -408,17 +456,56 @@ mod tests {
 
     #[test]
     fn a_thread_may_be_in_a_section_in_a_section_and_fork_there() {
-        let outer = Inherited::<u8>::default();
-        let inner = Inherited::<u8>::default();
-        let mut held = outer.lock();
-        *held = 1;
-        *inner.lock() = 2;
+        // In a child, where no other test calls fork(2).
         in_child(|| {
-            // The threads for which the child waits have ended.
-            drop(held);
-            (*outer.lock(), *inner.lock()) == (1, 2) && own_section() == 0
+            let outer = Inherited::<u8>::default();
+            let inner = Inherited::<u8>::default();
+            let mut held = outer.lock();
+            *held = 1;
+            *inner.lock() = 2;
+            in_child(|| {
+                drop(held);
+                let place = PLACE.get();
+                (*outer.lock(), *inner.lock()) == (1, 2)
+                    && place.is_some_and(|place| !place.is_in_use())
+            });
+            *inner.lock() = 3;
+            true
         });
-        *inner.lock() = 3;
+    }
+
+    #[test]
+    fn a_thread_that_ends_gives_its_place_back() {
+        static LOCK: Inherited<u32> = Inherited {
+            is_locked: AtomicBool::new(false),
+            content: UnsafeCell::new(0),
+        };
+        struct Locks;
+        impl Drop for Locks {
+            fn drop(&mut self) {
+                let outer = Section::enter();
+                *LOCK.lock() += 1;
+                drop(outer);
+            }
+        }
+        thread_local! {
+            static BEFORE: Locks = const { Locks };
+            static AFTER: Locks = const { Locks };
+        }
+        // Destructors run in the order in which the values were first used, or the reverse.
+        let run = || {
+            BEFORE.with(|_| *LOCK.lock() += 1);
+            AFTER.with(|_| {});
+        };
+        // A child, in which no other test has threads.
+        in_child(|| {
+            *LOCK.lock() = 0;
+            for _ in 0..10 {
+                thread::spawn(run).join().unwrap();
+            }
+            let used = SECTIONS.places().filter(|place| place.has_owner()).count();
+            *LOCK.lock() == 30 && used == 1
+        });
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub(crate) mod loose;
 pub(crate) mod message;
 pub(crate) mod netdb;
 pub(crate) mod receive;
+mod section;
 pub(crate) mod sendfile;
 pub(crate) mod signal;
 mod sigpipe;
@@ -27,5 +28,10 @@ pub(crate) use descriptor::Descriptor;
 pub(crate) use flags::MessageFlags;
 pub(crate) use sigpipe::without_sigpipe;
 
-// For `word`; in `models/` it is loom's type.
-use std::sync::atomic::AtomicU64;
+// For `word` and `section`; in `models/` they are loom's types.
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize};
+
+/// Marks a place between two sequentially consistent accesses whose order counts. Loom, which
+/// orders only fences so, has a fence there.
+#[inline(always)]
+fn in_one_order() {}

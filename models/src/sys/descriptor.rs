@@ -167,7 +167,9 @@ impl Socket {
     }
 
     fn release(&self, was_alone: bool) {
-        let closed = self.word.release(was_alone, |number| self.kernel.close(number));
+        let closed = self
+            .word
+            .release(was_alone, |number| self.kernel.close(number));
         closed.unwrap();
     }
 }
