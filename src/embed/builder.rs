@@ -178,11 +178,11 @@ impl SocketModule {
     /// sleeps. Without this method, or with `Duration::ZERO`, waits sleep at once.
     ///
     /// The first waits of a socket sleep at once. Later waits poll only while polling keeps
-    /// finding the answer, and none polls on a machine with one processor, nor for a second
-    /// after a thread has lost its processor to another while it polled. Polling saves a
-    /// sleep and a wake-up (about 20 µs) in each round trip to a peer that answers at once.
-    /// It keeps a processor busy meanwhile, so another thread that wants it waits for up to
-    /// `moment`, once in a second.
+    /// finding the answer, and none polls on a machine with one processor, nor for a while
+    /// after a thread has lost its processor to another while it polled: 5 ms, and up to a
+    /// second if that goes on. Polling saves a sleep and a wake-up (about 20 µs) in each round
+    /// trip to a peer that answers at once. It keeps a processor busy meanwhile, so another
+    /// thread that wants it waits for up to `moment`, between two such whiles.
     ///
     /// ```
     /// use std::time::Duration;

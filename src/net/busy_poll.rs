@@ -8,8 +8,11 @@
 //! - After a busy poll in vain, the next waits of the socket sleep at once: 4, twice as many
 //!   after each further one, and 128 at most.
 //! - After a busy poll in which its thread lost the processor, all waits of the interpreter
-//!   sleep at once for a second. Another thread wanted the processor, and got it late. This
-//!   thread gets it back late, too: the kernel prefers threads that have slept.
+//!   sleep at once for a while. Another thread wanted the processor, and got it late. This
+//!   thread gets it back late, too: the kernel prefers threads that have slept. The while is
+//!   5 ms, and twice as long each time that it happens again soon: on a busy machine it becomes
+//!   a second. A virtual machine, whose host now and then takes a processor away, goes on
+//!   polling.
 
 use super::control::{nanos, origin};
 use nix::errno::Errno;
@@ -28,8 +31,12 @@ const AT_MOST: u8 = 128;
 /// A thread that does nothing for so long between two polls, each of which takes a
 /// microsecond, has lost the processor to another thread. (The kernel's own work takes less.)
 const LOST: Duration = Duration::from_micros(500);
-/// Time without busy polls after that.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Times without busy polls after that.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A pause is twice as long as the one before, unless this many times its length has passed
+/// since.
+const SOON: u32 = 16;
 
 /// The busy polls of an interpreter's sockets.
 #[derive(Debug, Default)]
@@ -39,6 +46,8 @@ pub(super) struct BusyPolls {
     /// Nanoseconds from [`origin`] until which no wait polls busily; 0 if no thread has lost
     /// its processor yet.
     paused_until: AtomicU64,
+    /// Nanoseconds that the last pause took.
+    last_pause: AtomicU64,
 }
 
 impl BusyPolls {
@@ -54,8 +63,27 @@ impl BusyPolls {
     /// Records that a thread has lost its processor, and found that `now`.
     #[cold]
     fn pause(&self, now: Instant) {
-        let until = now.saturating_duration_since(origin()) + PAUSE;
-        self.paused_until.store(nanos(until), Ordering::Relaxed);
+        let now = now.saturating_duration_since(origin());
+        let before = self.paused_until.load(Ordering::Relaxed);
+        let Some(since) = now.checked_sub(Duration::from_nanos(before)) else {
+            // Several threads have lost their processors.
+            return;
+        };
+        let last = Duration::from_nanos(self.last_pause.load(Ordering::Relaxed));
+        let pause = if since < last * SOON {
+            (last * 2).min(LONGEST_PAUSE)
+        } else {
+            SHORTEST_PAUSE
+        };
+        let paused = self.paused_until.compare_exchange(
+            before,
+            nanos(now + pause),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+        if paused.is_ok() {
+            self.last_pause.store(nanos(pause), Ordering::Relaxed);
+        }
     }
 
     fn is_paused(&self) -> bool {
@@ -208,6 +236,11 @@ mod tests {
         });
         let is_due = |busy_poll: &BusyPoll| busy_poll.is_due(&all) == peers_may_run();
         assert!(is_due(&one) && is_due(&other));
+        // The next pause is the longest, so that it lasts for the lines that follow.
+        let long = nanos(LONGEST_PAUSE);
+        all.last_pause.store(long, Ordering::Relaxed);
+        all.paused_until
+            .store(nanos(origin().elapsed()), Ordering::Relaxed);
         let polled = one.poll(&all, Duration::from_secs(3600), |_| {
             std::thread::sleep(2 * LOST);
             Ok(1)
@@ -219,5 +252,26 @@ mod tests {
         let over = nanos(origin().elapsed()).max(1);
         all.paused_until.store(over, Ordering::Relaxed);
         assert!(is_due(&one) && is_due(&other));
+    }
+
+    #[test]
+    fn pauses_become_long_only_if_they_follow_each_other() {
+        let all = BusyPolls::default();
+        let mut now = origin();
+        let mut pauses = |rest: &dyn Fn(Duration) -> Duration| {
+            std::iter::repeat_with(|| {
+                all.pause(now);
+                let pause = Duration::from_nanos(all.last_pause.load(Ordering::Relaxed));
+                // Another thread's loss, in the middle of the pause, makes it no longer.
+                all.pause(now + pause / 2);
+                now += pause + rest(pause);
+                u64::try_from(pause.as_millis()).unwrap()
+            })
+            .take(10)
+            .collect::<Vec<_>>()
+        };
+        let doubled = [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000];
+        assert_eq!(pauses(&|pause| pause * 15), doubled);
+        assert_eq!(pauses(&|pause| pause * 16)[1..], [5; 9]);
     }
 }
