@@ -2,44 +2,49 @@
 
 use super::call::Call;
 use super::wait::{Ready, Wait};
-use super::{Deadline, Error, Timeout, VmContext};
+use super::{Deadline, Error, Socket, Timeout, VmContext};
 use crate::sys::{self, sockopt};
-use nix::errno::Errno;
 use nix::libc;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+/// Closes a socket (close(2)). The calls that use it fail with EBADF; returns when the number
+/// is free again. A socket that lingers waits for its peer first, as long as SO_LINGER says,
+/// and is closed whatever ends that wait.
+pub(crate) fn close(vm: &impl VmContext, socket: &Socket) -> Result<(), Error> {
+    if !socket.closes_at_once() {
+        return Call::new(vm, socket).close();
+    }
+    let permit = socket.begin_to_close(None);
+    if socket.descriptor.is_given_up() {
+        vm.detached(|| socket.wait_until_idle());
+    }
+    drop(permit?);
+    Ok(())
+}
+
+impl Socket {
+    /// Returns true if close(2) cannot wait. A TCP connection waits for its peer only if
+    /// SO_LINGER is set, which the kernel has only of a descriptor that others can reach.
+    fn closes_at_once(&self) -> bool {
+        self.is_tcp() && self.descriptor.may_be_alone() && !self.lingers_at_close()
+    }
+}
+
 impl<V: VmContext> Call<'_, V> {
-    /// Closes the socket (close(2)). The calls that use it fail with EBADF; returns when
-    /// the number is free again. A socket that lingers waits for its peer first, as long as
-    /// SO_LINGER says, and is closed whatever ends that wait.
-    pub(crate) fn close(&mut self) -> Result<(), Error> {
+    /// Closes a socket whose close(2) may wait.
+    #[inline(never)]
+    fn close(&mut self) -> Result<(), Error> {
         let lingered = match self.linger() {
             Some(time) => self.wait_for_peer(time),
             None => Ok(()),
         };
-        let closed = self.close_now();
+        let closed = self.vm().detached(|| self.socket.close());
         match lingered {
             Err(error @ (Error::Raised | Error::Interrupted)) => Err(error),
             // The time is up, or another call has closed the socket.
             _ => Ok(closed?),
         }
-    }
-
-    /// Closes the descriptor. Stays attached to the VM if close(2) cannot wait and no call
-    /// uses the descriptor, as is mostly so.
-    fn close_now(&self) -> Result<(), Errno> {
-        let socket = self.socket;
-        // A TCP connection waits for its peer only if SO_LINGER is set, which the kernel has only
-        // of a descriptor that others can reach.
-        if !(socket.is_tcp() && socket.descriptor.may_be_alone()) {
-            return self.vm().detached(|| socket.close());
-        }
-        let permit = socket.begin_to_close(None);
-        if socket.descriptor.is_given_up() {
-            self.vm().detached(|| socket.wait_until_idle());
-        }
-        permit.map(drop)
     }
 
     /// Returns how long close() waits. Only connections over IP do.
@@ -121,7 +126,7 @@ mod tests {
         let start = Instant::now();
         let closing = {
             let socket = socket.clone();
-            std::thread::spawn(move || Call::new(&NoVm, &socket).close())
+            std::thread::spawn(move || close(&NoVm, &socket))
         };
         std::thread::sleep(Duration::from_millis(30));
         assert!(!closing.is_finished());
@@ -139,7 +144,7 @@ mod tests {
         let (socket, mut peer) = stuck();
         let closing = {
             let socket = socket.clone();
-            std::thread::spawn(move || Call::new(&NoVm, &socket).close())
+            std::thread::spawn(move || close(&NoVm, &socket))
         };
         std::thread::sleep(Duration::from_millis(30));
         assert!(!closing.is_finished());

@@ -94,28 +94,30 @@ impl<V: VmContext> Call<'_, V> {
         let is_near = target.get().ip().is_some_and(|(ip, _)| is_loopback(ip));
         let mut was_blocking = false;
         let wake_ups = signal::wake_ups();
-        let attempted = self.alone(|fd| {
-            if socket.timeout() == Timeout::Blocking {
-                if !is_near || socket.marks.has(Mark::MAY_HAVE_TIMEOUT) {
-                    return None;
+        let mut attempted = None;
+        self.alone(&mut |fd| {
+            if socket.timeout() != Timeout::Blocking {
+                // In non-blocking mode the socket's connecting state lasts, as in CPython. The
+                // mode is that, unless a script has guessed the number: then it may have changed
+                // the mode, or closed the number, which is another file's now.
+                if sys::socket::is_nonblocking(fd) == Ok(true) {
+                    attempted = Some(sys::socket::connect(fd, target));
                 }
-                let connected = sys::socket::connect_briefly(fd, target).ok()?;
-                was_blocking = match connected {
-                    Err(Errno::EINTR) => true,
-                    // The time was over, unless a script has guessed the number, and has
-                    // changed the mode.
-                    Err(Errno::EINPROGRESS | Errno::EALREADY) => {
-                        sys::socket::is_nonblocking(fd) == Ok(false)
-                    }
-                    _ => false,
-                };
-                return Some(connected);
+                return;
             }
-            // In non-blocking mode the socket's connecting state lasts, as in CPython. The mode
-            // is that, unless a script has guessed the number: then it may have changed the
-            // mode, or closed the number, which is another file's now.
-            let is_nonblocking = sys::socket::is_nonblocking(fd) == Ok(true);
-            is_nonblocking.then(|| sys::socket::connect(fd, target))
+            if !is_near || socket.marks.has(Mark::MAY_HAVE_TIMEOUT) {
+                return;
+            }
+            attempted = sys::socket::connect_briefly(fd, target).ok();
+            was_blocking = match attempted {
+                Some(Err(Errno::EINTR)) => true,
+                // The time was over, unless a script has guessed the number, and has
+                // changed the mode.
+                Some(Err(Errno::EINPROGRESS | Errno::EALREADY)) => {
+                    sys::socket::is_nonblocking(fd) == Ok(false)
+                }
+                _ => false,
+            };
         })?;
         let Some(connected) = attempted else {
             return Ok(None);

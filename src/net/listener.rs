@@ -19,13 +19,21 @@ impl<V: VmContext> Call<'_, V> {
     /// mode that all of them share. Only the first attempt, if there are no other users, needs
     /// no bound.
     pub(crate) fn accept(&mut self, peer: &mut SockAddr) -> Result<Moving, Error> {
+        let permit = self.socket.control.permit()?;
+        match self.accept_alone(peer)? {
+            Some(fd) => Ok(self.socket.connection(fd, permit)),
+            None => self.accept_bounded(permit, peer),
+        }
+    }
+
+    /// Accepts a connection in attempts of which each may block for a while. The first has
+    /// `permit`.
+    #[inline(never)]
+    fn accept_bounded(&mut self, permit: Permit, peer: &mut SockAddr) -> Result<Moving, Error> {
         let socket = self.socket;
         let (control, family) = (&socket.control, socket.family());
         let waits = matches!(self.deadline.timeout(), Timeout::After(_));
-        let mut first = Some(control.permit()?);
-        if let Some(accepted) = self.accept_alone(&mut first, peer)? {
-            return Ok(accepted);
-        }
+        let mut first = Some(permit);
         let mut refused = None;
         let accepted = self.retry_bounded(Ready::Read, |fd| {
             let permit = match first.take().map_or_else(|| control.permit(), Ok) {
@@ -51,12 +59,8 @@ impl<V: VmContext> Call<'_, V> {
         }
     }
 
-    /// Accepts a connection with `permit`, if there is one and nobody else can take it.
-    fn accept_alone(
-        &mut self,
-        permit: &mut Option<Permit>,
-        peer: &mut SockAddr,
-    ) -> Result<Option<Moving>, Error> {
+    /// Accepts a connection if there is one and nobody else can take it.
+    fn accept_alone(&mut self, peer: &mut SockAddr) -> Result<Option<OwnedFd>, Error> {
         // The families whose poll(2) is known to be right about this.
         let family = self.socket.family();
         let is_known = matches!(family, libc::AF_INET | libc::AF_INET6 | libc::AF_UNIX)
@@ -68,15 +72,16 @@ impl<V: VmContext> Call<'_, V> {
         if !is_known {
             return Ok(None);
         }
-        let accepted = self.alone(|fd| {
-            sys::socket::has_connection(fd).then(|| sys::socket::accept(fd, family, peer))
+        let mut accepted = Err(Errno::EAGAIN);
+        self.alone(&mut |fd| {
+            if sys::socket::has_connection(fd) {
+                accepted = sys::socket::accept(fd, family, peer);
+            }
         })?;
         match accepted {
-            Some(Ok(fd)) => Ok(permit
-                .take()
-                .map(|permit| self.socket.connection(fd, permit))),
-            None | Some(Err(Errno::EAGAIN | Errno::EINTR)) => Ok(None),
-            Some(Err(errno)) => Err(self.failed(errno)),
+            Ok(fd) => Ok(Some(fd)),
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
+            Err(errno) => Err(self.failed(errno)),
         }
     }
 }

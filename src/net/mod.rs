@@ -38,6 +38,7 @@ pub(crate) use crate::sys::sockopt::answers_descriptor;
 pub(crate) use ancillary::{Ancillary, Arrived};
 pub(crate) use buffers::{ReceiveBuffer, SendBuffer, SendBuffers};
 pub(crate) use call::Call;
+pub(crate) use close::close;
 pub(crate) use control::Control;
 pub(crate) use deadline::{Deadline, Timeout};
 pub(crate) use error::Error;

@@ -171,37 +171,60 @@ pub(super) fn accept(
     zelf: &Py<BaseSocket>,
     vm: &VirtualMachine,
 ) -> PyResult<(PyObjectRef, PyObjectRef)> {
-    let globals;
-    let (connection, peer) = if is_replaced(zelf, "_accept", vm) {
-        let accepted = vm.call_method(zelf.as_object(), "_accept", ())?;
-        let [number, peer] = args::unpack(&accepted, vm)?;
-        let args = lifecycle::named_fileno(zelf, number, vm)?;
-        globals = Globals::of(zelf, vm)?;
-        (globals.socket(vm)?.call(args, vm)?, peer)
-    } else {
-        let mut peer = SockAddr::empty();
-        let fd = accept_descriptor(zelf, &mut peer, vm)?;
-        let spec = zelf.socket.spec();
-        globals = Globals::of(zelf, vm)?;
-        let class = globals.socket(vm)?;
-        let maker = Maker {
-            class: &class,
-            state: &zelf.state,
-            vm,
-        };
-        let connection = maker.make(fd, spec, |number| {
-            lifecycle::named_fileno(zelf, vm.ctx.new_int(number).into(), vm)
-        })?;
-        let made = connection.downcast_ref::<BaseSocket>();
-        zelf.socket.accepted(made.map(|made| &*made.socket), &peer);
-        (connection, address_object(zelf, &peer, vm)?)
-    };
-    let replaced = globals.replaced_default_timeout(&zelf.state, vm)?;
-    let is_native = connection.downcast_ref().is_some_and(is_plain);
-    if replaced.is_none() && is_plain(zelf) && is_native {
-        return Ok((connection, peer));
+    if is_replaced(zelf, "_accept", vm) {
+        return accept_by_script(zelf, vm);
     }
-    let has_default = match replaced {
+    let mut peer = SockAddr::empty();
+    let fd = accept_descriptor(zelf, &mut peer, vm)?;
+    let spec = zelf.socket.spec();
+    let globals = Globals::of(zelf, vm)?;
+    let class = globals.socket(vm)?;
+    let maker = Maker {
+        class: &class,
+        state: &zelf.state,
+        vm,
+    };
+    let connection = maker.make(fd, spec, |number| {
+        lifecycle::named_fileno(zelf, vm.ctx.new_int(number).into(), vm)
+    })?;
+    let made = connection.downcast_ref::<BaseSocket>();
+    zelf.socket.accepted(made.map(|made| &*made.socket), &peer);
+    let is_plain = made.is_some_and(is_plain) && is_plain(zelf);
+    let peer = address_object(zelf, &peer, vm)?;
+    let replaced = globals.replaced_default_timeout(&zelf.state, vm)?;
+    if replaced.is_some() || !is_plain {
+        choose_mode(zelf, &connection, replaced, vm)?;
+    }
+    Ok((connection, peer))
+}
+
+/// Accepts a connection by the `_accept` that a script has put in the place of this crate's.
+#[cold]
+fn accept_by_script(
+    zelf: &Py<BaseSocket>,
+    vm: &VirtualMachine,
+) -> PyResult<(PyObjectRef, PyObjectRef)> {
+    let accepted = vm.call_method(zelf.as_object(), "_accept", ())?;
+    let [number, peer] = args::unpack(&accepted, vm)?;
+    let args = lifecycle::named_fileno(zelf, number, vm)?;
+    let globals = Globals::of(zelf, vm)?;
+    let connection = globals.socket(vm)?.call(args, vm)?;
+    let replaced = globals.replaced_default_timeout(&zelf.state, vm)?;
+    choose_mode(zelf, &connection, replaced, vm)?;
+    Ok((connection, peer))
+}
+
+/// Puts an accepted connection into blocking mode if there is no default timeout and its
+/// listener has a timeout, by the methods of both. `default_timeout` is what a script has put in
+/// the place of `getdefaulttimeout`.
+#[cold]
+fn choose_mode(
+    zelf: &Py<BaseSocket>,
+    connection: &PyObject,
+    default_timeout: Option<PyObjectRef>,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
+    let has_default = match default_timeout {
         Some(function) => {
             let default = function.call((), vm)?;
             !vm.is_none(&default)
@@ -213,14 +236,14 @@ pub(super) fn accept(
             .call_method(zelf.as_object(), "gettimeout", ())?
             .try_to_bool(vm)?
     {
-        vm.call_method(&connection, "setblocking", (true,))?;
+        vm.call_method(connection, "setblocking", (true,))?;
     }
-    Ok((connection, peer))
+    Ok(())
 }
 
 fn connect(zelf: &Py<BaseSocket>, address: &PyObject, vm: &VirtualMachine) -> PyResult<()> {
-    let mut deadline = zelf.socket.deadline();
-    connect_within(zelf, address, &mut deadline, vm)
+    let target = connect_target(zelf, address, "connect", vm)?;
+    call(vm, &zelf.socket, |call| call.connect(&target))
 }
 
 /// Connects until `deadline` at most.

@@ -4,10 +4,10 @@ use super::class::{has_python_init, is_plain_class, is_replaced, socket_class};
 use super::{BaseSocket, is_plain};
 use crate::bridge::args::{self, Int};
 use crate::bridge::errors::OrRaise;
-use crate::bridge::{audit, call};
+use crate::bridge::{audit, blocking};
 #[cfg(feature = "ssl")]
 use crate::net::SendQueue;
-use crate::net::{Error, Limit, Moving, NotOpened, Socket, SocketSpec, Timeout};
+use crate::net::{self, Error, Limit, Moving, NotOpened, Socket, SocketSpec, Timeout};
 use crate::policy::{Operation, Target};
 use crate::state::{self, Runtime, State};
 use crate::vm::method::{Callable, methods};
@@ -253,7 +253,7 @@ pub(super) fn install(
                 if zelf.socket.may_wait_for_this_thread() {
                     return Err(Errno::EBUSY.into());
                 }
-                moving = back;
+                moving = *back;
             }
         }
     }
@@ -441,7 +441,7 @@ pub(crate) fn give(runtime: &Runtime, moving: Moving) -> Result<RawFd, Limit> {
 
 /// Closes the descriptor (`_real_close`, and `close` of the base type).
 pub(super) fn close_descriptor(zelf: &Py<BaseSocket>, vm: &VirtualMachine) -> PyResult<()> {
-    call(vm, &zelf.socket, |call| call.close())
+    blocking(vm, |context| net::close(context, &zelf.socket))
 }
 
 /// Closes the socket at once, or when the last file made from it closes

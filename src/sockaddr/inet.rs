@@ -104,26 +104,23 @@ pub(crate) fn ntop(ip: IpAddr) -> String {
 /// Writes an IPv4 address like inet_ntop(3). It does not use `format!`, which is
 /// slower, because scripts get an address with every datagram and connection.
 fn ntop4(ip: Ipv4Addr) -> String {
-    let mut text = [0; 15];
-    let mut len = 0;
-    let mut push = |letter| {
-        text[len] = letter;
-        len += 1;
-    };
-    for (at, byte) in ip.octets().into_iter().enumerate() {
-        if at > 0 {
-            push(b'.');
-        }
-        if byte >= 100 {
-            push(b'0' + byte / 100);
-        }
-        if byte >= 10 {
-            push(b'0' + byte / 10 % 10);
-        }
-        push(b'0' + byte % 10);
-    }
+    let octets = ip.octets();
+    let digits = octets.map(|octet| 1 + usize::from(octet >= 10) + usize::from(octet >= 100));
     // The string has exactly its size, because it is kept unchanged.
-    str::from_utf8(&text[..len]).unwrap_or_default().to_owned()
+    let mut text = String::with_capacity(digits.iter().sum::<usize>() + 3);
+    for (at, octet) in octets.into_iter().enumerate() {
+        if at > 0 {
+            text.push('.');
+        }
+        if octet >= 100 {
+            text.push(char::from(b'0' + octet / 100));
+        }
+        if octet >= 10 {
+            text.push(char::from(b'0' + octet / 10 % 10));
+        }
+        text.push(char::from(b'0' + octet % 10));
+    }
+    text
 }
 
 /// Writes an IPv6 address like inet_ntop(3).

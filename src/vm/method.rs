@@ -483,6 +483,8 @@ macro_rules! methods {
         const TEXT: [u8; method::dedented(COMMENT)] = method::dedent(COMMENT);
         const BODY: &str = method::utf8(&TEXT);
 
+        // Inlined into the function that the VM calls, which would only hand the arguments on.
+        #[inline(always)]
         fn call(
             $vm: &::rustpython_vm::VirtualMachine,
             $args: vm_function::FuncArgs,
