@@ -371,6 +371,125 @@ for child in children: os.waitpid(child, 0)
         self.assertGreaterEqual(time.monotonic() - started, 0.29)
 
 
+# Arguments: for how many seconds to fork. A child that hangs is ended by its alarm.
+FORKS = """
+import os, signal, socket, sys, threading, time, warnings
+warnings.simplefilter("ignore")
+end = time.monotonic() + float(sys.argv[1])
+kept = []
+
+def connect():
+    # Without getaddrinfo(), which hangs in a child forked while another thread was in it; without
+    # TCP, whose ports would all be in TIME_WAIT soon.
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as one:
+        listener.bind("")
+        listener.listen()
+        one.connect(listener.getsockname())
+        with listener.accept()[0] as other:
+            one.sendall(b"x")
+            assert other.recv(1) == b"x"
+
+def allocate():
+    # Each thread frees what another has allocated.
+    kept.append([bytes(size) for size in range(16, 1000, 16)])
+    if len(kept) > 10: kept.pop(0)
+
+def work(generations):
+    done, may_end = [], threading.Event()
+    def connect_and_free():
+        connect()
+        kept.clear()
+        done.append([bytes(size) for size in range(16, 1000, 16)])
+        may_end.wait()
+    threads = [threading.Thread(target=connect_and_free) for _ in range(2)]
+    for thread in threads: thread.start()
+    if generations > 1: fork(generations - 1)
+    may_end.set()
+    for thread in threads: thread.join()
+    assert len(done) == 2
+
+def fork(generations):
+    child = os.fork()
+    if child:
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert status == 0, f"generation {generations}: {status}"
+        return
+    status = 1
+    try:
+        signal.alarm(20)
+        work(generations)
+        status = 0
+    except BaseException as error:
+        print(repr(error), file=sys.stderr, flush=True)
+    os._exit(status)
+
+def until_the_end(act):
+    def run():
+        while time.monotonic() < end: act()
+    return threading.Thread(target=run)
+
+threads = [until_the_end(act) for act in (connect, connect, allocate, allocate)]
+# None begins or ends at a fork: Rust and RustPython have locks there that a child would inherit.
+for thread in threads: thread.start()
+count = 0
+try:
+    while time.monotonic() < end:
+        count += 1
+        fork(1 if count % 20 else 3)
+finally:
+    end = 0
+    for thread in threads: thread.join()
+    print(count)
+"""
+
+
+class ForkedChildren(SocketTest):
+    """A child works, also with threads, whatever call the threads of its parent were in."""
+
+    def test_each_child_works_and_so_do_its_own_children(self):
+        finished = python(FORKS, "60" if EFFORT >= 100 else "4", timeout=180)
+        self.assertEqual(finished.stderr, "")
+        self.assertGreater(int(finished.stdout), 10)
+
+    def test_a_fork_while_a_thread_uses_the_first_name(self):
+        # Names come when they are first used, with modules that are imported for them.
+        for name, module in ("AF_UNIX", "enum"), ("AF_UNIX", "io"), ("selectors", "selectors"):
+            with self.subTest(module=module):
+                python("""
+import os, socket, sys, threading, time, warnings
+warnings.simplefilter("ignore")
+name, module = sys.argv[1:]
+began, forked = threading.Event(), threading.Event()
+class Slow:
+    def find_spec(self, found, path=None, target=None):
+        if found == module:
+            began.set()
+            time.sleep(0.3)
+sys.meta_path.insert(0, Slow())
+def use():
+    getattr(socket, name)
+    began.set()
+    forked.wait()
+thread = threading.Thread(target=use)
+thread.start()
+began.wait()
+child = os.fork()
+if not child:
+    getattr(socket, name)
+    os._exit(0)
+deadline = time.monotonic() + 20
+while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
+    if time.monotonic() > deadline:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        raise AssertionError("the child hangs")
+    time.sleep(0.01)
+assert ended[1] == 0, ended
+forked.set()
+thread.join()
+""", name, module)
+
+
 class NewOwners(SocketTest):
     """A descriptor gets another owner while a call uses it.
 

@@ -66,6 +66,9 @@ pub(crate) struct State {
     pub(crate) plain: AtomicU32,
     /// True once SocketIO is registered with the abstract classes of `io`.
     pub(crate) is_known_to_io: AtomicBool,
+    /// True once `os.fork()` imports what the names of the module need.
+    #[cfg(feature = "threading")]
+    pub(crate) imports_before_fork: AtomicBool,
     /// The classes `socket.socket`, the newest last. There are several if a script
     /// removed the module from `sys.modules` and imported it again.
     pub(crate) classes: Inherited<Vec<SocketClass>>,

@@ -21,7 +21,6 @@ mod usage;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use mimalloc as _; // Linked for its malloc(), which is that of the whole process.
 use rustpython::{InterpreterBuilder, InterpreterBuilderExt};
 
 use crate::options::Request;

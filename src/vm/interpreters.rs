@@ -190,6 +190,8 @@ fn look_up(vm: &VirtualMachine) -> Arc<State> {
     if let Some(state) = entry.states.get(&id) {
         return state.clone();
     }
+    // It holds `Weak<Enums>`, whose objects are of one thread if the VM has no threads.
+    #[allow(clippy::arc_with_non_send_sync)]
     let state = Arc::new(State::new(entry.runtime.clone()));
     entry.states.insert(id, state.clone());
     // The root keeps the object that it got when it was registered.

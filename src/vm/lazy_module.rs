@@ -85,6 +85,47 @@ pub(crate) fn begin(module: &Py<PyModule>, vm: &VirtualMachine) {
         let class = LazyModule::make_static_type();
         let _ = LateModule::make_static_type();
         module.as_object().set_class(class.to_owned(), vm);
+        #[cfg(feature = "threading")]
+        fork::import_before(vm);
+    }
+}
+
+/// Keeps a child process free of an import that another thread of its parent had begun
+/// to add the names: nobody would end the import in the child, and its own would wait for
+/// it forever. As with CPython, this can happen to an import that a script asks for, but
+/// no script expects it of `socket.AF_INET`.
+#[cfg(feature = "threading")]
+mod fork {
+    use super::{MODULES, has_library, import};
+    use crate::state;
+    use rustpython_vm::{PyResult, VirtualMachine};
+    use std::sync::atomic::Ordering;
+
+    /// Makes `os.fork()` call [`import_all`] first, in this interpreter.
+    pub(super) fn import_before(vm: &VirtualMachine) {
+        if !state::of(vm)
+            .imports_before_fork
+            .swap(true, Ordering::Relaxed)
+        {
+            let function = vm.new_function("import_all", import_all);
+            vm.state.before_forkers.lock().push(function.into());
+        }
+    }
+
+    /// Imports everything that adding the names imports, which includes waiting for imports
+    /// in other threads. An import that such a thread begins later finds the modules.
+    fn import_all(vm: &VirtualMachine) -> PyResult<()> {
+        if vm.state.thread_frames.lock().len() < 2 {
+            return Ok(());
+        }
+        import("enum", vm)?;
+        import("io", vm)?;
+        if has_library(vm)? {
+            for name in MODULES {
+                import(name, vm)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -215,7 +256,7 @@ fn add_imported(
     vm: &VirtualMachine,
 ) -> PyResult<bool> {
     let modules = vm.sys_module.get_attr("modules", vm)?;
-    let has_library = modules.get_item("os", vm).is_ok();
+    let has_library = has_library(vm)?;
     let mut is_missing = false;
     for name in MODULES {
         let found = match modules.get_item(name, vm) {
@@ -242,6 +283,12 @@ fn add_imported(
     }
     values.push((vm.ctx.intern_str(BLOCKING_ERRNOS), errnos.into()));
     Ok(is_missing)
+}
+
+/// Returns true if the VM has the standard library, and not only the modules built into it.
+fn has_library(vm: &VirtualMachine) -> PyResult<bool> {
+    let modules = vm.sys_module.get_attr("modules", vm)?;
+    Ok(modules.get_item("os", vm).is_ok())
 }
 
 /// Imports a module; `None` if the VM has no such module.
