@@ -13,7 +13,7 @@
 mod net;
 mod sys;
 
-pub use net::{Order, Waits};
+pub use net::{Found, Order, Waits};
 pub use sys::descriptor::Socket;
 pub use sys::fork::Process;
 pub use sys::signal::Thread;

@@ -27,10 +27,10 @@
 //! 1. Between two system calls the call holds nothing. It checks again everything that
 //!    can end it: the descriptor (EBADF if there is none), the socket's mode, the host's
 //!    interrupts, deadlines and limits, and the script's signals.
-//! 2. A thread that polls registers in the lists of its socket and of its interpreter
-//!    *before* it checks, and blocks signals *while* it checks. Another thread first
-//!    changes something and then wakes the lists, so it finds the thread, and its signal
-//!    ends the poll even if the signal comes first. No wake-up is lost.
+//! 2. A thread that polls registers with its socket and with its interpreter *before* it
+//!    checks, and blocks signals *while* it checks. Another thread first changes something
+//!    and then wakes all that have registered, so it finds the thread, and its signal ends
+//!    the poll even if the signal comes first. No wake-up is lost.
 //! 3. A call that can block in the kernel, and a short poll, end after [`INTERVAL`] at
 //!    most, even if the signal was lost. Then invariant 1 holds again.
 //! 4. A thread that closes or detaches a descriptor waits until no guard is left (never
@@ -544,7 +544,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             return Ok(());
         }
         // Others can end the calls even if the script has guessed the number, and uses it.
-        let _registered = self.socket.control.waiters.register();
+        let _registered = self.socket.control.waits.register();
         self.check()?;
         self.vm.detached(|| {
             if let Some(guard) = descriptor.acquire_alone() {

@@ -1,11 +1,11 @@
 //! Interrupts and deadlines of a host for the calls of one interpreter.
 
 use super::busy_poll::BusyPolls;
+use super::interpreter_waits::InterpreterWaits;
 use super::ledger::Ledger;
 use super::limits::Limits;
 use super::linger::Lingers;
 use super::lookups::Lookups;
-use super::wake::Waiters;
 use super::{Error, Observer, Resolver};
 use crate::sys::fork;
 use std::fmt;
@@ -26,7 +26,7 @@ pub(crate) struct Control {
     /// Nanoseconds; `u64::MAX` for no limit.
     longest: AtomicU64,
     pub(super) busy_polls: BusyPolls,
-    pub(super) waiters: Waiters,
+    pub(super) waits: InterpreterWaits,
     pub(crate) limits: Limits,
     pub(crate) ledger: Ledger,
     pub(super) lingers: Lingers,
@@ -51,7 +51,7 @@ impl Default for Control {
             deadline: AtomicU64::new(u64::MAX),
             longest: AtomicU64::new(u64::MAX),
             busy_polls: BusyPolls::default(),
-            waiters: Waiters::new(),
+            waits: InterpreterWaits::default(),
             limits: Limits::default(),
             ledger: Ledger::default(),
             lingers: Lingers::default(),
@@ -123,7 +123,7 @@ impl Control {
     /// Ends every call that has begun, with [`Error::Interrupted`].
     pub(crate) fn interrupt(&self) {
         self.interrupts.fetch_add(1, Ordering::AcqRel);
-        self.waiters.wake_all();
+        self.waits.wake_all();
     }
 
     /// Ends every call that waits now or will wait later, and closes all descriptors. None
@@ -145,7 +145,7 @@ impl Control {
         let nanos = deadline.map_or(u64::MAX, |at| nanos(at.saturating_duration_since(origin)));
         self.deadline.store(nanos, Ordering::Release);
         // Waiting calls have to read the new deadline.
-        self.waiters.wake_all();
+        self.waits.wake_all();
     }
 
     /// Limits how long any call waits, whatever its own timeout.

@@ -13,6 +13,7 @@ mod deadline;
 mod error;
 mod file;
 mod host_resolver;
+mod interpreter_waits;
 mod ledger;
 mod limits;
 mod linger;

@@ -281,8 +281,8 @@ impl Socket {
         while self.descriptor.is_given_up() && !descriptor::is_held_by_this_thread() {
             self.waiters.wake_all();
             if self.descriptor.is_used_alone() {
-                // That call is only on the interpreter's list.
-                self.control.waiters.wake_all();
+                // That call is not on the socket's list.
+                self.control.waits.wake_all();
             }
             if pause < Duration::from_micros(50) {
                 std::thread::yield_now();

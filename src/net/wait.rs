@@ -1,6 +1,7 @@
 //! The waits of a [`Call`]: when the next attempt is due, and how the thread sleeps until
 //! then. The head of [`call`](super::call) has the rules.
 
+use super::interpreter_waits::InterpreterWait;
 use super::wake::{Registration, Waiters};
 use super::{Call, Control, Deadline, Error, VmContext};
 use crate::sys;
@@ -269,15 +270,18 @@ fn reason_of<V: VmContext>(
 pub(super) fn pass_signal_on(control: &Control, wake_ups: u32) -> bool {
     let had_signal = signal::had_other_signal(wake_ups);
     if had_signal {
-        control.waiters.wake_all();
+        control.waits.wake_all();
     }
     had_signal
 }
 
-/// Puts the calling thread on the list of what it waits for and on that of its
-/// interpreter, for as long as the result lives.
-pub(super) fn register<'a>(waiters: &'a Waiters, control: &'a Control) -> [Registration<'a>; 2] {
-    [waiters.register(), control.waiters.register()]
+/// Lets whoever wakes `waiters`, or all waits of the interpreter, interrupt the calling thread
+/// for as long as the result lives.
+pub(super) fn register<'a>(
+    waiters: &'a Waiters,
+    control: &Control,
+) -> (Registration<'a>, InterpreterWait) {
+    (waiters.register(), control.waits.register())
 }
 
 /// Waits until `done` returns true. Who makes it true wakes `waiters` afterwards.

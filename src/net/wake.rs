@@ -2,6 +2,8 @@
 
 use crate::sys::fork::PerProcess;
 use crate::sys::signal::Thread;
+use std::mem;
+use std::sync::Arc;
 use thin_vec::ThinVec;
 
 /// The threads that wait for one thing, such as a socket. The list is small, because
@@ -51,6 +53,59 @@ impl Drop for Registration<'_> {
         let mut list = self.waiters.0.lock();
         if let Some(at) = list.iter().position(|thread| *thread == self.thread) {
             list.swap_remove(at);
+        }
+    }
+}
+
+/// The threads of a process that have waited in a call, each with a [`Slot`]. They register and
+/// are interrupted in the same order as those on a list of [`Waiters`].
+#[derive(Debug)]
+pub(super) struct Threads(PerProcess<Vec<Arc<Slot>>>);
+
+/// The wait that a thread is in, if any, in a cache line of its own. A child process is in none.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(super) struct Slot(PerProcess<Option<Waiting>>);
+
+/// A wait of a thread in a call of an interpreter.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    pub(super) interpreter: u64,
+    pub(super) thread: Thread,
+}
+
+impl Slot {
+    /// Says what the thread waits for from now on, before it checks the reasons to end that
+    /// wait. Returns what it said before.
+    pub(super) fn set(&self, waiting: Option<Waiting>) -> Option<Waiting> {
+        mem::replace(&mut *self.0.lock(), waiting)
+    }
+}
+
+impl Threads {
+    /// Returns a list, which has to be empty.
+    pub(super) const fn new(list: PerProcess<Vec<Arc<Slot>>>) -> Self {
+        Self(list)
+    }
+
+    pub(super) fn add(&self, slot: &Arc<Slot>) {
+        self.0.lock().push(slot.clone());
+    }
+
+    pub(super) fn remove(&self, slot: &Arc<Slot>) {
+        self.0.lock().retain(|other| !Arc::ptr_eq(other, slot));
+    }
+
+    /// Interrupts every thread that waits in a call of the interpreter. The thread's slot is
+    /// locked meanwhile, so that the thread cannot end before its signal is sent.
+    pub(super) fn wake(&self, interpreter: u64) {
+        for slot in self.0.lock().iter() {
+            let waiting = slot.0.lock();
+            if let Some(waiting) = &*waiting
+                && waiting.interpreter == interpreter
+            {
+                waiting.thread.interrupt();
+            }
         }
     }
 }
