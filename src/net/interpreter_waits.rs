@@ -2,8 +2,8 @@
 //! ends together.
 //!
 //! Each thread has a [`Slot`] that says for which interpreter the thread waits. A list for the
-//! interpreter would be simpler. But threads that answer each other would all write to that
-//! list, twice for each wait, and each time fetch it from another processor.
+//! interpreter would be simpler. But all threads would write to that list, twice for each wait,
+//! and search it for themselves among all others that wait.
 
 use super::wake::{Slot, Threads, Waiting};
 use crate::sys::fork::{self, PerProcess};
