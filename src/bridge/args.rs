@@ -2,7 +2,9 @@
 
 use crate::net::Timeout;
 use rustpython_vm::builtins::{PyFloat, PyInt, PyList, PyTuple};
-use rustpython_vm::{AsObject, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine};
+use rustpython_vm::{
+    AsObject, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, VirtualMachine,
+};
 use smallvec::SmallVec;
 use std::time::Duration;
 
@@ -10,10 +12,10 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Int(pub(crate) i32);
 
-impl TryFromObject for Int {
+impl<'a> TryFromBorrowedObject<'a> for Int {
     #[inline]
-    fn try_from_object(vm: &VirtualMachine, value: PyObjectRef) -> PyResult<Self> {
-        int(&value, vm).map(Self)
+    fn try_from_borrowed_object(vm: &VirtualMachine, value: &'a PyObject) -> PyResult<Self> {
+        int(value, vm).map(Self)
     }
 }
 
@@ -68,9 +70,9 @@ pub(crate) fn unpack<const N: usize>(
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Size(pub(crate) isize);
 
-impl TryFromObject for Size {
+impl<'a> TryFromBorrowedObject<'a> for Size {
     #[inline]
-    fn try_from_object(vm: &VirtualMachine, value: PyObjectRef) -> PyResult<Self> {
+    fn try_from_borrowed_object(vm: &VirtualMachine, value: &'a PyObject) -> PyResult<Self> {
         if let Some(int) = value.downcast_ref::<PyInt>()
             && let Ok(int) = isize::try_from(int.as_bigint())
         {

@@ -12,10 +12,8 @@ use rustpython_vm::builtins::PyBytes;
 use rustpython_vm::common::borrow::{BorrowedValue, BorrowedValueMut};
 use rustpython_vm::function::{ArgBytesLike, ArgMemoryBuffer};
 use rustpython_vm::protocol::PyBuffer;
-use rustpython_vm::{
-    PyObject, PyObjectRef, PyRef, PyResult, TryFromBorrowedObject, TryFromObject, VirtualMachine,
-};
-use std::ops::Deref;
+use rustpython_vm::{Py, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, VirtualMachine};
+use std::ops::{Deref, DerefMut};
 
 /// Borrows the bytes of an exported buffer. EFAULT if there are fewer than at the
 /// export.
@@ -28,15 +26,15 @@ fn read(buffer: &PyBuffer) -> Result<BorrowedValue<'_, [u8]>, Errno> {
     }
 }
 
-/// A bytes-like argument. `bytes` is by far the most frequent one; it is immutable, so
-/// it needs no buffer object that keeps it unchanged.
-pub(crate) enum Data {
-    Bytes(PyRef<PyBytes>),
+/// A bytes-like argument, which the caller keeps alive. `bytes` is by far the most frequent one;
+/// it is immutable, so it needs no buffer object that keeps it unchanged.
+pub(crate) enum Data<'a> {
+    Bytes(&'a Py<PyBytes>),
     /// Boxed, because it is six times as large as the other variant.
     Buffer(Box<PyBuffer>),
 }
 
-impl Data {
+impl Data<'_> {
     #[inline]
     pub(crate) fn len(&self) -> usize {
         match self {
@@ -120,27 +118,15 @@ impl<'a> TryFromBorrowedObject<'a> for WritableBuffer {
     }
 }
 
-impl SendBuffer for Data {
+impl SendBuffer for Data<'_> {
     #[inline]
     fn len(&self) -> usize {
         self.len()
     }
 
-    #[inline(always)]
-    fn lend<R>(
-        &self,
-        sent: usize,
-        attempt: impl FnOnce(&[u8]) -> Result<R, Errno>,
-    ) -> Result<R, Errno> {
-        let borrowed;
-        let bytes = match self {
-            Self::Bytes(bytes) => bytes.as_bytes(),
-            Self::Buffer(buffer) => {
-                borrowed = read(buffer)?;
-                &borrowed
-            }
-        };
-        attempt(bytes.get(sent..).unwrap_or_default())
+    #[inline]
+    fn borrow(&self) -> Result<impl Deref<Target = [u8]>, Errno> {
+        self.borrow()
     }
 }
 
@@ -155,13 +141,8 @@ impl ReceiveBuffer for Room<'_> {
         self.len
     }
 
-    fn lend<R>(
-        &self,
-        filled: usize,
-        attempt: impl FnOnce(&mut [u8]) -> Result<R, Errno>,
-    ) -> Result<R, Errno> {
-        let mut memory = self.memory.borrow_mut()?;
-        attempt(memory.get_mut(filled..self.len).unwrap_or_default())
+    fn borrow_mut(&self) -> Result<impl DerefMut<Target = [u8]>, Errno> {
+        self.memory.borrow_mut()
     }
 }
 
@@ -183,13 +164,13 @@ impl Deref for Borrowed<'_> {
     }
 }
 
-impl TryFromObject for Data {
+impl<'a> TryFromBorrowedObject<'a> for Data<'a> {
     #[inline]
-    fn try_from_object(vm: &VirtualMachine, object: PyObjectRef) -> PyResult<Self> {
-        match object.downcast_exact::<PyBytes>(vm) {
-            Ok(bytes) => Ok(Self::Bytes(bytes.into_pyref())),
-            Err(object) => {
-                let buffer = ArgBytesLike::try_from_borrowed_object(vm, &object)?;
+    fn try_from_borrowed_object(vm: &VirtualMachine, object: &'a PyObject) -> PyResult<Self> {
+        match object.downcast_ref_if_exact::<PyBytes>(vm) {
+            Some(bytes) => Ok(Self::Bytes(bytes)),
+            None => {
+                let buffer = ArgBytesLike::try_from_borrowed_object(vm, object)?;
                 Ok(Self::Buffer(Box::new(buffer.into())))
             }
         }

@@ -14,7 +14,7 @@ use crate::vm::method::functions;
 use nix::errno::Errno;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyListRef, PyStrRef};
-use rustpython_vm::{PyObject, PyObjectRef, PyResult, VirtualMachine};
+use rustpython_vm::{PyObject, PyResult, VirtualMachine};
 use std::net::IpAddr;
 
 functions! {
@@ -23,71 +23,71 @@ pub(super) const FUNCTIONS;
 
 object {
     /// Convert a 16-bit number from host to network byte order.
-    fn htons(vm, x: PyObjectRef) {
-        uint16(&x, vm).map(u16::to_be)
+    fn htons(vm, x: &PyObject) {
+        uint16(x, vm).map(u16::to_be)
     }
 
     /// Convert a 32-bit number from host to network byte order.
-    fn htonl(vm, object: PyObjectRef) {
-        uint32(&object, "uint32_t", vm).map(u32::to_be)
+    fn htonl(vm, object: &PyObject) {
+        uint32(object, "uint32_t", vm).map(u32::to_be)
     }
 
     /// Convert a 16-bit number from network to host byte order.
-    fn ntohs(vm, x: PyObjectRef) {
-        uint16(&x, vm).map(u16::from_be)
+    fn ntohs(vm, x: &PyObject) {
+        uint16(x, vm).map(u16::from_be)
     }
 
     /// Convert a 32-bit number from network to host byte order.
-    fn ntohl(vm, object: PyObjectRef) {
-        uint32(&object, "uint32_t", vm).map(u32::from_be)
+    fn ntohl(vm, object: &PyObject) {
+        uint32(object, "uint32_t", vm).map(u32::from_be)
     }
 
     /// Convert an IPv4 address in any spelling of inet_aton(3) to its 4 bytes.
-    fn inet_aton(vm, ip_addr: PyObjectRef) {
-        inet_aton_bytes(&ip_addr, vm)
+    fn inet_aton(vm, ip_addr: &PyObject) {
+        inet_aton_bytes(ip_addr, vm)
     }
 
     /// Convert the 4 bytes of an IPv4 address to its dotted form.
-    fn inet_ntoa(vm, packed_ip: PyObjectRef) {
-        inet_ntoa_text(&packed_ip, vm)
+    fn inet_ntoa(vm, packed_ip: &PyObject) {
+        inet_ntoa_text(packed_ip, vm)
     }
 
     /// Duplicate a socket descriptor, given by number. The new one is not
     /// inherited by child processes.
-    fn dup(vm, object: PyObjectRef) {
-        dup(args::int(&object, vm)?, vm)
+    fn dup(vm, object: &PyObject) {
+        dup(args::int(object, vm)?, vm)
     }
 
     /// Close a socket descriptor, given by number.
-    fn close(vm, object: PyObjectRef) {
-        close(args::int(&object, vm)?, vm)
+    fn close(vm, object: &PyObject) {
+        close(args::int(object, vm)?, vm)
     }
 
     /// Set the timeout of new sockets in seconds; None means no timeout.
-    fn setdefaulttimeout(vm, object: PyObjectRef) {
-        setdefaulttimeout(&object, vm)
+    fn setdefaulttimeout(vm, object: &PyObject) {
+        setdefaulttimeout(object, vm)
     }
 
     /// Return the index of a network interface.
-    fn if_nametoindex(vm, oname: PyObjectRef) {
-        if_nametoindex(&oname, vm)
+    fn if_nametoindex(vm, oname: &PyObject) {
+        if_nametoindex(oname, vm)
     }
 
     /// Return the name of a network interface.
-    fn if_indextoname(vm, object: PyObjectRef) {
-        if_indextoname(&object, vm)
+    fn if_indextoname(vm, object: &PyObject) {
+        if_indextoname(object, vm)
     }
 }
 
 positional {
     /// Convert an address of family AF_INET or AF_INET6 from text to bytes.
-    fn inet_pton(vm, af: Int, ip: PyObjectRef) {
-        inet_pton_bytes(af.0, &ip, vm)
+    fn inet_pton(vm, af: Int, ip: &PyObject) {
+        inet_pton_bytes(af.0, ip, vm)
     }
 
     /// Convert an address of family AF_INET or AF_INET6 from bytes to text.
-    fn inet_ntop(vm, af: Int, packed_ip: PyObjectRef) {
-        inet_ntop_text(af.0, &packed_ip, vm)
+    fn inet_ntop(vm, af: Int, packed_ip: &PyObject) {
+        inet_ntop_text(af.0, packed_ip, vm)
     }
 
     /// Return the length of a control message with that much data, without

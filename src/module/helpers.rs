@@ -7,7 +7,7 @@
 
 use super::netdb::{self, GetAddrInfo};
 use crate::bridge::Data;
-use crate::bridge::args::{self, Size, unpack};
+use crate::bridge::args::{self, Int, Size, unpack};
 use crate::bridge::errors::{self, OrRaise};
 use crate::constants::enums;
 use crate::net::{Deadline, SocketSpec, Timeout};
@@ -19,9 +19,7 @@ use crate::vm::method::functions;
 use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyByteArray, PyBytes, PyStr};
 use rustpython_vm::function::{FuncArgs, KwArgs, OptionalArg, PyMethodDef};
-use rustpython_vm::{
-    AsObject, FromArgs, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine,
-};
+use rustpython_vm::{AsObject, FromArgs, PyObject, PyObjectRef, PyResult, VirtualMachine};
 
 /// The functions of the module that CPython writes in Python. They get their module as the
 /// first argument.
@@ -531,12 +529,6 @@ fn socketpair(
     maker.pair(spec, |number| args.with_number(number, vm))
 }
 
-/// Makes a pair of native sockets (`_socket.socketpair`).
-fn base_socketpair(args: PairArgs, vm: &VirtualMachine) -> PyResult<(PyObjectRef, PyObjectRef)> {
-    let spec = args.spec(libc::AF_UNIX, vm)?;
-    object::base_pair(&state::of(vm), spec, vm)
-}
-
 functions! {
 /// The function of `_socket` that `socket` has as a Python function.
 pub(super) const SOCKET_ONLY;
@@ -545,12 +537,17 @@ positional {
     /// Return two sockets connected to each other, of the base type. socketpair(2).
     fn socketpair(
         vm,
-        family: OptionalArg<PyObjectRef>,
-        kind: OptionalArg<PyObjectRef>,
-        proto: OptionalArg<PyObjectRef>,
+        family: OptionalArg<Int>,
+        kind: OptionalArg<Int>,
+        proto: OptionalArg<Int>,
     ) {
-        let args = PairArgs { family: family.into_option(), socket_type: kind, proto };
-        base_socketpair(args, vm)
+        let int = |given: OptionalArg<Int>, default| given.map_or(default, |Int(given)| given);
+        let spec = SocketSpec {
+            family: int(family, libc::AF_UNIX),
+            socket_type: int(kind, libc::SOCK_STREAM),
+            protocol: int(proto, 0),
+        };
+        object::base_pair(&state::of(vm), spec, vm)
     }
 }
 }
@@ -803,7 +800,7 @@ fn recv_fds(args: RecvFdsArgs, vm: &VirtualMachine) -> PyResult {
         let [level, cmsg_type, rights] = unpack(&item, vm)?;
         let is = |value: &PyObject, n: i32| vm.bool_eq(value, vm.ctx.new_int(n).as_object());
         if is(&level, libc::SOL_SOCKET)? && is(&cmsg_type, libc::SCM_RIGHTS)? {
-            let rights = Data::try_from_object(vm, rights)?.to_vec(vm)?;
+            let rights = rights.try_to_value::<Data<'_>>(vm)?.to_vec(vm)?;
             let item = message::ControlMessage {
                 level: libc::SOL_SOCKET,
                 cmsg_type: libc::SCM_RIGHTS,

@@ -35,23 +35,23 @@ positional {
     /// Translate an address into (host, service); flags are NI_ numbers.
     ///
     /// With NI_NUMERICHOST and NI_NUMERICSERV nothing is looked up.
-    fn getnameinfo(vm, sockaddr: PyObjectRef, flags: Int) {
-        getnameinfo(&sockaddr, flags.0, vm)
+    fn getnameinfo(vm, sockaddr: &PyObject, flags: Int) {
+        getnameinfo(sockaddr, flags.0, vm)
     }
 
     /// Return the IPv4 address of a host as text. An address is returned unchanged.
-    fn gethostbyname(vm, hostname: PyObjectRef) {
-        gethostbyname(&hostname, vm)
+    fn gethostbyname(vm, hostname: &PyObject) {
+        gethostbyname(hostname, vm)
     }
 
     /// Return (name, aliases, IPv4 addresses) of a host.
-    fn gethostbyname_ex(vm, hostname: PyObjectRef) {
-        gethostbyname_ex(&hostname, vm)
+    fn gethostbyname_ex(vm, hostname: &PyObject) {
+        gethostbyname_ex(hostname, vm)
     }
 
     /// Return (name, aliases, addresses) of the host at an IPv4 or IPv6 address.
-    fn gethostbyaddr(vm, ip_address: PyObjectRef) {
-        gethostbyaddr(&ip_address, vm)
+    fn gethostbyaddr(vm, ip_address: &PyObject) {
+        gethostbyaddr(ip_address, vm)
     }
 
     /// Return the name of this machine.
@@ -60,25 +60,25 @@ positional {
     }
 
     /// Set the name of this machine.
-    fn sethostname(vm, name: PyObjectRef) {
-        sethostname(&name, vm)
+    fn sethostname(vm, name: &PyObject) {
+        sethostname(name, vm)
     }
 
     /// Return the port of a service, of the named protocol or of any.
     ///
     /// getservbyname('https') and getservbyname('domain', 'udp') are examples.
-    fn getservbyname(vm, servicename: PyObjectRef, protocolname: OptionalArg<PyObjectRef>) {
-        getservbyname(&servicename, protocolname, vm)
+    fn getservbyname(vm, servicename: &PyObject, protocolname: OptionalArg<&PyObject>) {
+        getservbyname(servicename, protocolname, vm)
     }
 
     /// Return the name of the service at a port, of the named protocol or of any.
-    fn getservbyport(vm, port: Int, protocolname: OptionalArg<PyObjectRef>) {
+    fn getservbyport(vm, port: Int, protocolname: OptionalArg<&PyObject>) {
         getservbyport(port.0, protocolname, vm)
     }
 
     /// Return the number of a protocol.
-    fn getprotobyname(vm, protocolname: PyObjectRef) {
-        getprotobyname(&protocolname, vm)
+    fn getprotobyname(vm, protocolname: &PyObject) {
+        getprotobyname(protocolname, vm)
     }
 }
 }
@@ -537,12 +537,12 @@ fn entry<T: Send + 'static>(
 
 fn getservbyname(
     name: &PyObject,
-    protocol: OptionalArg<PyObjectRef>,
+    protocol: OptionalArg<&PyObject>,
     vm: &VirtualMachine,
 ) -> PyResult<u16> {
     let name_c = text::string(name, "getservbyname() argument 1", vm)?;
     let (protocol, protocol_c) = protocol_argument(protocol, "getservbyname", vm)?;
-    audit::getservbyname(vm, name, protocol.as_deref())?;
+    audit::getservbyname(vm, name, protocol)?;
     let look_up = move || database::getservbyname(&name_c, protocol_c.as_deref());
     entry("getservbyname", look_up, vm)?
         .ok_or_else(|| errors::plain_os_error("service/proto not found", vm))
@@ -550,13 +550,13 @@ fn getservbyname(
 
 fn getservbyport(
     port: i32,
-    protocol: OptionalArg<PyObjectRef>,
+    protocol: OptionalArg<&PyObject>,
     vm: &VirtualMachine,
 ) -> PyResult<PyStrRef> {
     let (protocol, protocol_c) = protocol_argument(protocol, "getservbyport", vm)?;
     let port = u16::try_from(port)
         .map_err(|_| vm.new_overflow_error("getservbyport: port must be 0-65535."))?;
-    audit::getservbyport(vm, port, protocol.as_deref())?;
+    audit::getservbyport(vm, port, protocol)?;
     let look_up = move || database::getservbyport(port, protocol_c.as_deref());
     entry("getservbyport", look_up, vm)?
         .map(|name| text::fs_decode(vm, &name))
@@ -564,13 +564,13 @@ fn getservbyport(
 }
 
 /// Returns the name of a protocol, as it was given and as C gets it.
-fn protocol_argument(
-    protocol: OptionalArg<PyObjectRef>,
+fn protocol_argument<'a>(
+    protocol: OptionalArg<&'a PyObject>,
     function: &str,
     vm: &VirtualMachine,
-) -> PyResult<(Option<PyObjectRef>, Option<CString>)> {
+) -> PyResult<(Option<&'a PyObject>, Option<CString>)> {
     let protocol = protocol.into_option();
-    let text = match &protocol {
+    let text = match protocol {
         Some(protocol) => {
             let place = format!("{function}() argument 2");
             Some(text::string(protocol, &place, vm)?)

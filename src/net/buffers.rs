@@ -1,6 +1,6 @@
 //! Memory of a script that calls send from and receive into.
 //!
-//! It is lent for one attempt at a time. An attempt that may wait works on a copy, because
+//! It is borrowed for one attempt at a time. An attempt that may wait works on a copy, because
 //! the memory is under the lock of a Python object, which no thread holds while it waits.
 
 use super::call::Attempt;
@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::libc;
 use std::io::IoSlice;
 use std::iter;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::BorrowedFd;
 
 /// Bytes to send. EFAULT if they are no longer there.
@@ -17,12 +18,8 @@ pub(crate) trait SendBuffer {
     /// Returns the number of bytes.
     fn len(&self) -> usize;
 
-    /// Lends what follows the first `sent` bytes.
-    fn lend<R>(
-        &self,
-        sent: usize,
-        attempt: impl FnOnce(&[u8]) -> Result<R, Errno>,
-    ) -> Result<R, Errno>;
+    /// Borrows the bytes.
+    fn borrow(&self) -> Result<impl Deref<Target = [u8]>, Errno>;
 }
 
 /// Memory to receive into. EFAULT if it is no longer there.
@@ -30,12 +27,8 @@ pub(crate) trait ReceiveBuffer {
     /// Returns how many bytes of it may be written.
     fn len(&self) -> usize;
 
-    /// Lends what follows the first `filled` bytes.
-    fn lend<R>(
-        &self,
-        filled: usize,
-        attempt: impl FnOnce(&mut [u8]) -> Result<R, Errno>,
-    ) -> Result<R, Errno>;
+    /// Borrows the memory, which may have more bytes than may be written.
+    fn borrow_mut(&self) -> Result<impl DerefMut<Target = [u8]>, Errno>;
 }
 
 /// Several [`SendBuffer`]s that are sent as one message.
@@ -74,18 +67,22 @@ pub(super) fn receive_into<T: Length, V: VmContext>(
     attempt: &mut Attempt<'_, '_, V>,
     receive: impl FnOnce(BorrowedFd<'_>, &mut [u8]) -> Result<T, Errno>,
 ) -> Result<T, Errno> {
+    let room = filled..memory.len();
+    let mut borrowed = memory.borrow_mut()?;
+    let bytes = borrowed.get_mut(room.clone()).unwrap_or_default();
     if !attempt.waits() {
-        return memory.lend(filled, |room| attempt.run_at_once(|fd| receive(fd, room)));
+        return attempt.run_at_once(|fd| receive(fd, bytes));
     }
-    let mut own = memory.lend(filled, |room| copy(iter::once(&*room), attempt))?;
+    let mut own = copy(iter::once(&*bytes), attempt)?;
+    drop(borrowed);
     let received = attempt.run(|fd| receive(fd, &mut own))?;
-    memory.lend(filled, |room| {
-        let n = received.bytes().min(own.len());
-        if let (Some(room), Some(own)) = (room.get_mut(..n), own.get(..n)) {
-            room.copy_from_slice(own);
-        }
-        Ok(received)
-    })
+    let mut borrowed = memory.borrow_mut()?;
+    let bytes = borrowed.get_mut(room).unwrap_or_default();
+    let n = received.bytes().min(own.len());
+    if let (Some(bytes), Some(own)) = (bytes.get_mut(..n), own.get(..n)) {
+        bytes.copy_from_slice(own);
+    }
+    Ok(received)
 }
 
 /// Sends what follows the first `sent` bytes of `data`. A system call that may wait gets a
@@ -97,10 +94,13 @@ pub(super) fn send_from<V: VmContext>(
     attempt: &mut Attempt<'_, '_, V>,
     send: impl FnOnce(BorrowedFd<'_>, &[u8]) -> Result<usize, Errno>,
 ) -> Result<usize, Errno> {
+    let borrowed = data.borrow()?;
+    let bytes = borrowed.get(sent..).unwrap_or_default();
     if !attempt.waits() {
-        return data.lend(sent, |data| attempt.run_at_once(|fd| send(fd, data)));
+        return attempt.run_at_once(|fd| send(fd, bytes));
     }
-    let own = data.lend(sent, |data| copy(iter::once(data), attempt))?;
+    let own = copy(iter::once(bytes), attempt)?;
+    drop(borrowed);
     attempt.run(|fd| send(fd, &own))
 }
 

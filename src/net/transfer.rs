@@ -109,7 +109,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             let received = attempt.run(|fd| buffer.recv(fd, filled, flags));
             received.map(Part::from)
         })?;
-        received_bytes(buffer, len, flags)
+        received_bytes(&mut buffer, len, flags)
     }
 
     /// Receives into `memory` (recv(2)); returns the number of bytes.
@@ -140,7 +140,7 @@ impl<'a, V: VmContext> Call<'a, V> {
             let received = attempt.run(|fd| buffer.recvfrom(fd, filled, flags, sender));
             received.map(Part::from)
         })?;
-        received_bytes(buffer, len, flags)
+        received_bytes(&mut buffer, len, flags)
     }
 
     /// Receives into `memory`, with the sender (recvfrom(2)); returns the number of bytes.
@@ -169,7 +169,7 @@ impl<'a, V: VmContext> Call<'a, V> {
         self.receive_message(size, received, flags, |attempt, room| {
             attempt.run(|fd| buffer.recvmsg(fd, room.control, room.filled, room.flags, room.sender))
         })?;
-        Ok(buffer.into_bytes())
+        Ok(buffer.take_bytes())
     }
 
     /// Receives into `memory`. Otherwise like [`recv_msg`](Self::recv_msg).
@@ -491,12 +491,12 @@ fn send_part<V: VmContext>(
 
 /// Returns the bytes of a receive. With MSG_TRUNC they are as many as the message had,
 /// with zeros for those that had no room.
-#[inline]
-fn received_bytes(mut buffer: Buffer, len: usize, flags: MessageFlags) -> Result<Vec<u8>, Error> {
+#[inline(always)]
+fn received_bytes(buffer: &mut Buffer, len: usize, flags: MessageFlags) -> Result<Vec<u8>, Error> {
     if flags.has(libc::MSG_TRUNC) && !buffer.extend_to(len) {
         return Err(Error::NoMemory);
     }
-    Ok(buffer.into_bytes())
+    Ok(buffer.take_bytes())
 }
 
 /// Waits in the kernel until there is something to receive; returns true if it is the
@@ -694,9 +694,10 @@ mod tests {
     use crate::net::{Moving, NoVm};
     use crate::policy::Operation;
     use crate::sys::socket::SocketSpec;
+    use std::ops::DerefMut;
     use std::os::fd::{AsFd, AsRawFd, OwnedFd};
     use std::os::unix::net::UnixDatagram;
-    use std::sync::{Arc, Mutex};
+    use std::sync::{Arc, Mutex, MutexGuard};
     use std::time::Duration;
 
     /// Returns one end of a pair whose other end has sent ten bytes.
@@ -712,6 +713,7 @@ mod tests {
 
     thread_local! {
         static IS_DETACHED: Cell<bool> = const { Cell::new(false) };
+        static IS_LOCKED: Cell<bool> = const { Cell::new(false) };
     }
 
     /// A VM from which threads are detached.
@@ -720,6 +722,7 @@ mod tests {
     impl VmContext for Detaching {
         fn detached<R>(&self, f: impl FnOnce() -> R) -> R {
             assert!(!IS_DETACHED.replace(true));
+            assert!(!IS_LOCKED.get());
             let result = f();
             IS_DETACHED.set(false);
             result
@@ -740,19 +743,34 @@ mod tests {
             Self(Mutex::new(bytes.to_vec()))
         }
 
-        fn lend<R>(
-            &self,
-            attempt: impl FnOnce(&mut Vec<u8>) -> Result<R, Errno>,
-        ) -> Result<R, Errno> {
+        fn lock(&self) -> Lock<'_> {
             assert!(!IS_DETACHED.get());
-            let attempted = attempt(&mut self.0.lock().unwrap());
+            let bytes = self.0.lock().unwrap();
+            IS_LOCKED.set(true);
+            Lock(bytes)
+        }
+    }
+
+    struct Lock<'a>(MutexGuard<'a, Vec<u8>>);
+
+    impl Drop for Lock<'_> {
+        fn drop(&mut self) {
             assert!(!IS_DETACHED.get());
-            assert_ne!(
-                attempted.as_ref().err(),
-                Some(&Errno::EINTR),
-                "it has waited"
-            );
-            attempted
+            IS_LOCKED.set(false);
+        }
+    }
+
+    impl Deref for Lock<'_> {
+        type Target = [u8];
+
+        fn deref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+
+    impl DerefMut for Lock<'_> {
+        fn deref_mut(&mut self) -> &mut [u8] {
+            &mut self.0
         }
     }
 
@@ -761,12 +779,8 @@ mod tests {
             self.0.lock().unwrap().len()
         }
 
-        fn lend<R>(
-            &self,
-            sent: usize,
-            attempt: impl FnOnce(&[u8]) -> Result<R, Errno>,
-        ) -> Result<R, Errno> {
-            self.lend(|bytes| attempt(&bytes[sent..]))
+        fn borrow(&self) -> Result<impl Deref<Target = [u8]>, Errno> {
+            Ok(self.lock())
         }
     }
 
@@ -776,10 +790,9 @@ mod tests {
             sent: usize,
             attempt: impl FnOnce(&[IoSlice<'_>]) -> Result<R, Errno>,
         ) -> Result<R, Errno> {
-            self.lend(|bytes| {
-                let (one, two) = bytes[sent..].split_at(1);
-                attempt(&[IoSlice::new(one), IoSlice::new(two)])
-            })
+            let bytes = self.lock();
+            let (one, two) = bytes[sent..].split_at(1);
+            attempt(&[IoSlice::new(one), IoSlice::new(two)])
         }
     }
 
@@ -788,12 +801,8 @@ mod tests {
             self.0.lock().unwrap().len()
         }
 
-        fn lend<R>(
-            &self,
-            filled: usize,
-            attempt: impl FnOnce(&mut [u8]) -> Result<R, Errno>,
-        ) -> Result<R, Errno> {
-            self.lend(|bytes| attempt(&mut bytes[filled..]))
+        fn borrow_mut(&self) -> Result<impl DerefMut<Target = [u8]>, Errno> {
+            Ok(self.lock())
         }
     }
 

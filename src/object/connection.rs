@@ -27,23 +27,23 @@ positional {
     /// For AF_INET it is (host, port), for AF_INET6 (host, port, flowinfo,
     /// scope_id) with the last two optional, for AF_UNIX a path. An empty host
     /// is every address of this machine, port 0 any free one.
-    fn bind(zelf, vm, object: PyObjectRef) {
-        bind(zelf, &object, vm)
+    fn bind(zelf, vm, object: &PyObject) {
+        bind(zelf, object, vm)
     }
 
     /// Connect to a peer. connect(2).
     ///
     /// Addresses are as for bind(). With a timeout, TimeoutError is raised if
     /// there is no connection in time.
-    fn connect(zelf, vm, object: PyObjectRef) {
-        connect(zelf, &object, vm)
+    fn connect(zelf, vm, object: &PyObject) {
+        connect(zelf, object, vm)
     }
 
     /// Connect to a peer, and return an errno number instead of raising OSError.
     ///
     /// 0 is success. A host that cannot be found is raised all the same.
-    fn connect_ex(zelf, vm, object: PyObjectRef) {
-        connect_ex(zelf, &object, vm)
+    fn connect_ex(zelf, vm, object: &PyObject) {
+        connect_ex(zelf, object, vm)
     }
 
     /// The peer's address. getpeername(2).
@@ -80,11 +80,11 @@ const DEFAULT_BACKLOG: i32 = 128;
 /// The argument of `listen()`.
 pub(super) struct Backlog(i32);
 
-impl Argument for Backlog {
+impl Argument<'_> for Backlog {
     const DEFAULT: Option<DefaultRepr> = Some(DefaultRepr::Int(DEFAULT_BACKLOG as i128));
 
-    fn read(given: PyObjectRef, vm: &VirtualMachine) -> PyResult<Self> {
-        Ok(Self(args::int(&given, vm)?.max(0)))
+    fn read(given: &PyObject, vm: &VirtualMachine) -> PyResult<Self> {
+        Ok(Self(args::int(given, vm)?.max(0)))
     }
 
     fn default_value() -> Option<Self> {

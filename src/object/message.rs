@@ -15,8 +15,7 @@ use rustpython_vm::builtins::{PyBaseExceptionRef, PyInt, PyTupleRef};
 use rustpython_vm::function::{FuncArgs, OptionalArg};
 use rustpython_vm::warn::warn;
 use rustpython_vm::{
-    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, TryFromObject,
-    VirtualMachine,
+    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, VirtualMachine,
 };
 use std::io::IoSlice;
 
@@ -35,11 +34,11 @@ positional {
     fn recvmsg_into(
         zelf,
         vm,
-        buffers: PyObjectRef,
+        buffers: &PyObject,
         ancbufsize: OrZero<Size>,
         flags: OrZero<Int>,
     ) {
-        recvmsg_into(zelf, &buffers, ancbufsize.0.0, flags.0.0, vm)
+        recvmsg_into(zelf, buffers, ancbufsize.0.0, flags.0.0, vm)
     }
 
     /// Send the bytes of several buffers and ancillary data, each item of which
@@ -47,16 +46,18 @@ positional {
     fn sendmsg(
         zelf,
         vm,
-        buffers: PyObjectRef,
-        ancdata: OrNone,
+        buffers: &PyObject,
+        ancdata: OrNone<'_>,
         flags: OrZero<Int>,
-        address: Option<PyObjectRef>,
+        address: Option<&PyObject>,
     ) {
-        let (ancdata, address) = (ancdata.0.as_deref(), address.as_deref());
-        sendmsg(zelf, &buffers, ancdata, flags.0.0, address, vm)
+        sendmsg(zelf, buffers, ancdata.0, flags.0.0, address, vm)
     }
 }
 }
+
+/// The name of the buffers of a message to send, for messages.
+const BUFFERS: &str = "sendmsg() argument 1";
 
 fn sendmsg(
     zelf: &Py<BaseSocket>,
@@ -66,8 +67,8 @@ fn sendmsg(
     address: Option<&PyObject>,
     vm: &VirtualMachine,
 ) -> PyResult<usize> {
-    let mut data = Few::new();
-    readable_buffers(buffers, "sendmsg() argument 1", &mut data, vm)?;
+    let buffers = args::to_sequence(buffers, BUFFERS, vm)?;
+    let data = readable(&buffers, vm)?;
     let mut ancillary = match ancdata {
         Some(ancdata) => ancillary_items(ancdata, vm)?,
         None => Ancillary::default(),
@@ -93,16 +94,9 @@ fn sendmsg(
     send(zelf, &data, &parts, flags, vm)
 }
 
-fn readable_buffers(
-    buffers: &PyObject,
-    what: &str,
-    data: &mut Few<Data>,
-    vm: &VirtualMachine,
-) -> PyResult<()> {
-    for buffer in args::to_sequence(buffers, what, vm)? {
-        data.push(buffer.try_into_value(vm)?);
-    }
-    Ok(())
+fn readable<'a>(buffers: &'a [PyObjectRef], vm: &VirtualMachine) -> PyResult<Few<Data<'a>>> {
+    let buffers = buffers.iter().map(|buffer| buffer.try_to_value(vm));
+    buffers.collect()
 }
 
 /// Reads the ancillary items of sendmsg().
@@ -124,7 +118,7 @@ fn ancillary_items(ancdata: &PyObject, vm: &VirtualMachine) -> PyResult<Ancillar
         };
         let level = args::int(level, vm)?;
         let cmsg_type = args::int(cmsg_type, vm)?;
-        let data = Data::try_from_object(vm, data.clone())?.to_vec(vm)?;
+        let data = data.try_to_value::<Data<'_>>(vm)?.to_vec(vm)?;
         if !ancillary.push(level, cmsg_type, &data) {
             return Err(too_large(vm));
         }
@@ -138,7 +132,7 @@ fn too_large(vm: &VirtualMachine) -> PyBaseExceptionRef {
 
 fn send(
     zelf: &Py<BaseSocket>,
-    buffers: &[Data],
+    buffers: &[Data<'_>],
     parts: &MessageParts<'_>,
     flags: i32,
     vm: &VirtualMachine,
@@ -156,7 +150,7 @@ fn send(
 
 /// The buffers of one message to send.
 struct Gathered<'a> {
-    buffers: &'a [Data],
+    buffers: &'a [Data<'a>],
     /// Copies of the bytes, if several buffers have to be locked.
     copies: Option<Vec<Vec<u8>>>,
 }
@@ -313,7 +307,7 @@ struct AfAlgArgs {
     #[pyarg(named, optional)]
     op: OptionalArg<PyObjectRef>,
     #[pyarg(named, optional)]
-    iv: OptionalArg<Data>,
+    iv: OptionalArg<PyObjectRef>,
     #[pyarg(named, optional)]
     assoclen: OptionalArg<PyObjectRef>,
     #[pyarg(named, default = Int(0), py_default = "0")]
@@ -359,6 +353,8 @@ pub(super) fn sendmsg_afalg(
     let args: AfAlgArgs = args.bind_for(vm, NAME)?;
     let op = args.op.into_option();
     let op = op.map(|op| exact_int(&op, 2, vm)).transpose()?;
+    let iv = args.iv.into_option();
+    let iv = iv.as_ref().map(|iv| iv.try_to_value(vm)).transpose()?;
     let assoclen = args.assoclen.into_option();
     let assoclen = assoclen.map(|len| exact_int(&len, 4, vm)).transpose()?;
     let Some(Ok(op @ 0..)) = op else {
@@ -372,23 +368,24 @@ pub(super) fn sendmsg_afalg(
             return Err(vm.new_overflow_error("Python int too large to convert to C int"));
         }
     };
-    let ancillary = afalg_items(op, args.iv.into_option(), assoclen, vm)?;
-    let mut buffers = Few::new();
-    if let Some(msg) = args.msg.into_option() {
-        readable_buffers(&msg, "sendmsg() argument 1", &mut buffers, vm)?;
-    }
+    let ancillary = afalg_items(op, iv, assoclen, vm)?;
+    let buffers = match args.msg.into_option() {
+        Some(msg) => args::to_sequence(&msg, BUFFERS, vm)?,
+        None => Few::new(),
+    };
+    let data = readable(&buffers, vm)?;
     audit::sendmsg(vm, zelf.as_object(), None)?;
     let parts = MessageParts {
         ancillary: &ancillary,
         target: None,
     };
-    send(zelf, &buffers, &parts, args.flags.0, vm)
+    send(zelf, &data, &parts, args.flags.0, vm)
 }
 
 /// Returns the ancillary data that tells an AF_ALG socket what to do with a message.
 fn afalg_items(
     op: i32,
-    iv: Option<Data>,
+    iv: Option<Data<'_>>,
     assoclen: Option<i32>,
     vm: &VirtualMachine,
 ) -> PyResult<Ancillary> {

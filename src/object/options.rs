@@ -8,10 +8,9 @@ use crate::net::{Error, Moving, Timeout, answers_descriptor};
 use crate::policy::{Denied, Operation, Target};
 use crate::vm::method::{OrZero, methods};
 use nix::libc;
-use rustpython_vm::{Py, PyObject, PyObjectRef, PyResult, TryFromObject, VirtualMachine};
+use rustpython_vm::{Py, PyObject, PyObjectRef, PyResult, VirtualMachine};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
-use std::vec::IntoIter;
 
 methods! {
 pub(super) const METHODS: BaseSocket;
@@ -38,16 +37,16 @@ positional {
     /// Let every call wait as long as it takes if true, not at all if false.
     ///
     /// The same as settimeout(None) and settimeout(0).
-    fn setblocking(zelf, vm, object: PyObjectRef) {
-        setblocking(zelf, &object, vm)
+    fn setblocking(zelf, vm, object: &PyObject) {
+        setblocking(zelf, object, vm)
     }
 
     /// Let every call wait that many seconds at most; None for ever, 0 not at all.
     ///
     /// A call that is out of time raises TimeoutError; one that would have to
     /// wait and may not, BlockingIOError.
-    fn settimeout(zelf, vm, object: PyObjectRef) {
-        settimeout(zelf, &object, vm)
+    fn settimeout(zelf, vm, object: &PyObject) {
+        settimeout(zelf, object, vm)
     }
 }
 
@@ -57,7 +56,7 @@ varargs {
     ///
     /// Set a socket option to an int, to bytes, or to nothing of that length.
     /// setsockopt(2). Levels and options are as for getsockopt().
-    fn setsockopt(zelf, vm, given: IntoIter<PyObjectRef>) {
+    fn setsockopt(zelf, vm, given: &[PyObjectRef]) {
         setsockopt(zelf, given, vm)
     }
 }
@@ -141,12 +140,8 @@ fn get_descriptor(
 
 /// Sets an option: setsockopt(level, option, value) or setsockopt(level, option, None,
 /// optlen).
-fn setsockopt(
-    zelf: &Py<BaseSocket>,
-    given: IntoIter<PyObjectRef>,
-    vm: &VirtualMachine,
-) -> PyResult<()> {
-    let (level, option, value, optlen) = match given.as_slice() {
+fn setsockopt(zelf: &Py<BaseSocket>, given: &[PyObjectRef], vm: &VirtualMachine) -> PyResult<()> {
+    let (level, option, value, optlen) = match given {
         [level, option, value] => (level, option, value, None),
         [level, option, value, optlen] => (level, option, value, Some(optlen)),
         given => {
@@ -218,7 +213,7 @@ impl OptionValue {
         match number {
             Ok(number) => Ok(number),
             Err(_) => {
-                let value = Data::try_from_object(vm, value.to_owned())?;
+                let value: Data<'_> = value.try_to_value(vm)?;
                 value.to_vec(vm).map(Self::Bytes)
             }
         }

@@ -13,8 +13,7 @@ use nix::libc;
 use rustpython_vm::builtins::{PyBaseExceptionRef, PyInt, PySlice, PyTypeRef};
 use rustpython_vm::common::static_cell;
 use rustpython_vm::{
-    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyResult, TryFromObject,
-    VirtualMachine,
+    AsObject, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyResult, VirtualMachine,
 };
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -342,7 +341,7 @@ fn read_and_send(
         loop {
             let len = rest.length(vm)?;
             let sent = if native {
-                let data = Data::try_from_object(vm, rest.clone())?;
+                let data: Data<'_> = rest.try_to_value(vm)?;
                 stream::send(zelf, &data, 0, vm).map(|n| vm.ctx.new_int(n).into())
             } else {
                 vm.call_method(zelf.as_object(), "send", (rest.clone(),))

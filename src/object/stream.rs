@@ -14,7 +14,6 @@ use rustpython_vm::builtins::PyByteArray;
 use rustpython_vm::{
     AsObject, Py, PyObject, PyObjectRef, PyResult, TryFromBorrowedObject, VirtualMachine,
 };
-use std::vec::IntoIter;
 
 methods! {
 pub(super) const METHODS: BaseSocket;
@@ -45,14 +44,14 @@ positional {
     /// Send bytes: how many were sent, which can be fewer. send(2).
     ///
     /// Use sendall() to have all of them sent. flags are MSG_ numbers.
-    fn send(zelf, vm, data: Data, flags: OrZero<Int>) {
+    fn send(zelf, vm, data: Data<'_>, flags: OrZero<Int>) {
         send(zelf, &data, flags.0.0, vm)
     }
 
     /// Send all of the bytes. The timeout is for the whole, not for each part.
     ///
     /// After an error nobody can say how many were sent.
-    fn sendall(zelf, vm, data: Data, flags: OrZero<Int>) {
+    fn sendall(zelf, vm, data: Data<'_>, flags: OrZero<Int>) {
         sendall(zelf, &data, flags.0.0, vm)
     }
 }
@@ -60,13 +59,13 @@ positional {
 named {
     /// Receive into a writable buffer, all of it if nbytes is 0: the number of bytes,
     /// with MSG_TRUNC that of the datagram.
-    fn recv_into(zelf, vm, buffer: PyObjectRef, nbytes: OrZero<Size>, flags: OrZero<Int>) {
-        recv_into(zelf, &buffer, nbytes.0.0, flags.0.0, vm)
+    fn recv_into(zelf, vm, buffer: &PyObject, nbytes: OrZero<Size>, flags: OrZero<Int>) {
+        recv_into(zelf, buffer, nbytes.0.0, flags.0.0, vm)
     }
 
     /// Receive into a writable buffer: the pair (number of bytes, sender's address).
-    fn recvfrom_into(zelf, vm, buffer: PyObjectRef, nbytes: OrZero<Size>, flags: OrZero<Int>) {
-        recvfrom_into(zelf, &buffer, nbytes.0.0, flags.0.0, vm)
+    fn recvfrom_into(zelf, vm, buffer: &PyObject, nbytes: OrZero<Size>, flags: OrZero<Int>) {
+        recvfrom_into(zelf, buffer, nbytes.0.0, flags.0.0, vm)
     }
 }
 
@@ -74,7 +73,7 @@ varargs {
     /// sendto(data[, flags], address)
     ///
     /// Send bytes to an address: how many were sent. sendto(2).
-    fn sendto(zelf, vm, given: IntoIter<PyObjectRef>) {
+    fn sendto(zelf, vm, given: &[PyObjectRef]) {
         sendto(zelf, given, vm)
     }
 }
@@ -128,7 +127,7 @@ fn recvfrom(
 
 /// Returns the buffer, and the number of bytes to fill; 0 means all.
 fn buffer_to_fill(
-    buffer: &PyObjectRef,
+    buffer: &PyObject,
     nbytes: isize,
     caller: &str,
     too_small: &str,
@@ -145,7 +144,7 @@ fn buffer_to_fill(
 
 /// Reads a writable buffer, or raises CPython's TypeError about `what`.
 pub(super) fn writable(
-    value: &PyObjectRef,
+    value: &PyObject,
     what: &str,
     vm: &VirtualMachine,
 ) -> PyResult<WritableBuffer> {
@@ -165,7 +164,7 @@ pub(super) fn writable(
 
 fn recv_into(
     zelf: &Py<BaseSocket>,
-    buffer: &PyObjectRef,
+    buffer: &PyObject,
     nbytes: isize,
     flags: i32,
     vm: &VirtualMachine,
@@ -207,7 +206,7 @@ fn recv_at_once(
 
 fn recvfrom_into(
     zelf: &Py<BaseSocket>,
-    buffer: &PyObjectRef,
+    buffer: &PyObject,
     nbytes: isize,
     flags: i32,
     vm: &VirtualMachine,
@@ -228,7 +227,7 @@ fn recvfrom_into(
 
 pub(super) fn send(
     zelf: &Py<BaseSocket>,
-    data: &Data,
+    data: &Data<'_>,
     flags: i32,
     vm: &VirtualMachine,
 ) -> PyResult<usize> {
@@ -240,7 +239,12 @@ pub(super) fn send(
     transfer(zelf, flags, vm, |call| call.send(data, flags))
 }
 
-fn sendall(zelf: &Py<BaseSocket>, data: &Data, flags: i32, vm: &VirtualMachine) -> PyResult<()> {
+fn sendall(
+    zelf: &Py<BaseSocket>,
+    data: &Data<'_>,
+    flags: i32,
+    vm: &VirtualMachine,
+) -> PyResult<()> {
     let flags = MessageFlags::of_send(flags).or_raise(vm)?;
     transfer(zelf, flags, vm, |call| call.send_all(data, flags))
 }
@@ -261,12 +265,8 @@ pub(super) fn send_operation(zelf: &Py<BaseSocket>, flags: i32) -> Operation {
 }
 
 /// Sends to an address: sendto(data, address) or sendto(data, flags, address).
-fn sendto(
-    zelf: &Py<BaseSocket>,
-    given: IntoIter<PyObjectRef>,
-    vm: &VirtualMachine,
-) -> PyResult<usize> {
-    let (data, flags, address) = match given.as_slice() {
+fn sendto(zelf: &Py<BaseSocket>, given: &[PyObjectRef], vm: &VirtualMachine) -> PyResult<usize> {
+    let (data, flags, address) = match given {
         [data, address] => (data, None, address),
         [data, flags, address] => (data, Some(flags), address),
         given => {
@@ -276,7 +276,7 @@ fn sendto(
             )));
         }
     };
-    let data: Data = data.clone().try_into_value(vm)?;
+    let data: Data<'_> = data.try_to_value(vm)?;
     let flags = flags.map_or(Ok(0), |flags| args::int(flags, vm))?;
     let operation = send_operation(zelf, flags);
     let target = connection::destination(zelf, address, "sendto", operation, vm)?;

@@ -7,7 +7,7 @@ use crate::sockaddr::SockAddr;
 use nix::errno::Errno;
 use nix::libc;
 use std::cell::Cell;
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::{ptr, slice};
 
@@ -137,15 +137,24 @@ impl Buffer {
         has_room
     }
 
-    /// Returns the bytes that arrived, in memory of about their own size.
-    pub(crate) fn into_bytes(mut self) -> Vec<u8> {
+    /// Returns the bytes that arrived, in memory of about their own size. They may be taken from
+    /// the buffer.
+    #[inline]
+    pub(crate) fn take_bytes(&mut self) -> Vec<u8> {
+        if self.memory.len() > COPIED {
+            return self.take_many_bytes();
+        }
+        self.memory.as_slice().to_vec()
+    }
+
+    fn take_many_bytes(&mut self) -> Vec<u8> {
         let len = self.memory.len();
-        if len > COPIED && len >= self.memory.capacity() / 2 {
-            return std::mem::take(&mut self.memory);
+        if len >= self.memory.capacity() / 2 {
+            return mem::take(&mut self.memory);
         }
         if self.memory.capacity() > KEPT && len > KEPT {
             self.memory.shrink_to_fit();
-            return std::mem::take(&mut self.memory);
+            return mem::take(&mut self.memory);
         }
         self.memory.as_slice().to_vec()
     }
@@ -155,7 +164,7 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         if self.memory.capacity() <= KEPT {
             // A thread that is ending cannot keep the buffer.
-            let _ = SPARE.try_with(|spare| spare.set(std::mem::take(&mut self.memory)));
+            let _ = SPARE.try_with(|spare| spare.set(mem::take(&mut self.memory)));
         }
     }
 }

@@ -153,6 +153,7 @@ pub(crate) fn getpeername(fd: BorrowedFd<'_>) -> Result<SockAddr, Errno> {
 }
 
 /// Sends bytes (send(2)).
+#[inline]
 pub(crate) fn send(fd: BorrowedFd<'_>, data: &[u8], flags: MessageFlags) -> Result<usize, Errno> {
     flags.send_by(|flags| {
         // SAFETY: pointer and length describe `data`.

@@ -22,14 +22,15 @@ use rustpython_vm::function::{
     Callee, DefaultRepr, FromArgs, FuncArgs, OptionalArg, Param, ParamKind,
 };
 use rustpython_vm::{Py, PyObject, PyObjectRef, PyPayload, PyResult, VirtualMachine};
-use std::vec::IntoIter;
+use std::array;
 
-/// A type of argument: how it is read, and its default.
-pub(crate) trait Argument: Sized {
+/// A type of argument: how it is read from an object that lives for the whole call, and its
+/// default.
+pub(crate) trait Argument<'a>: Sized {
     /// Default that `help()` shows; `None` if the argument is required.
     const DEFAULT: Option<DefaultRepr> = None;
 
-    fn read(value: PyObjectRef, vm: &VirtualMachine) -> PyResult<Self>;
+    fn read(value: &'a PyObject, vm: &VirtualMachine) -> PyResult<Self>;
 
     /// Returns the default; `None` if the argument is required.
     #[inline]
@@ -40,24 +41,24 @@ pub(crate) trait Argument: Sized {
 
 macro_rules! converted {
     ($($kind:ty),*) => {$(
-        impl Argument for $kind {
+        impl<'a> Argument<'a> for $kind {
             #[inline]
-            fn read(value: PyObjectRef, vm: &VirtualMachine) -> PyResult<Self> {
-                value.try_into_value(vm)
+            fn read(value: &'a PyObject, vm: &VirtualMachine) -> PyResult<Self> {
+                value.try_to_value(vm)
             }
         }
     )*};
 }
 
-converted!(Data, Int, Size);
+converted!(Data<'a>, Int, Size);
 
-/// A number or an object that may be left out.
-impl Argument for OptionalArg<PyObjectRef> {
+/// An argument that may be left out.
+impl<'a, T: Argument<'a>> Argument<'a> for OptionalArg<T> {
     const DEFAULT: Option<DefaultRepr> = Some(DefaultRepr::Unrepresentable);
 
     #[inline]
-    fn read(value: PyObjectRef, _vm: &VirtualMachine) -> PyResult<Self> {
-        Ok(Self::Present(value))
+    fn read(value: &'a PyObject, vm: &VirtualMachine) -> PyResult<Self> {
+        T::read(value, vm).map(Self::Present)
     }
 
     #[inline]
@@ -66,19 +67,19 @@ impl Argument for OptionalArg<PyObjectRef> {
     }
 }
 
-impl Argument for PyObjectRef {
+impl<'a> Argument<'a> for &'a PyObject {
     #[inline]
-    fn read(value: PyObjectRef, _vm: &VirtualMachine) -> PyResult<Self> {
+    fn read(value: &'a PyObject, _vm: &VirtualMachine) -> PyResult<Self> {
         Ok(value)
     }
 }
 
 /// An object that may be left out or None.
-impl Argument for Option<PyObjectRef> {
+impl<'a> Argument<'a> for Option<&'a PyObject> {
     const DEFAULT: Option<DefaultRepr> = Some(DefaultRepr::None);
 
     #[inline]
-    fn read(value: PyObjectRef, vm: &VirtualMachine) -> PyResult<Self> {
+    fn read(value: &'a PyObject, vm: &VirtualMachine) -> PyResult<Self> {
         Ok(Some(value).filter(|object| !vm.is_none(object)))
     }
 
@@ -91,11 +92,11 @@ impl Argument for Option<PyObjectRef> {
 /// A number that is 0 if it is left out.
 pub(crate) struct OrZero<T>(pub(crate) T);
 
-impl<T: Argument + Default> Argument for OrZero<T> {
+impl<'a, T: Argument<'a> + Default> Argument<'a> for OrZero<T> {
     const DEFAULT: Option<DefaultRepr> = Some(DefaultRepr::Int(0));
 
     #[inline]
-    fn read(value: PyObjectRef, vm: &VirtualMachine) -> PyResult<Self> {
+    fn read(value: &'a PyObject, vm: &VirtualMachine) -> PyResult<Self> {
         T::read(value, vm).map(Self)
     }
 
@@ -106,13 +107,13 @@ impl<T: Argument + Default> Argument for OrZero<T> {
 }
 
 /// Several objects; none if the argument is left out.
-pub(crate) struct OrNone(pub(crate) Option<PyObjectRef>);
+pub(crate) struct OrNone<'a>(pub(crate) Option<&'a PyObject>);
 
-impl Argument for OrNone {
+impl<'a> Argument<'a> for OrNone<'a> {
     const DEFAULT: Option<DefaultRepr> = Some(DefaultRepr::Raw("()"));
 
     #[inline]
-    fn read(value: PyObjectRef, _vm: &VirtualMachine) -> PyResult<Self> {
+    fn read(value: &'a PyObject, _vm: &VirtualMachine) -> PyResult<Self> {
         Ok(Self(Some(value)))
     }
 
@@ -123,7 +124,7 @@ impl Argument for OrNone {
 }
 
 /// Describes a method's argument for its signature.
-pub(crate) const fn param<T: Argument>(name: &'static str, kind: ParamKind) -> Param {
+pub(crate) const fn param<'a, T: Argument<'a>>(name: &'static str, kind: ParamKind) -> Param {
     Param {
         name,
         kind,
@@ -169,7 +170,7 @@ impl Callable {
     /// `T` has the parameters.
     pub(crate) fn bind<T: FromArgs>(&self, args: FuncArgs, vm: &VirtualMachine) -> PyResult<T> {
         if !args.kwargs.is_empty() || args.args.len() > self.params.len() {
-            BoundArgs::of_slow(self, args.clone(), vm)?;
+            self.bind_slow(&args.args, &args, vm)?;
         }
         args.bind_for(vm, Callee::named(self.name))
     }
@@ -207,9 +208,14 @@ impl Callable {
         format!("{name}() takes {bound} {limit} argument{plural} ({given} given)")
     }
 
-    /// Refuses more arguments than the callable takes, and all that [`BoundArgs::of_slow`]
-    /// gets for one that takes no names.
-    fn check_number(&self, args: &FuncArgs, vm: &VirtualMachine) -> PyResult<()> {
+    /// Refuses more arguments than the callable takes, and all that
+    /// [`bind_slow`](Self::bind_slow) gets for one that takes no names.
+    fn check_number(
+        &self,
+        positional: &[PyObjectRef],
+        args: &FuncArgs,
+        vm: &VirtualMachine,
+    ) -> PyResult<()> {
         let takes_names = matches!(
             self.params,
             [
@@ -220,7 +226,7 @@ impl Callable {
                 ..
             ]
         );
-        let given = args.args.len() + args.kwargs.len();
+        let given = positional.len() + args.kwargs.len();
         if !takes_names {
             let text = if args.kwargs.is_empty() {
                 self.wrong_number(given)
@@ -230,7 +236,11 @@ impl Callable {
             return Err(vm.new_type_error(text));
         }
         if given > self.params.len() {
-            let named = if args.args.is_empty() { "keyword " } else { "" };
+            let named = if positional.is_empty() {
+                "keyword "
+            } else {
+                ""
+            };
             return Err(vm.new_type_error(format!(
                 "{}() takes at most {} {named}arguments ({given} given)",
                 self.name,
@@ -239,75 +249,25 @@ impl Callable {
         }
         Ok(())
     }
-}
-
-/// The arguments of one call.
-pub(crate) enum BoundArgs {
-    Positional(IntoIter<PyObjectRef>),
-    /// Some arguments were given by name.
-    Named(IntoIter<Option<PyObjectRef>>),
-}
-
-impl BoundArgs {
-    /// Checks the number and the names of the arguments of a function.
-    #[inline]
-    pub(crate) fn of(function: &Callable, args: FuncArgs, vm: &VirtualMachine) -> PyResult<Self> {
-        let number = args.args.len();
-        let params = function.params;
-        if !args.kwargs.is_empty() || number < required(params) || number > params.len() {
-            return Self::of_slow(function, args, vm);
-        }
-        Ok(Self::Positional(args.args.into_iter()))
-    }
-
-    /// Checks the number and the names of the arguments of a method. Its object is returned
-    /// separately.
-    // Inlined, so that the number of parameters is a constant.
-    #[inline(always)]
-    pub(crate) fn of_method(
-        method: &Callable,
-        args: FuncArgs,
-        vm: &VirtualMachine,
-    ) -> PyResult<(PyObjectRef, Self)> {
-        let number = args.args.len().wrapping_sub(1);
-        let params = method.params;
-        if !args.kwargs.is_empty() || number < required(params) || number > params.len() {
-            return Self::of_method_slow(method, args, vm);
-        }
-        let mut arguments = args.args.into_iter();
-        match arguments.next() {
-            Some(zelf) => Ok((zelf, Self::Positional(arguments))),
-            None => Err(no_instance(method.name, vm)),
-        }
-    }
-
-    #[cold]
-    fn of_method_slow(
-        method: &Callable,
-        mut args: FuncArgs,
-        vm: &VirtualMachine,
-    ) -> PyResult<(PyObjectRef, Self)> {
-        if args.args.is_empty() {
-            return Err(no_instance(method.name, vm));
-        }
-        let zelf = args.shift();
-        Ok((zelf, Self::of_slow(method, args, vm)?))
-    }
 
     /// Binds arguments that have names, or makes the error for a wrong number of them.
     #[cold]
-    fn of_slow(callable: &Callable, args: FuncArgs, vm: &VirtualMachine) -> PyResult<Self> {
-        callable.check_number(&args, vm)?;
-        let name = callable.name;
-        let mut positional = args.args.into_iter();
-        let mut named = Vec::new();
-        for (position, param) in callable.params.iter().enumerate() {
-            let value = match (positional.next(), args.kwargs.get(param.name).cloned()) {
+    fn bind_slow<'a>(
+        &self,
+        positional: &'a [PyObjectRef],
+        args: &'a FuncArgs,
+        vm: &VirtualMachine,
+    ) -> PyResult<Vec<Option<&'a PyObject>>> {
+        self.check_number(positional, args, vm)?;
+        let name = self.name;
+        let mut bound = Vec::new();
+        for (at, param) in self.params.iter().enumerate() {
+            let value = match (positional.get(at), args.kwargs.get(param.name)) {
                 (Some(_), Some(_)) => {
                     return Err(vm.new_type_error(format!(
                         "argument for {name}() given by name ('{}') and position ({})",
                         param.name,
-                        position + 1
+                        at + 1
                     )));
                 }
                 (positional, named) => positional.or(named),
@@ -316,44 +276,96 @@ impl BoundArgs {
                 return Err(vm.new_type_error(format!(
                     "{name}() missing required argument '{}' (pos {})",
                     param.name,
-                    position + 1
+                    at + 1
                 )));
             }
-            named.push(value);
+            bound.push(value.map(|value| &**value));
         }
         let is_unknown = |name: &&Wtf8Buf| {
-            let mut params = callable.params.iter();
+            let mut params = self.params.iter();
             !params.any(|param| python_args::takes_name(param, name))
         };
         match args.kwargs.keys().find(is_unknown) {
-            Some(name) => Err(python_args::unexpected(
-                callable.name,
-                name,
-                callable.params,
-                vm,
-            )),
-            None => Ok(Self::Named(named.into_iter())),
+            Some(name) => Err(python_args::unexpected(self.name, name, self.params, vm)),
+            None => Ok(bound),
+        }
+    }
+}
+
+/// The arguments of one call, each of which may have been left out.
+pub(crate) enum BoundArgs<'a> {
+    Positional(&'a [PyObjectRef]),
+    /// Some arguments were given by name.
+    Named(Vec<Option<&'a PyObject>>),
+}
+
+impl<'a> BoundArgs<'a> {
+    /// Checks the number and the names of the arguments of a function.
+    #[inline]
+    pub(crate) fn of(
+        function: &Callable,
+        args: &'a FuncArgs,
+        vm: &VirtualMachine,
+    ) -> PyResult<Self> {
+        Self::of_rest(function, &args.args, args, vm)
+    }
+
+    /// Checks the number and the names of the arguments of a method. Its object is returned
+    /// separately.
+    // Inlined, so that the number of parameters is a constant.
+    #[inline(always)]
+    pub(crate) fn of_method(
+        method: &Callable,
+        args: &'a FuncArgs,
+        vm: &VirtualMachine,
+    ) -> PyResult<(&'a PyObject, Self)> {
+        match args.args.split_first() {
+            Some((zelf, rest)) => Ok((zelf, Self::of_rest(method, rest, args, vm)?)),
+            None => Err(no_instance(method.name, vm)),
         }
     }
 
-    /// Reads the next argument.
-    #[inline]
-    pub(crate) fn next<T: Argument>(&mut self, vm: &VirtualMachine) -> PyResult<T> {
-        let value = match self {
-            Self::Positional(arguments) => arguments.next(),
-            Self::Named(arguments) => arguments.next().flatten(),
-        };
-        match value {
-            Some(object) => T::read(object, vm),
-            None => T::default_value().ok_or_else(|| vm.new_type_error("an argument is missing")),
+    /// Checks the arguments of which `positional` are those without names.
+    #[inline(always)]
+    fn of_rest(
+        callable: &Callable,
+        positional: &'a [PyObjectRef],
+        args: &'a FuncArgs,
+        vm: &VirtualMachine,
+    ) -> PyResult<Self> {
+        let (number, params) = (positional.len(), callable.params);
+        if !args.kwargs.is_empty() || number < required(params) || number > params.len() {
+            return callable.bind_slow(positional, args, vm).map(Self::Named);
         }
+        Ok(Self::Positional(positional))
+    }
+
+    /// Returns the arguments in the order of the parameters, of which there are `N`.
+    #[inline(always)]
+    pub(crate) fn in_order<const N: usize>(&self) -> [Option<&'a PyObject>; N] {
+        match self {
+            Self::Positional(args) => array::from_fn(|at| args.get(at).map(|arg| &**arg)),
+            Self::Named(args) => array::from_fn(|at| args.get(at).copied().flatten()),
+        }
+    }
+}
+
+/// Reads an argument, or returns its default if it was left out.
+#[inline(always)]
+pub(crate) fn read<'a, T: Argument<'a>>(
+    value: Option<&'a PyObject>,
+    vm: &VirtualMachine,
+) -> PyResult<T> {
+    match value {
+        Some(object) => T::read(object, vm),
+        None => T::default_value().ok_or_else(|| vm.new_type_error("an argument is missing")),
     }
 }
 
 /// Returns the object on which a method is called.
 #[inline(always)]
 pub(crate) fn instance<'a, T: PyPayload>(
-    zelf: &'a PyObjectRef,
+    zelf: &'a PyObject,
     method: &str,
     vm: &VirtualMachine,
 ) -> PyResult<&'a Py<T>> {
@@ -392,14 +404,13 @@ pub(crate) const fn is_object(group: &str) -> bool {
 /// Returns the object and the arguments of a method that reads its arguments itself. It
 /// takes no named arguments.
 #[inline]
-pub(crate) fn varargs(
+pub(crate) fn varargs<'a>(
     method: &str,
-    args: FuncArgs,
+    args: &'a FuncArgs,
     vm: &VirtualMachine,
-) -> PyResult<(PyObjectRef, IntoIter<PyObjectRef>)> {
-    let mut arguments = args.args.into_iter();
-    match arguments.next() {
-        Some(zelf) if args.kwargs.is_empty() => Ok((zelf, arguments)),
+) -> PyResult<(&'a PyObject, &'a [PyObjectRef])> {
+    match args.args.split_first() {
+        Some((zelf, rest)) if args.kwargs.is_empty() => Ok((zelf, rest)),
         Some(_) => Err(vm.new_type_error(format!("socket.{method}() takes no keyword arguments"))),
         None => Err(no_instance(method, vm)),
     }
@@ -501,8 +512,8 @@ macro_rules! methods {
     }};
 
     (@call varargs $payload:ty, $args:ident, $vm:ident, $zelf:ident, $bound:ident: $kind:ty; $body:block) => {{
-        let (zelf, $bound): (_, $kind) = method::varargs(NAME, $args, $vm)?;
-        let $zelf = method::instance::<$payload>(&zelf, NAME, $vm)?;
+        let (zelf, $bound): (_, $kind) = method::varargs(NAME, &$args, $vm)?;
+        let $zelf = method::instance::<$payload>(zelf, NAME, $vm)?;
         ::rustpython_vm::convert::ToPyResult::to_pyresult($body, $vm)
     }};
     (@call python $payload:ty, $args:ident, $vm:ident, $zelf:ident; $body:block) => {{
@@ -527,11 +538,10 @@ macro_rules! methods {
     ) => {{
         const METHOD: method::Callable =
             method::Callable::method(NAME, method::methods!(@params $group $(, $field: $kind)*));
-        #[allow(unused_mut)]
-        let (zelf, mut bound) = method::BoundArgs::of_method(&METHOD, $args, $vm)?;
-        let $zelf = method::instance::<$payload>(&zelf, NAME, $vm)?;
-        $(let $field: $kind = bound.next($vm)?;)*
-        drop(bound);
+        let (zelf, bound) = method::BoundArgs::of_method(&METHOD, &$args, $vm)?;
+        let $zelf = method::instance::<$payload>(zelf, NAME, $vm)?;
+        let [$($field),*] = bound.in_order();
+        $(let $field: $kind = method::read($field, $vm)?;)*
         ::rustpython_vm::convert::ToPyResult::to_pyresult($body, $vm)
     }};
 
@@ -616,10 +626,9 @@ macro_rules! functions {
         let $field: $kind = FUNCTION.bind($args, $vm)?;
     };
     (@read $group:ident $args:ident, $vm:ident $(, $field:ident: $kind:ty)*) => {
-        #[allow(unused_mut)]
-        let mut bound = method::BoundArgs::of(&FUNCTION, $args, $vm)?;
-        $(let $field: $kind = bound.next($vm)?;)*
-        drop(bound);
+        let bound = method::BoundArgs::of(&FUNCTION, &$args, $vm)?;
+        let [$($field),*] = bound.in_order();
+        $(let $field: $kind = method::read($field, $vm)?;)*
     };
 }
 

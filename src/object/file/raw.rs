@@ -18,7 +18,7 @@ use rustpython_vm::function::{FuncArgs, OptionalArg, PySetterValue};
 use rustpython_vm::types::{Constructor, Initializer};
 use rustpython_vm::{
     AsObject, Context, FromArgs, Py, PyObject, PyObjectRef, PyPayload, PyRef, PyResult, Traverse,
-    TryFromObject, VirtualMachine, pyclass,
+    VirtualMachine, pyclass,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -366,7 +366,7 @@ impl SocketIo {
                     .or_else(|raised| foreign_failure(raised, vm));
             }
         };
-        let data = Data::try_from_object(vm, b)?;
+        let data: Data<'_> = b.try_to_value(vm)?;
         let n = call(vm, &socket, |call| {
             match call.send(&data, MessageFlags::NONE) {
                 // A write that times out does not stop the reads.

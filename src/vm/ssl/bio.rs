@@ -51,7 +51,8 @@ impl BioConnection {
     /// Encrypt bytes: how many. All of them, as OpenSSL does, since there is
     /// always room; the TLS library stops after a few KiB.
     #[pymethod]
-    fn write(zelf: &Py<Self>, b: Data, vm: &VirtualMachine) -> PyResult<usize> {
+    fn write(zelf: &Py<Self>, b: PyObjectRef, vm: &VirtualMachine) -> PyResult<usize> {
+        let b: Data<'_> = b.try_to_value(vm)?;
         encrypt(&zelf.library, &b, 0..b.len(), vm)
             .map_err(|raised| corrections::exception(raised, vm))
     }

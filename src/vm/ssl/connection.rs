@@ -213,7 +213,7 @@ impl Connection {
     }
 
     /// Sends all of `data`, like OpenSSL by default. A non-blocking call sends one piece.
-    fn send(&self, data: &Data, vm: &VirtualMachine) -> PyResult<usize> {
+    fn send(&self, data: &Data<'_>, vm: &VirtualMachine) -> PyResult<usize> {
         if self.socket.timeout() == Timeout::NonBlocking {
             return self.send_at_once(data, vm);
         }
@@ -246,7 +246,7 @@ impl Connection {
 
     /// Sends without waiting. Raises SSLWantWriteError until all encrypted bytes are sent.
     /// When the script then sends the same bytes again, returns their number.
-    fn send_at_once(&self, data: &Data, vm: &VirtualMachine) -> PyResult<usize> {
+    fn send_at_once(&self, data: &Data<'_>, vm: &VirtualMachine) -> PyResult<usize> {
         let taken = self.taken.swap(0, Ordering::Relaxed);
         let (taken, all_sent) = waiting(WRITE_TIMED_OUT, vm, |context| match taken {
             0 if self.flush(context)? => {
@@ -266,7 +266,7 @@ impl Connection {
 }
 
 /// Returns the range of the piece of `data` after `sent` bytes.
-fn piece(data: &Data, sent: usize) -> Range<usize> {
+fn piece(data: &Data<'_>, sent: usize) -> Range<usize> {
     sent..data.len().min(sent + PIECE)
 }
 
@@ -324,8 +324,8 @@ impl Connection {
     ///
     /// Send bytes encrypted: how many were sent.
     #[pymethod]
-    fn write(zelf: &Py<Self>, b: Data, vm: &VirtualMachine) -> PyResult<usize> {
-        zelf.send(&b, vm)
+    fn write(zelf: &Py<Self>, b: PyObjectRef, vm: &VirtualMachine) -> PyResult<usize> {
+        zelf.send(&b.try_to_value(vm)?, vm)
     }
 
     /// shutdown($self, /)

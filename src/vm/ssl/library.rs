@@ -96,7 +96,7 @@ library_attributes!(BioConnection, Connection);
 /// library has to do something else first. The library takes a few KiB at a time.
 pub(super) fn encrypt(
     library: &PyObject,
-    data: &Data,
+    data: &Data<'_>,
     part: Range<usize>,
     vm: &VirtualMachine,
 ) -> PyResult<usize> {
