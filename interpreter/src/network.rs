@@ -113,8 +113,10 @@ impl Network {
     }
 }
 
-/// Time for which a wait polls before it sleeps: about that of a sleep and a wake-up.
-const BUSY_POLL: Duration = Duration::from_micros(20);
+/// Time for which a wait polls before it sleeps. A sleep and a wake-up take up to 40 µs in a
+/// virtual machine. If a poll were shorter, two threads that wake each other would never begin to
+/// poll: each would find the other one asleep.
+const BUSY_POLL: Duration = Duration::from_micros(50);
 
 /// Rules that `loopback` stands for in a denial: all that `Rules::loopback_only` allows.
 const LOOPBACK: &[&str] = &["127.0.0.0/8", "::1", "localhost", "*.localhost"];

@@ -179,15 +179,16 @@ impl SocketModule {
     ///
     /// The first waits of a socket sleep at once. Later waits poll only while polling keeps
     /// finding the answer, and none polls on a machine with one processor, nor for a while
-    /// after a thread has lost its processor to another while it polled: 5 ms, and up to a
-    /// second if that goes on. Polling saves a sleep and a wake-up (about 20 µs) in each round
-    /// trip to a peer that answers at once. It keeps a processor busy meanwhile, so another
-    /// thread that wants it waits for up to `moment`, between two such whiles.
+    /// after a thread has lost its processor to another while it polled: 1 ms, and up to a
+    /// second if that goes on. Polling saves a sleep and a wake-up (10 µs to 40 µs) in each round
+    /// trip to a peer that answers at once, if `moment` is longer than those. It keeps a processor
+    /// busy meanwhile, so another thread that wants it waits for up to `moment`, between two such
+    /// whiles.
     ///
     /// ```
     /// use std::time::Duration;
     ///
-    /// let module = rustpython_socket::SocketModule::new().busy_poll(Duration::from_micros(20));
+    /// let module = rustpython_socket::SocketModule::new().busy_poll(Duration::from_micros(50));
     /// # drop(module);
     /// ```
     pub fn busy_poll(self, moment: Duration) -> Self {

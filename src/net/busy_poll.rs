@@ -10,7 +10,7 @@
 //! - After a busy poll in which its thread lost the processor, all waits of the interpreter
 //!   sleep at once for a while. Another thread wanted the processor, and got it late. This
 //!   thread gets it back late, too: the kernel prefers threads that have slept. The while is
-//!   5 ms, and twice as long each time that it happens again soon: on a busy machine it becomes
+//!   1 ms, and twice as long each time that it happens again soon: on a busy machine it becomes
 //!   a second. A virtual machine, whose host now and then takes a processor away, goes on
 //!   polling.
 
@@ -32,7 +32,7 @@ const AT_MOST: u8 = 128;
 /// microsecond, has lost the processor to another thread. (The kernel's own work takes less.)
 const LOST: Duration = Duration::from_micros(500);
 /// Times without busy polls after that.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A pause is twice as long as the one before, unless this many times its length has passed
 /// since.
@@ -111,33 +111,37 @@ impl BusyPoll {
         }
     }
 
-    /// Calls `poll`, ppoll(2) with a timeout, until something is ready or `left` is over:
-    /// first busily, if that is due, and then asleep.
+    /// Returns how long the wait that begins now polls busily; `None` if it sleeps at once.
+    pub(super) fn due(&self, all: &BusyPolls) -> Option<Duration> {
+        let moment = all.moment();
+        (!moment.is_zero() && self.is_due(all)).then_some(moment)
+    }
+
+    /// Calls `poll`, a poll(2) that does not wait, until it reports something or `moment` is
+    /// over. Returns its last result.
     pub(super) fn poll(
         &self,
         all: &BusyPolls,
-        left: Duration,
-        mut poll: impl FnMut(Duration) -> Result<i32, Errno>,
+        moment: Duration,
+        mut poll: impl FnMut() -> Result<i32, Errno>,
     ) -> Result<i32, Errno> {
-        let moment = all.moment().min(left);
-        if moment.is_zero() || !self.is_due(all) {
-            return poll(left);
-        }
         let start = Instant::now();
         let mut before = start;
         loop {
-            let polled = poll(Duration::ZERO);
-            let now = Instant::now();
-            if now - before > LOST {
-                all.pause(now);
-            }
+            let polled = poll();
             if polled != Ok(0) {
                 self.helped();
                 return polled;
             }
+            // Mostly it is a poll without result in which a thread loses its processor; so the
+            // clock is not read while a result waits.
+            let now = Instant::now();
+            if now - before > LOST {
+                all.pause(now);
+            }
             if now - start >= moment {
                 self.was_in_vain();
-                return poll(left.saturating_sub(now - start));
+                return polled;
             }
             before = now;
             std::hint::spin_loop();
@@ -241,9 +245,10 @@ mod tests {
         all.last_pause.store(long, Ordering::Relaxed);
         all.paused_until
             .store(nanos(origin().elapsed()), Ordering::Relaxed);
-        let polled = one.poll(&all, Duration::from_secs(3600), |_| {
+        let mut results = [Ok(0), Ok(1)].into_iter();
+        let polled = one.poll(&all, Duration::from_secs(3600), || {
             std::thread::sleep(2 * LOST);
-            Ok(1)
+            results.next().unwrap()
         });
         assert_eq!(polled, Ok(1));
         assert_eq!(all.is_paused(), peers_may_run());
@@ -270,8 +275,8 @@ mod tests {
             .take(10)
             .collect::<Vec<_>>()
         };
-        let doubled = [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000];
+        let doubled = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
         assert_eq!(pauses(&|pause| pause * 15), doubled);
-        assert_eq!(pauses(&|pause| pause * 16)[1..], [5; 9]);
+        assert_eq!(pauses(&|pause| pause * 16)[1..], [1; 9]);
     }
 }

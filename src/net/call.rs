@@ -8,6 +8,7 @@
 //! | state | VM | descriptor | signals | ends by |
 //! |---|---|---|---|---|
 //! | attempt (MSG_DONTWAIT) | attached | guard, inside of any lock | open | the system call |
+//! | busy poll | detached | guard | open | readiness, the host's time, [`INTERVAL`] |
 //! | short poll | detached | guard | open | readiness, any signal, [`INTERVAL`] |
 //! | bounded call | detached | guard, and no lock | open | the system call, any signal, [`INTERVAL`] |
 //! | attempt alone (accept, connect) | detached | guard of one who uses it alone | open | the system call, after two ticks of the kernel's clock at most |
@@ -24,15 +25,18 @@
 //!
 //! # Invariants
 //!
-//! 1. Between two system calls the call holds nothing. It checks again everything that
-//!    can end it: the descriptor (EBADF if there is none), the socket's mode, the host's
-//!    interrupts, deadlines and limits, and the script's signals.
-//! 2. A thread that polls registers with its socket and with its interpreter *before* it
+//! 1. Between two system calls the call holds nothing, and then acquires the descriptor
+//!    again (EBADF if there is none). Before each wait, and after one that did not make the
+//!    socket ready, it checks everything else that can end it: the socket's mode, the host's
+//!    interrupts, deadlines and limits, and the script's signals. (Once poll(2) reports the
+//!    socket ready, the attempt comes first, as in CPython.)
+//! 2. A thread that sleeps registers with its socket and with its interpreter *before* it
 //!    checks, and blocks signals *while* it checks. Another thread first changes something
 //!    and then wakes all that have registered, so it finds the thread, and its signal ends
 //!    the poll even if the signal comes first. No wake-up is lost.
 //! 3. A call that can block in the kernel, and a short poll, end after [`INTERVAL`] at
-//!    most, even if the signal was lost. Then invariant 1 holds again.
+//!    most, even if the signal was lost, and a busy poll without any. Then invariant 1 holds
+//!    again.
 //! 4. A thread that closes or detaches a descriptor waits until no guard is left (never
 //!    for guards of its own) and repeats the wake-up meanwhile. So no lock of a Python
 //!    object is taken while a guard is held: its owner may never release it.
@@ -373,7 +377,10 @@ impl<'a, V: VmContext> Call<'a, V> {
         if failures.has_part && had_signal {
             return Err(Errno::EINTR.into());
         }
-        self.check_signals_and_mode()?;
+        // Once the socket is ready the attempt comes first. Should it fail, the next wait checks.
+        if next == NextAttempt::Bounded || !failures.wait.was_ready || had_signal {
+            self.check_signals_and_mode()?;
+        }
         failures.wait.is_short |= had_signal;
         failures.bounded = (next == NextAttempt::Bounded).then(signal::wake_ups);
         Ok(next)
@@ -756,7 +763,7 @@ mod tests {
     use std::os::fd::{AsFd, AsRawFd, OwnedFd};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::{Sender, channel};
     use std::thread;
     use std::time::Instant;
 
@@ -805,6 +812,82 @@ mod tests {
         let writer = thread::spawn(move || nix::unistd::write(peer, b"x").unwrap());
         assert_eq!(read(&socket).unwrap(), 1);
         assert_eq!(writer.join().unwrap(), 1);
+    }
+
+    /// A VM that tells when a poll begins.
+    struct Polling {
+        begins: Sender<()>,
+    }
+
+    impl VmContext for Polling {
+        fn detached<R>(&self, f: impl FnOnce() -> R) -> R {
+            // Nobody listens after the first poll.
+            let _ = self.begins.send(());
+            f()
+        }
+
+        fn check_signals(&self) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn busy_polling_ends_for_the_host_and_for_close() {
+        let ends: [fn(&Socket); 2] = [
+            |socket| socket.control.interrupt(),
+            |socket| socket.close().unwrap(),
+        ];
+        for end in ends {
+            let (socket, _peer) = looking(Timeout::Blocking);
+            thread::scope(|scope| {
+                let (begins, begun) = channel();
+                let socket = &*socket;
+                let reader = scope.spawn(move || {
+                    Call::new(&Polling { begins }, socket).recv(8, MessageFlags::NONE)
+                });
+                begun.recv().unwrap();
+                end(socket);
+                let ended = reader.join().unwrap();
+                assert!(matches!(
+                    ended,
+                    Err(Error::Interrupted | Error::Errno(Errno::EBADF))
+                ));
+            });
+        }
+    }
+
+    /// A VM in which an answer and a signal come during the first wait.
+    struct Answering {
+        peer: OwnedFd,
+        has_signal: Cell<bool>,
+    }
+
+    impl VmContext for Answering {
+        fn detached<R>(&self, f: impl FnOnce() -> R) -> R {
+            sys::socket::send(self.peer.as_fd(), b"x", MessageFlags::NONE).unwrap();
+            self.has_signal.set(true);
+            f()
+        }
+
+        fn check_signals(&self) -> Result<(), Error> {
+            if self.has_signal.get() {
+                return Err(Error::Raised);
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_has_arrived_is_received_before_a_handler_raises() {
+        for begin in [idle, looking] {
+            let (socket, peer) = begin(Timeout::Blocking);
+            let vm = Answering {
+                peer,
+                has_signal: Cell::new(false),
+            };
+            let received = Call::new(&vm, &socket).recv(8, MessageFlags::NONE);
+            assert_eq!(received.unwrap(), b"x");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::sys::fork;
 use crate::sys::signal::{self, BlockedSignals};
 use nix::errno::Errno;
 use nix::libc;
-use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
 use nix::sys::time::TimeSpec;
 use std::mem;
 use std::time::{Duration, Instant};
@@ -157,18 +157,50 @@ impl Wait {
     /// before the poll is noticed after the poll.
     fn poll_shortly<V: VmContext>(&self, call: &mut Call<'_, V>) -> Result<Wake, Error> {
         let socket = call.socket;
+        call.check_signals_and_mode()?;
+        if let Some(moment) = socket.busy_poll.due(&socket.control.busy_polls) {
+            let wake = self.poll_busily(call, moment)?;
+            if wake != Wake::Elapsed {
+                return Ok(wake);
+            }
+            call.check_signals_and_mode()?;
+        }
         let registered = register(&socket.waiters, &socket.control);
+        self.poll_once(call, registered, |fds, left| {
+            ppoll(fds, Some(TimeSpec::from_duration(left)), None)
+        })
+    }
+
+    /// Polls without sleeping, for `moment` or [`INTERVAL`] at most. The thread does not register,
+    /// because nobody has to wake it.
+    fn poll_busily<V: VmContext>(
+        &self,
+        call: &mut Call<'_, V>,
+        moment: Duration,
+    ) -> Result<Wake, Error> {
+        let socket = call.socket;
+        self.poll_once(call, (), |fds, left| {
+            let polls = &socket.control.busy_polls;
+            let poll = || poll(fds, PollTimeout::ZERO);
+            socket.busy_poll.poll(polls, moment.min(left), poll)
+        })
+    }
+
+    /// Makes one poll, by `poll`, which gets the longest time for it: what is left of the call's,
+    /// and [`INTERVAL`] at most. `registered` is dropped after it.
+    fn poll_once<V: VmContext, R>(
+        &self,
+        call: &mut Call<'_, V>,
+        registered: R,
+        poll: impl FnOnce(&mut [PollFd<'_>], Duration) -> Result<i32, Errno>,
+    ) -> Result<Wake, Error> {
         let left = call.left()?.map_or(INTERVAL, |left| left.min(INTERVAL));
         let guard = call.acquire()?;
         let events = self.ready.events();
         let wake_ups = signal::wake_ups();
-        let polled = call.vm.detached(move || {
-            let mut fds = [PollFd::new(guard.fd(), events)];
-            let poll = |timeout| ppoll(&mut fds, Some(TimeSpec::from_duration(timeout)), None);
-            socket
-                .busy_poll
-                .poll(&socket.control.busy_polls, left, poll)
-        });
+        let polled = call
+            .vm
+            .detached(move || poll(&mut [PollFd::new(guard.fd(), events)], left));
         drop(registered);
         reason_of(call, polled.map(|ready| ready as usize), wake_ups)
     }
