@@ -114,8 +114,8 @@ impl Network {
 }
 
 /// Time for which a wait polls before it sleeps. A sleep and a wake-up take up to 40 µs in a
-/// virtual machine. If a poll were shorter, two threads that wake each other would never begin to
-/// poll: each would find the other one asleep.
+/// virtual machine. With a shorter poll, two threads that wake each other would hardly ever find
+/// anything by polling once both have slept.
 const BUSY_POLL: Duration = Duration::from_micros(50);
 
 /// Rules that `loopback` stands for in a denial: all that `Rules::loopback_only` allows.

@@ -12,6 +12,7 @@ use std::process::Command;
 const SCRIPT: &str = include_str!("tls_errors.py");
 
 const CALLS: &[&str] = &[
+    "poll",
     "ppoll",
     "recvfrom",
     "sendto",

@@ -181,9 +181,9 @@ impl SocketModule {
     /// finding the answer, and none polls on a machine with one processor, nor for a while
     /// after a thread has lost its processor to another while it polled: 1 ms, and up to a
     /// second if that goes on. Polling saves a sleep and a wake-up (10 µs to 40 µs) in each round
-    /// trip to a peer that answers at once, if `moment` is longer than those. It keeps a processor
-    /// busy meanwhile, so another thread that wants it waits for up to `moment`, between two such
-    /// whiles.
+    /// trip to a peer that answers at once, if `moment` is not shorter. It keeps a processor busy
+    /// meanwhile, so another thread that wants it may have to wait for `moment`. `close()` and the
+    /// host's interrupts take effect when the poll is over.
     ///
     /// ```
     /// use std::time::Duration;

@@ -7,8 +7,8 @@
 //!
 //! - After a busy poll in vain, the next waits of the socket sleep at once: 4, twice as many
 //!   after each further one, and 128 at most.
-//! - After a busy poll in which its thread lost the processor, all waits of the interpreter
-//!   sleep at once for a while. Another thread wanted the processor, and got it late. This
+//! - If a thread has lost its processor during a busy poll, before the poll had a result, all
+//!   waits of the interpreter sleep at once for a while. Another thread wanted the processor, and got it late. This
 //!   thread gets it back late, too: the kernel prefers threads that have slept. The while is
 //!   1 ms, and twice as long each time that it happens again soon: on a busy machine it becomes
 //!   a second. A virtual machine, whose host now and then takes a processor away, goes on
@@ -251,7 +251,7 @@ mod tests {
             results.next().unwrap()
         });
         assert_eq!(polled, Ok(1));
-        assert_eq!(all.is_paused(), peers_may_run());
+        assert!(all.is_paused());
         assert!(!one.is_due(&all) && !other.is_due(&all));
         // Until the pause is over.
         let over = nanos(origin().elapsed()).max(1);
@@ -272,11 +272,11 @@ mod tests {
                 now += pause + rest(pause);
                 u64::try_from(pause.as_millis()).unwrap()
             })
-            .take(10)
+            .take(12)
             .collect::<Vec<_>>()
         };
-        let doubled = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
+        let doubled = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000, 1000];
         assert_eq!(pauses(&|pause| pause * 15), doubled);
-        assert_eq!(pauses(&|pause| pause * 16)[1..], [1; 9]);
+        assert_eq!(pauses(&|pause| pause * 16)[1..], [1; 11]);
     }
 }

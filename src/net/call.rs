@@ -20,23 +20,24 @@
 //! then runs with signals blocked; only its own waits here, and child processes that it
 //! forks, have the thread's mask. Threads that it starts there, and programs that it starts
 //! without fork(2), keep all signals blocked. A signal for the whole process can go to another
-//! thread in that moment. If that thread waits here, it wakes all others; otherwise the handler
-//! runs when the poll ends.)
+//! thread in that moment. If that thread waits here, in another state than a busy poll, it wakes
+//! all others; otherwise the handler runs when the poll ends.)
 //!
 //! # Invariants
 //!
 //! 1. Between two system calls the call holds nothing, and then acquires the descriptor
-//!    again (EBADF if there is none). Before each wait, and after one that did not make the
-//!    socket ready, it checks everything else that can end it: the socket's mode, the host's
-//!    interrupts, deadlines and limits, and the script's signals. (Once poll(2) reports the
-//!    socket ready, the attempt comes first, as in CPython.)
-//! 2. A thread that sleeps registers with its socket and with its interpreter *before* it
-//!    checks, and blocks signals *while* it checks. Another thread first changes something
-//!    and then wakes all that have registered, so it finds the thread, and its signal ends
-//!    the poll even if the signal comes first. No wake-up is lost.
+//!    again (EBADF if there is none). Before each wait it checks everything else that can
+//!    end it: the socket's mode, the host's interrupts and deadlines, and the script's
+//!    signals. It checks signals after a wait, too, but an attempt to send or receive for
+//!    which poll(2) reports the socket ready comes first, as in CPython. It checks the
+//!    host's limits when it begins, and after each part.
+//! 2. Before a thread polls with signals blocked, it registers with its socket and with its
+//!    interpreter, then blocks signals, and then checks. Another thread first changes
+//!    something and then wakes all that have registered, so it finds the thread, and its
+//!    signal ends the poll even if the signal comes first. No wake-up is lost.
 //! 3. A call that can block in the kernel, and a short poll, end after [`INTERVAL`] at
-//!    most, even if the signal was lost, and a busy poll without any. Then invariant 1 holds
-//!    again.
+//!    most, even if the signal came too early and was lost. So does a busy poll, for which
+//!    the thread does not register. Then invariant 1 holds again.
 //! 4. A thread that closes or detaches a descriptor waits until no guard is left (never
 //!    for guards of its own) and repeats the wake-up meanwhile. So no lock of a Python
 //!    object is taken while a guard is held: its owner may never release it.
@@ -380,6 +381,8 @@ impl<'a, V: VmContext> Call<'a, V> {
         // Once the socket is ready the attempt comes first. Should it fail, the next wait checks.
         if next == NextAttempt::Bounded || !failures.wait.was_ready || had_signal {
             self.check_signals_and_mode()?;
+        } else {
+            self.read_mode();
         }
         failures.wait.is_short |= had_signal;
         failures.bounded = (next == NextAttempt::Bounded).then(signal::wake_ups);
@@ -664,6 +667,12 @@ impl<'a, V: VmContext> Call<'a, V> {
         if mem::take(&mut self.had_signal) || has_new {
             self.begin_again();
         }
+        self.read_mode();
+        Ok(())
+    }
+
+    /// Reads the socket's mode, which a signal handler or another thread may have changed.
+    fn read_mode(&mut self) {
         let timeout = self.socket.timeout();
         if timeout != self.socket_timeout && !self.keeps_mode {
             self.socket_timeout = timeout;
@@ -672,7 +681,6 @@ impl<'a, V: VmContext> Call<'a, V> {
                 self.deadline.set_timeout(timeout);
             }
         }
-        Ok(())
     }
 
     /// Acquires a guard on the descriptor again. EBADF if the socket was closed or
@@ -737,7 +745,13 @@ impl<'a, V: VmContext> Call<'a, V> {
         }
         let guard = self.acquire()?;
         if !self.was_blocking && sys::socket::is_nonblocking(guard.fd())? {
-            return Err(Errno::EAGAIN.into());
+            // Unless another thread has just set a timeout for the socket.
+            self.read_mode();
+            return if self.is_blocking() {
+                Err(Errno::EAGAIN.into())
+            } else {
+                Ok(())
+            };
         }
         let option = match ready {
             Ready::Write => libc::SO_SNDTIMEO,
@@ -833,11 +847,11 @@ mod tests {
 
     #[test]
     fn busy_polling_ends_for_the_host_and_for_close() {
-        let ends: [fn(&Socket); 2] = [
-            |socket| socket.control.interrupt(),
-            |socket| socket.close().unwrap(),
-        ];
-        for end in ends {
+        let interrupt = |socket: &Socket| socket.control.interrupt();
+        let close = |socket: &Socket| socket.close().unwrap();
+        let ends: [&dyn Fn(&Socket); 2] = [&interrupt, &close];
+        let expected: [Error; 2] = [Error::Interrupted, Errno::EBADF.into()];
+        for (end, expected) in ends.into_iter().zip(expected) {
             let (socket, _peer) = looking(Timeout::Blocking);
             thread::scope(|scope| {
                 let (begins, begun) = channel();
@@ -847,11 +861,8 @@ mod tests {
                 });
                 begun.recv().unwrap();
                 end(socket);
-                let ended = reader.join().unwrap();
-                assert!(matches!(
-                    ended,
-                    Err(Error::Interrupted | Error::Errno(Errno::EBADF))
-                ));
+                let ended = reader.join().unwrap().unwrap_err();
+                assert_eq!(format!("{ended:?}"), format!("{expected:?}"));
             });
         }
     }
@@ -888,6 +899,23 @@ mod tests {
             let received = Call::new(&vm, &socket).recv(8, MessageFlags::NONE);
             assert_eq!(received.unwrap(), b"x");
         }
+    }
+
+    #[test]
+    fn a_timeout_that_another_thread_sets_is_not_taken_for_a_foreign_mode() {
+        let (socket, peer) = idle(Timeout::Blocking);
+        sys::socket::send(peer.as_fd(), b"x", MessageFlags::NONE).unwrap();
+        let mut attempts = 0;
+        let ended = Call::new(&NoVm, &socket).retry(Ready::Read, |_| {
+            attempts += 1;
+            if attempts == 2 {
+                // Another thread was faster, and sets the timeout.
+                let timeout = Timeout::After(Duration::from_millis(1));
+                socket.apply_timeout(timeout).unwrap();
+            }
+            Err::<(), _>(Errno::EAGAIN.into())
+        });
+        assert!(matches!(ended, Err(Error::TimedOut)), "{ended:?}");
     }
 
     #[test]

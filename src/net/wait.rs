@@ -121,10 +121,10 @@ impl Wait {
         }
         if call.is_blocking() {
             call.apply_late_settings(self.ready)?;
-            if mem::take(&mut self.was_ready) {
-                // poll(2) was wrong, so a blocking attempt decides.
-                return Ok(NextAttempt::Bounded);
-            }
+        }
+        if call.is_blocking() && mem::take(&mut self.was_ready) {
+            // poll(2) was wrong, so a blocking attempt decides.
+            return Ok(NextAttempt::Bounded);
         }
         self.once(call)?;
         Ok(NextAttempt::AtOnce)

@@ -56,7 +56,7 @@ positional {
 }
 }
 
-/// The name of the buffers of a message to send, for messages.
+/// Name of the buffers to send in exceptions.
 const BUFFERS: &str = "sendmsg() argument 1";
 
 fn sendmsg(
@@ -310,8 +310,8 @@ struct AfAlgArgs {
     iv: OptionalArg<PyObjectRef>,
     #[pyarg(named, optional)]
     assoclen: OptionalArg<PyObjectRef>,
-    #[pyarg(named, default = Int(0), py_default = "0")]
-    flags: Int,
+    #[pyarg(named, optional, py_default = "0")]
+    flags: OptionalArg<PyObjectRef>,
 }
 
 /// Reads an argument that has to be an int; `__index__` is not called (format unit
@@ -357,6 +357,8 @@ pub(super) fn sendmsg_afalg(
     let iv = iv.as_ref().map(|iv| iv.try_to_value(vm)).transpose()?;
     let assoclen = args.assoclen.into_option();
     let assoclen = assoclen.map(|len| exact_int(&len, 4, vm)).transpose()?;
+    let flags = args.flags.into_option();
+    let flags = flags.map_or(Ok(0), |flags| args::int(&flags, vm))?;
     let Some(Ok(op @ 0..)) = op else {
         return Err(vm.new_type_error("Invalid or missing argument 'op'"));
     };
@@ -379,7 +381,7 @@ pub(super) fn sendmsg_afalg(
         ancillary: &ancillary,
         target: None,
     };
-    send(zelf, &data, &parts, args.flags.0, vm)
+    send(zelf, &data, &parts, flags, vm)
 }
 
 /// Returns the ancillary data that tells an AF_ALG socket what to do with a message.
