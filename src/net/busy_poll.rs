@@ -8,11 +8,11 @@
 //! - After a busy poll in vain, the next waits of the socket sleep at once: 4, twice as many
 //!   after each further one, and 128 at most.
 //! - If a thread has lost its processor during a busy poll, before the poll had a result, all
-//!   waits of the interpreter sleep at once for a while. Another thread wanted the processor, and got it late. This
-//!   thread gets it back late, too: the kernel prefers threads that have slept. The while is
-//!   1 ms, and twice as long each time that it happens again soon: on a busy machine it becomes
-//!   a second. A virtual machine, whose host now and then takes a processor away, goes on
-//!   polling.
+//!   waits of the interpreter sleep at once for a while. Another thread wanted the processor,
+//!   and got it late. This thread gets it back late, too: the kernel prefers threads that have
+//!   slept. The while is 1 ms, and twice as long each time that it happens again soon: on a
+//!   busy machine it becomes a second. A virtual machine, whose host now and then takes a
+//!   processor away, goes on polling.
 
 use super::control::{nanos, origin};
 use nix::errno::Errno;
@@ -117,8 +117,8 @@ impl BusyPoll {
         (!moment.is_zero() && self.is_due(all)).then_some(moment)
     }
 
-    /// Calls `poll`, a poll(2) that does not wait, until it reports something or `moment` is
-    /// over. Returns its last result.
+    /// Calls `poll`, a poll(2) that does not wait, until it has a result or `moment` is over.
+    /// Returns its last result.
     pub(super) fn poll(
         &self,
         all: &BusyPolls,
